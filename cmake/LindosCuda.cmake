@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# CUDA is used when nvcc is found and skipped with one line when not.
+include(CheckLanguage)
+set(LINDOS_HAS_CUDA OFF)
+if(NOT LINDOS_CUDA STREQUAL "OFF" AND NOT LINDOS_SANITIZE)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90 100)
+    enable_language(CUDA)
+    # After enable_language: CMake 3.25 does not know the dialects of a compiler it has not yet tried.
+    set(CMAKE_CUDA_STANDARD 20)
+    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    find_package(CUDAToolkit REQUIRED)
+    set(LINDOS_HAS_CUDA ON)
+    message(STATUS "CUDA ${CUDAToolkit_VERSION}: GPU kernels are built (sm_80, sm_90, sm_100)")
+  elseif(LINDOS_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "LINDOS_CUDA=ON, but no nvcc was found")
+  else()
+    message(STATUS "CUDA: nvcc not found, GPU kernels are skipped; everything else works")
+  endif()
+endif()

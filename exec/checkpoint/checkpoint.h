@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source of weights by Hugging Face tensor name ("model.layers.0.self_attn.q_proj.weight"): a folder with
+// safetensors files, or synthetic values. Readers give out slices, so that a rank touches only its part.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scenarios/dtype.h"
+#include "scenarios/model.h"
+
+namespace lindos::exec {
+
+struct TensorInfo {
+  std::string name;
+  Dtype dtype = Dtype::kF32;
+  std::vector<std::int64_t> shape;
+};
+
+class Checkpoint {
+ public:
+  virtual ~Checkpoint() = default;
+  [[nodiscard]] virtual const TensorInfo* find(std::string_view name) const = 0;
+  [[nodiscard]] virtual std::vector<TensorInfo> tensors() const = 0;
+  // Reads rows [row_begin, row_end) × columns [col_begin, col_end) of a 2-D tensor (1-D: one row) as f32 into
+  // out (row-major, tight). Throws Error{kInput} for an unknown name or a range outside the shape.
+  virtual void read(std::string_view name, std::int64_t row_begin, std::int64_t row_end,
+                    std::int64_t col_begin, std::int64_t col_end, std::span<float> out) const = 0;
+  [[nodiscard]] virtual std::string description() const = 0;   // "random:1", folder name
+};
+
+// model.safetensors or model.safetensors.index.json in `folder`. Header checks as docs/formats.md says.
+[[nodiscard]] std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& folder);
+// Values depend only on (seed, tensor name, element index): normal(0, 1/sqrt(fan_in)), norms 1, biases 0 ± 0.02.
+// Any slice equals the slice of the whole, on every platform. Rounded to `dtype`.
+[[nodiscard]] std::unique_ptr<Checkpoint> make_synthetic(const Model& model, std::uint64_t seed,
+                                                         Dtype dtype);
+// Lists missing, surplus and misshapen tensors together; throws Error{kInput} if there is any missing or
+// misshapen one.
+void check_tensors(const Checkpoint& checkpoint, const Model& model);
+
+// Names and shapes that a dense Llama-family model needs.
+[[nodiscard]] std::vector<TensorInfo> expected_tensors(const Model& model);
+
+// The safetensors header parser: bytes in, entries out (fuzzed). `file_size` bounds the offsets.
+struct SafetensorsEntry {
+  TensorInfo info;
+  std::uint64_t begin = 0;     // file offset
+  std::uint64_t end = 0;
+};
+[[nodiscard]] std::vector<SafetensorsEntry> parse_safetensors_header(std::span<const std::byte> prefix,
+                                                                     std::uint64_t file_size,
+                                                                     const std::string& where);
+
+}  // namespace lindos::exec

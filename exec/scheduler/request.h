@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words of the scheduler: requests, steps, results. Tokens and blocks only: no clock, no device, no model.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace lindos::scheduler {
+
+using RequestId = std::uint64_t;
+using TokenId = std::int32_t;
+using BlockId = std::int32_t;
+
+struct Request {
+  RequestId id = 0;
+  std::vector<TokenId> prompt;      // never empty
+  std::int64_t max_new_tokens = 1;
+  std::vector<TokenId> stop_tokens; // generation ends when one of them is sampled (it is kept in the output)
+  int priority = 0;                 // higher first; FIFO within one priority
+};
+
+// Consecutive positions of one request that run in this step.
+struct StepSlice {
+  RequestId request = 0;
+  std::int64_t first_position = 0;  // = cached context before the slice
+  std::vector<TokenId> tokens;      // inputs; for a decode the last sampled token
+  bool wants_logits = false;        // the last chunk of a prompt and every decode
+  bool is_decode = false;           // one token that was sampled by an earlier step
+  std::vector<BlockId> blocks;      // page table covering [0, first_position + tokens.size())
+};
+
+struct Step {
+  std::uint64_t id = 0;             // 1, 2, 3, …
+  std::vector<StepSlice> slices;    // decodes first, then prefill chunks
+  std::vector<RequestId> preempted; // put back to waiting while this step was planned; their blocks are free
+  [[nodiscard]] bool empty() const { return slices.empty(); }
+  [[nodiscard]] std::int64_t tokens() const {
+    std::int64_t n = 0;
+    for (const StepSlice& s : slices) n += static_cast<std::int64_t>(s.tokens.size());
+    return n;
+  }
+};
+
+struct StepResult {
+  std::uint64_t step = 0;
+  // One per slice with wants_logits, in slice order.
+  std::vector<TokenId> sampled;
+};
+
+enum class FinishReason { kLength, kStop, kCancelled };
+
+struct Finished {
+  RequestId request = 0;
+  FinishReason reason = FinishReason::kLength;
+  std::vector<TokenId> output;
+};
+
+struct Queued {
+  std::size_t position = 0;         // requests ahead of it
+};
+struct Rejected {
+  std::string reason;               // "needs 70 KV blocks, the pool has 64"
+  std::int64_t needed = 0;
+  std::int64_t available = 0;
+};
+using Admission = std::variant<Queued, Rejected>;
+
+}  // namespace lindos::scheduler

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Continuous batching with chunked prefill over paged KV, as a pure state machine: no clock, I/O, thread,
+// device or random source. The engine drives it with a real clock, sim with a virtual one. The same calls
+// give the same steps on every platform.
+//
+//   driver ── submit/cancel ──▶ Scheduler ── plan() ──▶ Step ── run or price it ──▶ complete(StepResult)
+//
+// A request in flight (planned, not completed) is not planned again; with lookahead L up to L + 1 steps of
+// disjoint requests may be in flight (pipeline stages).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "exec/scheduler/block_pool.h"
+#include "exec/scheduler/limits.h"
+#include "exec/scheduler/request.h"
+
+namespace lindos::scheduler {
+
+struct Snapshot {
+  std::int64_t running = 0;
+  std::int64_t waiting = 0;
+  std::int64_t in_flight_steps = 0;
+  std::int64_t blocks_used = 0;
+  std::int64_t blocks_free = 0;
+  std::int64_t blocks_total = 0;
+  std::int64_t preemptions = 0;      // since construction
+  std::int64_t scheduled_tokens = 0; // since construction, recomputed ones counted again
+};
+
+class Scheduler {
+ public:
+  Scheduler(const Limits& limits, Policy policy);
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // Rejects what could never run alone (blocks), an empty prompt, a duplicate id, a full queue.
+  [[nodiscard]] Admission submit(const Request& request);
+  // Frees the request wherever it is; if it is in flight, when its step completes. Unknown ids are ignored.
+  void cancel(RequestId id);
+  // The next step; empty when nothing can run now (nothing to do, or all in flight).
+  [[nodiscard]] Step plan();
+  // Must be called once per non-empty step, in order. Throws Error{kEnvironment} on a result that does not
+  // belong to the oldest step in flight.
+  void complete(const StepResult& result);
+  // Requests that ended since the last call, in order of ending.
+  [[nodiscard]] std::vector<Finished> take_finished();
+  [[nodiscard]] Snapshot snapshot() const;
+  [[nodiscard]] bool idle() const;   // nothing waiting, running or in flight
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lindos::scheduler

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Plan says what runs where: groups with a role, replicas of a pipeline, per stage a layer range, per
+// rank its tensor share. Shares may be uneven: that is how a mixed group avoids waiting for its slowest
+// member. JSON form ("format": "lindos-plan", "version": 1) in plan_json.h; docs/formats.md documents it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "scenarios/dtype.h"
+#include "scenarios/model.h"
+#include "scenarios/units.h"
+
+namespace lindos {
+
+// Half-open integer range.
+struct Range {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  [[nodiscard]] std::int64_t size() const { return end - begin; }
+  [[nodiscard]] bool empty() const { return end <= begin; }
+  bool operator==(const Range&) const = default;
+};
+
+// What one tensor-parallel rank owns of each layer of its stage. kv_heads always covers q_heads
+// (⌊q/g⌋ … ⌈q/g⌉); neighbouring ranks may both hold a KV head (replication).
+struct TensorShare {
+  Range q_heads;
+  Range kv_heads;
+  Range ffn;                       // columns of the dense FFN (and of each shared expert block)
+  Range vocab;                     // rows of the LM head; only used on the last stage
+  Range experts;                   // routed experts (expert parallel inside the stage)
+  bool operator==(const TensorShare&) const = default;
+};
+
+struct RankPlan {
+  std::string pool;                // device pool that this rank is taken from
+  TensorShare share;
+  int threads = 0;                 // CPU ranks: threads; 0 = even split of the cores at hand
+  bool operator==(const RankPlan&) const = default;
+};
+
+struct StagePlan {
+  Range layers;
+  std::vector<RankPlan> ranks;
+  bool operator==(const StagePlan&) const = default;
+};
+
+enum class Role { kBoth, kPrefill, kDecode, kTrain };
+
+struct EngineLimits {
+  std::int64_t max_batched_tokens = 2048;  // token budget of one step
+  std::int64_t max_sequences = 256;
+  std::int64_t prefill_chunk = 2048;
+  std::int64_t block_tokens = 16;          // positions per KV block
+  std::int64_t kv_blocks = 0;              // 0 = by the capacity rule (capacity.h)
+  std::int64_t max_context = 0;            // 0 = the model's
+  double memory_fraction = 0.9;            // of device memory, for weights + activations + KV
+  bool operator==(const EngineLimits&) const = default;
+};
+
+// Training only: how the replicas exchange gradients.
+struct TrainingPlan {
+  std::int64_t data_parallel = 1;
+  int zero_stage = 0;
+  int virtual_stages = 1;          // interleaving
+  bool sequence_parallel = false;
+  bool operator==(const TrainingPlan&) const = default;
+};
+
+struct GroupPlan {
+  std::string name;
+  Role role = Role::kBoth;
+  std::int64_t replicas = 1;
+  double routing_weight = 1.0;
+  std::vector<StagePlan> stages;
+  EngineLimits limits;
+  Dtype weight_dtype = Dtype::kBf16;
+  Dtype kv_dtype = Dtype::kBf16;
+  TrainingPlan training;
+  [[nodiscard]] std::int64_t ranks_per_replica() const {
+    std::int64_t n = 0;
+    for (const StagePlan& s : stages) n += static_cast<std::int64_t>(s.ranks.size());
+    return n;
+  }
+  bool operator==(const GroupPlan&) const = default;
+};
+
+struct Plan {
+  std::string name;
+  std::vector<GroupPlan> groups;
+  bool operator==(const Plan&) const = default;
+};
+
+}  // namespace lindos

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one device type can do, as measured by `lindos probe`/`calibrate` or distilled from public tables:
+// per operator family, time at shapes, with the spread of the repeats. sim interpolates utilisation of the
+// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 1).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "scenarios/dtype.h"
+#include "scenarios/units.h"
+
+namespace lindos {
+
+// One timed shape. `time` is the median of the repeats; `spread` the standard deviation of log(time)
+// between repeats.
+struct GemmSample {
+  Dtype dtype = Dtype::kF32;
+  std::int64_t m = 0, n = 0, k = 0;
+  int threads = 1;                 // CPU; 1 for GPU
+  int active_ranks = 1;            // ranks that ran the same op at the same time (share memory bandwidth)
+  Seconds time{0};
+  double spread = 0.0;
+  bool operator==(const GemmSample&) const = default;
+};
+
+struct AttentionSample {
+  Dtype dtype = Dtype::kF32;
+  std::int64_t sequences = 0;      // slices in the batch, all alike
+  std::int64_t tokens = 0;         // new tokens per slice (1 = decode)
+  std::int64_t context = 0;        // cached positions before them
+  std::int64_t q_heads = 0, kv_heads = 0, head_dim = 0;
+  int threads = 1;
+  int active_ranks = 1;
+  Seconds time{0};
+  double spread = 0.0;
+  bool operator==(const AttentionSample&) const = default;
+};
+
+// Byte-bound ops (norm, RoPE, SwiGLU, residual, embedding): time of `bytes` moved by one call.
+struct StreamSample {
+  std::string op;                  // name_of(OpKind)
+  Bytes bytes{0};
+  int threads = 1;
+  int active_ranks = 1;
+  Seconds time{0};
+  double spread = 0.0;
+  bool operator==(const StreamSample&) const = default;
+};
+
+struct CollectiveSample {
+  std::string op;                  // "all_reduce", "all_gather", "send_recv"
+  std::string backend;             // "thread", "mpi", "nccl", "peer"
+  int ranks = 1;
+  Bytes bytes{0};
+  Seconds time{0};
+  double spread = 0.0;
+  bool operator==(const CollectiveSample&) const = default;
+};
+
+struct Profile {
+  std::string device;              // catalogue name, or "this-machine"
+  std::string label;               // "AMD EPYC, 2 cores, AVX2"
+  std::string source;              // "lindos probe", or citation
+  std::string date;                // ISO date
+  std::string git_revision;
+  int cores = 1;                   // CPU
+  Bytes memory{0};                 // usable
+  FlopPerSecond matrix_rate{0};    // best measured dense rate of the device (ceiling)
+  BytesPerSecond read_bandwidth{0};// best measured read-only rate of the device (ceiling)
+  std::vector<BytesPerSecond> read_bandwidth_by_threads;  // [t-1] = rate with t threads
+  Seconds step_overhead{0};        // scheduling + bookkeeping per step, without kernels
+  double step_overhead_spread = 0.0;
+  Seconds per_sequence_overhead{0};// sampling and bookkeeping per sequence and step
+  std::vector<GemmSample> gemm;
+  std::vector<AttentionSample> attention;
+  std::vector<StreamSample> stream;
+  std::vector<CollectiveSample> collectives;
+  bool operator==(const Profile&) const = default;
+};
+
+[[nodiscard]] std::string to_json(const Profile& profile);
+[[nodiscard]] Profile profile_from_json(std::string_view text, const std::string& where);
+[[nodiscard]] std::string digest(const Profile& profile);
+
+}  // namespace lindos

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happened to each request, on a real or virtual clock, and the serving metrics that follow from it.
+// One definition for predicted and measured runs. Metric definitions (registry, metrics.h):
+//   ttft_s      median over requests of first token − arrival
+//   tpot_s      median over requests with ≥ 2 tokens of (last − first token)/(tokens − 1)
+//   e2e_latency_s  median over requests of last token − arrival
+//   output_tokens_per_s, requests_per_s   totals / (last token of all − first arrival)
+//   goodput     share of requests that kept both promises of the Slo (1 when there is none)
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "scenarios/units.h"
+#include "scenarios/workload.h"
+
+namespace lindos {
+
+struct RequestTimeline {
+  std::uint64_t id = 0;
+  Seconds arrival{0};
+  std::int64_t prompt_tokens = 0;
+  std::vector<Seconds> token_times;   // one per output token, ascending
+};
+
+struct ServingSummary {
+  Seconds ttft{0};
+  Seconds tpot{0};
+  Seconds e2e_latency{0};
+  double output_tokens_per_s = 0.0;
+  double requests_per_s = 0.0;
+  double goodput = 1.0;
+  Seconds makespan{0};                // last token − first arrival
+};
+
+// REQUIRES: at least one request, each with at least one token.
+[[nodiscard]] ServingSummary summarise(const std::vector<RequestTimeline>& timelines, const Slo& slo);
+
+// Quantile with linear interpolation (type 7), q in [0, 1]. REQUIRES: values not empty.
+[[nodiscard]] double quantile(std::vector<double> values, double q);
+
+}  // namespace lindos

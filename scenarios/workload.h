@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is asked of the fleet: a stream of inference requests or a training job, and the promises (SLO).
+// generate_requests is a pure function of (Workload, seed): predict and run see the very same requests.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "scenarios/units.h"
+
+namespace lindos {
+
+// Token count distribution: `low == high` is a constant, else uniform in [low, high].
+struct LengthRange {
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+  bool operator==(const LengthRange&) const = default;
+};
+
+enum class Arrival { kTogether, kPoisson, kUniform };  // all at t = 0, exponential gaps, equal gaps
+
+struct ServingWorkload {
+  std::int64_t requests = 0;
+  Arrival arrival = Arrival::kTogether;
+  Hertz rate{0};                   // mean arrivals per second; unused for kTogether
+  LengthRange prompt;
+  LengthRange output;
+  bool operator==(const ServingWorkload&) const = default;
+};
+
+struct TrainingWorkload {
+  std::int64_t sequence = 0;
+  std::int64_t global_batch = 0;   // sequences per optimizer step
+  std::int64_t micro_batch = 1;
+  std::string recompute = "none";  // "none", "selective", "full"
+  bool operator==(const TrainingWorkload&) const = default;
+};
+
+enum class WorkloadKind { kServing, kTraining };
+
+struct Workload {
+  WorkloadKind kind = WorkloadKind::kServing;
+  ServingWorkload serving;
+  TrainingWorkload training;
+  std::uint64_t seed = 1;
+  bool operator==(const Workload&) const = default;
+};
+
+// Service promises; 0 = none.
+struct Slo {
+  Seconds ttft{0};
+  Seconds tpot{0};
+  double percentile = 0.5;
+  bool operator==(const Slo&) const = default;
+};
+
+struct RequestSpec {
+  std::uint64_t id = 0;
+  Seconds arrival{0};
+  std::int64_t prompt_tokens = 0;
+  std::int64_t output_tokens = 0;  // generated exactly (end-of-sequence is ignored in twin runs)
+  bool operator==(const RequestSpec&) const = default;
+};
+
+// Sorted by arrival, ids 0…n-1. Counter-based generator: equal on every platform.
+[[nodiscard]] std::vector<RequestSpec> generate_requests(const ServingWorkload& workload,
+                                                         std::uint64_t seed);
+
+}  // namespace lindos

@@ -23,6 +23,7 @@ void submit_arrivals(Scheduler& scheduler, const std::vector<RequestSpec>& reque
     request.id = spec.id;
     request.prompt = hooks.prompt(spec);
     request.max_new_tokens = spec.output_tokens;
+    request.stop_tokens = hooks.stop_tokens;
     const Admission admission = scheduler.submit(request);
     if (const auto* rejected = std::get_if<Rejected>(&admission)) {
       throw Error(ErrorKind::kInfeasible, "request " + std::to_string(spec.id), rejected->reason);

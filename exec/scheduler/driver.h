@@ -34,6 +34,7 @@ struct ServeOutcome {
 
 struct ServeHooks {
   std::function<std::vector<TokenId>(const RequestSpec&)> prompt;  // token ids of a request; required
+  std::vector<TokenId> stop_tokens;                   // end a request early; empty in twin runs
   std::function<void(std::size_t finished, std::size_t total)> progress;  // may be empty
   std::function<bool()> cancelled;                    // polled each step; may be empty
 };

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// One rank's forward pass over its stage: embedding (first stage), decoder layers, LM head (last stage), on
+// the CPU kernels. Residual stream and activations f32; KV cache paged, f32 or bf16.
+// Ownership: weights, KV pages and scratch belong to the object; pool and communicator are borrowed.
+// Threading: used by one rank thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "exec/comm/communicator.h"
+#include "exec/model/rank_weights.h"
+#include "exec/model/rope_table.h"
+#include "exec/telemetry/op_timer.h"
+#include "kernels/attention.h"
+#include "kernels/cpu_pool.h"
+#include "scenarios/model.h"
+#include "scenarios/ops.h"
+#include "scenarios/plan.h"
+
+namespace lindos::exec {
+
+// A step as the kernels need it: rows are tokens of all slices, one after the other.
+struct StepInput {
+  std::vector<std::int32_t> ids;                  // [rows]; needed on the first stage only
+  std::vector<std::int64_t> positions;            // [rows]
+  std::vector<kernels::AttentionSlice> slices;    // blocks point into `blocks`
+  std::vector<std::int32_t> blocks;
+  std::vector<std::int64_t> logit_rows;           // rows whose logits are wanted, in slice order
+  std::vector<std::uint64_t> logit_requests;      // request of each of them
+  [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(positions.size()); }
+};
+
+class RankModel {
+ public:
+  // `kv_blocks` by the capacity rule; `max_positions` bounds the rotary table.
+  RankModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
+            std::int64_t kv_blocks, std::int64_t max_positions, kernels::CpuPool& pool,
+            Communicator& tensor_group, OpTimer& timer);
+
+  // First stage: fills the residual stream from ids. REQUIRES: input.rows() <= max_batched_tokens.
+  void embed(const StepInput& input);
+  // The layers of this stage, in place on the residual stream.
+  void layers(const StepInput& input);
+  // Last stage: logits [logit_rows, vocab share] of the wanted rows.
+  [[nodiscard]] std::span<const float> logits(const StepInput& input);
+  // Residual stream [rows, hidden]: what travels between stages.
+  [[nodiscard]] std::span<float> residual(std::int64_t rows);
+
+  [[nodiscard]] std::size_t weight_bytes() const { return weights_.bytes(); }
+  [[nodiscard]] std::size_t kv_bytes() const { return kv_.bytes(); }
+  [[nodiscard]] std::size_t scratch_bytes() const;
+  [[nodiscard]] const TensorShare& share() const { return share_; }
+
+ private:
+  void attention_block(const StepInput& input, std::int64_t local_layer);
+  void ffn_block(const StepInput& input, std::int64_t local_layer);
+  [[nodiscard]] kernels::KvView kv_view(std::int64_t local_layer) const;
+  // Adds W·x (+ bias) to the residual stream; across ranks the partial products are summed first.
+  void project_and_add(const kernels::PackedWeights& w, OpFamily family, const float* x, std::int64_t ldx,
+                       const std::vector<float>& bias, std::int64_t rows);
+
+  Model model_;
+  TensorShare share_;
+  Range layer_range_;
+  RankWeights weights_;
+  RopeTable rope_;
+  AlignedBuffer kv_;
+  std::size_t kv_layer_bytes_ = 0;
+  std::size_t kv_half_bytes_ = 0;
+  kernels::WeightType kv_type_;
+  // Scratch, f32: [max tokens, width].
+  AlignedBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, partial_, logits_;
+  kernels::CpuPool* pool_;
+  Communicator* comm_;
+  OpTimer* timer_;
+};
+
+}  // namespace lindos::exec

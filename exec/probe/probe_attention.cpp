@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <tuple>
+#include <vector>
+
+#include "exec/probe/probe_parts.h"
+#include "kernels/attention.h"
+
+namespace lindos::exec {
+
+namespace {
+
+struct Shape {
+  std::int64_t sequences, tokens, context;
+};
+
+// Decode: batch × context. Prefill: one slice of `tokens` after `context`.
+constexpr Shape kShapes[] = {
+    {1, 1, 16},    {1, 1, 64},    {1, 1, 256},   {1, 1, 1024},  {4, 1, 16},    {4, 1, 64},   {4, 1, 256},
+    {4, 1, 1024},  {16, 1, 16},   {16, 1, 64},   {16, 1, 256},  {16, 1, 1024}, {32, 1, 64},  {32, 1, 256},
+    {1, 16, 0},    {1, 64, 0},    {1, 128, 0},   {1, 256, 0},   {1, 512, 0},   {1, 1024, 0}, {1, 64, 256},
+    {1, 256, 256}, {1, 64, 1024}, {1, 256, 768}, {1, 512, 512},
+};
+
+}  // namespace
+
+void ProbeSession::attention_of(const GroupPlan& group, const TensorShare& share, RankLayout layout) {
+  const Model& model = request_->model;
+  const std::int64_t d = model.head_dim;
+  const std::int64_t q_heads = share.q_heads.size();
+  const std::int64_t kv_heads = share.kv_heads.size();
+  const std::int64_t limit = model.max_positions;
+  const kernels::WeightType type = weight_type(group.kv_dtype);
+  const std::size_t page = static_cast<std::size_t>(kv_heads * d * kernels::kPageTokens) *
+                           (type == kernels::WeightType::kF32 ? 4 : 2);
+  for (const Shape& shape : kShapes) {
+    if (shape.context + shape.tokens > limit || shape.tokens > group.limits.max_batched_tokens) continue;
+    const std::int64_t pages_each = (shape.context + shape.tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
+    const std::int64_t pages = pages_each * shape.sequences;
+    const std::size_t layer = 2 * page * static_cast<std::size_t>(pages);
+    // As many "layers" as keep the cache cold, as in a step, where a layer's pages come back only after all
+    // weights have passed through; never more than the model has.
+    const auto layers = static_cast<std::int64_t>(
+        std::min<std::size_t>(cold_bytes() / static_cast<std::size_t>(layout.active_ranks) / layer + 1,
+                              static_cast<std::size_t>(model.layers)));
+    const std::int64_t rows = shape.sequences * shape.tokens;
+    std::vector<std::int32_t> blocks(static_cast<std::size_t>(pages));
+    std::iota(blocks.begin(), blocks.end(), 0);
+    std::vector<kernels::AttentionSlice> slices;
+    for (std::int64_t s = 0; s < shape.sequences; ++s) {
+      slices.push_back({shape.context, shape.tokens, s * shape.tokens, blocks.data() + s * pages_each});
+    }
+    std::vector<AlignedBuffer> kv, q, out;
+    for (int r = 0; r < layout.active_ranks; ++r) {
+      kv.emplace_back(layer * static_cast<std::size_t>(layers));
+      q.emplace_back(static_cast<std::size_t>(rows * (q_heads + 2 * kv_heads) * d) * sizeof(float));
+      out.emplace_back(static_cast<std::size_t>(rows * q_heads * d) * sizeof(float));
+      for (std::int64_t i = 0; i < rows * (q_heads + 2 * kv_heads) * d; ++i) {
+        q.back().floats()[i] = static_cast<float>(i % 23) * 0.05F - 0.5F;
+      }
+    }
+    kernels::AttentionShape attention_shape;
+    attention_shape.q_heads = q_heads;
+    attention_shape.group = model.group();
+    attention_shape.q_head_offset = share.q_heads.begin - model.group() * share.kv_heads.begin;
+    attention_shape.scale = 1.0 / std::sqrt(static_cast<double>(d));
+    const std::int64_t width = (q_heads + 2 * kv_heads) * d;
+    const Timing t = team(layout).time([&](int rank, kernels::CpuPool& pool, std::int64_t iteration) {
+      const auto r = static_cast<std::size_t>(rank);
+      auto* base = static_cast<std::byte*>(kv[r].data()) + layer * static_cast<std::size_t>(iteration % layers);
+      const kernels::KvView view{base, base + page * static_cast<std::size_t>(pages), type, kv_heads, d};
+      kernels::attention(pool, view, attention_shape, slices.data(), shape.sequences, q[r].floats(), width,
+                         out[r].floats(), q_heads * d);
+    });
+    profile_->attention.push_back({group.kv_dtype, shape.sequences, shape.tokens, shape.context, q_heads, kv_heads,
+                                   d, layout.threads, layout.active_ranks, t.time, t.spread});
+  }
+}
+
+void ProbeSession::attention() {
+  using Key = std::tuple<RankLayout, Dtype, std::int64_t, std::int64_t, std::int64_t>;
+  std::set<Key> seen;
+  for (const GroupPlan& group : request_->groups) {
+    for (const StagePlan& stage : group.stages) {
+      for (const RankPlan& rank : stage.ranks) {
+        const TensorShare& share = rank.share;
+        if (share.q_heads.empty()) continue;
+        const std::int64_t offset = share.q_heads.begin - request_->model.group() * share.kv_heads.begin;
+        for (const RankLayout& layout : layouts_of(group)) {
+          if (!seen.insert({layout, group.kv_dtype, share.q_heads.size(), share.kv_heads.size(), offset}).second) continue;
+          report("attention", 0.65 + 0.02 * static_cast<double>(seen.size()));
+          attention_of(group, share, layout);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace lindos::exec

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "exec/probe/probe_parts.h"
+#include "exec/runner/replica.h"
+#include "scenarios/balance.h"
+
+namespace lindos::exec {
+
+namespace {
+
+// A model whose kernels take next to nothing: what remains of its step is the engine itself.
+Model tiny_model() {
+  Model model;
+  model.name = "tiny";
+  model.architecture = "LlamaForCausalLM";
+  model.hidden = 64;
+  model.layers = 1;
+  model.q_heads = 1;
+  model.kv_heads = 1;
+  model.head_dim = 64;
+  model.ffn = 64;
+  model.vocab = 256;
+  model.max_positions = 512;
+  model.tied_embeddings = true;
+  return model;
+}
+
+// Seconds per decode step outside kernels, with `sequences` running.
+double overhead_per_step(std::int64_t sequences) {
+  const Model model = tiny_model();
+  EngineLimits limits;
+  limits.max_batched_tokens = 64;
+  limits.max_sequences = 32;
+  EngineConfig config;
+  config.model = model;
+  config.group = make_plan(model, "cpu", 1, {1.0}, {1.0}, Dtype::kF32, limits, 16).groups.front();
+  config.group.kv_dtype = Dtype::kF32;
+  config.checkpoint = make_synthetic(model, 1, Dtype::kF32);
+  config.kv_blocks = 32 * 32;
+  config.cores = 1;
+  auto replica = Replica::in_process(config);
+  std::vector<RequestSpec> requests;
+  for (std::int64_t i = 0; i < sequences; ++i) {
+    requests.push_back({static_cast<std::uint64_t>(i), Seconds{0}, 1, 256});
+  }
+  RunOptions options;
+  options.prompt = [&](const RequestSpec& r) { return synthetic_prompt(r, 1, model.vocab); };
+  (void)replica->run(requests, options);
+  const EngineRun run = replica->run(requests, options);
+  double kernels = 0.0;
+  for (double s : run.ranks.front().family_s) kernels += s;
+  return (run.wall.count() - kernels) / static_cast<double>(run.steps.size());
+}
+
+}  // namespace
+
+void ProbeSession::step_overhead() {
+  report("step overhead", 0.97);
+  constexpr int kRepeats = 5;
+  constexpr std::int64_t kMany = 32;
+  std::vector<double> one, many;
+  for (int i = 0; i < kRepeats; ++i) {
+    one.push_back(overhead_per_step(1));
+    many.push_back(overhead_per_step(kMany));
+  }
+  std::sort(one.begin(), one.end());
+  std::sort(many.begin(), many.end());
+  const double single = one[kRepeats / 2];
+  const double each = std::max(0.0, (many[kRepeats / 2] - single) / static_cast<double>(kMany - 1));
+  profile_->step_overhead = Seconds{std::max(0.0, single - each)};
+  profile_->per_sequence_overhead = Seconds{each};
+  profile_->step_overhead_spread = std::log(one[kRepeats - 1] / one[0]) / 2.0;
+}
+
+}  // namespace lindos::exec

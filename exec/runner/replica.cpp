@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/runner/replica.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
+#include "exec/runner/step_codec.h"
+#include "exec/scheduler/limits_from_plan.h"
+#include "scenarios/error.h"
+
+namespace lindos::exec {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::vector<ShardId> all_shards(const GroupPlan& group) {
+  std::vector<ShardId> shards;
+  for (int s = 0; s < static_cast<int>(group.stages.size()); ++s) {
+    for (int r = 0; r < static_cast<int>(group.stages[static_cast<std::size_t>(s)].ranks.size()); ++r) {
+      shards.push_back({s, r});
+    }
+  }
+  return shards;
+}
+
+// The scheduler's driver on the real clock.
+class EngineBackend final : public scheduler::StepBackend {
+ public:
+  EngineBackend(RankWorker& worker, EngineRun& run) : worker_(&worker), run_(&run), t0_(Clock::now()) {}
+
+  Seconds now() override { return Clock::now() - t0_; }
+
+  void start(const scheduler::Step& step) override {
+    Batch batch;
+    for (const scheduler::StepSlice& s : step.slices) {
+      batch.push_back({s.first_position, static_cast<std::int64_t>(s.tokens.size()), s.wants_logits});
+    }
+    run_->steps.push_back(std::move(batch));
+    started_.push_back({step.id, now()});
+    worker_->start(make_step_input(step));
+  }
+
+  scheduler::StepResult wait() override {
+    scheduler::StepResult result;
+    result.step = started_.front().id;
+    result.sampled = worker_->wait();
+    run_->step_times.push_back(now() - started_.front().at);
+    started_.pop_front();
+    return result;
+  }
+
+  void idle_until(Seconds t) override {
+    const Seconds before = now();
+    // The sleeping thread wakes some 50 us late; the last stretch is spun so that arrivals are on time.
+    constexpr Seconds kSpin{200e-6};
+    if (t - before > kSpin) std::this_thread::sleep_for(t - before - kSpin);
+    while (now() < t) {
+    }
+    run_->no_work += now() - before;
+  }
+
+ private:
+  struct Started {
+    std::uint64_t id;
+    Seconds at;
+  };
+  RankWorker* worker_;
+  EngineRun* run_;
+  Clock::time_point t0_;
+  std::deque<Started> started_;
+};
+
+}  // namespace
+
+std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
+  std::unique_ptr<Replica> replica(new Replica(config));
+  const std::vector<ShardId> shards = all_shards(config.group);
+  auto world = make_thread_communicators(static_cast<int>(shards.size()));
+  std::vector<std::unique_ptr<Communicator>> tensor;
+  for (const StagePlan& stage : config.group.stages) {
+    if (stage.ranks.size() == 1) {
+      tensor.push_back(make_single_communicator());
+      continue;
+    }
+    for (auto& c : make_thread_communicators(static_cast<int>(stage.ranks.size()))) {
+      tensor.push_back(std::move(c));
+    }
+  }
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    replica->workers_.push_back(
+        std::make_unique<RankWorker>(config, shards[i], std::move(world[i]), std::move(tensor[i])));
+  }
+  for (std::size_t i = 1; i < shards.size(); ++i) {
+    replica->threads_.emplace_back([worker = replica->workers_[i].get()] {
+      try {
+        worker->loop();
+      } catch (const std::exception& e) {
+        // Every other rank leaves its wait with this reason; the driver reports it.
+        worker->abort(e.what());
+      }
+    });
+  }
+  return replica;
+}
+
+std::unique_ptr<Replica> Replica::over_mpi(const EngineConfig& config) {
+  std::unique_ptr<Replica> replica(new Replica(config));
+  const std::vector<ShardId> shards = all_shards(config.group);
+  auto world = make_mpi_communicator(0, 0);
+  if (world->size() != static_cast<int>(shards.size())) {
+    throw Error(ErrorKind::kUsage, "mpi",
+                "the plan has " + std::to_string(shards.size()) + " ranks, the job " +
+                    std::to_string(world->size()) + " processes");
+  }
+  const int rank = world->rank();
+  const ShardId shard = shards[static_cast<std::size_t>(rank)];
+  auto tensor = make_mpi_communicator(shard.stage, rank);
+  replica->driver_ = rank == 0;
+  replica->workers_.push_back(
+      std::make_unique<RankWorker>(config, shard, std::move(world), std::move(tensor)));
+  replica->workers_.front()->ready();
+  return replica;
+}
+
+Replica::~Replica() { join(); }
+
+void Replica::join() {
+  if (driver_ && !stopped_) {
+    stopped_ = true;
+    try {
+      workers_.front()->stop();
+    } catch (const Error&) {
+      // The group was aborted: its ranks have left already.
+    }
+  }
+  for (std::thread& t : threads_) t.join();
+  threads_.clear();
+}
+
+void Replica::serve_as_worker() { workers_.front()->loop(); }
+
+EngineRun Replica::run(const std::vector<RequestSpec>& requests, const RunOptions& options) {
+  EngineRun run;
+  scheduler::Scheduler scheduler(scheduler::scheduler_limits(config_.group, config_.kv_blocks),
+                                 scheduler::Policy::kDecodeFirst);
+  scheduler::ServeHooks hooks;
+  hooks.prompt = options.prompt;
+  hooks.stop_tokens = options.stop_tokens;
+  hooks.progress = options.progress;
+  hooks.cancelled = options.cancelled;
+  try {
+    EngineBackend backend(*workers_.front(), run);
+    run.outcome = scheduler::serve(scheduler, requests, static_cast<int>(config_.group.stages.size()),
+                                   backend, hooks);
+    run.wall = backend.now();
+    run.ranks = workers_.front()->collect_reports();
+  } catch (const std::exception& e) {
+    stopped_ = true;
+    workers_.front()->abort(e.what());
+    throw;
+  }
+  return run;
+}
+
+std::vector<scheduler::TokenId> synthetic_prompt(const RequestSpec& request, std::uint64_t seed,
+                                                 std::int64_t vocab) {
+  std::vector<scheduler::TokenId> ids(static_cast<std::size_t>(request.prompt_tokens));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const double u = kernels::uniform_draw(seed, request.id, i);
+    ids[i] = static_cast<scheduler::TokenId>(u * static_cast<double>(vocab));
+  }
+  return ids;
+}
+
+}  // namespace lindos::exec

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// One replica of the engine: its ranks as threads of this process or as MPI processes, driven through the
+// shared scheduler on the real clock.
+//
+//   auto replica = Replica::in_process(config);
+//   EngineRun run = replica->run(requests, options);
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "exec/runner/rank_worker.h"
+#include "exec/scheduler/driver.h"
+
+namespace lindos::exec {
+
+struct RunOptions {
+  std::function<std::vector<scheduler::TokenId>(const RequestSpec&)> prompt;
+  std::vector<scheduler::TokenId> stop_tokens;
+  std::function<void(std::size_t finished, std::size_t total)> progress;
+  std::function<bool()> cancelled;
+};
+
+struct EngineRun {
+  scheduler::ServeOutcome outcome;
+  std::vector<Batch> steps;            // what ran, step by step: input of the ledger and of MFU
+  std::vector<Seconds> step_times;     // start of the step to its result at the driver, same order
+  std::vector<RankReport> ranks;       // stage-major
+  Seconds wall{0};
+  Seconds no_work{0};                  // driver idle until the next arrival
+};
+
+class Replica {
+ public:
+  // Throws Error{kInput} for what the engine cannot run, Error{kEnvironment} when a rank fails to start.
+  [[nodiscard]] static std::unique_ptr<Replica> in_process(const EngineConfig& config);
+  // One process per rank. REQUIRES: MpiSession with exactly ranks_per_replica() processes.
+  [[nodiscard]] static std::unique_ptr<Replica> over_mpi(const EngineConfig& config);
+  ~Replica();
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  [[nodiscard]] bool is_driver() const { return driver_; }
+  // Ranks other than the driver (MPI): returns when the driver is done.
+  void serve_as_worker();
+  // Driver: serves the requests to the end; may be called again.
+  [[nodiscard]] EngineRun run(const std::vector<RequestSpec>& requests, const RunOptions& options);
+  [[nodiscard]] RankWorker& driver_worker() { return *workers_.front(); }
+  [[nodiscard]] RankWorker& worker(std::size_t world_rank) { return *workers_.at(world_rank); }
+
+ private:
+  explicit Replica(const EngineConfig& config) : config_(config) {}
+  void join();
+  EngineConfig config_;
+  bool driver_ = true;
+  bool stopped_ = false;
+  std::vector<std::unique_ptr<RankWorker>> workers_;   // in-process: all ranks; MPI: this one
+  std::vector<std::thread> threads_;
+};
+
+// Prompt of a twin run: ids drawn from (seed, request, position), uniform over the vocabulary.
+[[nodiscard]] std::vector<scheduler::TokenId> synthetic_prompt(const RequestSpec& request,
+                                                               std::uint64_t seed, std::int64_t vocab);
+
+}  // namespace lindos::exec

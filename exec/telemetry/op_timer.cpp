@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/telemetry/op_timer.h"
+
+namespace lindos::exec {
+
+std::string_view name_of(OpFamily family) {
+  switch (family) {
+    case OpFamily::kEmbedding: return "embedding";
+    case OpFamily::kElementwise: return "elementwise";
+    case OpFamily::kQkv: return "qkv";
+    case OpFamily::kAttention: return "attention";
+    case OpFamily::kO: return "o";
+    case OpFamily::kGateUp: return "gate_up";
+    case OpFamily::kDown: return "down";
+    case OpFamily::kLmHead: return "lm_head";
+    case OpFamily::kSample: return "sample";
+    case OpFamily::kCommunication: return "communication";
+  }
+  return "";
+}
+
+OpFamily family_of(const Op& op) {
+  switch (op.kind) {
+    case OpKind::kEmbedding: return OpFamily::kEmbedding;
+    case OpKind::kNorm:
+    case OpKind::kActivation:
+    case OpKind::kResidual: return OpFamily::kElementwise;
+    case OpKind::kRopeKvWrite:
+    case OpKind::kAttentionPrefill:
+    case OpKind::kAttentionDecode: return OpFamily::kAttention;
+    case OpKind::kSample: return OpFamily::kSample;
+    case OpKind::kAllReduce:
+    case OpKind::kAllGather:
+    case OpKind::kAllToAll:
+    case OpKind::kSendRecv: return OpFamily::kCommunication;
+    case OpKind::kMoeRoute:
+    case OpKind::kMoeGemm: return OpFamily::kDown;
+    case OpKind::kGemm: break;
+  }
+  switch (op.site) {
+    case GemmSite::kQkv:
+    case GemmSite::kMlaDown:
+    case GemmSite::kMlaUp: return OpFamily::kQkv;
+    case GemmSite::kO: return OpFamily::kO;
+    case GemmSite::kGateUp: return OpFamily::kGateUp;
+    case GemmSite::kLmHead: return OpFamily::kLmHead;
+    case GemmSite::kDown:
+    case GemmSite::kRouter:
+    case GemmSite::kNone: break;
+  }
+  return OpFamily::kDown;
+}
+
+}  // namespace lindos::exec

@@ -223,7 +223,7 @@ bool Scheduler::State::preempt_after(std::size_t index, std::size_t& victims_end
     pool.release(victim.blocks);
     victim.computed = 0;
     victim.decoding = false;
-    waiting.push_front(victim);
+    waiting.insert(victim);
     ++preemptions;
     draft.step.preempted.push_back(victim.id);
     return true;
@@ -313,7 +313,7 @@ Admission Scheduler::submit(const Request& request) {
   s.max_new_tokens = request.max_new_tokens;
   s.stop_tokens = request.stop_tokens;
   const Queued answer{state.waiting.ahead_of_newcomer(s.priority)};
-  state.waiting.push_back(s);
+  state.waiting.insert(s);
   return answer;
 }
 

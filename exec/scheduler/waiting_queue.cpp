@@ -16,17 +16,11 @@ std::size_t WaitingQueue::ahead_of_newcomer(int priority) const {
   return ahead;
 }
 
-void WaitingQueue::push_back(Sequence& sequence) {
+void WaitingQueue::insert(Sequence& sequence) {
   std::deque<Sequence*>& level = levels_[sequence.priority];
-  LINDOS_ASSERT(level.empty() || ranks_before(level.back(), &sequence), "queue out of order");
-  level.push_back(&sequence);
-  ++size_;
-}
-
-void WaitingQueue::push_front(Sequence& sequence) {
-  std::deque<Sequence*>& level = levels_[sequence.priority];
-  LINDOS_ASSERT(level.empty() || ranks_before(&sequence, level.front()), "queue out of order");
-  level.push_front(&sequence);
+  // Not always the front: a request that was in flight while an earlier ranked one was preempted
+  // may be preempted in its turn.
+  level.insert(std::upper_bound(level.begin(), level.end(), &sequence, ranks_before), &sequence);
   ++size_;
 }
 

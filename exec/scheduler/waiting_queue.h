@@ -21,10 +21,9 @@ class WaitingQueue {
   // REQUIRES: not empty.
   [[nodiscard]] Sequence& front() const { return *levels_.begin()->second.front(); }
 
-  void push_back(Sequence& sequence);
-  // For a preempted request. REQUIRES: it arrived before all that wait at its priority, which holds
-  // because requests leave the queue in rank order and the last ranked is preempted first.
-  void push_front(Sequence& sequence);
+  // At its rank: a newcomer at the end of its priority, a preempted request before the newcomers.
+  // Constant time at either end.
+  void insert(Sequence& sequence);
   void pop_front();
   // REQUIRES: `sequence` waits here.
   void erase(const Sequence& sequence);

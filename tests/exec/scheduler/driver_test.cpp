@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/scheduler/driver.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "scenarios/error.h"
+
+namespace lindos::scheduler {
+namespace {
+
+// A pipeline on a virtual clock: each stage takes 1 s and one step at a time.
+class FakePipeline final : public StepBackend {
+ public:
+  explicit FakePipeline(int stages) : stages_(stages) {}
+
+  Seconds now() override { return now_; }
+  void start(const Step& step) override {
+    EXPECT_FALSE(step.empty());
+    StepResult result{step.id, {}};
+    for (const StepSlice& slice : step.slices) {
+      first_seen_.try_emplace(slice.request, now_);
+      if (slice.wants_logits) result.sampled.push_back(static_cast<TokenId>(slice.request));
+    }
+    now_ += Seconds(1);
+    in_flight_.push_back({now_ + Seconds(stages_ - 1), std::move(result)});
+    most_in_flight_ = std::max(most_in_flight_, in_flight_.size());
+  }
+  StepResult wait() override {
+    now_ = std::max(now_, in_flight_.front().first);
+    StepResult result = std::move(in_flight_.front().second);
+    in_flight_.pop_front();
+    return result;
+  }
+  void idle_until(Seconds t) override {
+    EXPECT_GT(t, now_);
+    EXPECT_TRUE(in_flight_.empty());
+    now_ = t;
+  }
+
+  [[nodiscard]] std::size_t most_in_flight() const { return most_in_flight_; }
+  [[nodiscard]] Seconds first_seen(RequestId id) const { return first_seen_.at(id); }
+
+ private:
+  int stages_;
+  Seconds now_{0};
+  std::deque<std::pair<Seconds, StepResult>> in_flight_;
+  std::size_t most_in_flight_ = 0;
+  std::map<RequestId, Seconds> first_seen_;
+};
+
+ServeHooks plain_hooks() {
+  ServeHooks hooks;
+  hooks.prompt = [](const RequestSpec& spec) {
+    return std::vector<TokenId>(static_cast<std::size_t>(spec.prompt_tokens), 1);
+  };
+  return hooks;
+}
+
+Limits limits_with(int lookahead, std::int64_t kv_blocks) {
+  Limits limits;
+  limits.max_batched_tokens = 32;
+  limits.max_sequences = 4;
+  limits.prefill_chunk = 16;
+  limits.block_tokens = 4;
+  limits.kv_blocks = kv_blocks;
+  limits.lookahead = lookahead;
+  return limits;
+}
+
+RC_GTEST_PROP(Serve, EveryTimelineIsCompleteAndAscending, ()) {
+  const int stages = *rc::gen::inRange(1, 5);
+  const auto gaps = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 9));
+  std::vector<RequestSpec> requests;
+  Seconds arrival(0);
+  for (const int gap : gaps) {
+    arrival += Seconds(gap);
+    RequestSpec spec;
+    spec.id = requests.size();
+    spec.arrival = arrival;
+    spec.prompt_tokens = *rc::gen::inRange(1, 40);
+    spec.output_tokens = *rc::gen::inRange(1, 12);
+    requests.push_back(spec);
+  }
+  // 16 blocks hold one request of 39 + 11 positions (13 blocks), so several together preempt each
+  // other.
+  Scheduler scheduler(limits_with(stages - 1, 16), Policy::kDecodeFirst);
+  FakePipeline backend(stages);
+  ServeHooks hooks = plain_hooks();
+  std::size_t reported = 0;
+  hooks.progress = [&](std::size_t finished, std::size_t) { reported = finished; };
+  const ServeOutcome outcome = serve(scheduler, requests, stages, backend, hooks);
+
+  RC_ASSERT(outcome.timelines.size() == requests.size());
+  RC_ASSERT(reported == requests.size());
+  RC_ASSERT(backend.most_in_flight() <= static_cast<std::size_t>(stages));
+  RC_ASSERT(outcome.final_snapshot.blocks_used == 0);
+  for (const RequestSpec& spec : requests) {
+    const RequestTimeline& timeline = outcome.timelines[spec.id];
+    const auto tokens = static_cast<std::size_t>(spec.output_tokens);
+    RC_ASSERT(timeline.id == spec.id);
+    RC_ASSERT(timeline.arrival == spec.arrival);
+    RC_ASSERT(timeline.prompt_tokens == spec.prompt_tokens);
+    RC_ASSERT(timeline.token_times.size() == tokens);
+    RC_ASSERT(std::is_sorted(timeline.token_times.begin(), timeline.token_times.end()));
+    RC_ASSERT(backend.first_seen(spec.id) >= spec.arrival);
+    RC_ASSERT(timeline.token_times.front() >= spec.arrival + Seconds(stages));
+    RC_ASSERT(outcome.outputs[spec.id] ==
+              std::vector<TokenId>(tokens, static_cast<TokenId>(spec.id)));
+  }
+}
+
+TEST(Serve, KeepsAPipelineFull) {
+  Scheduler scheduler(limits_with(1, 64), Policy::kDecodeFirst);
+  FakePipeline backend(2);
+  const std::vector<RequestSpec> requests = {{0, Seconds(5), 4, 3}, {1, Seconds(5), 4, 3}};
+  const ServeOutcome outcome = serve(scheduler, requests, 2, backend, plain_hooks());
+  // Request 0 runs in steps 1, 3, 5 and request 1 in steps 2, 4, 6; a step enters each second and
+  // leaves two seconds later, so no stage idles in between.
+  EXPECT_THAT(outcome.timelines[0].token_times,
+              ::testing::ElementsAre(Seconds(7), Seconds(9), Seconds(11)));
+  EXPECT_THAT(outcome.timelines[1].token_times,
+              ::testing::ElementsAre(Seconds(8), Seconds(10), Seconds(12)));
+  EXPECT_EQ(backend.most_in_flight(), 2u);
+}
+
+TEST(Serve, ReportsARequestThatCannotFit) {
+  Scheduler scheduler(limits_with(0, 2), Policy::kDecodeFirst);
+  FakePipeline backend(1);
+  try {
+    static_cast<void>(serve(scheduler, {{3, Seconds(0), 40, 1}}, 1, backend, plain_hooks()));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInfeasible);
+    EXPECT_STREQ(error.what(), "request 3: needs 10 KV blocks, the pool has 2");
+  }
+}
+
+TEST(Serve, StopsWhenCancelled) {
+  Scheduler scheduler(limits_with(0, 64), Policy::kDecodeFirst);
+  FakePipeline backend(1);
+  ServeHooks hooks = plain_hooks();
+  int polls = 0;
+  hooks.cancelled = [&polls] { return ++polls == 4; };
+  try {
+    static_cast<void>(serve(scheduler, {{0, Seconds(0), 4, 100}}, 1, backend, hooks));
+    FAIL() << "not cancelled";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kCancelled);
+  }
+}
+
+}  // namespace
+}  // namespace lindos::scheduler

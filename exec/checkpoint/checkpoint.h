@@ -21,6 +21,9 @@ struct TensorInfo {
   std::string name;
   Dtype dtype = Dtype::kF32;
   std::vector<std::int64_t> shape;
+  // Empty for F32, F16 and BF16; otherwise the file's spelling ("I64", "F8_E4M3"). Such a tensor may lie in a
+  // checkpoint, but it cannot be read as a weight, and `dtype` says nothing about it.
+  std::string foreign_dtype;
 };
 
 class Checkpoint {
@@ -35,9 +38,12 @@ class Checkpoint {
   [[nodiscard]] virtual std::string description() const = 0;   // "random:1", folder name
 };
 
-// model.safetensors or model.safetensors.index.json in `folder`. Header checks as docs/formats.md says.
+// model.safetensors or model.safetensors.index.json in `folder`, memory-mapped: the folder must not shrink
+// while it is open. Header checks as docs/formats.md says; thread-safe for const use.
 [[nodiscard]] std::unique_ptr<Checkpoint> open_safetensors(const std::filesystem::path& folder);
 // Values depend only on (seed, tensor name, element index): normal(0, 1/sqrt(fan_in)), norms 1, biases 0 ± 0.02.
+// Normal here is the sum of four 16-bit uniforms (Irwin-Hall, variance corrected, |x| <= 3.46 sigma): one hash per
+// value and no libm, hence the same bits everywhere. `dtype` is f32, f16 or bf16.
 // Any slice equals the slice of the whole, on every platform. Rounded to `dtype`.
 [[nodiscard]] std::unique_ptr<Checkpoint> make_synthetic(const Model& model, std::uint64_t seed,
                                                          Dtype dtype);
@@ -48,7 +54,8 @@ void check_tensors(const Checkpoint& checkpoint, const Model& model);
 // Names and shapes that a dense Llama-family model needs.
 [[nodiscard]] std::vector<TensorInfo> expected_tensors(const Model& model);
 
-// The safetensors header parser: bytes in, entries out (fuzzed). `file_size` bounds the offsets.
+// The safetensors header parser: bytes in, entries out in file order (fuzzed). `prefix` holds at least the
+// header, `file_size` bounds the offsets. Memory: below 16 x header length. Throws Error{kInput}, opened by `where`.
 struct SafetensorsEntry {
   TensorInfo info;
   std::uint64_t begin = 0;     // file offset

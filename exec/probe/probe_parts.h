@@ -11,6 +11,7 @@
 #include "exec/probe/probe.h"
 #include "exec/runner/aligned_buffer.h"
 #include "kernels/gemm.h"
+#include "scenarios/ops.h"
 
 namespace lindos::exec {
 

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <exception>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/signals.h"
+#include "cli/verbs.h"
+#include "cli/version.h"
+#include "scenarios/error.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"Lindos, a digital twin for GPU clusters: what will a plan do, what did it do, why do the two differ?"};
+  app.name("lindos");
+  app.set_version_flag("--version", lindos::cli::version_text());
+  app.require_subcommand(1);
+  app.footer("Exit status: 0 done, 1 bad input, 2 usage, 3 no plan fits, 4 the machine failed, 130 cancelled.");
+  lindos::cli::install_signal_handlers();
+  lindos::cli::add_show(app);
+  lindos::cli::add_probe(app);
+  lindos::cli::add_predict(app);
+  lindos::cli::add_run(app);
+  lindos::cli::add_twin(app);
+  lindos::cli::add_compare(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = app.exit(e, std::cout, std::cerr);
+    return code == 0 ? 0 : static_cast<int>(lindos::ErrorKind::kUsage);
+  } catch (const lindos::Error& e) {
+    fmt::print(stderr, "lindos: {}\n", e.what());
+    return e.exit_code();
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "lindos: out of memory\n");
+    return static_cast<int>(lindos::ErrorKind::kEnvironment);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "lindos: {}\n", e.what());
+    return static_cast<int>(lindos::ErrorKind::kEnvironment);
+  }
+  return 0;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace lindos::cli {
+
+using Clock = std::chrono::steady_clock;
+
+Progress::Progress(ProgressStyle style, std::string verb)
+    : style_(style), verb_(std::move(verb)), phase_start_(Clock::now()) {
+  // Without a terminal "auto" keeps only the lines that end a phase.
+  if (style_ == ProgressStyle::kAuto && ::isatty(STDERR_FILENO) == 1) style_ = ProgressStyle::kBar;
+}
+
+Progress::~Progress() { clear_bar(); }
+
+void Progress::clear_bar() {
+  if (!bar_drawn_) return;
+  std::fputs("\r\033[K", stderr);
+  std::fflush(stderr);
+  bar_drawn_ = false;
+}
+
+void Progress::update(const std::string& phase, double fraction) {
+  const Clock::time_point now = Clock::now();
+  if (phase != phase_) {
+    phase_ = phase;
+    phase_start_ = now;
+    last_drawn_ = {};
+  }
+  if (style_ == ProgressStyle::kNone || style_ == ProgressStyle::kAuto) return;
+  if (now - last_drawn_ < std::chrono::milliseconds(100)) return;
+  last_drawn_ = now;
+  fraction = std::clamp(fraction, 0.0, 1.0);
+  const double elapsed = std::chrono::duration<double>(now - phase_start_).count();
+  // An estimate from less than a second or a twentieth of the work would only jump about.
+  const bool estimable = elapsed > 1.0 && fraction > 0.05;
+  const double left = estimable ? elapsed / fraction * (1.0 - fraction) : 0.0;
+  if (style_ == ProgressStyle::kJson) {
+    nlohmann::ordered_json line{{"event", "progress"}, {"verb", verb_}, {"phase", phase}, {"fraction", fraction}};
+    if (estimable) line["remaining_s"] = left;
+    fmt::print(stderr, "{}\n", line.dump());
+    return;
+  }
+  constexpr int kWidth = 28;
+  const int filled = static_cast<int>(fraction * kWidth);
+  fmt::print(stderr, "\r\033[K{:<22} [{:#<{}}{:.<{}}] {:3.0f} %{}", phase, "", filled, "", kWidth - filled,
+             fraction * 100.0, estimable ? fmt::format("  {:.0f} s left", left) : std::string());
+  std::fflush(stderr);
+  bar_drawn_ = true;
+}
+
+void Progress::finish_phase(const std::string& summary) {
+  clear_bar();
+  if (style_ == ProgressStyle::kNone) return;
+  if (style_ == ProgressStyle::kJson) {
+    fmt::print(stderr, "{}\n", nlohmann::ordered_json{{"event", "phase"}, {"verb", verb_}, {"text", summary}}.dump());
+    return;
+  }
+  fmt::print(stderr, "{}\n", summary);
+  std::fflush(stderr);
+}
+
+}  // namespace lindos::cli

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/render.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/table.h"
+#include "data/store/compare.h"
+#include "scenarios/ledger.h"
+#include "scenarios/metrics.h"
+
+namespace lindos::cli {
+
+namespace {
+
+std::string interval(const Metric& metric, const MetricValue& v) {
+  if (v.p10 == v.p90) return "exact";
+  return format_value(metric, v.p10) + " – " + format_value(metric, v.p90);
+}
+
+// Signed percent with a true minus.
+std::string signed_percent(double ratio) {
+  const std::string digits = fmt::format("{:.1f} %", std::abs(ratio) * 100.0);
+  return (std::abs(ratio) < 0.0005 ? "" : ratio < 0.0 ? "−" : "+") + digits;
+}
+
+std::string signed_points(double share) {
+  const double points = share * 100.0;
+  return (std::abs(points) < 0.05 ? "" : points < 0.0 ? "−" : "+") + fmt::format("{:.1f}", std::abs(points));
+}
+
+std::string bar(double share) {
+  constexpr int kWidth = 30;
+  std::string out;
+  for (int i = 0; i < static_cast<int>(std::lround(share * kWidth)); ++i) out += "█";
+  return out;
+}
+
+std::string how(const RunRecord& record) {
+  if (record.source == RunSource::kMeasured) {
+    return fmt::format("measured · {} repeats · {}", record.repeats, record.environment.hardware);
+  }
+  return fmt::format("predicted · {} · {} draws · seed {}", record.fidelity, record.repeats, record.seed);
+}
+
+std::string share_interval(const LedgerEntry& e) {
+  return fmt::format("{:.1f} – {:.1f}", e.p10 * 100.0, e.p90 * 100.0);
+}
+
+}  // namespace
+
+std::string render(const RunRecord& record) {
+  std::string out = fmt::format("{}   plan {}   ({})\n\n", record.scenario_name, record.plan_name, how(record));
+  Table metrics({"metric", "p50", "p10 – p90", "provenance"});
+  for (const Metric& metric : metric_registry()) {
+    const auto found = record.metrics.find(std::string(metric.name));
+    if (found == record.metrics.end()) continue;
+    const MetricValue& v = found->second;
+    metrics.add({std::string(metric.label), format_value(metric, v.p50), interval(metric, v), v.provenance});
+  }
+  out += metrics.text();
+  Table ledger({"where the time went (share of peak)", "share %", "p10 – p90", ""});
+  for (const LedgerEntry& e : record.ledger) {
+    ledger.add({std::string(label_of(e.cause)), fmt::format("{:.1f}", e.share * 100.0), share_interval(e), ""});
+  }
+  out += "\n" + ledger.text();
+  return out;
+}
+
+std::string render_comparison(const RunRecord& predicted, const RunRecord& measured) {
+  std::string out = fmt::format("{}   plan {}\n  {}\n  {}\n\n", predicted.scenario_name, predicted.plan_name,
+                                how(predicted), how(measured));
+  Table metrics({"metric", "predicted", "p10 – p90", "measured", "p10 – p90", "error", "in band"});
+  for (const data::MetricComparison& c : data::compare_metrics(predicted, measured)) {
+    const Metric& metric = metric_or_throw(c.metric);
+    metrics.add({std::string(metric.label), format_value(metric, c.predicted.p50), interval(metric, c.predicted),
+                 format_value(metric, c.measured.p50), interval(metric, c.measured),
+                 c.error ? signed_percent(*c.error) : "–", c.in_band ? "yes" : "no"});
+  }
+  out += metrics.text();
+  Table ledger({"where the time went", "predicted %", "measured %", "difference", ""});
+  for (const data::LedgerComparison& c : data::compare_ledgers(predicted, measured)) {
+    ledger.add({std::string(label_of(c.cause)), fmt::format("{:.1f}", c.predicted * 100.0),
+                fmt::format("{:.1f}", c.measured * 100.0), signed_points(c.predicted - c.measured), ""});
+  }
+  out += "\n" + ledger.text();
+  return out;
+}
+
+std::string comparison_json(const RunRecord& predicted, const RunRecord& measured) {
+  nlohmann::ordered_json out;
+  out["predicted"] = nlohmann::ordered_json::parse(to_json(predicted));
+  out["measured"] = nlohmann::ordered_json::parse(to_json(measured));
+  auto& metrics = out["comparison"]["metrics"] = nlohmann::ordered_json::array();
+  for (const data::MetricComparison& c : data::compare_metrics(predicted, measured)) {
+    nlohmann::ordered_json row{{"metric", c.metric},
+                               {"predicted", c.predicted.p50},
+                               {"measured", c.measured.p50},
+                               {"unit", c.predicted.unit},
+                               {"error", nullptr},
+                               {"in_band", c.in_band}};
+    if (c.error) row["error"] = *c.error;
+    metrics.push_back(std::move(row));
+  }
+  auto& ledger = out["comparison"]["ledger"] = nlohmann::ordered_json::array();
+  for (const data::LedgerComparison& c : data::compare_ledgers(predicted, measured)) {
+    ledger.push_back({{"cause", name_of(c.cause)},
+                      {"predicted", c.predicted},
+                      {"measured", c.measured},
+                      {"difference", c.predicted - c.measured}});
+  }
+  return out.dump(2);
+}
+
+}  // namespace lindos::cli

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// RunRecords as text for a terminal: metrics with intervals and provenance, the ledger as bars, predicted
+// beside measured with the error of each.
+#pragma once
+
+#include <string>
+
+#include "scenarios/run_record.h"
+
+namespace lindos::cli {
+
+// One record: metrics and ledger.
+[[nodiscard]] std::string render(const RunRecord& record);
+// Predicted beside measured, metric by metric and ledger entry by entry.
+[[nodiscard]] std::string render_comparison(const RunRecord& predicted, const RunRecord& measured);
+// {"predicted": …, "measured": …, "comparison": {"metrics": […], "ledger": […]}}
+[[nodiscard]] std::string comparison_json(const RunRecord& predicted, const RunRecord& measured);
+
+}  // namespace lindos::cli

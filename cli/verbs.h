@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function per verb: adds its subcommand; its callback does the work and throws lindos::Error.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lindos::cli {
+
+void add_show(CLI::App& app);
+void add_probe(CLI::App& app);
+void add_predict(CLI::App& app);
+void add_run(CLI::App& app);
+void add_twin(CLI::App& app);
+void add_compare(CLI::App& app);
+
+}  // namespace lindos::cli

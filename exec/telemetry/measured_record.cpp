@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/telemetry/measured_record.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "scenarios/ceilings.h"
+#include "scenarios/metrics.h"
+#include "scenarios/ops.h"
+#include "scenarios/scenario.h"
+#include "scenarios/timeline.h"
+
+namespace lindos::exec {
+
+namespace {
+
+// What one family of one rank had to do in a run.
+struct FamilyWork {
+  Seconds compute{0};    // Σ FLOP / peak
+  Seconds memory{0};     // Σ over ops of what the memory needs beyond that
+};
+
+struct RankWork {
+  std::array<FamilyWork, kOpFamilies> families{};
+  double weight_and_kv_bytes = 0.0;
+};
+
+RankWork work_of(const EngineRun& run, const EngineConfig& config, ShardId shard, const Ceilings& ceilings) {
+  RankWork work;
+  for (const Batch& batch : run.steps) {
+    for (const Op& op : step_ops(config.model, config.group, shard, batch)) {
+      const double count = static_cast<double>(op.count);
+      const Seconds compute = op.flop / ceilings.peak * count;
+      const Seconds memory = op.bytes() / ceilings.bandwidth * count;
+      FamilyWork& family = work.families[static_cast<std::size_t>(family_of(op))];
+      family.compute += compute;
+      family.memory += std::max(Seconds{0}, memory - compute);
+      work.weight_and_kv_bytes += (op.weight_bytes + op.kv_bytes).value() * count;
+    }
+  }
+  return work;
+}
+
+ShardId shard_of(const RankReport& report) { return {report.stage, report.rank}; }
+
+struct Aggregate {
+  double useful_s = 0.0;       // Σ over ranks of FLOP / rank peak
+  double roofline_s = 0.0;
+  double busy_s = 0.0;
+  double bytes = 0.0;
+};
+
+Aggregate aggregate(const EngineRun& run, const EngineConfig& config, const Profile& profile) {
+  const Ceilings ceilings = rank_ceilings(profile, static_cast<int>(run.ranks.size()));
+  Aggregate sum;
+  for (const RankReport& report : run.ranks) {
+    const RankWork work = work_of(run, config, shard_of(report), ceilings);
+    for (std::size_t f = 0; f < kOpFamilies; ++f) {
+      sum.useful_s += work.families[f].compute.count();
+      sum.roofline_s += (work.families[f].compute + work.families[f].memory).count();
+      if (static_cast<OpFamily>(f) != OpFamily::kCommunication) sum.busy_s += report.family_s[f];
+    }
+    sum.bytes += work.weight_and_kv_bytes;
+  }
+  return sum;
+}
+
+double median_decode_step(const EngineRun& run) {
+  std::vector<double> times;
+  for (std::size_t i = 0; i < run.steps.size() && i < run.step_times.size(); ++i) {
+    const Batch& batch = run.steps[i];
+    if (std::all_of(batch.begin(), batch.end(), [](const Slice& s) { return s.is_decode(); })) {
+      times.push_back(run.step_times[i].count());
+    }
+  }
+  return times.empty() ? 0.0 : quantile(times, 0.5);
+}
+
+std::string hash_outputs(const EngineRun& run) {
+  std::string text;
+  for (const auto& output : run.outcome.outputs) {
+    for (scheduler::TokenId id : output) text += std::to_string(id) + ' ';
+    text += '\n';
+  }
+  return digest_of_text(text);
+}
+
+}  // namespace
+
+Ledger measured_ledger(const EngineRun& run, const EngineConfig& config, const Profile& profile) {
+  const Ceilings ceilings = rank_ceilings(profile, static_cast<int>(run.ranks.size()));
+  Ledger ledger;
+  for (const RankReport& report : run.ranks) {
+    const RankWork work = work_of(run, config, shard_of(report), ceilings);
+    double booked = 0.0;
+    const auto book = [&](Cause cause, double seconds) {
+      // Clock reads overlap by nanoseconds; what is booked never exceeds the wall.
+      const double s = std::clamp(seconds, 0.0, std::max(0.0, run.wall.count() - booked));
+      ledger.book(cause, Seconds{s}, ceilings.peak);
+      booked += s;
+    };
+    for (std::size_t f = 0; f < kOpFamilies; ++f) {
+      const double t = report.family_s[f];
+      if (static_cast<OpFamily>(f) == OpFamily::kCommunication) {
+        // Collectives know how long they waited for the last member; the rest of the family is transfer:
+        // between stages the hand-over of activations.
+        const double wait = std::min(t, report.comm_wait_s);
+        const double collective = std::min(t - wait, report.comm_transfer_s);
+        book(Cause::kStragglerMix, wait);
+        book(Cause::kExposedTensor, collective);
+        book(config.group.stages.size() > 1 ? Cause::kExposedPipeline : Cause::kExposedTensor,
+             t - wait - collective);
+        continue;
+      }
+      const double useful = std::min(t, work.families[f].compute.count());
+      const double memory = std::min(t - useful, work.families[f].memory.count());
+      book(Cause::kUseful, useful);
+      book(Cause::kMemoryBound, memory);
+      book(Cause::kKernelInefficiency, t - useful - memory);
+    }
+    const bool driver = report.stage == 0 && report.rank == 0;
+    // The driver sleeps until arrivals outside step_wait; the other ranks see both as one wait.
+    const double no_work = run.no_work.count();
+    book(Cause::kNoWork, no_work);
+    book(Cause::kPipelineBubble, driver ? report.step_wait_s : report.step_wait_s - no_work);
+    book(Cause::kHostOverhead, run.wall.count() - booked);
+  }
+  const double capacity = ceilings.peak.value() * run.wall.count() * static_cast<double>(run.ranks.size());
+  ledger.close(capacity, Cause::kHostOverhead);
+  return ledger;
+}
+
+RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config, const Profile& profile,
+                          const Slo& slo) {
+  RunRecord record;
+  record.source = RunSource::kMeasured;
+  record.fidelity = "engine";
+  record.repeats = static_cast<std::int64_t>(runs.size());
+  record.output_hash = hash_outputs(runs.front());
+
+  std::map<std::string, std::vector<double>> values;
+  std::vector<Ledger> ledgers;
+  for (const EngineRun& run : runs) {
+    const ServingSummary s = summarise(run.outcome.timelines, slo);
+    const Aggregate a = aggregate(run, config, profile);
+    const double ranks = static_cast<double>(run.ranks.size());
+    const Ceilings ceilings = rank_ceilings(profile, static_cast<int>(run.ranks.size()));
+    values["ttft_s"].push_back(s.ttft.count());
+    values["tpot_s"].push_back(s.tpot.count());
+    values["e2e_latency_s"].push_back(s.e2e_latency.count());
+    values["output_tokens_per_s"].push_back(s.output_tokens_per_s);
+    values["requests_per_s"].push_back(s.requests_per_s);
+    values["goodput"].push_back(s.goodput);
+    values["mfu"].push_back(a.useful_s / (run.wall.count() * ranks));
+    values["mbu"].push_back(a.bytes / (ceilings.bandwidth.value() * ranks * run.wall.count()));
+    values["roofline_utilisation"].push_back(a.busy_s > 0.0 ? a.roofline_s / a.busy_s : 0.0);
+    if (const double step = median_decode_step(run); step > 0.0) values["step_time_s"].push_back(step);
+    double memory = 0.0;
+    for (const RankReport& r : run.ranks) memory += r.memory_bytes();
+    values["memory_peak_bytes"].push_back(memory);
+    values["kv_blocks"].push_back(static_cast<double>(config.kv_blocks));
+    ledgers.push_back(measured_ledger(run, config, profile));
+  }
+  for (const auto& [name, v] : values) {
+    const Metric& metric = metric_or_throw(name);
+    record.metrics[name] = {quantile(v, 0.1), quantile(v, 0.5), quantile(v, 0.9), std::string(metric.unit), "measured"};
+  }
+  record.ledger = ledger_entries(ledgers);
+  return record;
+}
+
+}  // namespace lindos::exec

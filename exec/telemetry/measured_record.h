@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measured runs of one replica → metrics and ledger of a RunRecord. FLOP and bytes come from scenarios/ops for
+// the very steps that ran; times from the ranks' timers. Several runs (repeats) give p10/p50/p90.
+#pragma once
+
+#include <vector>
+
+#include "exec/runner/replica.h"
+#include "scenarios/profile.h"
+#include "scenarios/run_record.h"
+#include "scenarios/workload.h"
+
+namespace lindos::exec {
+
+// Fills source, fidelity, repeats, metrics, ledger and output_hash; provenance of the scenario, plan and
+// environment is the caller's. `ceilings` supplies matrix rate and read bandwidth of this machine.
+// REQUIRES: at least one run, all of the same requests.
+[[nodiscard]] RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config,
+                                        const Profile& ceilings, const Slo& slo);
+
+// The ledger of one run: kernels by family against the roofline, waits by their cause; closed to
+// wall time × peak by host overhead.
+[[nodiscard]] Ledger measured_ledger(const EngineRun& run, const EngineConfig& config, const Profile& ceilings);
+
+}  // namespace lindos::exec

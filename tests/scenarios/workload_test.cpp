@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scenarios/workload.h"
+
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "scenarios/error.h"
+#include "scenarios/philox.h"
+
+namespace lindos {
+namespace {
+
+using ::testing::HasSubstr;
+
+ServingWorkload poisson(std::int64_t requests, double rate) {
+  ServingWorkload workload;
+  workload.requests = requests;
+  workload.arrival = Arrival::kPoisson;
+  workload.rate = Hertz{rate};
+  workload.prompt = {16, 1024};
+  workload.output = {1, 128};
+  return workload;
+}
+
+// Known answers published with the authors' Random123 library (kat_vectors, philox4x32, 10 rounds).
+TEST(Philox, KnownAnswers) {
+  EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}),
+            (PhiloxCounter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(philox({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}),
+            (PhiloxCounter{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+            (PhiloxCounter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
+TEST(Workload, TogetherArrivesAtZero) {
+  ServingWorkload workload;
+  workload.requests = 3;
+  workload.prompt = {7, 7};
+  workload.output = {5, 5};
+  const auto requests = generate_requests(workload, 1);
+  ASSERT_EQ(requests.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(requests[i], (RequestSpec{i, Seconds{0}, 7, 5}));
+  }
+}
+
+// 3 requests a second: 0, 333,333 us, 666,667 us, 1 s; the third of a microsecond does not add up.
+TEST(Workload, UniformArrivalsAreEquallySpacedToTheMicrosecond) {
+  ServingWorkload workload = poisson(4, 3.0);
+  workload.arrival = Arrival::kUniform;
+  const auto requests = generate_requests(workload, 1);
+  EXPECT_EQ(requests[0].arrival.count(), 0.0);
+  EXPECT_EQ(requests[1].arrival.count(), 0.333333);
+  EXPECT_EQ(requests[2].arrival.count(), 0.666667);
+  EXPECT_EQ(requests[3].arrival.count(), 1.0);
+}
+
+// The generator's logarithm is integer arithmetic; here it is held to the C library's: the gap of
+// request i is −ln(u)/rate with u from the same Philox word, to within the microsecond of the
+// quantisation.
+TEST(Workload, PoissonGapsAreExponential) {
+  constexpr double kRate = 0.01;  // long gaps show more digits
+  const auto requests = generate_requests(poisson(2000, kRate), 42);
+  for (std::uint64_t id = 1; id < requests.size(); ++id) {
+    const std::uint32_t word = philox({static_cast<std::uint32_t>(id), 0, 0, 0}, {42, 0})[1];
+    const double u = (word | 1U) / 4294967296.0;
+    const double expected = -std::log(u) / kRate;
+    const double gap = (requests[id].arrival - requests[id - 1].arrival).count();
+    ASSERT_NEAR(gap, expected, 1.5e-6) << "request " << id;
+  }
+}
+
+RC_GTEST_PROP(WorkloadProperty, SameSeedSameRequestsInsideTheirRanges, (std::uint64_t seed)) {
+  const auto workload = poisson(*rc::gen::inRange(1, 200), *rc::gen::inRange(1, 1000) / 10.0);
+  const auto requests = generate_requests(workload, seed);
+  RC_ASSERT(requests == generate_requests(workload, seed));
+  RC_ASSERT(requests.size() == static_cast<std::size_t>(workload.requests));
+  RC_ASSERT(requests.front().arrival.count() == 0.0);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const RequestSpec& request = requests[i];
+    RC_ASSERT(request.id == i);
+    RC_ASSERT(request.prompt_tokens >= 16 && request.prompt_tokens <= 1024);
+    RC_ASSERT(request.output_tokens >= 1 && request.output_tokens <= 128);
+    RC_ASSERT(i == 0 || request.arrival >= requests[i - 1].arrival);
+  }
+}
+
+// A request's draw depends on its own index only, so a longer run begins with the shorter one.
+RC_GTEST_PROP(WorkloadProperty, MoreRequestsKeepTheFirstOnes, (std::uint64_t seed)) {
+  const auto few = generate_requests(poisson(10, 5.0), seed);
+  auto many = generate_requests(poisson(50, 5.0), seed);
+  many.resize(few.size());
+  RC_ASSERT(few == many);
+}
+
+// 20,000 gaps: the mean has a relative standard error of 1/sqrt(20,000) = 0.71 %; 4 of them are 2.8
+// %. Lengths uniform in [16, 1024] have mean 520 and standard deviation 291, so ±4 ·
+// 291/sqrt(20,000) = ±8.2.
+TEST(Workload, MeansAreWithinSamplingError) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
+    const auto requests = generate_requests(poisson(20001, 100.0), seed);
+    EXPECT_NEAR(requests.back().arrival.count(), 200.0, 200.0 * 0.028) << "seed " << seed;
+    double prompt = 0.0;
+    double squares = 0.0;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      prompt += static_cast<double>(requests[i].prompt_tokens);
+      if (i == 0) continue;
+      const double gap = (requests[i].arrival - requests[i - 1].arrival).count() * 100.0;
+      squares += gap * gap;
+    }
+    EXPECT_NEAR(prompt / 20001.0, 520.0, 8.2) << "seed " << seed;
+    // E[gap²] = 2 for unit rate; Var[gap²] = 24 − 4 = 20, so 4 · sqrt(20/20,000) = 0.126.
+    EXPECT_NEAR(squares / 20000.0, 2.0, 0.126) << "seed " << seed;
+  }
+}
+
+TEST(Workload, SeedsDiffer) {
+  EXPECT_NE(generate_requests(poisson(10, 1.0), 1), generate_requests(poisson(10, 1.0), 2));
+  EXPECT_NE(generate_requests(poisson(10, 1.0), 1),
+            generate_requests(poisson(10, 1.0), std::uint64_t{1} << 32U | 1U));
+}
+
+TEST(Workload, ARateOfOnePerAgeIsRefused) {
+  try {
+    static_cast<void>(generate_requests(poisson(100, 1e-12), 1));
+    FAIL() << "the last request arrives in three million years";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_THAT(error.what(), HasSubstr("centuries"));
+  }
+}
+
+}  // namespace
+}  // namespace lindos

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "exec/scheduler/request.h"
@@ -17,14 +16,15 @@ class BlockPool {
   [[nodiscard]] std::int64_t total() const { return total_; }
   [[nodiscard]] std::int64_t free() const { return static_cast<std::int64_t>(free_.size()); }
   [[nodiscard]] std::int64_t used() const { return total_ - free(); }
-  // All or nothing.
-  [[nodiscard]] std::optional<std::vector<BlockId>> allocate(std::int64_t count);
-  void release(const std::vector<BlockId>& blocks);
+  // Appends `count` blocks to `table` and returns true, or leaves both untouched and returns false.
+  [[nodiscard]] bool allocate(std::int64_t count, std::vector<BlockId>& table);
+  // Takes every block of `table` back and empties it. REQUIRES: all of them were allocated here.
+  void release(std::vector<BlockId>& table);
 
  private:
   std::int64_t total_;
   std::vector<BlockId> free_;       // min-heap
-  std::vector<bool> in_use_;
+  std::vector<bool> in_use_;        // by block id; catches a double release
 };
 
 }  // namespace lindos::scheduler

@@ -33,8 +33,8 @@ void submit_arrivals(Scheduler& scheduler, const std::vector<RequestSpec>& reque
 
 }  // namespace
 
-ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& requests, int steps_in_flight,
-                   StepBackend& backend, const ServeHooks& hooks) {
+ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& requests,
+                   int steps_in_flight, StepBackend& backend, const ServeHooks& hooks) {
   ServeOutcome outcome;
   std::unordered_map<RequestId, std::size_t> index;
   for (const RequestSpec& spec : requests) {

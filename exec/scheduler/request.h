@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -22,14 +22,16 @@ struct Request {
   int priority = 0;                 // higher first; FIFO within one priority
 };
 
-// Consecutive positions of one request that run in this step.
+// Consecutive positions of one request that run in this step. The spans point into the scheduler's own
+// tables, so that planning copies no page table; they stay valid and unchanged until complete() of the step
+// that holds the slice (submit, cancel and plan do not touch a request in flight). Who needs them longer copies.
 struct StepSlice {
   RequestId request = 0;
   std::int64_t first_position = 0;  // = cached context before the slice
-  std::vector<TokenId> tokens;      // inputs; for a decode the last sampled token
+  std::span<const TokenId> tokens;  // inputs; for a decode the last sampled token
   bool wants_logits = false;        // the last chunk of a prompt and every decode
   bool is_decode = false;           // one token that was sampled by an earlier step
-  std::vector<BlockId> blocks;      // page table covering [0, first_position + tokens.size())
+  std::span<const BlockId> blocks;  // page table covering [0, first_position + tokens.size())
 };
 
 struct Step {

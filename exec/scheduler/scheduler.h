@@ -7,15 +7,16 @@
 //
 // A request in flight (planned, not completed) is not planned again; with lookahead L up to L + 1 steps of
 // disjoint requests may be in flight (pipeline stages).
+//
+// Requests rank by priority, then arrival. A running request that lacks a KV block preempts the last ranked
+// one that is not in flight, but only one that ranks after itself; if there is none it sits this step out and
+// keeps its blocks. So the first ranked is never preempted and always gets on, which rules out livelock.
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <memory>
 #include <vector>
 
-#include "exec/scheduler/block_pool.h"
 #include "exec/scheduler/limits.h"
 #include "exec/scheduler/request.h"
 
@@ -34,12 +35,14 @@ struct Snapshot {
 
 class Scheduler {
  public:
+  // Throws Error{kInput} on limits under which nothing could ever run.
   Scheduler(const Limits& limits, Policy policy);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Rejects what could never run alone (blocks), an empty prompt, a duplicate id, a full queue.
+  // Rejects what could never run alone (blocks), an empty prompt, fewer than one new token, the id of a
+  // request that has not ended, a full queue.
   [[nodiscard]] Admission submit(const Request& request);
   // Frees the request wherever it is; if it is in flight, when its step completes. Unknown ids are ignored.
   void cancel(RequestId id);

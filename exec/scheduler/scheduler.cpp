@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <deque>
+#include <limits>
+#include <unordered_map>
+#include <utility>
+
+#include "exec/scheduler/block_pool.h"
+#include "exec/scheduler/sequence.h"
+#include "exec/scheduler/waiting_queue.h"
+#include "scenarios/error.h"
+
+namespace lindos::scheduler {
+
+namespace {
+
+constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
+
+// REQUIRES: a >= 0, b > 0. Cannot overflow.
+[[nodiscard]] std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return a / b + (a % b != 0 ? 1 : 0);
+}
+
+void require_between(std::int64_t low, std::int64_t value, std::int64_t high, const char* name) {
+  if (low <= value && value <= high) return;
+  throw Error(ErrorKind::kInput, std::string("engine limits: ") + name,
+              "expected " + std::to_string(low) + " to " + std::to_string(high) + ", saw " +
+                  std::to_string(value));
+}
+
+[[nodiscard]] const Limits& checked(const Limits& limits) {
+  // 31 bits: block ids are that wide, and a product of two limits must fit into 64.
+  constexpr std::int64_t kMost = std::numeric_limits<BlockId>::max();
+  require_between(1, limits.max_batched_tokens, kMost, "max_batched_tokens");
+  require_between(1, limits.max_sequences, kMost, "max_sequences");
+  require_between(1, limits.prefill_chunk, kMost, "prefill_chunk");
+  require_between(1, limits.block_tokens, kMost, "block_tokens");
+  require_between(0, limits.kv_blocks, kMost, "kv_blocks");
+  require_between(0, limits.watermark_blocks, kMost, "watermark_blocks");
+  require_between(0, limits.max_waiting, kMost, "max_waiting");
+  require_between(0, limits.lookahead, kMost, "lookahead");
+  return limits;
+}
+
+// A step while it is planned, with what may still join it.
+struct Draft {
+  Step step;
+  std::int64_t tokens_left = 0;
+  std::int64_t sequences_left = kUnlimited;
+  std::int64_t prompt_share = kUnlimited;  // prompt tokens that keep the steps in flight alike
+  std::int64_t prompt_tokens = 0;
+  bool short_of_blocks = false;
+
+  [[nodiscard]] bool open() const { return tokens_left > 0 && sequences_left > 0; }
+  // True if the chunk brings the step's prompt work nearer to its share. The first prompt always
+  // may: cutting it into parts would re-read the weights without filling any bubble, because one
+  // request is in one step at a time.
+  [[nodiscard]] bool welcomes_prompt(std::int64_t chunk) const {
+    return prompt_tokens == 0 || chunk / 2 <= prompt_share - prompt_tokens;
+  }
+};
+
+struct StepInFlight {
+  std::uint64_t id = 0;
+  std::vector<Sequence*> sequences;  // in slice order
+};
+
+}  // namespace
+
+struct Scheduler::State {
+  State(const Limits& given, Policy chosen)
+      : limits(checked(given)), policy(chosen), pool(given.kv_blocks) {}
+
+  const Limits limits;
+  const Policy policy;
+  BlockPool pool;
+  std::unordered_map<RequestId, Sequence> sequences;  // all that have not ended; never iterated
+  WaitingQueue waiting;
+  std::vector<Sequence*> running;  // by rank; those that hold blocks
+  std::deque<StepInFlight> in_flight;
+  std::vector<Finished> finished;
+  std::uint64_t arrivals = 0;
+  std::uint64_t steps = 0;
+  std::int64_t preemptions = 0;
+  std::int64_t scheduled_tokens = 0;
+
+  [[nodiscard]] std::int64_t blocks_for(std::int64_t positions) const {
+    return ceil_div(positions, limits.block_tokens);
+  }
+  [[nodiscard]] std::int64_t chunk_of(const Sequence& s) const {
+    return std::min(limits.prefill_chunk, s.pending());
+  }
+  [[nodiscard]] std::int64_t promised_blocks() const;
+  [[nodiscard]] bool may_enter(const Sequence& s, std::int64_t promised,
+                               std::int64_t entered) const;
+  [[nodiscard]] Draft open_draft() const;
+  void plan_decodes(Draft& draft);
+  void plan_begun_prompts(Draft& draft);
+  void plan_waiting(Draft& draft);
+  [[nodiscard]] std::int64_t secure_blocks(std::size_t index, std::int64_t tokens,
+                                           std::size_t& victims_end, Draft& draft);
+  [[nodiscard]] bool preempt_after(std::size_t index, std::size_t& victims_end, Draft& draft);
+  void add_slice(Sequence& s, std::int64_t tokens, Draft& draft);
+  void advance(Sequence& s, const TokenId* sampled);
+  void end(Sequence& s, FinishReason reason);
+};
+
+// Blocks that begun prompts still have to take. Waiting requests may not enter at their expense.
+std::int64_t Scheduler::State::promised_blocks() const {
+  std::int64_t promised = 0;
+  for (const Sequence* s : running) {
+    if (!s->decoding) promised += blocks_for(s->length()) - s->held_blocks();
+  }
+  return promised;
+}
+
+// Whether a waiting request finds a slot and blocks for its whole prompt when `entered` others
+// enter before it. With nothing running the watermark does not bind, or a prompt nearly as large as
+// the pool would wait for ever.
+bool Scheduler::State::may_enter(const Sequence& s, std::int64_t promised,
+                                 std::int64_t entered) const {
+  const std::int64_t active = static_cast<std::int64_t>(running.size()) + entered;
+  const std::int64_t watermark = active == 0 ? 0 : limits.watermark_blocks;
+  return active < limits.max_sequences &&
+         blocks_for(s.length()) <= pool.free() - promised - watermark;
+}
+
+// Splits what is active evenly over the lookahead + 1 steps that fill a pipeline: sequences by
+// count, prompts by tokens.
+Draft Scheduler::State::open_draft() const {
+  Draft draft;
+  draft.tokens_left = limits.max_batched_tokens;
+  if (limits.lookahead == 0) return draft;
+
+  std::int64_t active = 0;
+  std::int64_t prompt_work = 0;
+  for (const Sequence* s : running) {
+    ++active;
+    if (!s->decoding) prompt_work += s->in_flight() ? s->in_flight_tokens : chunk_of(*s);
+  }
+  std::int64_t promised = promised_blocks();
+  std::int64_t entered = 0;
+  waiting.visit_in_order([&](const Sequence& s) {
+    if (!may_enter(s, promised, entered)) return false;
+    promised += blocks_for(s.length());
+    prompt_work += chunk_of(s);
+    ++entered;
+    return true;
+  });
+  draft.sequences_left = ceil_div(active + entered, limits.lookahead + 1);
+  draft.prompt_share = ceil_div(prompt_work, limits.lookahead + 1);
+  return draft;
+}
+
+void Scheduler::State::plan_decodes(Draft& draft) {
+  std::size_t victims_end = running.size();
+  for (std::size_t i = 0; i < running.size() && draft.open(); ++i) {
+    Sequence& s = *running[i];
+    if (s.in_flight() || !s.decoding) continue;
+    if (secure_blocks(i, 1, victims_end, draft) == 1) add_slice(s, 1, draft);
+  }
+}
+
+void Scheduler::State::plan_begun_prompts(Draft& draft) {
+  std::size_t victims_end = running.size();
+  for (std::size_t i = 0; i < running.size() && draft.open(); ++i) {
+    Sequence& s = *running[i];
+    if (s.in_flight() || s.decoding) continue;
+    const std::int64_t chunk = std::min(chunk_of(s), draft.tokens_left);
+    if (!draft.welcomes_prompt(chunk)) break;
+    const std::int64_t covered = secure_blocks(i, chunk, victims_end, draft);
+    if (covered > 0) add_slice(s, covered, draft);
+  }
+}
+
+// In rank order; the first that does not fit ends the round, so that nobody is overtaken for ever.
+void Scheduler::State::plan_waiting(Draft& draft) {
+  // Entering while a running request lacks blocks would only have to be undone by preemption.
+  if (draft.short_of_blocks || !draft.step.preempted.empty()) return;
+  std::int64_t promised = promised_blocks();
+  while (!waiting.empty() && draft.open()) {
+    Sequence& s = waiting.front();
+    const std::int64_t chunk = std::min(chunk_of(s), draft.tokens_left);
+    if (!may_enter(s, promised, 0) || !draft.welcomes_prompt(chunk)) return;
+    waiting.pop_front();
+    const bool allocated = pool.allocate(blocks_for(chunk), s.blocks);
+    LINDOS_ASSERT(allocated, "may_enter counted these blocks as free");
+    static_cast<void>(allocated);
+    promised += blocks_for(s.length()) - s.held_blocks();
+    running.insert(std::upper_bound(running.begin(), running.end(), &s, ranks_before), &s);
+    add_slice(s, chunk, draft);
+  }
+}
+
+// Grows the page table of running[index] to `tokens` more positions, preempting later ranked
+// requests where the pool is short. Returns how many of the positions are covered then.
+std::int64_t Scheduler::State::secure_blocks(std::size_t index, std::int64_t tokens,
+                                             std::size_t& victims_end, Draft& draft) {
+  Sequence& s = *running[index];
+  const std::int64_t needed = blocks_for(s.computed + tokens) - s.held_blocks();
+  if (needed > 0) {
+    while (pool.free() < needed && preempt_after(index, victims_end, draft)) continue;
+    const bool allocated = pool.allocate(std::min(needed, pool.free()), s.blocks);
+    LINDOS_ASSERT(allocated, "no more than the free blocks were asked for");
+    static_cast<void>(allocated);
+  }
+  const std::int64_t covered = std::min(tokens, s.held_blocks() * limits.block_tokens - s.computed);
+  if (covered < tokens) draft.short_of_blocks = true;
+  return covered;
+}
+
+// Preempts the last ranked request after running[index] that is not in flight; false if there is
+// none. `victims_end` remembers that all from there on are in flight, which keeps a step linear in
+// `running`.
+bool Scheduler::State::preempt_after(std::size_t index, std::size_t& victims_end, Draft& draft) {
+  while (victims_end > index + 1) {
+    --victims_end;
+    Sequence& victim = *running[victims_end];
+    if (victim.in_flight()) continue;
+    running.erase(running.begin() + static_cast<std::ptrdiff_t>(victims_end));
+    pool.release(victim.blocks);
+    victim.computed = 0;
+    victim.decoding = false;
+    waiting.push_front(victim);
+    ++preemptions;
+    draft.step.preempted.push_back(victim.id);
+    return true;
+  }
+  return false;
+}
+
+void Scheduler::State::add_slice(Sequence& s, std::int64_t tokens, Draft& draft) {
+  StepSlice slice;
+  slice.request = s.id;
+  slice.first_position = s.computed;
+  slice.tokens = std::span(s.tokens).subspan(static_cast<std::size_t>(s.computed),
+                                             static_cast<std::size_t>(tokens));
+  slice.wants_logits = tokens == s.pending();
+  slice.is_decode = s.decoding;
+  slice.blocks = s.blocks;
+  draft.step.slices.push_back(slice);
+  draft.tokens_left -= tokens;
+  --draft.sequences_left;
+  if (!s.decoding) draft.prompt_tokens += tokens;
+  s.in_flight_tokens = tokens;
+}
+
+// Books the completed slice of `s`; `sampled` is null where the slice wanted no logits.
+void Scheduler::State::advance(Sequence& s, const TokenId* sampled) {
+  s.computed += s.in_flight_tokens;
+  s.in_flight_tokens = 0;
+  if (s.cancelled) {
+    end(s, FinishReason::kCancelled);
+    return;
+  }
+  if (sampled == nullptr) return;
+  s.decoding = true;
+  s.tokens.push_back(*sampled);
+  if (std::find(s.stop_tokens.begin(), s.stop_tokens.end(), *sampled) != s.stop_tokens.end()) {
+    end(s, FinishReason::kStop);
+  } else if (static_cast<std::int64_t>(s.output().size()) == s.max_new_tokens) {
+    end(s, FinishReason::kLength);
+  }
+}
+
+// The caller takes `s` off its list and out of `sequences`.
+void Scheduler::State::end(Sequence& s, FinishReason reason) {
+  pool.release(s.blocks);
+  s.ended = true;
+  const auto output = s.output();
+  finished.push_back({s.id, reason, {output.begin(), output.end()}});
+}
+
+Scheduler::Scheduler(const Limits& limits, Policy policy)
+    : state_(std::make_unique<State>(limits, policy)) {}
+
+Scheduler::~Scheduler() = default;
+
+Admission Scheduler::submit(const Request& request) {
+  State& state = *state_;
+  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+  if (prompt == 0) return Rejected{"the prompt is empty", 1, 0};
+  if (request.max_new_tokens < 1) {
+    return Rejected{
+        "max_new_tokens is " + std::to_string(request.max_new_tokens) + ", at least 1 is needed", 1,
+        request.max_new_tokens};
+  }
+  if (state.sequences.contains(request.id)) {
+    return Rejected{"request " + std::to_string(request.id) + " has not ended yet", 1, 0};
+  }
+  // The last token is sampled but never fed back, so its KV needs no room.
+  const std::int64_t positions = prompt + std::min(request.max_new_tokens - 1, kUnlimited - prompt);
+  const std::int64_t needed = state.blocks_for(positions);
+  if (needed > state.pool.total()) {
+    return Rejected{"needs " + std::to_string(needed) + " KV blocks, the pool has " +
+                        std::to_string(state.pool.total()),
+                    needed, state.pool.total()};
+  }
+  const auto queued = static_cast<std::int64_t>(state.waiting.size());
+  if (queued >= state.limits.max_waiting) {
+    return Rejected{"the queue is full: " + std::to_string(queued) + " requests wait", queued + 1,
+                    state.limits.max_waiting};
+  }
+
+  Sequence& s = state.sequences[request.id];
+  s.id = request.id;
+  s.priority = request.priority;
+  s.arrival = state.arrivals++;
+  s.tokens = request.prompt;
+  s.prompt_tokens = prompt;
+  s.max_new_tokens = request.max_new_tokens;
+  s.stop_tokens = request.stop_tokens;
+  const Queued answer{state.waiting.ahead_of_newcomer(s.priority)};
+  state.waiting.push_back(s);
+  return answer;
+}
+
+void Scheduler::cancel(RequestId id) {
+  State& state = *state_;
+  const auto found = state.sequences.find(id);
+  if (found == state.sequences.end()) return;
+  Sequence& s = found->second;
+  if (s.in_flight()) {
+    s.cancelled = true;
+    return;
+  }
+  const auto place = std::lower_bound(state.running.begin(), state.running.end(), &s, ranks_before);
+  if (place != state.running.end() && *place == &s) {
+    state.running.erase(place);
+  } else {
+    state.waiting.erase(s);
+  }
+  state.end(s, FinishReason::kCancelled);
+  state.sequences.erase(found);
+}
+
+Step Scheduler::plan() {
+  State& state = *state_;
+  Draft draft = state.open_draft();
+  if (state.policy == Policy::kDecodeFirst) {
+    state.plan_decodes(draft);
+    state.plan_begun_prompts(draft);
+    state.plan_waiting(draft);
+  } else {
+    state.plan_begun_prompts(draft);
+    state.plan_waiting(draft);
+    state.plan_decodes(draft);
+    // The runner makes one decode and one prefill attention call; it wants the decodes in front.
+    std::stable_partition(draft.step.slices.begin(), draft.step.slices.end(),
+                          [](const StepSlice& slice) { return slice.is_decode; });
+  }
+
+  Step step = std::move(draft.step);
+  LINDOS_ASSERT(step.preempted.empty() || !step.empty(), "a preemption frees blocks for somebody");
+  if (step.empty()) return step;
+  step.id = ++state.steps;
+  state.scheduled_tokens += step.tokens();
+  StepInFlight& entry = state.in_flight.emplace_back();
+  entry.id = step.id;
+  entry.sequences.reserve(step.slices.size());
+  for (const StepSlice& slice : step.slices)
+    entry.sequences.push_back(&state.sequences.at(slice.request));
+  return step;
+}
+
+void Scheduler::complete(const StepResult& result) {
+  State& state = *state_;
+  const auto reject = [&result](const std::string& expectation) {
+    throw Error(ErrorKind::kEnvironment, "result of step " + std::to_string(result.step),
+                expectation);
+  };
+  if (state.in_flight.empty()) reject("no step is in flight");
+  const StepInFlight& step = state.in_flight.front();
+  if (step.id != result.step)
+    reject("expected step " + std::to_string(step.id) + ", the oldest in flight");
+  const auto wanting =
+      std::count_if(step.sequences.begin(), step.sequences.end(),
+                    [](const Sequence* s) { return s->in_flight_tokens == s->pending(); });
+  if (static_cast<std::size_t>(wanting) != result.sampled.size()) {
+    reject("expected " + std::to_string(wanting) + " sampled tokens, saw " +
+           std::to_string(result.sampled.size()));
+  }
+
+  const TokenId* sampled = result.sampled.data();
+  bool any_ended = false;
+  for (Sequence* s : step.sequences) {
+    const bool wants_logits = s->in_flight_tokens == s->pending();
+    state.advance(*s, wants_logits ? sampled++ : nullptr);
+    any_ended = any_ended || s->ended;
+  }
+  if (any_ended) {
+    std::erase_if(state.running, [](const Sequence* s) { return s->ended; });
+    for (const Sequence* s : step.sequences) {
+      if (s->ended) state.sequences.erase(RequestId{s->id});
+    }
+  }
+  state.in_flight.pop_front();
+}
+
+std::vector<Finished> Scheduler::take_finished() { return std::exchange(state_->finished, {}); }
+
+Snapshot Scheduler::snapshot() const {
+  const State& state = *state_;
+  Snapshot snapshot;
+  snapshot.running = static_cast<std::int64_t>(state.running.size());
+  snapshot.waiting = static_cast<std::int64_t>(state.waiting.size());
+  snapshot.in_flight_steps = static_cast<std::int64_t>(state.in_flight.size());
+  snapshot.blocks_used = state.pool.used();
+  snapshot.blocks_free = state.pool.free();
+  snapshot.blocks_total = state.pool.total();
+  snapshot.preemptions = state.preemptions;
+  snapshot.scheduled_tokens = state.scheduled_tokens;
+  return snapshot;
+}
+
+bool Scheduler::idle() const { return state_->sequences.empty() && state_->in_flight.empty(); }
+
+}  // namespace lindos::scheduler

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention samples as two grids per head geometry: decode over (sequences, keys per sequence), prefill of
+// one sequence over (new tokens, cached context). Between samples latency is blended linearly, on the
+// prefill token axis in sqrt(latency) (modelling handbook §1.2, rule 2); beyond the grid the utilisation of
+// the edge is held. Another head geometry, dtype or context rescales by the ratio of speeds of light.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "scenarios/profile.h"
+#include "sim/operator_cost.h"
+#include "sim/roofline.h"
+
+namespace lindos::sim {
+
+// One query: `slices` equal slices of `tokens` new positions after `context` cached ones; real numbers,
+// because a mixed batch is replaced by the equal slices that have its totals.
+struct AttentionShape {
+  double slices = 1;
+  double tokens = 1;
+  double context = 0;
+  std::int64_t q_heads = 1, kv_heads = 1, head_dim = 1;
+  [[nodiscard]] Work work(double kv_element_bytes) const;
+};
+
+struct AttentionTime {
+  Seconds time{0};
+  double spread = 0.0;
+  Tier tier = Tier::kInterpolated;
+};
+
+class AttentionTable {
+ public:
+  explicit AttentionTable(const Profile& profile);
+  // Empty only without samples of the family. REQUIRES: everything but context > 0.
+  [[nodiscard]] std::optional<AttentionTime> decode(const AttentionShape& shape, Dtype dtype,
+                                                    ExecutionContext context) const;
+  [[nodiscard]] std::optional<AttentionTime> prefill(const AttentionShape& shape, Dtype dtype,
+                                                     ExecutionContext context) const;
+
+ private:
+  struct Cell {
+    double x = 0;                  // decode: keys per sequence; prefill: new tokens
+    double seconds = 0;
+    double spread = 0;
+  };
+  struct Row {
+    double y = 0;                  // decode: sequences; prefill: cached context
+    std::vector<Cell> cells;       // ascending in x
+  };
+  struct Grid {
+    bool is_decode = false;
+    std::int64_t q_heads = 1, kv_heads = 1, head_dim = 1;
+    Dtype dtype = Dtype::kF32;
+    ExecutionContext context;
+    Ceilings ceilings;
+    std::vector<Row> rows;         // ascending in y
+    [[nodiscard]] AttentionShape shape(double x, double y) const;
+    [[nodiscard]] Seconds speed_of_light(double x, double y) const;
+  };
+  [[nodiscard]] static AttentionTime along_row(const Grid& grid, const Row& row, double x, double y);
+  [[nodiscard]] static AttentionTime on_grid(const Grid& grid, double x, double y);
+  [[nodiscard]] std::optional<AttentionTime> answer(bool is_decode, const AttentionShape& shape, double x,
+                                                    double y, Dtype dtype, ExecutionContext context) const;
+
+  Profile ceilings_;               // the profile without its samples
+  std::vector<Grid> grids_;
+};
+
+}  // namespace lindos::sim

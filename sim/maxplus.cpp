@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/maxplus.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "exec/scheduler/driver.h"
+#include "exec/scheduler/limits_from_plan.h"
+#include "exec/scheduler/scheduler.h"
+
+namespace lindos::sim {
+
+namespace {
+
+class MaxplusBackend final : public scheduler::StepBackend {
+ public:
+  MaxplusBackend(ReplicaModel& replica, const Draw& draw)
+      : books_(replica, draw), free_(replica.stages(), Seconds(0)) {}
+
+  Seconds now() override { return clock_; }
+
+  void start(const scheduler::Step& step) override {
+    const StepPlan plan{batch_of(step), static_cast<int>(in_flight_.size()) + 1};
+    const Seconds begin = clock_;
+    clock_ += books_.overhead();
+    Seconds arrived = clock_;
+    for (std::size_t stage = 0; stage < free_.size(); ++stage) {
+      const Seconds computed = std::max(free_[stage], arrived) + books_.compute(plan, stage);
+      arrived = computed + books_.send_start(stage) + books_.send_transfer(plan, stage);
+      free_[stage] = arrived;
+    }
+    clock_ = free_.front();
+    books_.step_done(arrived - begin);
+    in_flight_.push_back({virtual_result(step), arrived});
+  }
+
+  scheduler::StepResult wait() override {
+    Done done = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    clock_ = std::max(clock_, done.at);
+    return std::move(done.result);
+  }
+
+  void idle_until(Seconds t) override {
+    if (t <= clock_) return;
+    books_.idle(t - clock_);
+    clock_ = t;
+  }
+
+  ServingRun close() { return books_.close(clock_); }
+
+ private:
+  struct Done {
+    scheduler::StepResult result;
+    Seconds at{0};
+  };
+  ServingBooks books_;
+  Seconds clock_{0};
+  std::vector<Seconds> free_;      // [stage]
+  std::deque<Done> in_flight_;
+};
+
+}  // namespace
+
+ServingRun serve_maxplus(ReplicaModel& replica, const scheduler::Limits& limits,
+                         const std::vector<RequestSpec>& requests, const Draw& draw,
+                         const std::function<bool()>& cancelled) {
+  scheduler::Scheduler state(limits, scheduler::kServingPolicy);
+  MaxplusBackend backend(replica, draw);
+  scheduler::ServeHooks hooks = virtual_hooks();
+  hooks.cancelled = cancelled;
+  scheduler::ServeOutcome outcome =
+      scheduler::serve(state, requests, static_cast<int>(replica.stages()), backend, hooks);
+  ServingRun run = backend.close();
+  run.timelines = std::move(outcome.timelines);
+  return run;
+}
+
+}  // namespace lindos::sim

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/operator_cost.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "scenarios/error.h"
+#include "sim/analytic_cost.h"
+#include "sim/attention_table.h"
+#include "sim/byte_curve.h"
+#include "sim/gemm_table.h"
+#include "sim/roofline.h"
+
+namespace lindos::sim {
+
+namespace {
+
+constexpr Seconds kGpuLaunch{3e-6};   // per byte-bound kernel (handbook §1.3, unofficial)
+
+bool is_message(OpKind kind) {
+  return kind == OpKind::kAllReduce || kind == OpKind::kAllGather || kind == OpKind::kAllToAll ||
+         kind == OpKind::kSendRecv;
+}
+
+const char* collective_name(OpKind kind) {
+  switch (kind) {
+    case OpKind::kAllReduce: return "all_reduce";
+    case OpKind::kAllGather: return "all_gather";
+    case OpKind::kAllToAll: return "all_to_all";
+    default: return "send_recv";
+  }
+}
+
+Family family_of(OpKind kind) {
+  switch (kind) {
+    case OpKind::kGemm:
+    case OpKind::kMoeGemm: return Family::kGemm;
+    case OpKind::kAttentionPrefill: return Family::kPrefillAttention;
+    case OpKind::kAttentionDecode: return Family::kDecodeAttention;
+    case OpKind::kAllReduce:
+    case OpKind::kAllGather:
+    case OpKind::kAllToAll:
+    case OpKind::kSendRecv: return Family::kCollective;
+    case OpKind::kSample: return Family::kHost;
+    default: return Family::kStream;
+  }
+}
+
+double median_of(std::vector<double> values) {
+  if (values.empty()) return 0.0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Equal slices with the totals of the op: from T tokens, K keys and Q visible pairs over J equal slices of
+// s tokens after p cached ones, T = Js, K = J(p+s), Q = J(sp + s(s+1)/2) follow s and p.
+AttentionShape equal_slices(const Op& op) {
+  AttentionShape shape;
+  shape.q_heads = op.q_heads;
+  shape.kv_heads = std::max<std::int64_t>(1, op.kv_heads);
+  shape.head_dim = op.head_dim;
+  const double tokens = static_cast<double>(std::max<std::int64_t>(1, op.tokens));
+  const double keys_per_token = std::max(1.0, static_cast<double>(op.kv_tokens) / tokens);
+  if (op.kind == OpKind::kAttentionDecode) {
+    shape.slices = tokens;
+    shape.tokens = 1.0;
+    shape.context = keys_per_token - 1.0;
+    return shape;
+  }
+  const double pairs = op.flop.value() / (4.0 * static_cast<double>(op.q_heads * op.head_dim));
+  const double length = (pairs / tokens - 0.5) / (keys_per_token - 0.5);
+  shape.tokens = std::clamp(length, 1.0, tokens);
+  shape.slices = tokens / shape.tokens;
+  shape.context = std::max(0.0, shape.tokens * (keys_per_token - 1.0));
+  return shape;
+}
+
+struct StreamKey {
+  std::string op;
+  ExecutionContext context;
+};
+struct MessageKey {
+  std::string op;
+  std::string backend;
+  int ranks = 1;
+};
+
+}  // namespace
+
+const char* name_of(Family family) {
+  switch (family) {
+    case Family::kGemm: return "gemm";
+    case Family::kPrefillAttention: return "prefill attention";
+    case Family::kDecodeAttention: return "decode attention";
+    case Family::kStream: return "stream";
+    case Family::kCollective: return "collective";
+    case Family::kHost: return "host";
+  }
+  return "";
+}
+
+const char* name_of(Tier tier) {
+  switch (tier) {
+    case Tier::kMeasured: return "measured";
+    case Tier::kInterpolated: return "interpolated";
+    case Tier::kEdge: return "held at edge";
+    case Tier::kNeighbour: return "neighbour shape";
+    case Tier::kAnalytic: return "analytic";
+  }
+  return "";
+}
+
+double systematic_sigma(Tier tier, Family family) {
+  // Median leave-one-out errors (handbook §1.2, §2.1) × 1.48 give the sigma of a normal with that median.
+  switch (tier) {
+    case Tier::kMeasured: return 0.0;
+    case Tier::kInterpolated:
+      switch (family) {
+        case Family::kGemm: return 0.053;               // 3.6 %, unseen site
+        case Family::kPrefillAttention: return 0.030;   // 2.0 %
+        case Family::kDecodeAttention: return 0.016;    // 1.1 %
+        case Family::kCollective: return 0.047;         // 3.2 %
+        case Family::kStream:
+        case Family::kHost: return 0.030;               // assume: as smooth as attention
+      }
+      return 0.0;
+    case Tier::kEdge: return 0.14;                      // 9.7 %, decode frontier; GEMM far outside 9-15 %
+    case Tier::kNeighbour: return 0.14;                 // assume: no better than the frontier
+    case Tier::kAnalytic: return 0.25;                  // assume: spread of attained utilisation in §1.1, §1.5
+  }
+  return 0.0;
+}
+
+struct OperatorCost::Tables {
+  Tables(const Profile& profile, const Interconnect& path)
+      : gemm(profile), attention(profile), interconnect(path) {
+    ceiling.device = profile.device;
+    ceiling.cores = profile.cores;
+    ceiling.matrix_rate = profile.matrix_rate;
+    ceiling.read_bandwidth = profile.read_bandwidth;
+    ceiling.read_bandwidth_by_threads = profile.read_bandwidth_by_threads;
+    ceiling.per_sequence_overhead = profile.per_sequence_overhead;
+    launch = profile.cores <= 1 ? kGpuLaunch : Seconds(0);
+    collect_streams(profile);
+    collect_messages(profile);
+    collect_spreads(profile);
+  }
+
+  void collect_streams(const Profile& profile) {
+    std::vector<std::pair<StreamKey, std::vector<CurvePoint>>> groups;
+    for (const StreamSample& s : profile.stream) {
+      if (s.bytes.value() <= 0.0 || s.time.count() <= 0.0) continue;
+      const ExecutionContext context{s.threads, s.active_ranks};
+      auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) {
+        return g.first.op == s.op && g.first.context == context;
+      });
+      if (group == groups.end()) group = groups.insert(groups.end(), {{s.op, context}, {}});
+      group->second.push_back({s.bytes, s.time, s.spread});
+    }
+    for (auto& [key, points] : groups) streams.emplace_back(key, ByteCurve(std::move(points)));
+  }
+
+  void collect_messages(const Profile& profile) {
+    std::vector<std::pair<MessageKey, std::vector<CurvePoint>>> groups;
+    for (const CollectiveSample& s : profile.collectives) {
+      if (s.bytes.value() <= 0.0 || s.time.count() <= 0.0 || s.ranks < 2) continue;
+      auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) {
+        return g.first.op == s.op && g.first.backend == s.backend && g.first.ranks == s.ranks;
+      });
+      if (group == groups.end()) group = groups.insert(groups.end(), {{s.op, s.backend, s.ranks}, {}});
+      group->second.push_back({s.bytes, s.time, s.spread});
+    }
+    for (auto& [key, points] : groups) messages.emplace_back(key, ByteCurve(std::move(points)));
+  }
+
+  void collect_spreads(const Profile& profile) {
+    std::array<std::vector<double>, kFamilyCount> all;
+    const auto add = [&](Family family, double spread) { all[static_cast<std::size_t>(family)].push_back(spread); };
+    for (const GemmSample& s : profile.gemm) add(Family::kGemm, s.spread);
+    for (const AttentionSample& s : profile.attention) {
+      add(s.tokens == 1 && s.context > 0 ? Family::kDecodeAttention : Family::kPrefillAttention, s.spread);
+    }
+    for (const StreamSample& s : profile.stream) add(Family::kStream, s.spread);
+    for (const CollectiveSample& s : profile.collectives) add(Family::kCollective, s.spread);
+    add(Family::kHost, profile.step_overhead_spread);
+    for (std::size_t i = 0; i < kFamilyCount; ++i) spreads[i] = median_of(std::move(all[i]));
+  }
+
+  // The curve of the op in the nearest context; without one, that of the op whose samples come first.
+  [[nodiscard]] std::pair<const ByteCurve*, bool> stream_curve(const std::string& op, ExecutionContext context) const {
+    const ByteCurve* best = nullptr;
+    double best_distance = std::numeric_limits<double>::infinity();
+    constexpr double kOtherOp = 1e6;   // any context of the same op is nearer
+    for (const auto& [key, curve] : streams) {
+      const double d = distance(key.context, context) + (key.op == op ? 0.0 : kOtherOp);
+      if (d < best_distance) {
+        best_distance = d;
+        best = &curve;
+      }
+    }
+    return {best, best_distance == 0.0};
+  }
+
+  // Nearest rank count of the same collective, in the backend asked for.
+  [[nodiscard]] std::pair<const ByteCurve*, bool> message_curve(const std::string& op, int ranks) const {
+    const ByteCurve* best = nullptr;
+    double best_distance = std::numeric_limits<double>::infinity();
+    for (const auto& [key, curve] : messages) {
+      if (key.op != op || (!interconnect.backend.empty() && key.backend != interconnect.backend)) continue;
+      const double d = std::abs(std::log2(static_cast<double>(key.ranks) / ranks));
+      if (d < best_distance) {
+        best_distance = d;
+        best = &curve;
+      }
+    }
+    return {best, best_distance == 0.0};
+  }
+
+  [[nodiscard]] Priced measured(const CurveTime& t, Family family, bool exact_key) const {
+    return {t.time, t.spread, family, exact_key ? t.tier : Tier::kNeighbour};
+  }
+
+  [[nodiscard]] Price message(const Op& op) const {
+    if (op.group < 2 && op.kind != OpKind::kSendRecv) return Priced{Seconds(0), 0.0, Family::kCollective, Tier::kMeasured};
+    const auto [curve, exact] = message_curve(collective_name(op.kind), std::max(2, op.group));
+    if (curve != nullptr) return measured(curve->log_log(op.message_bytes), Family::kCollective, exact);
+    if (const auto t = analytic_message_time(op, interconnect)) {
+      return Priced{*t, 0.0, Family::kCollective, Tier::kAnalytic};
+    }
+    return Miss{name_of(Family::kCollective), ceiling.device,
+                std::string(collective_name(op.kind)) + " ranks=" + std::to_string(op.group) +
+                    " bytes=" + std::to_string(std::llround(op.message_bytes.value())),
+                "the profile has no sample of this collective and the device states no link bandwidth"};
+  }
+
+  [[nodiscard]] Priced analytic(const Op& op, Family family, const Ceilings& c) const {
+    return {analytic_compute_time(op, c, launch), 0.0, family, Tier::kAnalytic};
+  }
+
+  [[nodiscard]] Priced gemm_price(const Op& op, Dtype dtype, ExecutionContext context, const Ceilings& c) const {
+    const bool experts = op.kind == OpKind::kMoeGemm;
+    const double groups = experts ? static_cast<double>(std::max<std::int64_t>(1, op.experts_hit)) : 1.0;
+    const double m = std::max(1.0, static_cast<double>(op.m) / groups);
+    const double n = static_cast<double>(op.n);
+    const double k = static_cast<double>(op.k);
+    const std::optional<Utilisation> u = gemm.utilisation(m, n, k, dtype, context);
+    if (!u) return analytic(op, Family::kGemm, c);
+    const Work work = gemm_work(m, n, k, bytes_of(dtype));
+    const Seconds sol = roofline(work.flop, work.bytes, c) * groups;
+    return {sol / u->value, u->spread, Family::kGemm, experts ? Tier::kNeighbour : u->tier};
+  }
+
+  Profile ceiling;                 // ceilings and overheads only, no samples
+  GemmTable gemm;
+  AttentionTable attention;
+  std::vector<std::pair<StreamKey, ByteCurve>> streams;
+  std::vector<std::pair<MessageKey, ByteCurve>> messages;
+  Interconnect interconnect;
+  Seconds launch{0};
+  std::array<double, kFamilyCount> spreads{};
+};
+
+OperatorCost::OperatorCost(const Profile& profile, const Interconnect& interconnect)
+    : tables_(std::make_unique<const Tables>(profile, interconnect)) {}
+OperatorCost::~OperatorCost() = default;
+OperatorCost::OperatorCost(OperatorCost&&) noexcept = default;
+OperatorCost& OperatorCost::operator=(OperatorCost&&) noexcept = default;
+
+Seconds OperatorCost::speed_of_light(const Op& op, Dtype weight_dtype, ExecutionContext context) const {
+  const Ceilings c = ceilings(tables_->ceiling, context.threads, context.active_ranks);
+  if (op.kind == OpKind::kGemm && op.m > 0 && op.n > 0 && op.k > 0) {
+    const Work work = gemm_work(static_cast<double>(op.m), static_cast<double>(op.n), static_cast<double>(op.k),
+                                bytes_of(weight_dtype));
+    return roofline(work.flop, work.bytes, c);
+  }
+  return roofline(op.flop, op.bytes(), c);
+}
+
+Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext context) const {
+  const Family family = family_of(op.kind);
+  if (is_message(op.kind)) return tables_->message(op);
+  if (op.kind == OpKind::kSample) {
+    return Priced{tables_->ceiling.per_sequence_overhead * static_cast<double>(op.tokens), 0.0, Family::kHost,
+                  Tier::kMeasured};
+  }
+  const Ceilings c = ceilings(tables_->ceiling, context.threads, context.active_ranks);
+  if (c.rate.value() <= 0.0 || c.bandwidth.value() <= 0.0) {
+    return Miss{name_of(family), tables_->ceiling.device, name_of(op.kind),
+                "the profile states neither matrix rate nor bandwidth"};
+  }
+  if (op.flop.value() <= 0.0 && op.bytes().value() <= 0.0) return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
+  switch (op.kind) {
+    case OpKind::kGemm:
+    case OpKind::kMoeGemm:
+      if (op.m <= 0 || op.n <= 0 || op.k <= 0) return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
+      return tables_->gemm_price(op, weight_dtype, context, c);
+    case OpKind::kAttentionDecode:
+    case OpKind::kAttentionPrefill: {
+      if (op.q_heads <= 0 || op.head_dim <= 0) return tables_->analytic(op, family, c);
+      const AttentionShape shape = equal_slices(op);
+      const auto t = op.kind == OpKind::kAttentionDecode
+                         ? tables_->attention.decode(shape, weight_dtype, context)
+                         : tables_->attention.prefill(shape, weight_dtype, context);
+      if (!t) return tables_->analytic(op, family, c);
+      return Priced{t->time, t->spread, family, t->tier};
+    }
+    default: {
+      const auto [curve, exact] = tables_->stream_curve(name_of(op.kind), context);
+      if (curve == nullptr) return tables_->analytic(op, family, c);
+      return tables_->measured(curve->linear(op.bytes()), family, exact);
+    }
+  }
+}
+
+double OperatorCost::spread(Family family) const { return tables_->spreads[static_cast<std::size_t>(family)]; }
+
+}  // namespace lindos::sim

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/replica_model.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <variant>
+
+#include "scenarios/error.h"
+
+namespace lindos::sim {
+
+namespace {
+
+// Works kept before the cache starts afresh; at some kilobytes each this bounds it to tens of megabytes.
+constexpr std::size_t kCachedWorks = 16384;
+constexpr double kTokenIdBytes = 4.0;
+
+bool is_collective(OpKind kind) {
+  return kind == OpKind::kAllReduce || kind == OpKind::kAllGather || kind == OpKind::kAllToAll;
+}
+
+const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice>& devices, const std::string& pool) {
+  const auto found = devices.find(pool);
+  if (found == devices.end()) {
+    throw Error(ErrorKind::kInput, "plan", "the plan takes ranks from pool \"" + pool + "\", which has no device profile");
+  }
+  return found->second;
+}
+
+// The slower of two paths: a collective goes at the pace of its slowest link.
+Interconnect slower(const Interconnect& a, const Interconnect& b) {
+  return {std::min(a.bandwidth, b.bandwidth), std::max(a.alpha, b.alpha), a.backend};
+}
+
+}  // namespace
+
+Batch batch_of(const scheduler::Step& step) {
+  Batch batch;
+  batch.reserve(step.slices.size());
+  for (const scheduler::StepSlice& slice : step.slices) {
+    batch.push_back({slice.first_position, static_cast<std::int64_t>(slice.tokens.size()), slice.wants_logits});
+  }
+  return batch;
+}
+
+std::size_t ReplicaModel::KeyHash::operator()(const Key& key) const {
+  // FNV-1a over the numbers of the key.
+  std::uint64_t hash = 14695981039346656037ULL;
+  const auto mix = [&hash](std::uint64_t value) { hash = (hash ^ value) * 1099511628211ULL; };
+  mix(key.stage);
+  mix(static_cast<std::uint64_t>(key.steps));
+  for (const Slice& slice : key.batch) {
+    mix(static_cast<std::uint64_t>(slice.context));
+    mix(static_cast<std::uint64_t>(slice.tokens) * 2 + (slice.wants_logits ? 1 : 0));
+  }
+  return static_cast<std::size_t>(hash ^ (hash >> 32));
+}
+
+ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fabric& fabric,
+                           const std::map<std::string, ProfiledDevice>& devices_by_pool)
+    : model_(model), group_(group) {
+  std::vector<std::int64_t> first_position;   // of each stage, counting devices from the replica's first
+  std::int64_t position = 0;
+  for (const StagePlan& stage : group.stages) {
+    first_position.push_back(position);
+    position += static_cast<std::int64_t>(stage.ranks.size());
+  }
+  const auto all_ranks = static_cast<int>(group.ranks_per_replica());
+
+  for (std::size_t s = 0; s < group.stages.size(); ++s) {
+    const StagePlan& plan = group.stages[s];
+    const auto last = first_position[s] + static_cast<std::int64_t>(plan.ranks.size()) - 1;
+    Interconnect tensor_path;
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+      const ProfiledDevice& d = device_or_throw(devices_by_pool, plan.ranks[r].pool);
+      const Interconnect path = interconnect_between(d.device, fabric, d.profile, first_position[s], last);
+      tensor_path = r == 0 ? path : slower(tensor_path, path);
+    }
+    Stage stage;
+    std::map<std::string, std::shared_ptr<const OperatorCost>> costs;
+    for (const RankPlan& rank_plan : plan.ranks) {
+      const ProfiledDevice& d = device_or_throw(devices_by_pool, rank_plan.pool);
+      auto name = std::find(device_names_.begin(), device_names_.end(), d.device.name);
+      auto& cost = costs[d.device.name];
+      if (!cost) cost = std::make_shared<const OperatorCost>(d.profile, tensor_path);
+      if (name == device_names_.end()) {
+        name = device_names_.insert(name, d.device.name);
+        device_costs_.push_back(cost);
+      }
+      Rank rank{cost, 1, is_host(d.device)};
+      double share = 1.0;
+      if (rank.is_host) {
+        const int cores = std::max(1, d.profile.cores);
+        rank.threads = rank_plan.threads > 0 ? rank_plan.threads : std::max(1, cores / all_ranks);
+        share = static_cast<double>(rank.threads) / cores;
+      }
+      stage.ceilings.push_back({static_cast<std::size_t>(name - device_names_.begin()),
+                                d.profile.matrix_rate * share, d.profile.read_bandwidth * share});
+      if (!stage.ranks.empty() &&
+          (stage.ceilings.back().device != stage.ceilings.front().device || rank.threads != stage.ranks.front().threads)) {
+        stage.alike = false;
+      }
+      stage.ranks.push_back(std::move(rank));
+    }
+    const std::size_t next = (s + 1) % group.stages.size();
+    const ProfiledDevice& here = device_or_throw(devices_by_pool, plan.ranks.front().pool);
+    const ProfiledDevice& there = device_or_throw(devices_by_pool, group.stages[next].ranks.front().pool);
+    const auto path_of = [&](const ProfiledDevice& d) {
+      return interconnect_between(d.device, fabric, d.profile, first_position[s], first_position[next]);
+    };
+    stage.path = slower(path_of(here), path_of(there));
+    if (group.stages.size() > 1 && stage.path.bandwidth.value() <= 0.0) {
+      throw Error(ErrorKind::kInfeasible, "plan",
+                  "stage " + std::to_string(s) + " has no link to stage " + std::to_string(next) + ": device \"" +
+                      here.device.name + "\" states no scale-out bandwidth and both are not in one scale-up domain");
+    }
+    stages_.push_back(std::move(stage));
+  }
+  step_overhead_ = device_or_throw(devices_by_pool, group.stages.front().ranks.front().pool).profile.step_overhead;
+}
+
+FlopPerSecond ReplicaModel::peak() const {
+  FlopPerSecond sum{0};
+  for (const Stage& stage : stages_) {
+    for (const RankCeiling& rank : stage.ceilings) sum += rank.peak;
+  }
+  return sum;
+}
+
+BytesPerSecond ReplicaModel::bandwidth() const {
+  BytesPerSecond sum{0};
+  for (const Stage& stage : stages_) {
+    for (const RankCeiling& rank : stage.ceilings) sum += rank.bandwidth;
+  }
+  return sum;
+}
+
+double ReplicaModel::spread(std::size_t device, Family family) const {
+  return device_costs_[device]->spread(family);
+}
+
+Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op, ExecutionContext context) const {
+  const Price price = rank.cost->price(op, group_.weight_dtype, context);
+  if (const auto* miss = std::get_if<Miss>(&price)) {
+    throw Error(ErrorKind::kInfeasible, "device profile of \"" + miss->device + "\"",
+                "cannot price " + miss->key + " (" + miss->family + "): " + miss->reason);
+  }
+  return std::get<Priced>(price);
+}
+
+StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index, int steps) const {
+  const Stage& stage = stages_[stage_index];
+  const int concurrent = std::min(static_cast<int>(stages_.size()), steps);
+  StageWork work;
+  work.ranks.resize(stage.ranks.size());
+  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+    const Rank& rank = stage.ranks[r];
+    ExecutionContext context;
+    if (rank.is_host) context = {rank.threads, static_cast<int>(stage.ranks.size()) * concurrent};
+    // Folding moves equal replicated work between segments. Between alike ranks that changes no maximum;
+    // between unlike ones it would, so those keep every layer.
+    const OpOptions options{.fold_layers = stage.alike, .expert_skew = 0.0};
+    const std::vector<Op> ops = step_ops(
+        model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, batch, options);
+    std::size_t segment = 0;
+    for (const Op& op : ops) {
+      const double count = static_cast<double>(op.count);
+      if (op.kind == OpKind::kSendRecv) {
+        work.send_bytes = std::max(work.send_bytes, op.message_bytes);
+        continue;
+      }
+      const Priced price = price_or_throw(rank, op, context);
+      if (is_collective(op.kind)) {
+        if (op.group < 2) continue;
+        if (segment == work.collectives.size()) work.collectives.emplace_back();
+        Collective& collective = work.collectives[segment];
+        if (price.time * count >= collective.time) collective = {price.time * count, price.tier};
+        ++segment;
+        continue;
+      }
+      work.ranks[r].push_back({price.family, price.tier, segment, price.time * count, op.flop * count,
+                               op.bytes() * count, (op.weight_bytes + op.kv_bytes) * count});
+    }
+    LINDOS_ASSERT(r == 0 || segment <= work.collectives.size(), "ranks of a stage meet in the same collectives");
+    if (segment == work.collectives.size()) work.collectives.push_back({Seconds(0), Tier::kMeasured});
+  }
+  if (stages_.size() > 1) {
+    if (stage_index + 1 == stages_.size()) {
+      const auto ids = std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
+      work.send_bytes = Bytes(kTokenIdBytes * static_cast<double>(ids));
+    }
+    work.send = stage.path.transfer(work.send_bytes);
+  }
+  return work;
+}
+
+const StageWork& ReplicaModel::work(const Batch& batch, std::size_t stage, int steps) {
+  Key key{stage, std::min(static_cast<int>(stages_.size()), steps), batch};
+  const auto found = cache_.find(key);
+  if (found != cache_.end()) return found->second;
+  if (cache_.size() >= kCachedWorks) cache_.clear();
+  StageWork priced = price_stage(batch, stage, key.steps);
+  return cache_.emplace(std::move(key), std::move(priced)).first->second;
+}
+
+}  // namespace lindos::sim

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// One replica as the simulator sees it: where its ranks run, what shares what, and for any batch the priced
+// work of each stage. Works are cached by batch, so that Monte Carlo draws price nothing twice. Not
+// thread-safe: work() fills the cache.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "exec/scheduler/request.h"
+#include "scenarios/hardware.h"
+#include "scenarios/model.h"
+#include "scenarios/ops.h"
+#include "scenarios/plan.h"
+#include "scenarios/profile.h"
+#include "sim/interconnect.h"
+#include "sim/operator_cost.h"
+#include "sim/stage_work.h"
+
+namespace lindos::sim {
+
+// A device type with the profile that prices it.
+struct ProfiledDevice {
+  Device device;
+  Profile profile;
+};
+
+class ReplicaModel {
+ public:
+  // `devices_by_pool`: one entry for each pool the group names. The replica's ranks take consecutive devices
+  // from the start of a node. REQUIRES: group valid for model (validate_plan).
+  // Throws Error{kInput} for a pool without entry, Error{kInfeasible} when stages have no path to each other.
+  ReplicaModel(const Model& model, const GroupPlan& group, const Fabric& fabric,
+               const std::map<std::string, ProfiledDevice>& devices_by_pool);
+
+  [[nodiscard]] std::size_t stages() const { return stages_.size(); }
+  // Distinct device types, in the order that Draw::devices follows.
+  [[nodiscard]] const std::vector<std::string>& device_names() const { return device_names_; }
+  [[nodiscard]] const std::vector<RankCeiling>& ranks(std::size_t stage) const { return stages_[stage].ceilings; }
+  // From the stage to the next; from the last one back to the first.
+  [[nodiscard]] const Interconnect& path(std::size_t stage) const { return stages_[stage].path; }
+  [[nodiscard]] FlopPerSecond peak() const;              // Σ over ranks
+  [[nodiscard]] BytesPerSecond bandwidth() const;        // Σ over ranks
+  [[nodiscard]] Seconds step_overhead() const { return step_overhead_; }
+  // Median spread of a family's samples on a device, for the draws.
+  [[nodiscard]] double spread(std::size_t device, Family family) const;
+
+  // `steps` under way, this one included: on a host they share its memory bandwidth. The reference holds
+  // until the next call. Throws Error{kInfeasible} naming the op that nothing prices.
+  [[nodiscard]] const StageWork& work(const Batch& batch, std::size_t stage, int steps);
+
+ private:
+  struct Rank {
+    std::shared_ptr<const OperatorCost> cost;
+    int threads = 1;
+    bool is_host = false;
+  };
+  struct Stage {
+    std::vector<Rank> ranks;
+    std::vector<RankCeiling> ceilings;
+    Interconnect path;
+    bool alike = true;             // all ranks on one device type with equal threads
+  };
+  struct Key {
+    std::size_t stage = 0;
+    int steps = 1;
+    Batch batch;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const;
+  };
+
+  [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps) const;
+  [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op, ExecutionContext context) const;
+
+  Model model_;
+  GroupPlan group_;
+  std::vector<Stage> stages_;
+  std::vector<std::string> device_names_;
+  std::vector<std::shared_ptr<const OperatorCost>> device_costs_;
+  Seconds step_overhead_{0};
+  std::unordered_map<Key, StageWork, KeyHash> cache_;
+};
+
+// The step as the op list sees it.
+[[nodiscard]] Batch batch_of(const scheduler::Step& step);
+
+}  // namespace lindos::sim

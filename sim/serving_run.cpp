@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/serving_run.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace lindos::sim {
+
+namespace {
+
+constexpr FlopPerSecond kUnitPeak{1.0};
+
+FlopPerSecond peak_of(const std::vector<RankCeiling>& ranks) {
+  FlopPerSecond sum{0};
+  for (const RankCeiling& rank : ranks) sum += rank.peak;
+  return sum;
+}
+
+}  // namespace
+
+void ServingBooks::book_on_stage(Cause cause, Seconds span, std::size_t stage) {
+  for (const RankCeiling& rank : replica_.ranks(stage)) stages_[stage].book(cause, span, rank.peak);
+}
+
+double ServingBooks::message_factor(std::size_t stage) const {
+  return draw_.factor(replica_.ranks(stage).front().device, Family::kCollective);
+}
+
+Seconds ServingBooks::overhead() {
+  const double factor = draw_.factor(replica_.ranks(0).front().device, Family::kHost);
+  const Seconds span = replica_.step_overhead() * factor;
+  // Planning runs on the first rank while the rest of its stage waits for the batch.
+  book_on_stage(Cause::kHostOverhead, span, 0);
+  totals_.seconds[static_cast<std::size_t>(Family::kHost)][static_cast<std::size_t>(Tier::kMeasured)] += span.count();
+  return span;
+}
+
+Seconds ServingBooks::compute(const StepPlan& step, std::size_t stage) {
+  const StageWork& work = replica_.work(step.batch, stage, step.steps_under_way);
+  book(work, replica_.ranks(stage), draw_, stages_[stage], totals_);
+  return compute_time(work, replica_.ranks(stage), draw_);
+}
+
+Seconds ServingBooks::send_start(std::size_t stage) {
+  if (replica_.stages() < 2) return Seconds(0);
+  const Seconds span = replica_.path(stage).alpha * message_factor(stage);
+  book_on_stage(Cause::kExposedPipeline, span, stage);
+  return span;
+}
+
+Seconds ServingBooks::send_transfer(const StepPlan& step, std::size_t stage) {
+  if (replica_.stages() < 2) return Seconds(0);
+  const StageWork& work = replica_.work(step.batch, stage, step.steps_under_way);
+  const Seconds span = work.send_bytes / replica_.path(stage).bandwidth * message_factor(stage);
+  book_on_stage(Cause::kExposedPipeline, span, stage);
+  return span;
+}
+
+ServingRun ServingBooks::close(Seconds end) {
+  ServingRun run;
+  run.end = end;
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    const FlopPerSecond peak = peak_of(replica_.ranks(s));
+    const double capacity = (peak * end).value();
+    const double left = std::max(0.0, capacity - stages_[s].capacity_flop());
+    stages_[s].book(Cause::kNoWork, Seconds(std::min((peak * idle_).value(), left)), kUnitPeak);
+    stages_[s].close(capacity, Cause::kPipelineBubble);
+    run.ledger.merge(stages_[s]);
+  }
+  run.totals = totals_;
+  run.step_times = std::move(step_times_);
+  return run;
+}
+
+scheduler::ServeHooks virtual_hooks() {
+  scheduler::ServeHooks hooks;
+  hooks.prompt = [](const RequestSpec& spec) {
+    return std::vector<scheduler::TokenId>(static_cast<std::size_t>(spec.prompt_tokens), 0);
+  };
+  return hooks;
+}
+
+scheduler::StepResult virtual_result(const scheduler::Step& step) {
+  const auto sampled = std::count_if(step.slices.begin(), step.slices.end(),
+                                     [](const scheduler::StepSlice& s) { return s.wants_logits; });
+  return {step.id, std::vector<scheduler::TokenId>(static_cast<std::size_t>(sampled), 0)};
+}
+
+}  // namespace lindos::sim

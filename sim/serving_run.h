@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a simulated serving run of one replica leaves behind, and the books that it fills on the way. Both
+// event rungs (max-plus, SimGrid) keep the same books, so that they differ in time only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "exec/scheduler/driver.h"
+#include "exec/scheduler/limits.h"
+#include "exec/scheduler/request.h"
+#include "scenarios/ledger.h"
+#include "scenarios/timeline.h"
+#include "scenarios/workload.h"
+#include "sim/replica_model.h"
+#include "sim/stage_work.h"
+
+namespace lindos::sim {
+
+struct ServingRun {
+  std::vector<RequestTimeline> timelines;
+  Ledger ledger;                   // closed: Σ = Σ peaks × end
+  WorkTotals totals;
+  std::vector<Seconds> step_times; // from start on the first stage to leaving the last
+  Seconds end{0};                  // since the run began
+};
+
+// One step on its way through the stages.
+struct StepPlan {
+  Batch batch;
+  int steps_under_way = 1;
+};
+
+// Gives the duration of each part of a step, books it at the same time and closes the run.
+class ServingBooks {
+ public:
+  // Both are borrowed.
+  ServingBooks(ReplicaModel& replica, const Draw& draw) : replica_(replica), draw_(draw) {}
+
+  // Every step asks once per stage.
+  [[nodiscard]] Seconds overhead();
+  [[nodiscard]] Seconds compute(const StepPlan& step, std::size_t stage);
+  // To the next stage, or sampled ids from the last to the first; zero when there is one stage.
+  [[nodiscard]] Seconds send_start(std::size_t stage);                           // alpha
+  [[nodiscard]] Seconds send_transfer(const StepPlan& step, std::size_t stage);  // bytes/bandwidth
+  void idle(Seconds span) { idle_ += span; }
+  void step_done(Seconds took) { step_times_.push_back(took); }
+
+  // Closes the ledger at `end`: what no stage booked is lack of work while the replica was idle, else the
+  // pipeline's bubble.
+  [[nodiscard]] ServingRun close(Seconds end);
+
+ private:
+  void book_on_stage(Cause cause, Seconds span, std::size_t stage);
+  [[nodiscard]] double message_factor(std::size_t stage) const;
+
+  ReplicaModel& replica_;
+  const Draw& draw_;
+  std::vector<Ledger> stages_ = std::vector<Ledger>(replica_.stages());
+  WorkTotals totals_;
+  std::vector<Seconds> step_times_;
+  Seconds idle_{0};
+};
+
+// Prompts of zeros, as many tokens as asked: the scheduler sees lengths only.
+[[nodiscard]] scheduler::ServeHooks virtual_hooks();
+// As many zeros as the step samples.
+[[nodiscard]] scheduler::StepResult virtual_result(const scheduler::Step& step);
+
+}  // namespace lindos::sim

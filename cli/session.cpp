@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/session.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "cli/signals.h"
+#include "cli/version.h"
+#include "data/catalogue.h"
+#include "data/store/store.h"
+#include "exec/probe/probe.h"
+#include "scenarios/capacity.h"
+#include "scenarios/error.h"
+#include "scenarios/plan_json.h"
+#include "sim/datasheet.h"
+
+namespace lindos::cli {
+
+std::string read_file(const std::filesystem::path& path) {
+  std::error_code ec;
+  if (std::filesystem::is_directory(path, ec)) throw Error(ErrorKind::kInput, path.string(), "is a folder, not a file");
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw Error(ErrorKind::kInput, path.string(), std::string("cannot be read: ") + std::strerror(errno));
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+void write_file(const std::filesystem::path& path, const std::string& text) {
+  const std::filesystem::path part = path.string() + fmt::format(".{}.part", ::getpid());
+  std::ofstream out(part, std::ios::binary);
+  out << text;
+  out.close();
+  std::error_code ec;
+  if (out) std::filesystem::rename(part, path, ec);
+  if (!out || ec) {
+    const std::string why = ec ? ec.message() : std::strerror(errno);
+    std::filesystem::remove(part, ec);
+    throw Error(ErrorKind::kEnvironment, path.string(), "cannot be written: " + why);
+  }
+}
+
+Catalogue open_catalogue(const CommonOptions& options) {
+  return data::load_catalogue(options.catalogue.empty() ? data::default_catalogue_dir() : options.catalogue);
+}
+
+Session Session::open(const std::filesystem::path& scenario, const std::filesystem::path& plan,
+                      const CommonOptions& options) {
+  Session session;
+  session.catalogue = open_catalogue(options);
+  session.scenario = load_scenario(scenario, session.catalogue);
+  if (!plan.empty()) {
+    session.scenario.plan = plan_from_json(read_file(plan), plan.string());
+    session.scenario.plan_given = true;
+    validate_plan(session.scenario.plan, session.scenario.model, plan.string());
+  }
+  return session;
+}
+
+void Session::stamp(RunRecord& record, const Profile* profile) const {
+  record.scenario_name = scenario.name;
+  record.scenario_digest = digest(scenario);
+  record.plan_digest = digest(scenario.plan);
+  record.plan_name = scenario.plan.name;
+  record.started_utc = utc_now();
+  record.environment = current_environment();
+  record.environment.catalogue_date = catalogue.date;
+  if (profile != nullptr) record.environment.profile_digest = digest(*profile);
+}
+
+const Device* host_device(const Scenario& scenario) {
+  for (const auto& [name, device] : scenario.devices) {
+    if (device.compute_capability == 0 && device.peak.empty()) return &device;
+  }
+  return nullptr;
+}
+
+void require_runs_here(const Scenario& scenario) {
+  for (const Pool& pool : scenario.cluster.pools) {
+    const Device& device = scenario.devices.at(pool.node.device);
+    if (&device == host_device(scenario)) continue;
+    throw Error(ErrorKind::kInfeasible, scenario.name,
+                fmt::format("pool \"{}\" needs {}, and this build runs on this machine's CPU only. "
+                            "`lindos predict` answers for it; scenarios/this-machine.toml runs here",
+                            pool.name, device.label));
+  }
+}
+
+const GroupPlan& serving_group(const Scenario& scenario) {
+  if (scenario.workload.kind != WorkloadKind::kServing) {
+    throw Error(ErrorKind::kInput, scenario.name, "the engine serves inference; this scenario describes a training job");
+  }
+  if (scenario.plan.groups.size() != 1 || scenario.plan.groups.front().replicas != 1) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                fmt::format("this machine runs one replica of one group; the plan has {} groups and {} replicas in the first",
+                            scenario.plan.groups.size(), scenario.plan.groups.front().replicas));
+  }
+  return scenario.plan.groups.front();
+}
+
+Profile probe_for(const Model& model, const std::vector<GroupPlan>& groups, Progress& progress) {
+  exec::ProbeRequest request;
+  request.model = model;
+  request.groups = groups;
+  request.cores = exec::usable_cores();
+  request.progress = [&](const std::string& what, double fraction) { progress.update("probe: " + what, fraction); };
+  request.cancelled = cancel_requested;
+  Profile profile = exec::probe(request);
+  profile.git_revision = current_environment().git_revision;
+  progress.finish_phase(fmt::format("probe    {}: {:.1f} GB/s read, {:.0f} GFLOP/s SGEMM, {} samples", profile.label,
+                                    profile.read_bandwidth.value() / 1e9, profile.matrix_rate.value() / 1e9,
+                                    profile.gemm.size() + profile.attention.size() + profile.stream.size() +
+                                        profile.collectives.size()));
+  return profile;
+}
+
+std::map<std::string, Profile> profiles_for(const Scenario& scenario, const std::filesystem::path& file,
+                                            Progress& progress) {
+  std::map<std::string, Profile> profiles;
+  if (!file.empty()) {
+    Profile profile = profile_from_json(read_file(file), file.string());
+    if (scenario.devices.count(profile.device) == 0) {
+      throw Error(ErrorKind::kInput, file.string(),
+                  fmt::format("is a profile of \"{}\", which this scenario does not use", profile.device));
+    }
+    profiles.emplace(profile.device, std::move(profile));
+  }
+  for (const auto& [name, device] : scenario.devices) {
+    if (profiles.count(name) > 0) continue;
+    if (&device == host_device(scenario)) {
+      Profile profile = probe_for(scenario.model, scenario.plan.groups, progress);
+      profile.device = name;
+      profiles.emplace(name, std::move(profile));
+    } else {
+      profiles.emplace(name, sim::datasheet_profile(device));
+    }
+  }
+  return profiles;
+}
+
+exec::EngineConfig engine_config(const Scenario& scenario, std::shared_ptr<const exec::Checkpoint> checkpoint,
+                                 Bytes memory) {
+  exec::EngineConfig config;
+  config.model = scenario.model;
+  config.group = serving_group(scenario);
+  config.checkpoint = std::move(checkpoint);
+  config.cores = exec::usable_cores();
+  const double ranks = static_cast<double>(config.group.ranks_per_replica());
+  std::vector<std::vector<Bytes>> by_rank;
+  for (const StagePlan& stage : config.group.stages) {
+    by_rank.emplace_back(stage.ranks.size(), memory / ranks);
+  }
+  const auto capacity = kv_capacity(config.model, config.group, by_rank);
+  if (const auto* infeasible = std::get_if<Infeasible>(&capacity)) {
+    throw Error(ErrorKind::kInfeasible, scenario.name, infeasible->reason);
+  }
+  config.kv_blocks = std::get<Capacity>(capacity).kv_blocks;
+  return config;
+}
+
+void store_records(const CommonOptions& options, const Session& session, const std::vector<const RunRecord*>& records,
+                   const Profile* profile) {
+  if (options.no_db) return;
+  const std::filesystem::path path = options.db.empty() ? default_db_path() : options.db;
+  data::Store store = data::Store::open(path, data::Store::Mode::kReadWrite);
+  for (const RunRecord* record : records) {
+    store.insert(*record, to_toml(session.scenario), to_json(session.scenario.plan),
+                 profile != nullptr ? to_json(*profile) : std::string());
+  }
+}
+
+}  // namespace lindos::cli

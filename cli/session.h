@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the verbs share: opening a scenario with its plan, profiles for its devices, the engine's set-up, the
+// store. No verb does these its own way.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "exec/runner/rank_worker.h"
+#include "scenarios/profile.h"
+#include "scenarios/run_record.h"
+#include "scenarios/scenario.h"
+
+namespace lindos::cli {
+
+struct Session {
+  Catalogue catalogue;
+  Scenario scenario;
+
+  // `plan` replaces the scenario's; empty keeps it. Throws Error{kInput}.
+  static Session open(const std::filesystem::path& scenario, const std::filesystem::path& plan,
+                      const CommonOptions& options);
+  // Fields of a RunRecord that say where it comes from.
+  void stamp(RunRecord& record, const Profile* profile) const;
+};
+
+[[nodiscard]] Catalogue open_catalogue(const CommonOptions& options);
+[[nodiscard]] std::string read_file(const std::filesystem::path& path);
+// Whole or not at all: written beside and renamed.
+void write_file(const std::filesystem::path& path, const std::string& text);
+
+// The device of the scenario that is this machine's CPU, if there is one.
+[[nodiscard]] const Device* host_device(const Scenario& scenario);
+// Throws Error{kInfeasible} naming the devices that are missing here unless the plan's ranks all run on this
+// machine's CPU.
+void require_runs_here(const Scenario& scenario);
+// The one group that is served; throws Error{kInput} for plans with several.
+[[nodiscard]] const GroupPlan& serving_group(const Scenario& scenario);
+
+// Profiles by device name: `file` if given, a fresh probe for this machine's CPU, the datasheet for the rest.
+[[nodiscard]] std::map<std::string, Profile> profiles_for(const Scenario& scenario,
+                                                          const std::filesystem::path& file, Progress& progress);
+[[nodiscard]] Profile probe_for(const Model& model, const std::vector<GroupPlan>& groups, Progress& progress);
+
+// Engine set-up for the scenario's group on this machine: capacity rule applied. `memory` of the machine.
+// Throws Error{kInfeasible} with the capacity rule's reason.
+[[nodiscard]] exec::EngineConfig engine_config(const Scenario& scenario,
+                                               std::shared_ptr<const exec::Checkpoint> checkpoint, Bytes memory);
+
+// Stores the records in one go and returns their run ids; nothing with --no-db.
+void store_records(const CommonOptions& options, const Session& session, const std::vector<const RunRecord*>& records,
+                   const Profile* profile);
+
+}  // namespace lindos::cli

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// lindos probe [SCENARIO]: what this machine is and reaches; --out keeps it as a profile for predictions.
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/session.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+#include "exec/probe/probe.h"
+#include "scenarios/balance.h"
+#include "scenarios/error.h"
+#include "scenarios/metrics.h"
+#include "scenarios/quantity_text.h"
+
+namespace lindos::cli {
+
+namespace {
+
+// Without a scenario: the embedded model as one rank, two tensor ranks and two stages.
+std::vector<GroupPlan> standard_groups(const Model& model) {
+  EngineLimits limits;
+  limits.max_batched_tokens = 512;
+  limits.max_sequences = 32;
+  limits.max_context = 2048;
+  const auto group = [&](int stages, int tensor) {
+    return make_plan(model, "this-machine", stages, std::vector<double>(static_cast<std::size_t>(tensor), 1.0),
+                     std::vector<double>(static_cast<std::size_t>(stages), 1.0), Dtype::kBf16, limits, kCpuGranule)
+        .groups.front();
+  };
+  return {group(1, 1), group(1, 2), group(2, 1)};
+}
+
+std::string summary(const Profile& profile) {
+  std::string out = fmt::format("{}\n\n", profile.label);
+  Table table({"what", "measured", "spread"});
+  table.add({"matrix rate (SGEMM, OpenBLAS)", format(profile.matrix_rate), ""});
+  for (std::size_t t = 0; t < profile.read_bandwidth_by_threads.size(); ++t) {
+    table.add({fmt::format("read bandwidth, {} thread{}", t + 1, t == 0 ? "" : "s"),
+               format(profile.read_bandwidth_by_threads[t]), ""});
+  }
+  table.add({"memory", format(profile.memory), ""});
+  table.add({"engine overhead per step", format(profile.step_overhead), fmt::format("{:.1f} %", profile.step_overhead_spread * 100)});
+  table.add({"engine overhead per sequence and step", format(profile.per_sequence_overhead), ""});
+  out += table.text();
+  Table gemm({"matrix product (n × k)", "threads × ranks", "1 row", "% of read", "most rows", "% of SGEMM"});
+  for (std::size_t i = 0; i < profile.gemm.size();) {
+    const GemmSample& first = profile.gemm[i];
+    std::size_t last = i;
+    while (last + 1 < profile.gemm.size() && profile.gemm[last + 1].m > profile.gemm[last].m) ++last;
+    const GemmSample& most = profile.gemm[last];
+    const double bytes = static_cast<double>(first.n * first.k) * bytes_of(first.dtype);
+    const double read = bytes / first.time.count() * first.active_ranks / profile.read_bandwidth.value();
+    const double flop = 2.0 * static_cast<double>(most.m) * static_cast<double>(most.n) * static_cast<double>(most.k);
+    const double rate = flop / most.time.count() * most.active_ranks / profile.matrix_rate.value();
+    gemm.add({fmt::format("{} {} × {}", name_of(first.dtype), first.n, first.k),
+              fmt::format("{} × {}", first.threads, first.active_ranks), format(first.time), fmt::format("{:.0f}", read * 100),
+              fmt::format("{}: {}", most.m, format(most.time)), fmt::format("{:.0f}", rate * 100)});
+    i = last + 1;
+  }
+  return out + "\n" + gemm.text();
+}
+
+}  // namespace
+
+void add_probe(CLI::App& app) {
+  struct Options {
+    CommonOptions common;
+    std::string scenario;
+    std::string plan;
+    std::string out;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("probe", "measure this machine: bandwidth, matrix rate, the engine's kernels");
+  verb->add_option("scenario", options->scenario, "measure the shapes of this scenario's model and plan")->type_name("SCENARIO");
+  verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
+  verb->add_option("--out", options->out, "write the profile (JSON) here")->type_name("FILE");
+  add_common(*verb, options->common, false);
+  verb->callback([options] {
+    Progress progress(options->common.progress, "probe");
+    Profile profile;
+    if (options->scenario.empty()) {
+      if (!options->plan.empty()) throw Error(ErrorKind::kUsage, "", "--plan needs a scenario");
+      const Catalogue catalogue = open_catalogue(options->common);
+      const auto model = catalogue.models.find("smollm2-135m");
+      if (model == catalogue.models.end()) throw Error(ErrorKind::kInput, "catalogue", "has no model \"smollm2-135m\"");
+      profile = probe_for(model->second, standard_groups(model->second), progress);
+    } else {
+      const Session session = Session::open(options->scenario, options->plan, options->common);
+      profile = probe_for(session.scenario.model, session.scenario.plan.groups, progress);
+    }
+    if (!options->out.empty()) write_file(options->out, to_json(profile) + "\n");
+    if (options->common.format == Format::kJson) {
+      fmt::print("{}\n", to_json(profile));
+    } else {
+      fmt::print("{}", summary(profile));
+      if (!options->out.empty()) fmt::print("\nprofile written to {}\n", options->out);
+    }
+  });
+}
+
+}  // namespace lindos::cli

@@ -184,12 +184,9 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
     LINDOS_ASSERT(r == 0 || segment <= work.collectives.size(), "ranks of a stage meet in the same collectives");
     if (segment == work.collectives.size()) work.collectives.push_back({Seconds(0), Tier::kMeasured});
   }
-  if (stages_.size() > 1) {
-    if (stage_index + 1 == stages_.size()) {
-      const auto ids = std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
-      work.send_bytes = Bytes(kTokenIdBytes * static_cast<double>(ids));
-    }
-    work.send = stage.path.transfer(work.send_bytes);
+  if (stage_index + 1 == stages_.size()) {
+    const auto ids = std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
+    work.send_bytes = Bytes(kTokenIdBytes * static_cast<double>(ids));
   }
   return work;
 }

@@ -48,12 +48,19 @@ Seconds ServingBooks::send_start(std::size_t stage) {
   return span;
 }
 
+Bytes ServingBooks::send_bytes(const StepPlan& step, std::size_t stage) {
+  return replica_.work(step.batch, stage, step.steps_under_way).send_bytes;
+}
+
 Seconds ServingBooks::send_transfer(const StepPlan& step, std::size_t stage) {
   if (replica_.stages() < 2) return Seconds(0);
-  const StageWork& work = replica_.work(step.batch, stage, step.steps_under_way);
-  const Seconds span = work.send_bytes / replica_.path(stage).bandwidth * message_factor(stage);
-  book_on_stage(Cause::kExposedPipeline, span, stage);
+  const Seconds span = send_bytes(step, stage) / replica_.path(stage).bandwidth * message_factor(stage);
+  book_transfer(span, stage);
   return span;
+}
+
+void ServingBooks::book_transfer(Seconds span, std::size_t stage) {
+  book_on_stage(Cause::kExposedPipeline, span, stage);
 }
 
 ServingRun ServingBooks::close(Seconds end) {

@@ -40,9 +40,12 @@ class ServingBooks {
   // Every step asks once per stage.
   [[nodiscard]] Seconds overhead();
   [[nodiscard]] Seconds compute(const StepPlan& step, std::size_t stage);
-  // To the next stage, or sampled ids from the last to the first; zero when there is one stage.
-  [[nodiscard]] Seconds send_start(std::size_t stage);                           // alpha
-  [[nodiscard]] Seconds send_transfer(const StepPlan& step, std::size_t stage);  // bytes/bandwidth
+  // To the next stage, or sampled ids from the last to the first; zero when there is one stage. Start-up and
+  // transfer of an unshared link; a rung that shares links sends send_bytes and books what it took.
+  [[nodiscard]] Seconds send_start(std::size_t stage);
+  [[nodiscard]] Seconds send_transfer(const StepPlan& step, std::size_t stage);
+  [[nodiscard]] Bytes send_bytes(const StepPlan& step, std::size_t stage);
+  void book_transfer(Seconds span, std::size_t stage);
   void idle(Seconds span) { idle_ += span; }
   void step_done(Seconds took) { step_times_.push_back(took); }
 

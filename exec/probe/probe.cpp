@@ -31,6 +31,10 @@ int usable_cores() {
   return std::max(1, static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
+Bytes machine_memory() {
+  return Bytes{static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE))};
+}
+
 std::string cpu_label(const std::string& proc_root) {
   std::ifstream in(proc_root + "/cpuinfo");
   std::string name = "unknown CPU";

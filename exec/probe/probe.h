@@ -32,5 +32,6 @@ struct ProbeRequest {
 // "2 × AMD EPYC …", from /proc/cpuinfo; `proc_root` is an argument for tests.
 [[nodiscard]] std::string cpu_label(const std::string& proc_root = "/proc");
 [[nodiscard]] int usable_cores();
+[[nodiscard]] Bytes machine_memory();   // physical
 
 }  // namespace lindos::exec

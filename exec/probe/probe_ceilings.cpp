@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cblas.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -54,8 +52,7 @@ Profile probe_ceilings(int cores) {
   profile.source = "lindos probe";
   profile.date = today();
   profile.cores = cores;
-  profile.memory = Bytes{static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
-                         static_cast<double>(::sysconf(_SC_PAGE_SIZE))};
+  profile.memory = machine_memory();
   profile.matrix_rate = measure_sgemm(cores);
   for (int t = 1; t <= cores; ++t) {
     kernels::CpuPool pool(t);

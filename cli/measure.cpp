@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/measure.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "cli/signals.h"
+#include "exec/telemetry/measured_record.h"
+#include "scenarios/error.h"
+
+namespace lindos::cli {
+
+std::shared_ptr<const exec::Checkpoint> open_weights(const std::string& name, const Scenario& scenario) {
+  constexpr std::string_view kRandom = "random:";
+  if (name.rfind(kRandom, 0) == 0) {
+    std::uint64_t seed = 0;
+    const char* first = name.data() + kRandom.size();
+    const char* last = name.data() + name.size();
+    const auto [end, error] = std::from_chars(first, last, seed);
+    if (error != std::errc{} || end != last || first == last) {
+      throw Error(ErrorKind::kUsage, "--weights", fmt::format("expected random:SEED with a whole number, saw \"{}\"", name));
+    }
+    return exec::make_synthetic(scenario.model, seed, serving_group(scenario).weight_dtype);
+  }
+  std::shared_ptr<const exec::Checkpoint> checkpoint = exec::open_safetensors(name);
+  exec::check_tensors(*checkpoint, scenario.model);
+  return checkpoint;
+}
+
+RunRecord measure(const Session& session, const exec::EngineConfig& config, exec::Replica& replica,
+                  const Profile& ceilings, int repeats, Progress& progress) {
+  const Workload& workload = session.scenario.workload;
+  const std::vector<RequestSpec> requests = generate_requests(workload.serving, workload.seed);
+  exec::RunOptions options;
+  options.prompt = [&](const RequestSpec& r) { return exec::synthetic_prompt(r, workload.seed, config.model.vocab); };
+  options.cancelled = cancel_requested;
+
+  std::vector<RequestSpec> warm_up(requests.begin(), requests.begin() + std::min<std::ptrdiff_t>(2, std::ssize(requests)));
+  for (RequestSpec& r : warm_up) {
+    r.arrival = Seconds{0};
+    r.output_tokens = std::min<std::int64_t>(r.output_tokens, 4);
+  }
+  progress.update("run: warm-up", 0.0);
+  (void)replica.run(warm_up, options);
+
+  std::vector<exec::EngineRun> runs;
+  for (int i = 0; i < repeats; ++i) {
+    options.progress = [&](std::size_t finished, std::size_t total) {
+      progress.update(fmt::format("run {} of {}", i + 1, repeats), static_cast<double>(finished) / static_cast<double>(total));
+    };
+    runs.push_back(replica.run(requests, options));
+  }
+  RunRecord record = exec::measured_record(runs, config, ceilings, session.scenario.slo);
+  session.stamp(record, &ceilings);
+  record.seed = workload.seed;
+  progress.finish_phase(fmt::format("run      {} requests, {} repeats, {} ranks, output hash {}", requests.size(), repeats,
+                                    config.group.ranks_per_replica(), record.output_hash.substr(0, 12)));
+  return record;
+}
+
+}  // namespace lindos::cli

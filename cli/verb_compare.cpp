@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// lindos compare [RUN …]: stored predictions beside stored measurements.
+#include <memory>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/render.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+#include "data/store/store.h"
+#include "scenarios/error.h"
+
+namespace lindos::cli {
+
+namespace {
+
+struct CompareVerb {
+  CommonOptions common;
+  std::vector<std::int64_t> runs;
+  bool list = false;
+};
+
+std::string list_runs(const data::Store& store) {
+  Table table({"run", "kind", "scenario", "plan", "fidelity", "started"});
+  for (const data::RunSummary& run : store.list({})) {
+    table.add({std::to_string(run.id), run.source == RunSource::kPredicted ? "predicted" : "measured", run.scenario_name,
+               run.plan_name, run.fidelity, run.started_utc});
+  }
+  return table.text();
+}
+
+void execute(const CompareVerb& options) {
+  const std::filesystem::path path = options.common.db.empty() ? default_db_path() : options.common.db;
+  const data::Store store = data::Store::open(path, data::Store::Mode::kReadOnly);
+  if (options.list) {
+    fmt::print("{}", list_runs(store));
+    return;
+  }
+  data::RunPair pair;
+  if (options.runs.size() == 2) {
+    pair = {options.runs[0], options.runs[1]};
+  } else if (options.runs.size() <= 1) {
+    std::optional<data::RunPair> found;
+    if (options.runs.empty()) {
+      found = store.find_pair();
+      if (!found) throw Error(ErrorKind::kInput, path.string(), "holds no measured run with a prediction; `lindos twin SCENARIO` makes both");
+    } else {
+      const RunRecord record = store.load(options.runs[0]);
+      found = store.find_pair(record.scenario_digest, record.plan_digest);
+      if (!found) throw Error(ErrorKind::kInput, path.string(), fmt::format("run {} has no partner of the same scenario and plan", options.runs[0]));
+      (record.source == RunSource::kPredicted ? found->predicted : found->measured) = options.runs[0];
+    }
+    pair = *found;
+  } else {
+    throw Error(ErrorKind::kUsage, "", fmt::format("compare takes up to two runs, not {}", options.runs.size()));
+  }
+  RunRecord a = store.load(pair.predicted);
+  RunRecord b = store.load(pair.measured);
+  if (a.source == RunSource::kMeasured && b.source == RunSource::kPredicted) std::swap(a, b);
+  fmt::print("{}\n", options.common.format == Format::kJson ? comparison_json(a, b) : render_comparison(a, b));
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app) {
+  auto options = std::make_shared<CompareVerb>();
+  CLI::App* verb = app.add_subcommand("compare", "predicted against measured, from the store");
+  verb->add_option("runs", options->runs, "run numbers: none = the latest pair, one = it and its partner, two = these")
+      ->type_name("RUN");
+  verb->add_flag("--list", options->list, "list the stored runs");
+  add_common(*verb, options->common, true);
+  verb->callback([options] { execute(*options); });
+}
+
+}  // namespace lindos::cli

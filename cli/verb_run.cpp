@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// lindos run [SCENARIO]: real inference on this machine; a measured RunRecord, or with --prompt an answer.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/measure.h"
+#include "cli/render.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "cli/verbs.h"
+#include "data/catalogue.h"
+#include "exec/comm/launch.h"
+#include "exec/probe/probe.h"
+#include "exec/tokenizer/tokenizer.h"
+#include "scenarios/error.h"
+#include "scenarios/hf_config.h"
+#include "scenarios/plan_json.h"
+#include "scenarios/timeline.h"
+
+namespace lindos::cli {
+
+namespace {
+
+struct RunVerb {
+  CommonOptions common;
+  std::string scenario, plan, checkpoint, profile, prompt;
+  std::string weights = "random:1";
+  std::string ranks = "threads";
+  int repeats = 3;
+  std::int64_t max_tokens = 64;
+  kernels::SamplingParameters sampling;
+};
+
+std::filesystem::path default_scenario() {
+  return data::default_catalogue_dir().parent_path().parent_path() / "scenarios" / "this-machine.toml";
+}
+
+// The checkpoint's own architecture replaces the scenario's model; its plan, unless given, follows.
+void adopt_checkpoint(Session& session, const RunVerb& options) {
+  const std::filesystem::path config = std::filesystem::path(options.checkpoint) / "config.json";
+  const HfConfig hf = parse_hf_config(read_file(config), config.string());
+  if (!hf.quantization.empty()) {
+    throw Error(ErrorKind::kInput, config.string(),
+                fmt::format("/quantization_config: \"{}\" weights are not supported; use the unquantised checkpoint", hf.quantization));
+  }
+  session.scenario.model = hf.model;
+  session.scenario.model.name = std::filesystem::weakly_canonical(options.checkpoint).filename().string();
+  if (options.plan.empty()) {
+    const EngineLimits limits = serving_group(session.scenario).limits;
+    session.scenario.plan = default_plan(session.scenario);
+    session.scenario.plan.groups.front().limits = limits;
+  }
+  validate_plan(session.scenario.plan, session.scenario.model, options.plan.empty() ? "default plan" : options.plan);
+}
+
+// Starts this program once per rank and becomes mpirun.
+[[noreturn]] void become_mpirun(std::int64_t ranks, const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = exec::mpirun_command(static_cast<int>(ranks));
+  command.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : command) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  ::execvp(argv.front(), argv.data());
+  throw Error(ErrorKind::kEnvironment, command.front(), std::string("cannot be started: ") + std::strerror(errno));
+}
+
+std::vector<std::string> own_arguments() {
+  std::vector<std::string> arguments;
+  const std::string text = read_file("/proc/self/cmdline");
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = text.find('\0', begin);
+    arguments.push_back(text.substr(begin, end - begin));
+    begin = end == std::string::npos ? text.size() : end + 1;
+  }
+  arguments.erase(arguments.begin());
+  return arguments;
+}
+
+void answer(const RunVerb& options, const Session& session, exec::Replica& replica) {
+  const std::filesystem::path file = std::filesystem::path(options.checkpoint) / "tokenizer.json";
+  const auto tokenizer = exec::load_tokenizer(file);
+  const std::vector<std::int32_t> ids = tokenizer->encode(options.prompt, true);
+  if (ids.empty()) throw Error(ErrorKind::kUsage, "--prompt", "is empty");
+  const Model& model = session.scenario.model;
+  const std::int64_t limit = exec::context_limit(model, serving_group(session.scenario).limits);
+  if (static_cast<std::int64_t>(ids.size()) >= limit) {
+    throw Error(ErrorKind::kInput, "--prompt", fmt::format("has {} tokens; the context holds {}", ids.size(), limit));
+  }
+  RequestSpec request;
+  request.prompt_tokens = static_cast<std::int64_t>(ids.size());
+  request.output_tokens = std::min(options.max_tokens, limit - request.prompt_tokens);
+  exec::RunOptions run_options;
+  run_options.prompt = [&](const RequestSpec&) { return ids; };
+  for (std::int64_t eos : model.eos_tokens) run_options.stop_tokens.push_back(static_cast<std::int32_t>(eos));
+  run_options.cancelled = cancel_requested;
+  const exec::EngineRun run = replica.run({request}, run_options);
+  const std::vector<std::int32_t>& output = run.outcome.outputs.front();
+  const std::string text = tokenizer->decode(output, true);
+  const ServingSummary summary = summarise(run.outcome.timelines, {});
+  if (options.common.format == Format::kJson) {
+    fmt::print("{}\n", nlohmann::ordered_json{{"prompt", options.prompt},
+                                              {"completion", text},
+                                              {"prompt_ids", ids},
+                                              {"output_ids", output},
+                                              {"ttft_s", summary.ttft.count()},
+                                              {"tpot_s", summary.tpot.count()}}
+                           .dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  fmt::print("{}{}\n", options.prompt, text);
+  fmt::print(stderr, "\n{} prompt tokens, {} generated; first token after {:.1f} ms, then {:.2f} ms each (measured)\n",
+             ids.size(), output.size(), summary.ttft.count() * 1e3, summary.tpot.count() * 1e3);
+}
+
+void execute(RunVerb& options) {
+  const bool mpi = options.ranks == "mpi";
+  if (!options.prompt.empty() && options.checkpoint.empty()) {
+    throw Error(ErrorKind::kUsage, "", "--prompt needs --checkpoint with a tokenizer.json");
+  }
+  if (!options.checkpoint.empty()) options.weights = options.checkpoint;
+  Session session = Session::open(options.scenario.empty() ? default_scenario() : std::filesystem::path(options.scenario),
+                                  options.checkpoint.empty() ? options.plan : "", options.common);
+  if (!options.checkpoint.empty()) {
+    if (!options.plan.empty()) session.scenario.plan = plan_from_json(read_file(options.plan), options.plan);
+    adopt_checkpoint(session, options);
+  }
+  require_runs_here(session.scenario);
+  const GroupPlan& group = serving_group(session.scenario);
+  if (mpi && !exec::launched_by_mpi() && group.ranks_per_replica() > 1) {
+    become_mpirun(group.ranks_per_replica(), own_arguments());
+  }
+
+  std::unique_ptr<exec::MpiSession> mpi_session;
+  if (mpi) mpi_session = std::make_unique<exec::MpiSession>(nullptr, nullptr);
+  const bool speaks = !mpi_session || mpi_session->rank() == 0;
+  Progress progress(speaks ? options.common.progress : ProgressStyle::kNone, "run");
+
+  Profile profile;
+  if (!options.profile.empty()) {
+    profile = profile_from_json(read_file(options.profile), options.profile);
+  } else if (speaks && options.prompt.empty()) {
+    progress.update("ceilings", 0.0);
+    profile = exec::probe_ceilings(exec::usable_cores());
+  }
+  if (profile.memory.value() <= 0.0) profile.memory = exec::machine_memory();
+  exec::EngineConfig config =
+      engine_config(session.scenario, open_weights(options.weights, session.scenario), profile.memory);
+  config.sampling = options.sampling;
+  const auto replica = mpi ? exec::Replica::over_mpi(config) : exec::Replica::in_process(config);
+  if (!replica->is_driver()) {
+    replica->serve_as_worker();
+    return;
+  }
+  if (!options.prompt.empty()) {
+    answer(options, session, *replica);
+    return;
+  }
+  const RunRecord record = measure(session, config, *replica, profile, options.repeats, progress);
+  store_records(options.common, session, {&record}, nullptr);
+  fmt::print("{}\n", options.common.format == Format::kJson ? to_json(record) : render(record));
+}
+
+}  // namespace
+
+void add_run(CLI::App& app) {
+  auto options = std::make_shared<RunVerb>();
+  CLI::App* verb = app.add_subcommand("run", "real inference on this machine, measured");
+  verb->add_option("scenario", options->scenario, "scenario file [this machine's default]")->type_name("SCENARIO");
+  verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
+  auto* checkpoint = verb->add_option("--checkpoint", options->checkpoint, "model folder in Hugging Face layout; replaces the scenario's model")
+                         ->type_name("DIR");
+  verb->add_option("--weights", options->weights, "synthetic weights for the scenario's model")
+      ->type_name("random:SEED")
+      ->excludes(checkpoint);
+  verb->add_option("--prompt", options->prompt, "answer this text instead of running the workload")->type_name("TEXT");
+  verb->add_option("--max-tokens", options->max_tokens, "tokens to generate for --prompt")->check(CLI::Range(1, 1 << 20));
+  verb->add_option("--temperature", options->sampling.temperature, "0 = greedy")->check(CLI::Range(0.0, 100.0));
+  verb->add_option("--top-k", options->sampling.top_k, "draw from the k likeliest; 0 = no limit")->check(CLI::Range(0, 1 << 20));
+  verb->add_option("--top-p", options->sampling.top_p, "draw from the smallest set with this probability")->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--sampling-seed", options->sampling.seed, "seed of the draws");
+  verb->add_option("--profile", options->profile, "profile of this machine, for the ceilings")->type_name("FILE");
+  verb->add_option("--ranks", options->ranks, "ranks as threads of this process or as MPI processes")
+      ->check(CLI::IsMember({"threads", "mpi"}));
+  verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
+  add_common(*verb, options->common, true);
+  verb->callback([options] { execute(*options); });
+}
+
+}  // namespace lindos::cli

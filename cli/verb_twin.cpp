@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// lindos twin SCENARIO: the whole loop on this machine: probe → predict → run → compare.
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "cli/measure.h"
+#include "cli/render.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "cli/verbs.h"
+#include "sim/predict.h"
+
+namespace lindos::cli {
+
+void add_twin(CLI::App& app) {
+  struct Options {
+    CommonOptions common;
+    std::string scenario, plan, profile;
+    std::string weights = "random:1";
+    int repeats = 3;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("twin", "the whole loop on this machine: probe, predict, run, compare");
+  verb->add_option("scenario", options->scenario, "scenario file")->required()->type_name("SCENARIO");
+  verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
+  verb->add_option("--profile", options->profile, "profile of this machine (lindos probe --out) instead of a fresh probe")
+      ->type_name("FILE");
+  verb->add_option("--weights", options->weights, "checkpoint folder, or random:SEED")->type_name("DIR|random:SEED");
+  verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
+  add_common(*verb, options->common, true);
+  verb->callback([options] {
+    Progress progress(options->common.progress, "twin");
+    const Session session = Session::open(options->scenario, options->plan, options->common);
+    require_runs_here(session.scenario);
+    const auto profiles = profiles_for(session.scenario, options->profile, progress);
+    const Profile& profile = profiles.at(host_device(session.scenario)->name);
+
+    sim::PredictOptions predict;
+    predict.progress = [&](double fraction) { progress.update("predict", fraction); };
+    predict.cancelled = cancel_requested;
+    RunRecord predicted = sim::predict(session.scenario, profiles, predict);
+    session.stamp(predicted, &profile);
+    progress.finish_phase(fmt::format("predict  {} with {} draws", predicted.fidelity, predicted.repeats));
+
+    const exec::EngineConfig config =
+        engine_config(session.scenario, open_weights(options->weights, session.scenario), profile.memory);
+    const auto replica = exec::Replica::in_process(config);
+    const RunRecord measured = measure(session, config, *replica, profile, options->repeats, progress);
+
+    store_records(options->common, session, {&predicted, &measured}, &profile);
+    if (options->common.format == Format::kJson) {
+      fmt::print("{}\n", comparison_json(predicted, measured));
+    } else {
+      fmt::print("\n{}", render_comparison(predicted, measured));
+      if (!options->common.no_db) {
+        fmt::print("\nboth records stored in {}\n",
+                   (options->common.db.empty() ? default_db_path() : options->common.db).string());
+      }
+    }
+  });
+}
+
+}  // namespace lindos::cli

@@ -5,7 +5,7 @@
 
 #include <array>
 #include <cstddef>
-#include <string>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -46,6 +46,7 @@ inline constexpr std::size_t kCauseCount = 23;
 [[nodiscard]] std::string_view name_of(Cause cause);
 [[nodiscard]] std::string_view label_of(Cause cause);
 [[nodiscard]] std::string_view sentence_of(Cause cause);
+[[nodiscard]] std::optional<Cause> find_cause(std::string_view name);
 
 // Accumulates peak-weighted device-seconds. All ranks of a run book into one ledger.
 class Ledger {
@@ -76,5 +77,12 @@ struct LedgerEntry {
   double p90 = 0.0;
   bool operator==(const LedgerEntry&) const = default;
 };
+
+// Entries of several draws of one run (seeds or repeats): share = mean, p10/p90 = quantiles over the draws, so
+// that the shares still sum to 1. In the order of Cause; causes that no draw booked are left out, except
+// kUseful. REQUIRES: at least one draw, none of them empty.
+[[nodiscard]] std::vector<LedgerEntry> ledger_entries(const std::vector<Ledger>& draws);
+// The same for one ledger: p10 = p90 = share.
+[[nodiscard]] std::vector<LedgerEntry> ledger_entries(const Ledger& ledger);
 
 }  // namespace lindos

@@ -3,6 +3,7 @@
 // metric that is not here does not exist. Names are persistent; a changed formula gets a new definition id.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +29,13 @@ struct Metric {
 
 [[nodiscard]] const std::vector<Metric>& metric_registry();
 [[nodiscard]] const Metric* find_metric(std::string_view name);
+// Throws Error{kInput} with the nearest name.
 [[nodiscard]] const Metric& metric_or_throw(std::string_view name);
+
+// For people: display unit, `digits` significant digits, but never fewer than the digits before the point;
+// thousands separated: "4.21 ms", "1,234 token/s", "37.5 %". `value` is in SI units.
+[[nodiscard]] std::string format_value(const Metric& metric, double value);
+// The reference page docs/metrics.md; a test holds the file to it.
+[[nodiscard]] std::string metrics_markdown();
 
 }  // namespace lindos

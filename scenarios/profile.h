@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scenarios/dtype.h"
@@ -80,6 +81,7 @@ struct Profile {
   bool operator==(const Profile&) const = default;
 };
 
+// Both throw Error{kInput} naming the JSON pointer; to_json writes only what profile_from_json accepts.
 [[nodiscard]] std::string to_json(const Profile& profile);
 [[nodiscard]] Profile profile_from_json(std::string_view text, const std::string& where);
 [[nodiscard]] std::string digest(const Profile& profile);

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scenarios/ledger.h"
@@ -14,6 +16,10 @@
 namespace lindos {
 
 enum class RunSource { kPredicted, kMeasured };
+
+// "predicted", "measured".
+[[nodiscard]] std::string_view name_of(RunSource source);
+[[nodiscard]] std::optional<RunSource> find_run_source(std::string_view name);
 
 struct MetricValue {
   double p10 = 0.0;
@@ -52,8 +58,17 @@ struct RunRecord {
   bool operator==(const RunRecord&) const = default;
 };
 
+// What every record keeps to, checked on reading and before storing: metrics of the registry with its unit,
+// finite, p10 <= p50 <= p90, a known provenance; ledger without doubled causes whose shares sum to 1 (or no
+// ledger); a known fidelity that fits the source; digests given. Throws Error{kInput} naming the JSON pointer.
+void validate_run_record(const RunRecord& record, const std::string& where);
+
+// Each metric also carries its "definition" (registry). Throws as validate_run_record.
 [[nodiscard]] std::string to_json(const RunRecord& record, int indent = 2);
 // Throws Error{kInput} naming the JSON pointer.
 [[nodiscard]] RunRecord run_record_from_json(std::string_view text, const std::string& where);
+
+[[nodiscard]] std::string to_json(const Environment& environment, int indent = 2);
+[[nodiscard]] Environment environment_from_json(std::string_view text, const std::string& where);
 
 }  // namespace lindos

@@ -33,7 +33,8 @@ struct ServingSummary {
   Seconds makespan{0};                // last token − first arrival
 };
 
-// REQUIRES: at least one request, each with at least one token.
+// tpot is 0 when no request has two tokens: there is nothing to report then. A request of one token keeps the
+// promise on TPOT. REQUIRES: at least one request, each with at least one token.
 [[nodiscard]] ServingSummary summarise(const std::vector<RequestTimeline>& timelines, const Slo& slo);
 
 // Quantile with linear interpolation (type 7), q in [0, 1]. REQUIRES: values not empty.

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scenarios/profile.h"
+
+#include <cfloat>
+
+#include <nlohmann/json.hpp>
+
+#include "scenarios/error.h"
+#include "scenarios/json_reader.h"
+#include "scenarios/scenario.h"
+
+namespace lindos {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t kVersion = 1;
+const std::string kFormat = "lindos-profile";
+// Rates and times divide in the cost model, so zero is as wrong as a negative number.
+constexpr double kPositive = DBL_MIN;
+
+// What all timed shapes share.
+template <class Sample>
+void write_timing(Json& json, const Sample& sample) {
+  json["time_s"] = sample.time.count();
+  json["spread"] = sample.spread;
+}
+
+template <class Sample>
+void write_placement(Json& json, const Sample& sample) {
+  json["threads"] = sample.threads;
+  json["active_ranks"] = sample.active_ranks;
+}
+
+template <class Sample>
+void read_timing(JsonObject& object, Sample& sample) {
+  sample.time = Seconds{object.number("time_s", kPositive)};
+  sample.spread = object.number("spread", 0.0);
+}
+
+int read_count(JsonObject& object, const std::string& key) {
+  return static_cast<int>(object.integer(key, 1, 1 << 24));
+}
+
+template <class Sample>
+void read_placement(JsonObject& object, Sample& sample) {
+  sample.threads = read_count(object, "threads");
+  sample.active_ranks = read_count(object, "active_ranks");
+}
+
+Dtype read_dtype(JsonObject& object) {
+  const std::string name = object.text("dtype");
+  const auto dtype = find_dtype(name);
+  if (!dtype) {
+    object.fail("dtype", "expected one of f32, f16, bf16, fp8, fp4, int8, saw \"" + name + "\"");
+  }
+  return *dtype;
+}
+
+Json write(const GemmSample& sample) {
+  Json json = {{"dtype", name_of(sample.dtype)}, {"m", sample.m}, {"n", sample.n}, {"k", sample.k}};
+  write_placement(json, sample);
+  write_timing(json, sample);
+  return json;
+}
+
+Json write(const AttentionSample& sample) {
+  Json json = {{"dtype", name_of(sample.dtype)}, {"sequences", sample.sequences},
+               {"tokens", sample.tokens},        {"context", sample.context},
+               {"q_heads", sample.q_heads},      {"kv_heads", sample.kv_heads},
+               {"head_dim", sample.head_dim}};
+  write_placement(json, sample);
+  write_timing(json, sample);
+  return json;
+}
+
+Json write(const StreamSample& sample) {
+  Json json = {{"op", sample.op}, {"bytes", sample.bytes.value()}};
+  write_placement(json, sample);
+  write_timing(json, sample);
+  return json;
+}
+
+Json write(const CollectiveSample& sample) {
+  Json json = {{"op", sample.op},
+               {"backend", sample.backend},
+               {"ranks", sample.ranks},
+               {"bytes", sample.bytes.value()}};
+  write_timing(json, sample);
+  return json;
+}
+
+void read(JsonObject& object, GemmSample& sample) {
+  sample.dtype = read_dtype(object);
+  sample.m = object.integer("m", 1);
+  sample.n = object.integer("n", 1);
+  sample.k = object.integer("k", 1);
+  read_placement(object, sample);
+  read_timing(object, sample);
+}
+
+void read(JsonObject& object, AttentionSample& sample) {
+  sample.dtype = read_dtype(object);
+  sample.sequences = object.integer("sequences", 1);
+  sample.tokens = object.integer("tokens", 1);
+  sample.context = object.integer("context", 0);
+  sample.q_heads = object.integer("q_heads", 1);
+  sample.kv_heads = object.integer("kv_heads", 1);
+  sample.head_dim = object.integer("head_dim", 1);
+  read_placement(object, sample);
+  read_timing(object, sample);
+}
+
+void read(JsonObject& object, StreamSample& sample) {
+  sample.op = object.text("op");
+  sample.bytes = Bytes{object.number("bytes", 0.0)};
+  read_placement(object, sample);
+  read_timing(object, sample);
+}
+
+void read(JsonObject& object, CollectiveSample& sample) {
+  sample.op = object.text("op");
+  sample.backend = object.text("backend");
+  sample.ranks = read_count(object, "ranks");
+  sample.bytes = Bytes{object.number("bytes", 0.0)};
+  read_timing(object, sample);
+}
+
+template <class Sample>
+Json write_all(const std::vector<Sample>& samples) {
+  Json array = Json::array();
+  for (const Sample& sample : samples) array.push_back(write(sample));
+  return array;
+}
+
+template <class Sample>
+void read_all(JsonObject& root, const std::string& key, std::vector<Sample>& samples) {
+  for (JsonObject& object : root.objects(key)) {
+    read(object, samples.emplace_back());
+    object.finish();
+  }
+}
+
+std::string canonical_text(const Profile& profile) {
+  std::vector<double> by_threads;
+  for (const BytesPerSecond rate : profile.read_bandwidth_by_threads) {
+    by_threads.push_back(rate.value());
+  }
+  const Json json = {{"format", kFormat},
+                     {"version", kVersion},
+                     {"device", profile.device},
+                     {"label", profile.label},
+                     {"source", profile.source},
+                     {"date", profile.date},
+                     {"git_revision", profile.git_revision},
+                     {"cores", profile.cores},
+                     {"memory_bytes", profile.memory.value()},
+                     {"matrix_rate_flop_per_s", profile.matrix_rate.value()},
+                     {"read_bandwidth_bytes_per_s", profile.read_bandwidth.value()},
+                     {"read_bandwidth_by_threads_bytes_per_s", by_threads},
+                     {"step_overhead_s", profile.step_overhead.count()},
+                     {"step_overhead_spread", profile.step_overhead_spread},
+                     {"per_sequence_overhead_s", profile.per_sequence_overhead.count()},
+                     {"gemm", write_all(profile.gemm)},
+                     {"attention", write_all(profile.attention)},
+                     {"stream", write_all(profile.stream)},
+                     {"collectives", write_all(profile.collectives)}};
+  try {
+    return json.dump(1) + "\n";
+  } catch (const nlohmann::json::exception& error) {  // text that is not UTF-8
+    throw Error(ErrorKind::kInput, "profile", error.what());
+  }
+}
+
+}  // namespace
+
+std::string to_json(const Profile& profile) {
+  std::string text = canonical_text(profile);
+  // A profile that its own reader refuses (a time of zero, a rate that is not finite) must not
+  // reach a file.
+  static_cast<void>(profile_from_json(text, "profile"));
+  return text;
+}
+
+Profile profile_from_json(std::string_view text, const std::string& where) {
+  const nlohmann::json document = parse_json(text, where);
+  JsonObject root(document, "", where);
+  root.format(kFormat, kVersion);
+  Profile profile;
+  profile.device = root.text("device");
+  profile.label = root.text("label");
+  profile.source = root.text("source");
+  profile.date = root.text("date");
+  profile.git_revision = root.text("git_revision");
+  profile.cores = read_count(root, "cores");
+  profile.memory = Bytes{root.number("memory_bytes", kPositive)};
+  profile.matrix_rate = FlopPerSecond{root.number("matrix_rate_flop_per_s", kPositive)};
+  profile.read_bandwidth = BytesPerSecond{root.number("read_bandwidth_bytes_per_s", kPositive)};
+  for (const double rate : root.numbers("read_bandwidth_by_threads_bytes_per_s", kPositive)) {
+    profile.read_bandwidth_by_threads.emplace_back(rate);
+  }
+  profile.step_overhead = Seconds{root.number("step_overhead_s", 0.0)};
+  profile.step_overhead_spread = root.number("step_overhead_spread", 0.0);
+  profile.per_sequence_overhead = Seconds{root.number("per_sequence_overhead_s", 0.0)};
+  read_all(root, "gemm", profile.gemm);
+  read_all(root, "attention", profile.attention);
+  read_all(root, "stream", profile.stream);
+  read_all(root, "collectives", profile.collectives);
+  root.finish();
+  return profile;
+}
+
+std::string digest(const Profile& profile) { return digest_of_text(canonical_text(profile)); }
+
+}  // namespace lindos

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scenarios/timeline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "scenarios/error.h"
+
+namespace lindos {
+namespace {
+
+// One promise; zero means that none was made.
+bool keeps(Seconds value, Seconds promise) { return promise.count() == 0.0 || value <= promise; }
+
+}  // namespace
+
+double quantile(std::vector<double> values, double q) {
+  LINDOS_ASSERT(!values.empty(), "a quantile needs a value");
+  LINDOS_ASSERT(q >= 0.0 && q <= 1.0, "a quantile lies in [0, 1]");
+  // Type 7 of Hyndman and Fan (1996): position (n − 1)·q, linear between the neighbours.
+  const double position = static_cast<double>(values.size() - 1) * q;
+  const auto below = static_cast<std::size_t>(std::floor(position));
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(below);
+  std::nth_element(values.begin(), middle, values.end());
+  const double low = *middle;
+  const double fraction = position - static_cast<double>(below);
+  if (fraction == 0.0) return low;
+  const double high = *std::min_element(middle + 1, values.end());
+  return low + fraction * (high - low);
+}
+
+ServingSummary summarise(const std::vector<RequestTimeline>& timelines, const Slo& slo) {
+  LINDOS_ASSERT(!timelines.empty(), "a summary needs a request");
+  std::vector<double> ttft;
+  std::vector<double> tpot;
+  std::vector<double> e2e_latency;
+  Seconds first_arrival{std::numeric_limits<double>::infinity()};
+  Seconds last_token{-std::numeric_limits<double>::infinity()};
+  std::size_t tokens = 0;
+  std::size_t kept = 0;
+  for (const RequestTimeline& request : timelines) {
+    LINDOS_ASSERT(!request.token_times.empty(), "a served request has a token");
+    const Seconds first = request.token_times.front();
+    const Seconds last = request.token_times.back();
+    const std::size_t count = request.token_times.size();
+    ttft.push_back((first - request.arrival).count());
+    e2e_latency.push_back((last - request.arrival).count());
+    bool good = keeps(first - request.arrival, slo.ttft);
+    if (count > 1) {
+      const Seconds per_token = (last - first) / static_cast<double>(count - 1);
+      tpot.push_back(per_token.count());
+      good = good && keeps(per_token, slo.tpot);
+    }
+    kept += good ? 1U : 0U;
+    tokens += count;
+    first_arrival = std::min(first_arrival, request.arrival);
+    last_token = std::max(last_token, last);
+  }
+  const auto requests = static_cast<double>(timelines.size());
+  ServingSummary summary;
+  summary.ttft = Seconds{quantile(ttft, 0.5)};
+  summary.tpot = Seconds{tpot.empty() ? 0.0 : quantile(tpot, 0.5)};
+  summary.e2e_latency = Seconds{quantile(e2e_latency, 0.5)};
+  summary.makespan = last_token - first_arrival;
+  summary.output_tokens_per_s = static_cast<double>(tokens) / summary.makespan.count();
+  summary.requests_per_s = requests / summary.makespan.count();
+  summary.goodput = static_cast<double>(kept) / requests;
+  return summary;
+}
+
+}  // namespace lindos

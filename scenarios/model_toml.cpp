@@ -3,18 +3,13 @@
 #include <string>
 #include <vector>
 
-#include "scenarios/error.h"
 #include "scenarios/hf_config.h"
+#include "scenarios/model_check.h"
 #include "scenarios/scenario_toml.h"
 #include "scenarios/text_file.h"
 
 namespace lindos {
 namespace {
-
-// Far beyond any published model; products of three such sizes still fit 64 bits.
-constexpr std::int64_t kMaxWidth = 10'000'000;
-constexpr std::int64_t kMaxLayers = 10'000;
-constexpr int kMaxRank = 1'000'000;
 
 std::vector<std::string> names_of(const std::map<std::string, Model>& models) {
   std::vector<std::string> names;
@@ -39,7 +34,7 @@ RopeScaling read_rope(const TomlTable& table) {
   rope.mscale_all_dim = table.number_or("mscale_all_dim", rope.mscale_all_dim, 0.0, kLargest);
   rope.attention_factor = table.number_or("attention_factor", rope.attention_factor, 0.0, kLargest);
   rope.truncate = table.boolean_or("truncate", rope.truncate);
-  rope.original_max_positions = table.integer_or("original_max_positions", 0, 0, kMaxTokens);
+  rope.original_max_positions = table.integer_or("original_max_positions", 0, 0, kMostPositions);
   return rope;
 }
 
@@ -47,13 +42,13 @@ Moe read_moe(const TomlTable& table) {
   table.allow({"experts", "top_k", "expert_ffn", "shared_experts", "shared_ffn", "first_dense_layers",
                "layer_interval", "normalise_top_k"});
   Moe moe;
-  moe.experts = static_cast<int>(table.integer("experts", 1, 100'000));
-  moe.top_k = static_cast<int>(table.integer("top_k", 1, moe.experts));
-  moe.expert_ffn = table.integer("expert_ffn", 1, kMaxWidth);
-  moe.shared_experts = table.small_or("shared_experts", 0, 0, 100'000);
-  moe.shared_ffn = table.integer_or("shared_ffn", 0, 0, kMaxWidth);
-  moe.first_dense_layers = table.small_or("first_dense_layers", 0, 0, kMaxLayers);
-  moe.layer_interval = table.small_or("layer_interval", 1, 1, kMaxLayers);
+  moe.experts = static_cast<int>(table.integer("experts", 1, kMostExperts));
+  moe.top_k = static_cast<int>(table.integer("top_k", 1, kMostExperts));
+  moe.expert_ffn = table.integer("expert_ffn", 1, kWidest);
+  moe.shared_experts = table.small_or("shared_experts", 0, 0, kMostExperts);
+  moe.shared_ffn = table.integer_or("shared_ffn", 0, 0, kWidest);
+  moe.first_dense_layers = table.small_or("first_dense_layers", 0, 0, kMostLayers);
+  moe.layer_interval = table.small_or("layer_interval", 1, 1, kMostLayers);
   moe.normalise_top_k = table.boolean_or("normalise_top_k", true);
   return moe;
 }
@@ -61,11 +56,11 @@ Moe read_moe(const TomlTable& table) {
 Mla read_mla(const TomlTable& table) {
   table.allow({"q_lora_rank", "kv_lora_rank", "nope_head_dim", "rope_head_dim", "v_head_dim"});
   Mla mla;
-  mla.q_lora_rank = table.small_or("q_lora_rank", 0, 0, kMaxRank);
-  mla.kv_lora_rank = static_cast<int>(table.integer("kv_lora_rank", 1, kMaxRank));
-  mla.nope_head_dim = static_cast<int>(table.integer("nope_head_dim", 1, kMaxRank));
-  mla.rope_head_dim = static_cast<int>(table.integer("rope_head_dim", 1, kMaxRank));
-  mla.v_head_dim = static_cast<int>(table.integer("v_head_dim", 1, kMaxRank));
+  mla.q_lora_rank = table.small_or("q_lora_rank", 0, 0, kWidestHead);
+  mla.kv_lora_rank = static_cast<int>(table.integer("kv_lora_rank", 1, kWidestHead));
+  mla.nope_head_dim = static_cast<int>(table.integer("nope_head_dim", 1, kWidestHead));
+  mla.rope_head_dim = static_cast<int>(table.integer("rope_head_dim", 1, kWidestHead));
+  mla.v_head_dim = static_cast<int>(table.integer("v_head_dim", 1, kWidestHead));
   return mla;
 }
 
@@ -77,16 +72,15 @@ Model read_inline(const TomlTable& table) {
   Model m;
   m.name = table.text("name");
   m.architecture = table.text_or("architecture", "");
-  m.hidden = table.integer("hidden", 1, kMaxWidth);
-  m.layers = table.integer("layers", 1, kMaxLayers);
-  m.q_heads = table.integer("q_heads", 1, kMaxWidth);
-  m.kv_heads = table.integer("kv_heads", 1, m.q_heads);
-  if (m.q_heads % m.kv_heads != 0) table.fail("kv_heads", "must divide q_heads " + std::to_string(m.q_heads));
-  m.head_dim = table.integer("head_dim", 1, kMaxWidth);
+  m.hidden = table.integer("hidden", 1, kWidest);
+  m.layers = table.integer("layers", 1, kMostLayers);
+  m.q_heads = table.integer("q_heads", 1, kMostHeads);
+  m.kv_heads = table.integer("kv_heads", 1, kMostHeads);
+  m.head_dim = table.integer("head_dim", 1, kWidestHead);
   // A model whose every layer is MoE has no dense FFN.
-  m.ffn = table.integer("ffn", table.has("moe") ? 0 : 1, kMaxWidth);
-  m.vocab = table.integer("vocab", 1, kMaxTokens);
-  m.max_positions = table.integer("max_positions", 1, kMaxTokens);
+  m.ffn = table.integer("ffn", table.has("moe") ? 0 : 1, kWidest);
+  m.vocab = table.integer("vocab", 1, kLargestVocabulary);
+  m.max_positions = table.integer("max_positions", 1, kMostPositions);
   m.tied_embeddings = table.boolean_or("tied_embeddings", false);
   m.qk_norm = table.boolean_or("qk_norm", false);
   m.qkv_bias = table.boolean_or("qkv_bias", false);
@@ -97,18 +91,15 @@ Model read_inline(const TomlTable& table) {
   if (table.has("rope")) m.rope = read_rope(table.table("rope"));
   m.dtype = table.dtype_or("dtype", Dtype::kBf16);
   if (table.has("sliding_window")) {
-    const auto windows = table.integers("sliding_window", 0, kMaxTokens);
-    if (static_cast<std::int64_t>(windows.size()) != m.layers) {
-      table.fail("sliding_window", "expected one window per layer (" + std::to_string(m.layers) + "), saw " +
-                                       std::to_string(windows.size()));
-    }
+    const auto windows = table.integers("sliding_window", 0, kMostPositions);
     m.sliding_window.assign(windows.begin(), windows.end());
   }
   m.attention_sinks = table.boolean_or("attention_sinks", false);
   if (table.has("moe")) m.moe = read_moe(table.table("moe"));
   if (table.has("mla")) m.mla = read_mla(table.table("mla"));
-  if (table.has("eos_tokens")) m.eos_tokens = table.integers("eos_tokens", 0, kMaxTokens);
-  m.bos_token = table.integer_or("bos_token", -1, 0, kMaxTokens);
+  if (table.has("eos_tokens")) m.eos_tokens = table.integers("eos_tokens", 0, kLargestVocabulary);
+  m.bos_token = table.integer_or("bos_token", -1, 0, kLargestVocabulary);
+  if (const auto complaint = complaint_about(m)) table.fail("", *complaint);
   return m;
 }
 

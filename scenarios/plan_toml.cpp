@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scenarios/balance.h"
+#include "scenarios/error.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/scenario_toml.h"
 #include "scenarios/text_file.h"
@@ -16,10 +17,6 @@ namespace {
 
 // Keeps a slip of the finger from building millions of ranks; the largest real replicas have thousands.
 constexpr std::int64_t kMaxRanks = 65'536;
-
-// Tiles of the matrix units: a share that is no multiple wastes the rest of a tile.
-constexpr std::int64_t kCpuGranule = 16;
-constexpr std::int64_t kGpuGranule = 128;
 
 const Device& device_of(const Scenario& scenario, const Pool& pool) {
   return scenario.devices.at(pool.node.device);
@@ -96,9 +93,15 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   const KvSplit split =
       table.has("kv_split") ? kSplits[table.choice("kv_split", {"replicate", "whole-groups"})]
                             : KvSplit::kReplicate;
-  const Plan single = make_plan(model, pool.name, static_cast<int>(stages.size()), tensor, stages, dtype,
-                                read_limits(table, model), cuda ? kGpuGranule : kCpuGranule, split);
-  GroupPlan group = single.groups.at(0);
+  GroupPlan group;
+  try {
+    group = make_plan(model, pool.name, static_cast<int>(stages.size()), tensor, stages, dtype,
+                      read_limits(table, model), cuda ? kGpuGranule : kCpuGranule, split)
+                .groups.at(0);
+  } catch (const Error& e) {
+    if (!e.where().empty()) throw;  // has its place already
+    table.fail("", e.what());
+  }
   group.name = table.text_or("name", pool.name);
   const bool trains = scenario.workload.kind == WorkloadKind::kTraining;
   group.role = trains ? Role::kTrain : Role::kBoth;
@@ -111,7 +114,7 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   }
   group.replicas = table.integer_or("replicas", 1, 1, kMaxTokens);
   group.routing_weight = table.number_or("routing_weight", 1.0, 0.0, 1e9);
-  group.kv_dtype = table.dtype_or("kv_dtype", dtype);
+  group.kv_dtype = table.dtype_or("kv_dtype", group.kv_dtype);
   if (trains) {
     group.training.data_parallel = group.replicas;
     group.training.zero_stage = table.small_or("zero_stage", 0, 0, 3);

@@ -83,7 +83,7 @@ std::string aggregate(const Scenario& s) {
     const std::string missing = capable[dtype] == s.cluster.devices()
                                     ? ""
                                     : "on " + plural(capable[dtype], "device");
-    table.row({"peak " + std::string(name_of(dtype)), about(rate) + " dense", missing});
+    table.row({"peak " + std::string(name_of(dtype)) + "  ", about(rate) + " dense", missing});
   }
   table.row({"memory", about(memory) + " at " + about(bandwidth), ""});
   return table.str(2);
@@ -95,8 +95,8 @@ std::string power(const Scenario& s) {
   const Power& limits = s.cluster.power;
   if (it == Watts{0} && limits == Power{}) return "";
   const Watts site = it * limits.pue;
-  std::string out = "  power       nameplate " + about(it) + " × PUE " +
-                    number_text(limits.pue) + " = " + about(site);
+  std::string out = "  power       nameplate " + about(it);
+  if (limits.pue != 1.0) out += " × PUE " + number_text(limits.pue) + " = " + about(site);
   if (limits.site_cap != Watts{0}) {
     out += ", cap " + format(limits.site_cap) + " (" + percent(site / limits.site_cap) + " of it)";
   }
@@ -108,13 +108,13 @@ std::string power(const Scenario& s) {
 std::string network(const Scenario& s) {
   const Fabric& f = s.cluster.fabric;
   if (f == Fabric{}) return "";
-  std::string out = "  fabric      " + f.kind;
+  std::string out = f.kind;
   if (f.switch_ports > 0) out += ", " + std::to_string(f.switch_ports) + "-port switches";
   if (f.planes > 1) out += ", " + std::to_string(f.planes) + " planes";
   out += ", oversubscription " + number_text(f.leaf_oversubscription) + " : " +
          number_text(f.spine_oversubscription) + " (leaf : spine), efficiency " + percent(f.efficiency);
   if (f.hop_latency != Seconds{0}) out += ", " + format(f.hop_latency) + " per hop";
-  return wrapped(out, kWidth, 14) + '\n';
+  return "  fabric      " + wrapped(out, kWidth, 14) + '\n';
 }
 
 std::string faults(const Scenario& s) {
@@ -125,10 +125,10 @@ std::string faults(const Scenario& s) {
   for (const FaultClass& c : f.classes) rate += c.rate_per_device;
   if (rate != Hertz{0}) {
     const double per_second = rate.value() * static_cast<double>(s.cluster.devices());
-    const Seconds interval(rounded(1.0 / per_second, 3));
+    const Seconds interval(1.0 / per_second);
     out += "  faults      " + std::to_string(f.classes.size()) +
            (f.classes.size() == 1 ? " class, " : " classes, ") + about(rate) + " per device: one every " +
-           format(interval) + " over the fleet\n";
+           number_text(interval.count() / 60.0, 3) + " min over the fleet\n";
   }
   out += "  spread      speed sigma " + percent(f.speed_sigma) + ", " + percent(f.slow_share) +
          " of nodes at " + number_text(f.slow_factor) + "x, jitter sigma " + percent(f.jitter_sigma) + '\n';
@@ -182,33 +182,53 @@ std::string workload(const Scenario& s) {
   return out + " at p" + number_text(s.slo.percentile * 100.0, 3) + '\n';
 }
 
-std::string range(Range r) { return r.empty() ? "–" : with_thousands(r.begin) + "–" + with_thousands(r.end - 1); }
+// First to last, both inclusive.
+std::string range(Range r) {
+  if (r.empty()) return "–";
+  return with_thousands(r.begin) + (r.size() == 1 ? "" : "–" + with_thousands(r.end - 1));
+}
 
-// Equal stages but for their layers are folded, so that a pipeline of 16 stages is two rows and not sixteen.
+// Stages that follow `first` with equal ranks and equally many layers; they are shown as one row.
+std::size_t run_of_equals(const GroupPlan& group, std::size_t first) {
+  std::size_t last = first;
+  while (last + 1 < group.stages.size() && group.stages[last + 1].ranks == group.stages[first].ranks &&
+         group.stages[last + 1].layers.size() == group.stages[first].layers.size()) {
+    ++last;
+  }
+  return last - first + 1;
+}
+
 std::string stages(const GroupPlan& group) {
   TextColumns table({false, false, false, false, false, false, false});
   table.row({"stage", "layers", "rank", "q heads", "KV heads", "FFN columns", "LM head rows"});
-  const std::size_t shown = std::min(group.stages.size(), kShownStages);
-  for (std::size_t i = 0; i < shown; ++i) {
+  std::size_t rows = 0;
+  std::size_t i = 0;
+  while (i < group.stages.size() && rows < kShownStages) {
     const StagePlan& stage = group.stages[i];
-    const bool repeats = i > 0 && stage.ranks == group.stages[i - 1].ranks;
-    const std::size_t ranks = repeats ? 0 : std::min(stage.ranks.size(), kShownRanks);
-    if (repeats) table.row({std::to_string(i), range(stage.layers), "as above", "", "", "", ""});
-    for (std::size_t r = 0; r < ranks; ++r) {
-      const TensorShare& share = stage.ranks[r].share;
-      table.row({r == 0 ? std::to_string(i) : "", r == 0 ? range(stage.layers) : "",
-                 std::to_string(r) + " " + stage.ranks[r].pool, range(share.q_heads), range(share.kv_heads),
-                 range(share.ffn), range(share.vocab)});
+    const std::size_t run = run_of_equals(group, i);
+    const StagePlan& last = group.stages[i + run - 1];
+    const auto first_index = static_cast<std::int64_t>(i);
+    const std::string name = range({first_index, first_index + static_cast<std::int64_t>(run)});
+    const std::string layers = range({stage.layers.begin, last.layers.end}) +
+                               (run > 1 ? " (" + with_thousands(stage.layers.size()) + " each)" : "");
+    if (i > 0 && stage.ranks == group.stages[i - 1].ranks) {
+      table.row({name, layers, "as above", "", "", "", ""});
+    } else {
+      const std::size_t ranks = std::min(stage.ranks.size(), kShownRanks);
+      for (std::size_t r = 0; r < ranks; ++r) {
+        const TensorShare& share = stage.ranks[r].share;
+        table.row({r == 0 ? name : "", r == 0 ? layers : "", std::to_string(r) + " " + stage.ranks[r].pool,
+                   range(share.q_heads), range(share.kv_heads), range(share.ffn), range(share.vocab)});
+      }
+      const auto hidden = static_cast<std::int64_t>(stage.ranks.size() - ranks);
+      if (hidden > 0) table.row({"", "", "+ " + with_thousands(hidden) + " more", "", "", "", ""});
     }
-    if (!repeats && stage.ranks.size() > ranks) {
-      table.row({"", "", "+ " + with_thousands(static_cast<std::int64_t>(stage.ranks.size() - ranks)) + " more",
-                 "", "", "", ""});
-    }
+    i += run;
+    ++rows;
   }
   std::string out = table.str(4);
-  if (group.stages.size() > shown) {
-    out += "    + " + plural(static_cast<std::int64_t>(group.stages.size() - shown), "stage") + '\n';
-  }
+  const auto hidden = static_cast<std::int64_t>(group.stages.size() - i);
+  if (hidden > 0) out += "    + " + plural(hidden, "stage") + '\n';
   return out;
 }
 
@@ -225,17 +245,19 @@ std::string_view name_of(Role role) {
 std::string plan(const Scenario& s) {
   std::string out = "\nPlan  " + s.plan.name + (s.plan_given ? "" : " (default; the scenario gives none)") + '\n';
   for (const GroupPlan& g : s.plan.groups) {
-    out += "  " + g.name + ": " + std::string(name_of(g.role)) + ", " + plural(g.replicas, "replica") + " of " +
-           plural(static_cast<std::int64_t>(g.stages.size()), "stage") + ", " +
-           plural(g.ranks_per_replica(), "rank") + " each = " + with_thousands(g.replicas * g.ranks_per_replica()) +
-           " devices, weights " + std::string(name_of(g.weight_dtype)) + ", KV " +
-           std::string(name_of(g.kv_dtype)) + '\n';
+    std::string line = g.name + ": " + std::string(name_of(g.role)) + ", " + plural(g.replicas, "replica") +
+                       " of " + plural(static_cast<std::int64_t>(g.stages.size()), "stage") + " with " +
+                       plural(g.ranks_per_replica(), "rank") + " = " +
+                       plural(g.replicas * g.ranks_per_replica(), "rank") + ", weights " +
+                       std::string(name_of(g.weight_dtype));
     if (g.role != Role::kTrain) {
-      out += "  limits: " + with_thousands(g.limits.max_batched_tokens) + " tokens and " +
-             with_thousands(g.limits.max_sequences) + " sequences per step, chunks of " +
-             with_thousands(g.limits.prefill_chunk) + ", KV blocks of " + with_thousands(g.limits.block_tokens) +
-             ", " + percent(g.limits.memory_fraction) + " of memory\n";
+      line += ", KV " + std::string(name_of(g.kv_dtype)) + "; per step " +
+              with_thousands(g.limits.max_batched_tokens) + " tokens, " +
+              with_thousands(g.limits.max_sequences) + " sequences, chunks of " +
+              with_thousands(g.limits.prefill_chunk) + "; KV blocks of " +
+              with_thousands(g.limits.block_tokens) + " in " + percent(g.limits.memory_fraction) + " of memory";
     }
+    out += "  " + wrapped(line, kWidth, 4) + '\n';
     out += stages(g);
   }
   return out;

@@ -14,6 +14,7 @@
 #include <mpi.h>
 
 #include "exec/comm/communicator.h"
+#include "exec/comm/launch.h"
 #include "exec/comm/rank_order.h"
 #include "scenarios/error.h"
 
@@ -26,8 +27,6 @@ using Clock = std::chrono::steady_clock;
 // Up to here every rank gets all vectors and sums alone: one exchange instead of two. Above, each
 // rank sums one part and hands it on: 2·(n−1)/n instead of n−1 times the vector per rank.
 constexpr std::size_t kDirectFloats = 4096;
-// Messages are cut so that counts fit MPI's int.
-constexpr std::size_t kPieceBytes = std::size_t{1} << 30;
 
 enum Tag : int { kNote, kPayload, kMessage };
 
@@ -147,7 +146,8 @@ class MpiCommunicator final : public Communicator {
     end();
   }
 
-  // `wait` lasts until the head of the message is there.
+  // `wait` lasts until the head of the message is there. A wrong size is seen in the first piece
+  // only.
   void recv(std::span<std::byte> data, int peer) override {
     begin(data.size());
     poll_until([&](MPI_Status* status) {
@@ -158,7 +158,7 @@ class MpiCommunicator final : public Communicator {
     there_ = Clock::now();
     int bytes = 0;
     check(MPI_Get_count(&probed_, MPI_BYTE, &bytes), "MPI_Get_count");
-    if (static_cast<std::size_t>(bytes) != std::min(data.size(), kPieceBytes)) {
+    if (static_cast<std::size_t>(bytes) != std::min(data.size(), kMpiPieceBytes)) {
       throw Error(ErrorKind::kEnvironment, "communicator",
                   "rank " + std::to_string(rank_) + " expected " + std::to_string(data.size()) +
                       " bytes from rank " + std::to_string(peer) + ", saw " +
@@ -192,7 +192,7 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
-  // Below Open MPI's eager limit (4 KiB within a host): the reason leaves at once.
+  // Below any eager limit of Open MPI.
   static constexpr std::size_t kReasonBytes = 1024;
 
   struct Outgoing {
@@ -255,7 +255,7 @@ class MpiCommunicator final : public Communicator {
   void post_send(std::span<const std::byte> data, int peer, Tag tag) {
     if (data.empty() && tag == kPayload) return;
     do {
-      const std::size_t piece = std::min(data.size(), kPieceBytes);
+      const std::size_t piece = std::min(data.size(), kMpiPieceBytes);
       check(MPI_Isend(data.data(), static_cast<int>(piece), MPI_BYTE, peer, tag, data_,
                       &requests_.emplace_back()),
             "MPI_Isend");
@@ -265,7 +265,7 @@ class MpiCommunicator final : public Communicator {
   void post_recv(std::span<std::byte> data, int peer, Tag tag) {
     if (data.empty() && tag == kPayload) return;
     do {
-      const std::size_t piece = std::min(data.size(), kPieceBytes);
+      const std::size_t piece = std::min(data.size(), kMpiPieceBytes);
       check(MPI_Irecv(data.data(), static_cast<int>(piece), MPI_BYTE, peer, tag, data_,
                       &requests_.emplace_back()),
             "MPI_Irecv");

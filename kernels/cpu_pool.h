@@ -2,17 +2,18 @@
 // The CPU's "stream": a fixed team of threads that runs one parallel region at a time. Workers spin for a
 // short while between regions (kernels follow each other within microseconds), then sleep.
 // Ownership: one pool per rank. Threading: run() is called by the owning thread only; it takes part as
-// member 0 and returns when all members are done.
+// member 0 and returns when all members are done. The body must not throw and must not run() the same pool.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 
 namespace lindos::kernels {
 
 class CpuPool {
  public:
-  explicit CpuPool(int threads);
+  explicit CpuPool(int threads);  // less than 1 counts as 1; 1 starts no thread
   ~CpuPool();
   CpuPool(const CpuPool&) = delete;
   CpuPool& operator=(const CpuPool&) = delete;

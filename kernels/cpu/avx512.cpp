@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#define LINDOS_ISA avx512
+
+#include "kernels/cpu/attention_kernel.h"
+#include "kernels/cpu/gemm_kernel.h"
+#include "kernels/cpu/row_kernels.h"
+#include "kernels/cpu/table.h"
+
+namespace lindos::kernels {
+
+const KernelTable kAvx512Kernels = {
+    "avx512",
+    LINDOS_ISA::kTileRows,
+    LINDOS_ISA::gemm_part,
+    LINDOS_ISA::attention_part,
+    LINDOS_ISA::attention_merge_part,
+    LINDOS_ISA::rmsnorm_row,
+    LINDOS_ISA::rope_head,
+    LINDOS_ISA::swiglu_row,
+    LINDOS_ISA::add_row,
+    LINDOS_ISA::largest_of,
+    LINDOS_ISA::read_sum_of,
+};
+
+}  // namespace lindos::kernels

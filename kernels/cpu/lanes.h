@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors of one instruction set. Included once per translation unit, which names the instruction set by
+// LINDOS_ISA (avx512, avx2, portable): all that follows lives in a namespace of that name, so that code
+// compiled with wider flags can never be linked in place of narrower code. For the same reason the headers
+// of this folder use no inline function of the standard library.
+// avx2 and avx512 give equal bits: reductions are defined on 16 virtual lanes, products are fused.
+// portable (no fused multiply-add) rounds each product and may differ in the last bits.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+// Array bounds from int template parameters; g++ 12 takes each for a lossy conversion.
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+
+namespace lindos::kernels::LINDOS_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int kLanes = 16;
+using Vec = __m512;
+#elif defined(__AVX2__)
+inline constexpr int kLanes = 8;
+using Vec = __m256;
+#else
+inline constexpr int kLanes = 4;
+typedef float Vec __attribute__((vector_size(16)));
+#endif
+typedef std::int32_t IntVec __attribute__((vector_size(4 * kLanes)));
+typedef std::uint32_t WordVec __attribute__((vector_size(4 * kLanes)));
+
+#define LINDOS_INLINE [[gnu::always_inline]] inline
+
+LINDOS_INLINE Vec load(const float* p) {
+  Vec v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+LINDOS_INLINE void store(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof v); }
+
+LINDOS_INLINE Vec splat(float x) {
+#if defined(__AVX512F__)
+  return _mm512_set1_ps(x);
+#elif defined(__AVX2__)
+  return _mm256_set1_ps(x);
+#else
+  return Vec{x, x, x, x};
+#endif
+}
+
+LINDOS_INLINE Vec fma(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+LINDOS_INLINE Vec max(Vec a, Vec b) { return a > b ? a : b; }  // b where a is NaN
+
+// e^x within 2 ulp for results that are normal numbers; 0 below -87.33, infinity above 88.72.
+// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7, whose remainder is below
+// r^8 / 8! = 5.2e-9, a twentieth of the rounding unit; n is read off the bits of x log2(e) + 1.5 * 2^23.
+LINDOS_INLINE Vec exponential(Vec x) {
+  const Vec magic = splat(12582912.0F);
+  const Vec shifted = fma(x, splat(1.44269504F), magic);
+  const Vec n = shifted - magic;
+  Vec r = fma(n, splat(-0.693145752F), x);  // ln 2 in two parts: 15 bits, exact times n, and the rest
+  r = fma(n, splat(-1.42860677e-6F), r);
+  Vec p = splat(1.0F / 5040.0F);
+  p = fma(p, r, splat(1.0F / 720.0F));
+  p = fma(p, r, splat(1.0F / 120.0F));
+  p = fma(p, r, splat(1.0F / 24.0F));
+  p = fma(p, r, splat(1.0F / 6.0F));
+  p = fma(p, r, splat(0.5F));
+  p = fma(p, r, splat(1.0F));
+  p = fma(p, r, splat(1.0F));
+  // 2^n in two factors, since 2^128 alone is not a float although e^88.7 is.
+  const IntVec whole = __builtin_bit_cast(IntVec, shifted) - __builtin_bit_cast(IntVec, magic);
+  const IntVec half = whole >> 1;
+  const Vec scale_a = __builtin_bit_cast(Vec, (half + 127) << 23);
+  const Vec scale_b = __builtin_bit_cast(Vec, (whole - half + 127) << 23);
+  const Vec y = p * scale_a * scale_b;
+  const Vec bounded = x > splat(88.7228394F) ? splat(__builtin_inff()) : y;
+  return x < splat(-87.3365479F) ? splat(0.0F) : bounded;
+}
+
+// 16 floats: the outputs of a panel, the keys of a page, the virtual lanes of a reduction.
+inline constexpr int kVecs = 16 / kLanes;
+struct Sixteen {
+  Vec v[kVecs];
+};
+
+LINDOS_INLINE Sixteen load16(const float* p) {
+  Sixteen s;
+#pragma GCC unroll 4
+  for (int i = 0; i < kVecs; ++i) s.v[i] = load(p + i * kLanes);
+  return s;
+}
+
+LINDOS_INLINE void store16(float* p, const Sixteen& s) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kVecs; ++i) store(p + i * kLanes, s.v[i]);
+}
+
+LINDOS_INLINE Sixteen splat16(float x) {
+  Sixteen s;
+#pragma GCC unroll 4
+  for (int i = 0; i < kVecs; ++i) s.v[i] = splat(x);
+  return s;
+}
+
+// Sum of the 16 lanes as a balanced tree: the same order for every vector width.
+LINDOS_INLINE float sum16(const Sixteen& s) {
+  float lane[16];
+  store16(lane, s);
+  for (int width = 8; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
+  }
+  return lane[0];
+}
+
+LINDOS_INLINE float max16(const Sixteen& s) {
+  float lane[16];
+  store16(lane, s);
+  float best = lane[0];
+  for (int i = 1; i < 16; ++i) best = lane[i] > best ? lane[i] : best;
+  return best;
+}
+
+// How 16 neighbouring weights or cache entries lie in memory.
+struct LoadF32 {
+  using Element = float;
+  LINDOS_INLINE static Sixteen row(const float* p) { return load16(p); }
+};
+
+// Eight words; the low half of word i is output i, the high half output i + 8.
+struct LoadBf16Interleaved {
+  using Element = std::uint16_t;
+  LINDOS_INLINE static Sixteen row(const std::uint16_t* p) {
+    Sixteen s;
+#if defined(__AVX512F__)
+    typedef std::uint32_t Words __attribute__((vector_size(32)));
+    Words words;
+    __builtin_memcpy(&words, p, sizeof words);
+    s.v[0] = __builtin_bit_cast(Vec, __builtin_shufflevector(words << 16, words & 0xffff0000U, 0, 1, 2, 3, 4, 5, 6, 7,
+                                                             8, 9, 10, 11, 12, 13, 14, 15));
+#else
+#pragma GCC unroll 2
+    for (int i = 0; i < kVecs / 2; ++i) {
+      WordVec words;
+      __builtin_memcpy(&words, p + 2 * i * kLanes, sizeof words);
+      s.v[i] = __builtin_bit_cast(Vec, words << 16);
+      s.v[i + kVecs / 2] = __builtin_bit_cast(Vec, words & 0xffff0000U);
+    }
+#endif
+    return s;
+  }
+};
+
+struct LoadBf16 {
+  using Element = std::uint16_t;
+  LINDOS_INLINE static Sixteen row(const std::uint16_t* p) {
+    Sixteen s;
+#pragma GCC unroll 4
+    for (int i = 0; i < kVecs; ++i) {
+      typedef std::uint16_t Half __attribute__((vector_size(2 * kLanes)));
+      Half h;
+      __builtin_memcpy(&h, p + i * kLanes, sizeof h);
+#if defined(__AVX512F__)
+      const auto wide = __builtin_bit_cast(WordVec, _mm512_cvtepu16_epi32(__builtin_bit_cast(__m256i, h)));
+#elif defined(__AVX2__)
+      // The generic conversion below becomes two half conversions and an insertion under g++ 12.
+      const auto wide = __builtin_bit_cast(WordVec, _mm256_cvtepu16_epi32(__builtin_bit_cast(__m128i, h)));
+#else
+      const WordVec wide = __builtin_convertvector(h, WordVec);
+#endif
+      s.v[i] = __builtin_bit_cast(Vec, wide << 16);
+    }
+    return s;
+  }
+};
+
+}  // namespace lindos::kernels::LINDOS_ISA

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner product loop of GEMM and attention: kRows x (kPanels x 16) outputs held in registers.
+// Each output is one chain acc = fma(a[k], b[k], acc) over ascending k. As a chain may be stored and resumed
+// exactly, its bits depend neither on the tile it is computed in nor on how k is cut into blocks.
+#pragma once
+
+#include "kernels/cpu/lanes.h"
+
+namespace lindos::kernels::LINDOS_ISA {
+
+// 12 accumulators cover the latency of two fused multiply-adds per cycle and leave room in 16 registers.
+inline constexpr int kAccumulators = 12;
+inline constexpr int kTileRows = kAccumulators / kVecs < 6 ? kAccumulators / kVecs : 6;
+// Bytes ahead in each panel while weights stream from memory; found by bench/kernels on a Zen 3 core.
+inline constexpr int kStreamPrefetch = 1024;
+
+// Panels side by side for a tile of few rows; more than four streams outrun the hardware prefetcher.
+constexpr int panels_for(int rows) {
+  const int fit = kAccumulators / (rows * kVecs);
+  return fit > 4 ? 4 : (fit < 1 ? 1 : fit);
+}
+
+template <int kRows, int kPanels>
+struct Tile {
+  Sixteen acc[kRows][kPanels];
+
+  LINDOS_INLINE void clear() {
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int p = 0; p < kPanels; ++p) acc[r][p] = splat16(0.0F);
+    }
+  }
+};
+
+// Left operand in k-major tiles [k][kTileRows].
+struct PackedRows {
+  const float* data;
+  LINDOS_INLINE float at(int row, std::int64_t k) const { return data[k * kTileRows + row]; }
+};
+
+// Left operand as it is: rows of any stride.
+struct StridedRows {
+  const float* data;
+  std::int64_t stride;
+  LINDOS_INLINE float at(int row, std::int64_t k) const { return data[row * stride + k]; }
+};
+
+template <class Load, class Rows, int kRows, int kPanels>
+LINDOS_INLINE void multiply_row(const Rows& a, const typename Load::Element* row, std::int64_t k, int p,
+                                Tile<kRows, kPanels>& tile) {
+  const Sixteen w = Load::row(row);
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r) {
+    const Vec x = splat(a.at(r, k));
+#pragma GCC unroll 4
+    for (int v = 0; v < kVecs; ++v) tile.acc[r][p].v[v] = fma(x, w.v[v], tile.acc[r][p].v[v]);
+  }
+}
+
+// Memory to be requested while a product runs, `step` bytes per k.
+struct Ahead {
+  const char* address;
+  std::int64_t step;
+};
+
+// b[p] points to `depth` rows of 16, `b_stride` elements apart.
+template <class Load, class Rows, int kRows, int kPanels>
+LINDOS_INLINE void multiply(const Rows a, const typename Load::Element* const (&b)[kPanels],
+                            std::int64_t b_stride, std::int64_t depth, Tile<kRows, kPanels>& tile) {
+  for (std::int64_t k = 0; k < depth; ++k) {
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanels; ++p) multiply_row<Load>(a, b[p] + k * b_stride, k, p, tile);
+  }
+}
+
+// The same for panels that lie contiguous in memory and stream from there.
+template <class Load, class Rows, int kRows, int kPanels>
+LINDOS_INLINE void multiply_streaming(const Rows a, const typename Load::Element* const (&b)[kPanels],
+                                      std::int64_t depth, Tile<kRows, kPanels>& tile) {
+  for (std::int64_t k = 0; k < depth; ++k) {
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanels; ++p) {
+      const typename Load::Element* row = b[p] + k * 16;
+      __builtin_prefetch(reinterpret_cast<const char*>(row) + kStreamPrefetch, 0, 3);
+      multiply_row<Load>(a, row, k, p, tile);
+    }
+  }
+}
+
+// The same for panels in the cache, requesting other memory on the way.
+template <class Load, class Rows, int kRows, int kPanels>
+LINDOS_INLINE void multiply_ahead(const Rows a, const typename Load::Element* const (&b)[kPanels],
+                                  std::int64_t depth, Ahead ahead, Tile<kRows, kPanels>& tile) {
+  for (std::int64_t k = 0; k < depth; ++k) {
+    __builtin_prefetch(ahead.address, 0, 2);
+    ahead.address += ahead.step;
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanels; ++p) multiply_row<Load>(a, b[p] + k * 16, k, p, tile);
+  }
+}
+
+// Calls f(Count<rows>{}) for rows in [1, kTileRows].
+template <int kValue>
+struct Count {
+  static constexpr int value = kValue;
+};
+template <int kRows = kTileRows, class F>
+LINDOS_INLINE void with_rows(std::int64_t rows, F f) {
+  if constexpr (kRows == 1) {
+    f(Count<1>{});
+  } else {
+    if (rows == kRows) {
+      f(Count<kRows>{});
+    } else {
+      with_rows<kRows - 1>(rows, f);
+    }
+  }
+}
+
+}  // namespace lindos::kernels::LINDOS_ISA

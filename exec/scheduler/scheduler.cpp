@@ -51,7 +51,6 @@ struct Draft {
   std::int64_t sequences_left = kUnlimited;
   std::int64_t prompt_share = kUnlimited;  // prompt tokens that keep the steps in flight alike
   std::int64_t prompt_tokens = 0;
-  bool short_of_blocks = false;
 
   [[nodiscard]] bool open() const { return tokens_left > 0 && sequences_left > 0; }
   // True if the chunk brings the step's prompt work nearer to its share. The first prompt always
@@ -176,9 +175,9 @@ void Scheduler::State::plan_begun_prompts(Draft& draft) {
 }
 
 // In rank order; the first that does not fit ends the round, so that nobody is overtaken for ever.
+// A request preempted in this step cannot come back in it: it needs at least the blocks it gave up,
+// of which one is taken.
 void Scheduler::State::plan_waiting(Draft& draft) {
-  // Entering while a running request lacks blocks would only have to be undone by preemption.
-  if (draft.short_of_blocks || !draft.step.preempted.empty()) return;
   std::int64_t promised = promised_blocks();
   while (!waiting.empty() && draft.open()) {
     Sequence& s = waiting.front();
@@ -206,9 +205,7 @@ std::int64_t Scheduler::State::secure_blocks(std::size_t index, std::int64_t tok
     LINDOS_ASSERT(allocated, "no more than the free blocks were asked for");
     static_cast<void>(allocated);
   }
-  const std::int64_t covered = std::min(tokens, s.held_blocks() * limits.block_tokens - s.computed);
-  if (covered < tokens) draft.short_of_blocks = true;
-  return covered;
+  return std::min(tokens, s.held_blocks() * limits.block_tokens - s.computed);
 }
 
 // Preempts the last ranked request after running[index] that is not in flight; false if there is

@@ -143,6 +143,7 @@ class Checker {
     bool decodes_over = false;
     for (const StepSlice& slice : step.slices) {
       RC_ASSERT(live_.contains(slice.request));
+      RC_ASSERT(std::count(step.preempted.begin(), step.preempted.end(), slice.request) == 0);
       if (live_.at(slice.request).blocks.empty()) {
         entered.push_back(live_.at(slice.request).rank(slice.request));
       }

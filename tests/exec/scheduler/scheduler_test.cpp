@@ -199,7 +199,10 @@ TEST(Scheduler, ABegunPromptKeepsItsClaimOnBlocks) {
   Scheduler scheduler(limits, Policy::kDecodeFirst);
   submit(scheduler, make(1, 32, 1));  // 8 blocks, 2 of them in the first step
   submit(scheduler, make(2, 12, 1));  // 3 blocks: 8 are free, but only 2 are not spoken for
-  EXPECT_THAT(words(scheduler.plan()), ElementsAre("1@0+8"));
+  Step step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("1@0+8"));
+  complete(scheduler, step);
+  EXPECT_THAT(words(scheduler.plan()), ElementsAre("1@8+8"));  // 6 free, 4 of them spoken for
 }
 
 TEST(Scheduler, RejectsWhatCanNeverRun) {

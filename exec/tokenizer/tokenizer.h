@@ -20,10 +20,15 @@ class Tokenizer {
                                                          bool add_special_tokens) const = 0;
   [[nodiscard]] virtual std::string decode(const std::vector<std::int32_t>& ids,
                                            bool skip_special_tokens) const = 0;
-  [[nodiscard]] virtual std::int64_t vocab_size() const = 0;
+  // As decode, but bytes that form no UTF-8 stay as they are: appending ids only appends bytes, which a stream
+  // needs. Ids outside the vocabulary give no text, here and in decode.
+  [[nodiscard]] virtual std::string decode_bytes(const std::vector<std::int32_t>& ids,
+                                                 bool skip_special_tokens) const = 0;
+  [[nodiscard]] virtual std::int64_t vocab_size() const = 0;   // largest id + 1, added tokens included
 };
 
-// Streams text without ever emitting half a UTF-8 character.
+// Streams text without ever emitting half a UTF-8 character; special tokens are left out. The pieces together are
+// decode() of all ids, save that an ill-formed run of byte-fallback tokens gives one U+FFFD per ill-formed part.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names and shapes of a model's tensors, and the complaint when a checkpoint does not have them.
+#include "exec/checkpoint/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "scenarios/error.h"
+#include "tests/exec/golden_reader.h"
+
+namespace lindos::exec {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Model small_model() {
+  Model model;
+  model.name = "small";
+  model.hidden = 72;
+  model.layers = 2;
+  model.q_heads = 9;
+  model.kv_heads = 3;
+  model.head_dim = 16;
+  model.ffn = 80;
+  model.vocab = 128;
+  return model;
+}
+
+std::vector<std::int64_t> shape_of(const std::vector<TensorInfo>& tensors,
+                                   const std::string& name) {
+  for (const TensorInfo& info : tensors) {
+    if (info.name == name) return info.shape;
+  }
+  return {};
+}
+
+std::string complaint(const Checkpoint& checkpoint, const Model& model) {
+  try {
+    check_tensors(checkpoint, model);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(ExpectedTensors, TakesHeadDimAtItsWord) {
+  const auto tensors = expected_tensors(small_model());
+  EXPECT_EQ(tensors.size(),
+            1U + 2U * 9U + 2U);  // embedding; 2 norms and 7 matrices per layer; norm and head
+  EXPECT_EQ(shape_of(tensors, "model.layers.1.self_attn.q_proj.weight"),
+            (std::vector<std::int64_t>{144, 72}));
+  EXPECT_EQ(shape_of(tensors, "model.layers.1.self_attn.k_proj.weight"),
+            (std::vector<std::int64_t>{48, 72}));
+  EXPECT_EQ(shape_of(tensors, "model.layers.1.self_attn.o_proj.weight"),
+            (std::vector<std::int64_t>{72, 144}));
+  EXPECT_EQ(shape_of(tensors, "lm_head.weight"), (std::vector<std::int64_t>{128, 72}));
+}
+
+TEST(ExpectedTensors, FollowsTheFlags) {
+  Model model = small_model();
+  model.tied_embeddings = true;
+  model.qk_norm = true;
+  model.qkv_bias = true;
+  model.o_bias = true;
+  model.mlp_bias = true;
+  const auto tensors = expected_tensors(model);
+  EXPECT_EQ(tensors.size(), 1U + 2U * (9U + 2U + 3U + 1U + 3U) + 1U);
+  EXPECT_EQ(shape_of(tensors, "lm_head.weight"), std::vector<std::int64_t>{});
+  EXPECT_EQ(shape_of(tensors, "model.layers.0.self_attn.q_norm.weight"),
+            (std::vector<std::int64_t>{16}));
+  EXPECT_EQ(shape_of(tensors, "model.layers.0.self_attn.k_proj.bias"),
+            (std::vector<std::int64_t>{48}));
+  EXPECT_EQ(shape_of(tensors, "model.layers.0.mlp.down_proj.bias"),
+            (std::vector<std::int64_t>{72}));
+  model.moe.experts = 8;
+  EXPECT_THROW((void)expected_tensors(model), Error);
+}
+
+TEST(CheckTensors, ListsAllComplaintsTogether) {
+  const auto checkpoint = make_synthetic(small_model(), 1, Dtype::kF32);
+  EXPECT_EQ(complaint(*checkpoint, small_model()), "no error");
+  Model other = small_model();
+  other.ffn = 96;
+  other.qk_norm = true;
+  other.tied_embeddings = true;
+  EXPECT_THAT(complaint(*checkpoint, other),
+              AllOf(HasSubstr("random:1: the weights do not fit the model small"),
+                    HasSubstr("missing (4): model.layers.0.self_attn.q_norm.weight; "),
+                    HasSubstr("of another shape (6): model.layers.0.mlp.gate_proj.weight is [80, "
+                              "72], not [96, 72]"),
+                    HasSubstr("not part of the model (1): lm_head.weight")));
+}
+
+TEST(CheckTensors, ShortensLongLists) {
+  Model deeper = small_model();
+  deeper.layers = 40;
+  EXPECT_THAT(
+      complaint(*make_synthetic(small_model(), 1, Dtype::kF32), deeper),
+      AllOf(HasSubstr("missing (342)"), HasSubstr("and 330 more"), Not(HasSubstr("layers.39"))));
+}
+
+TEST(CheckTensors, LetsSurplusTensorsBe) {
+  Model tied = small_model();
+  tied.tied_embeddings = true;  // a stored lm_head is ignored then
+  EXPECT_EQ(complaint(*make_synthetic(small_model(), 1, Dtype::kF32), tied), "no error");
+}
+
+// The golden models were written by transformers: their folders open, and our names are theirs.
+TEST(CheckTensors, AcceptsWhatTransformersWrote) {
+  std::size_t seen = 0;
+  for (const auto& golden : golden::read_model_goldens()) {
+    SCOPED_TRACE(golden.name);
+    const auto checkpoint = open_safetensors(golden.folder);
+    ASSERT_EQ(golden.cases.size(), 3U);
+    EXPECT_EQ(golden.cases[0].last_logits.size(), 128U);
+    EXPECT_EQ(golden.cases[0].greedy.size(), 16U);
+    if (golden.name != "llama-gqa-9x3") continue;
+    EXPECT_EQ(complaint(*checkpoint, small_model()), "no error");
+    EXPECT_EQ(checkpoint->tensors().size(), expected_tensors(small_model()).size());
+    EXPECT_EQ(golden.cases[1].all_logits.size(), golden.cases[1].prompt.size());
+    ++seen;
+  }
+  EXPECT_EQ(seen, 1U);
+}
+
+}  // namespace
+}  // namespace lindos::exec

@@ -133,8 +133,8 @@ std::string format_value(const Metric& metric, double value) {
 std::string metrics_markdown() {
   std::ostringstream out;
   out << "# Metrics\n\n"
-         "Written from the registry (`scenarios/metrics.cpp`) by `metrics_test`; do not edit by "
-         "hand.\n"
+         "Written from the registry (`scenarios/metrics.cpp`); `metrics_test` tells how to renew "
+         "it.\n"
          "Values in JSON and SQL are in the SI unit; people see the display unit. Each stored "
          "value carries\n"
          "its definition; values of different definitions are never compared.\n";

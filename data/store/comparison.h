@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Predicted against measured, metric by metric and ledger entry by ledger entry. Plain values in SI
+// units; Store::compare and Store::compare_ledgers make them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "scenarios/ledger.h"
+#include "scenarios/run_record.h"
+
+namespace lindos::data {
+
+struct MetricComparison {
+  std::string name;
+  std::string definition;
+  std::string unit;
+  std::optional<MetricValue> predicted;  // absent: only the other run has the metric
+  std::optional<MetricValue> measured;
+  // (predicted p50 − measured p50) / measured p50; absent when one side is, or when the measured
+  // value is 0.
+  std::optional<double> error_ratio;
+  // Measured p50 within the predicted [p10, p90]; absent when one side is.
+  std::optional<bool> inside_interval;
+  bool operator==(const MetricComparison&) const = default;
+};
+
+// A cause that a run does not list has the share 0 there.
+struct LedgerComparison {
+  Cause cause = Cause::kUseful;
+  LedgerEntry predicted;
+  LedgerEntry measured;
+  double difference = 0.0;       // predicted share − measured share
+  bool inside_interval = false;  // measured share within the predicted [p10, p90]
+  bool operator==(const LedgerComparison&) const = default;
+};
+
+}  // namespace lindos::data

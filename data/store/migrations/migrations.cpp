@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/store/migrations/migrations.h"
+
+#include <array>
+
+namespace lindos::data {
+
+std::span<const char* const> migrations() {
+  static const std::array<const char*, 1> kMigrations = {kMigration001Initial};
+  return kMigrations;
+}
+
+}  // namespace lindos::data

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store of runs: one SQLite file in WAL mode (schema and migration rules: docs/store.md). A run
+// is written in one transaction, so a reader, a second writer or a kill -9 never meets half of one.
+// Ownership: a Store owns its connection; it can be moved. Threading: one thread at a time; any
+// number of processes may have the same file open. Errors: Error{kInput} for a file that is no
+// Lindos store, a newer schema, an unknown run; Error{kEnvironment} with the remedy for a full
+// disk, a read-only place, a damaged file, a lock that is not given up.
+//
+//   Store store = Store::open("lindos.db", Store::Mode::kReadWrite);
+//   const std::int64_t id = store.insert(record, to_toml(scenario), to_json(plan),
+//   to_json(profile));
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/store/comparison.h"
+#include "scenarios/run_record.h"
+
+namespace lindos::data {
+
+// Every field that is set must match.
+struct RunFilter {
+  std::optional<RunSource> source;
+  std::optional<std::string> fidelity;
+  std::optional<std::string> scenario_name;
+  std::optional<std::string> scenario_digest;
+  std::optional<std::string> plan_digest;
+  std::optional<std::int64_t> limit;  // the newest so many
+};
+
+struct RunSummary {
+  std::int64_t id = 0;
+  RunSource source = RunSource::kPredicted;
+  std::string fidelity;
+  std::string scenario_name;
+  std::string scenario_digest;
+  std::string plan_name;
+  std::string plan_digest;
+  std::string started_utc;
+  std::string created_utc;  // when the store took it
+};
+
+struct RunPair {
+  std::int64_t predicted = 0;
+  std::int64_t measured = 0;
+};
+
+struct StoreOptions {
+  std::chrono::milliseconds busy_timeout{10000};  // how long to wait for another writer
+  std::int64_t max_bytes = 0;  // the file may not grow beyond; 0 = the disk decides
+};
+
+class Connection;
+
+class Store {
+ public:
+  enum class Mode { kReadWrite, kReadOnly };
+
+  // kReadWrite creates the folder and the file, migrates an older schema and fails at once, not
+  // after a long run, when the place cannot be written. kReadOnly needs an existing store and
+  // changes nothing.
+  [[nodiscard]] static Store open(const std::filesystem::path& path, Mode mode,
+                                  const StoreOptions& options = {});
+
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  ~Store();
+
+  // Writes the record and what it refers to; returns the number of the run. The texts are kept once
+  // per digest, the first one given. `profile_json` may be empty. Throws as validate_run_record for
+  // a bad record.
+  std::int64_t insert(const RunRecord& record, std::string_view scenario_text,
+                      std::string_view plan_json, std::string_view profile_json);
+
+  [[nodiscard]] RunRecord load(std::int64_t id) const;
+  // Newest first.
+  [[nodiscard]] std::vector<RunSummary> list(const RunFilter& filter) const;
+  [[nodiscard]] std::optional<RunSummary> latest(RunFilter filter) const;
+  // The latest measured run that has a prediction, with the latest of its predictions: both of the
+  // same scenario and plan. An empty digest stands for any.
+  [[nodiscard]] std::optional<RunPair> find_pair(const std::string& scenario_digest = "",
+                                                 const std::string& plan_digest = "") const;
+
+  // Every metric that either run has, in the order of the registry. Throws Error{kInput} when the
+  // runs are not one predicted and one measured, or when a metric of both was defined differently.
+  [[nodiscard]] std::vector<MetricComparison> compare(std::int64_t predicted_id,
+                                                      std::int64_t measured_id) const;
+  // Every cause that either run booked, in the order of Cause.
+  [[nodiscard]] std::vector<LedgerComparison> compare_ledgers(std::int64_t predicted_id,
+                                                              std::int64_t measured_id) const;
+
+  [[nodiscard]] std::optional<std::string> scenario_text(const std::string& digest) const;
+  [[nodiscard]] std::optional<std::string> plan_json(const std::string& digest) const;
+  [[nodiscard]] std::optional<std::string> profile_json(const std::string& digest) const;
+
+  // Bytes kept beside a run (a trace, a chart); a second one of the same name replaces the first.
+  void attach(std::int64_t run, const std::string& name, std::string_view content);
+  [[nodiscard]] std::optional<std::string> find_artifact(std::int64_t run,
+                                                         const std::string& name) const;
+
+ private:
+  explicit Store(std::unique_ptr<Connection> connection);
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace lindos::data

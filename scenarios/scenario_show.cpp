@@ -83,7 +83,7 @@ std::string aggregate(const Scenario& s) {
     const std::string missing = capable[dtype] == s.cluster.devices()
                                     ? ""
                                     : "on " + plural(capable[dtype], "device");
-    table.row({"peak " + std::string(name_of(dtype)) + "  ", about(rate) + " dense", missing});
+    table.row({"peak " + std::string(name_of(dtype)) + " ", about(rate) + " dense", missing});
   }
   table.row({"memory", about(memory) + " at " + about(bandwidth), ""});
   return table.str(2);
@@ -144,7 +144,7 @@ std::string model(const Scenario& s) {
   out += ", " + about(stored) + " in " + std::string(name_of(m.dtype)) + '\n';
   out += "  " + plural(m.layers, "layer") + ", hidden " + with_thousands(m.hidden) + ", heads " +
          with_thousands(m.q_heads) + " / " + with_thousands(m.kv_heads) + " KV of " +
-         with_thousands(m.head_dim) + ", FFN " + with_thousands(m.ffn) + ", vocabulary " +
+         with_thousands(m.head_dim) + ", FFN " + with_thousands(m.ffn) + ",\n  vocabulary " +
          with_thousands(m.vocab) + ", context " + with_thousands(m.max_positions) + '\n';
   if (m.is_moe()) {
     out += "  " + plural(m.moe.experts, "expert") + " of width " + with_thousands(m.moe.expert_ffn) + ", top " +
@@ -159,21 +159,20 @@ std::string length(LengthRange range) {
 }
 
 std::string workload(const Scenario& s) {
-  std::string out = "\nWorkload  ";
   if (s.workload.kind == WorkloadKind::kTraining) {
     const TrainingWorkload& t = s.workload.training;
-    return out + "synchronous training: " + with_thousands(t.global_batch) + " sequences of " +
-           with_thousands(t.sequence) + " tokens per step, micro-batch " + with_thousands(t.micro_batch) +
+    return "\nWorkload  synchronous training: " + with_thousands(t.global_batch) + " sequences of " +
+           with_thousands(t.sequence) + " tokens per step,\n  micro-batch " + with_thousands(t.micro_batch) +
            ", recompute " + t.recompute + '\n';
   }
   const ServingWorkload& w = s.workload.serving;
-  out += "serving: " + plural(w.requests, "request") + ", ";
+  std::string out = "\nWorkload  serving: " + plural(w.requests, "request") + ", ";
   switch (w.arrival) {
     case Arrival::kTogether: out += "all at once"; break;
     case Arrival::kPoisson: out += "Poisson at " + about(w.rate); break;
     case Arrival::kUniform: out += "evenly at " + about(w.rate); break;
   }
-  out += ", prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
+  out += "\n  prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
          std::to_string(s.workload.seed) + '\n';
   if (s.slo == Slo{}) return out;
   out += "  promise: ";

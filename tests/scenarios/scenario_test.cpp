@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading, inheritance, round trip and digest of scenarios.
+#include "scenarios/scenario.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+#include <unistd.h>
+
+#include "scenarios/error.h"
+#include "tests/scenarios/scenario_fixture.h"
+
+namespace lindos::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A folder of its own, removed at the end of the test.
+class Folder {
+ public:
+  explicit Folder(const std::string& name)
+      : path_(std::filesystem::temp_directory_path() /
+              ("lindos-" + name + "-" + std::to_string(::getpid()))) {
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() {
+    std::error_code ec;
+    std::filesystem::remove_all(path_, ec);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  std::filesystem::path write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name) << text;
+    return path_ / name;
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string complaint_of(const std::filesystem::path& path) {
+  try {
+    static_cast<void>(load_scenario(path, tiny_catalogue()));
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(Scenario, ReadsEveryTable) {
+  const Scenario s = parse(kScenarioText);
+  EXPECT_EQ(s.name, "small");
+  ASSERT_EQ(s.cluster.pools.size(), 1U);
+  const Pool& pool = s.cluster.pools[0];
+  EXPECT_EQ(pool.devices(), 16);
+  EXPECT_EQ(pool.node.name, "gpu-a");  // the device's name when the file gives none
+  EXPECT_EQ(pool.source.text, "test");
+  EXPECT_EQ(s.cluster.fabric.switch_ports, 64);
+  EXPECT_EQ(s.cluster.fabric.hop_latency, Seconds(1e-6));
+  EXPECT_EQ(s.cluster.power.site_cap, Watts(20e3));
+  ASSERT_EQ(s.cluster.faults.classes.size(), 1U);
+  EXPECT_EQ(s.cluster.faults.classes[0].rate_per_device, Hertz(1e-5 / 3600.0));
+  EXPECT_EQ(s.cluster.faults.classes[0].repair, Seconds(86400.0));
+  EXPECT_EQ(s.devices.at("gpu-a").scale_out_bandwidth, BytesPerSecond(50e9));
+  EXPECT_EQ(s.devices.at("gpu-a").sources.at("peak.bf16").text, "assume: test");
+  EXPECT_EQ(s.devices.at("gpu-a").sources.at("memory").date, "2026-08-01");
+  EXPECT_EQ(s.model, tiny_model());
+  EXPECT_EQ(s.workload.serving.prompt, (LengthRange{64, 128}));
+  EXPECT_EQ(s.workload.serving.output, (LengthRange{32, 32}));
+  EXPECT_EQ(s.slo.ttft, Seconds(0.5));
+  EXPECT_TRUE(s.plan_given);
+  ASSERT_EQ(s.plan.groups.size(), 1U);
+  const GroupPlan& group = s.plan.groups[0];
+  ASSERT_EQ(group.stages.size(), 2U);
+  ASSERT_EQ(group.stages[1].ranks.size(), 2U);
+  EXPECT_EQ(group.stages[1].layers, (Range{2, 4}));  // 4 layers over 2 stages
+  EXPECT_EQ(group.stages[0].ranks[1].share.q_heads, (Range{4, 8}));
+  EXPECT_EQ(group.stages[0].ranks[1].pool, "a");
+}
+
+TEST(Scenario, UnevenWeightsGiveUnevenShares) {
+  const Scenario s = parse(with(kScenarioText, "tensor = 2", "tensor_weights = [3.0, 1.0]"));
+  EXPECT_EQ(s.plan.groups[0].stages[0].ranks[0].share.q_heads, (Range{0, 6}));  // 8 heads, 3 : 1
+}
+
+TEST(Scenario, ATrainingGroupTakesItsReplicasAsDataParallel) {
+  std::string text = with(kScenarioText,
+                          "kind = \"serving\"\nrequests = 8\narrival = \"poisson\"\nrate = \"2 /s\"\n"
+                          "prompt = [64, 128]\noutput = 32",
+                          "kind = \"training\"\nsequence = 4096\nglobal_batch = 64");
+  text = with(text, "tensor = 2", "tensor = 2\nreplicas = 4\nzero_stage = 1");
+  const GroupPlan group = parse(text).plan.groups[0];
+  EXPECT_EQ(group.role, Role::kTrain);
+  EXPECT_EQ(group.replicas, 4);
+  EXPECT_EQ(group.training.data_parallel, 4);
+  EXPECT_EQ(group.training.zero_stage, 1);
+}
+
+TEST(Scenario, RanksOfACpuShareTheMachine) {
+  const std::string text = with(with(kScenarioText, "device = \"gpu-a\"", "device = \"cpu\""),
+                                "devices_per_node = 8\nnodes = 2", "devices_per_node = 1\nnodes = 1");
+  EXPECT_EQ(parse(text).plan.groups[0].ranks_per_replica(), 4);
+}
+
+TEST(Scenario, SourcesNameSingleFacts) {
+  const Scenario s = parse(with(kScenarioText, "[slo]",
+                                "[sources]\n\"cluster.pool.a.nodes\" = { text = \"count\", date = 2026-08-01 }\n"
+                                "\"fabric.switch_ports\" = \"datasheet\"\n\n[slo]"));
+  EXPECT_EQ(s.sources.at("cluster.pool.a.nodes"), (Source{"count", "2026-08-01"}));
+  EXPECT_EQ(s.sources.at("fabric.switch_ports"), (Source{"datasheet", ""}));
+}
+
+TEST(Scenario, ADeviceOfTheScenarioHidesTheCatalogue) {
+  std::string device = with(with(kDeviceText, "format = \"lindos-device\"\nversion = 1\n", "[[device]]\n"),
+                            "\"80 GiB\"", "\"94 GiB\"");
+  device = with(with(with(device, "[peak]", "[device.peak]"), "[[source]]", "[[device.source]]"),
+                "\n[[source]]", "\n[[device.source]]");
+  const Scenario s = parse(kScenarioText + ("\n" + device));
+  EXPECT_EQ(s.devices.at("gpu-a").memory, Bytes(94.0 * kGiB));
+}
+
+TEST(ScenarioExtends, TablesNotGivenComeFromTheOtherFile) {
+  const Folder folder("extends");
+  const auto base = folder.write("base.toml", kScenarioText);
+  const auto path = folder.write("child.toml",
+                                 "format = \"lindos-scenario\"\nversion = 1\nname = \"child\"\n"
+                                 "extends = \"base.toml\"\n[power]\nsite_cap = \"1 MW\"\nsource = \"x\"\n");
+  const Scenario child = load_scenario(path, tiny_catalogue());
+  Scenario expected = load_scenario(base, tiny_catalogue());
+  expected.name = "child";
+  expected.cluster.power = {};
+  expected.cluster.power.site_cap = Watts(1e6);
+  expected.cluster.power.source.text = "x";
+  EXPECT_EQ(child, expected);
+}
+
+TEST(ScenarioExtends, AComplaintNamesTheFileThatGaveTheTable) {
+  const Folder folder("extends-broken");
+  folder.write("base.toml", with(kScenarioText, "nodes = 2", "nodes = 0"));
+  const auto path = folder.write(
+      "child.toml", "format = \"lindos-scenario\"\nversion = 1\nname = \"child\"\nextends = \"base.toml\"\n");
+  EXPECT_THAT(complaint_of(path), HasSubstr("base.toml:12:9: cluster.pool.nodes:"));
+}
+
+TEST(ScenarioExtends, ACycleIsNamed) {
+  const Folder folder("extends-cycle");
+  const auto link = [](const std::string& to) {
+    return "format = \"lindos-scenario\"\nversion = 1\nextends = \"" + to + "\"\n";
+  };
+  const auto path = folder.write("a.toml", link("b.toml"));
+  folder.write("b.toml", link("c.toml"));
+  folder.write("c.toml", link("a.toml"));
+  EXPECT_THAT(complaint_of(path), HasSubstr("c.toml:3:11: extends: cycle: a.toml → b.toml → c.toml → a.toml"));
+}
+
+TEST(Scenario, PlanFileIsRelativeToTheScenario) {
+  const Folder folder("plan-file");
+  const Scenario inline_plan = parse(kScenarioText);
+  // The canonical form carries the plan as JSON; the same text in a file is the same plan.
+  const std::string canonical = to_toml(inline_plan);
+  const auto path = folder.write("s.toml", canonical);
+  EXPECT_EQ(load_scenario(path, tiny_catalogue()).plan, inline_plan.plan);
+}
+
+TEST(Scenario, MissingFileIsNamed) {
+  EXPECT_EQ(complaint_of("/no/such/scenario.toml"), "cannot read \"/no/such/scenario.toml\": no such file");
+}
+
+TEST(ScenarioDigest, IgnoresOrderSpaceCommentsAndUnitSpelling) {
+  const std::string original = digest(parse(kScenarioText));
+  const std::vector<std::pair<std::string, std::string>> same{
+      {"\"20 kW\"", "\"20000 W\""},
+      {"\"20 kW\"", "\"0.02 MW\""},
+      {"\"1 us\"", "\"1000 ns\""},
+      {"\"1 d\"", "\"24 h\""},
+      {"\"500 ms\"", "\"0.5 s\""},
+      {"version = 1", "version =   1   # a comment"},
+      {"devices_per_node = 8\nnodes = 2", "nodes = 2\ndevices_per_node = 8"},
+      {"output = 32", "output = [32, 32]"},
+      {"tensor = 2", "tensor_weights = [1.0, 1.0]"},
+      {"[slo]\nttft = \"500 ms\"\n", "slo = { ttft = \"500 ms\" }\n"}};
+  for (const auto& [from, to] : same) {
+    // An inline table must precede the first header, so it goes to the front of the file.
+    const bool is_top = to.starts_with("slo =");
+    std::string text = with(kScenarioText, from, is_top ? "" : to);
+    if (is_top) text = to + text;
+    EXPECT_EQ(digest(parse(text)), original) << to;
+  }
+}
+
+TEST(ScenarioDigest, SeesEveryValue) {
+  const std::string original = digest(parse(kScenarioText));
+  const std::vector<std::pair<std::string, std::string>> different{
+      {"\"20 kW\"", "\"20.000001 kW\""}, {"nodes = 2", "nodes = 3"},     {"source = \"test\"", "source = \"b\""},
+      {"output = 32", "output = 33"},    {"tensor = 2", "tensor = 1"},   {"name = \"small\"", "name = \"s\""},
+      {"\"1e-5 /h\"", "\"1.1e-5 /h\""},  {"rate = \"2 /s\"", "rate = \"2 /s\"\nseed = 2"}};
+  for (const auto& [from, to] : different) {
+    EXPECT_NE(digest(parse(with(kScenarioText, from, to))), original) << to;
+  }
+}
+
+TEST(ScenarioDigest, IsThirtyTwoHexDigits) {
+  const std::string d = digest(parse(kScenarioText));
+  EXPECT_EQ(d.size(), 32U);
+  EXPECT_EQ(d.find_first_not_of("0123456789abcdef"), std::string::npos);
+  EXPECT_NE(digest(parse(kScenarioText).plan), d);
+}
+
+// Scenarios over the fields that the writer must keep: any double, any text, any count within the limits.
+rc::Gen<double> number(double low, double high) {
+  return rc::gen::map(rc::gen::inRange(0, 1'000'000'007), [low, high](int i) {
+    return low + (high - low) * (static_cast<double>(i) / 1'000'000'007.0);
+  });
+}
+
+std::string any_text() {
+  // Printable and awkward characters; never empty.
+  static const std::string kAlphabet = "abcXYZ 019_-.\"'\\\n\t#[]=é→";
+  const auto at = *rc::gen::nonEmpty(rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 25)));
+  std::string text = "n";
+  for (const int i : at) text += kAlphabet[static_cast<std::size_t>(i % 22)];
+  return text + "é→";
+}
+
+Source any_source() { return {any_text(), *rc::gen::element(std::string(), std::string("2026-08-01"))}; }
+
+Scenario any_scenario() {
+  Scenario s = parse(kScenarioText);
+  s.name = any_text();
+  s.description = *rc::gen::element(std::string(), any_text());
+  s.cluster.name = any_text();
+  Pool& pool = s.cluster.pools[0];
+  pool.node.name = any_text();
+  pool.nodes = *rc::gen::inRange<std::int64_t>(2, 1'000'000);
+  pool.nodes_per_rack = *rc::gen::inRange(1, 100);
+  pool.racks_per_array = *rc::gen::inRange(0, 100);
+  pool.node.power_max = Watts(*number(1.0, 1e5));
+  pool.node.power_idle = pool.node.power_max * 0.37;
+  pool.source = any_source();
+  s.cluster.fabric.efficiency = *number(0.01, 1.0);
+  s.cluster.fabric.leaf_oversubscription = *number(1.0, 8.0);
+  s.cluster.fabric.hop_latency = Seconds(*number(0.0, 1e-3));
+  s.cluster.power.pue = *number(1.0, 2.0);
+  s.cluster.power.site_cap = Watts(*number(0.0, 1e9));
+  s.cluster.faults.speed_sigma = *number(0.0, 1.0);
+  s.cluster.faults.classes[0].rate_per_device = Hertz(*number(0.0, 1e-6));
+  s.cluster.faults.classes[0].repair = Seconds(*number(0.0, 1e6));
+  s.cluster.faults.classes[0].source = any_source();
+  Device& device = s.devices.at("gpu-a");
+  device.memory = Bytes(*number(1.0, 1e12));
+  device.peak[Dtype::kBf16] = FlopPerSecond(*number(1.0, 1e16));
+  device.sources.at("memory") = {any_text(), "2025-12-31"};
+  s.model.rope_theta = *number(1.0, 1e7);
+  s.model.rope.kind = *rc::gen::element(RopeKind::kDefault, RopeKind::kYarn, RopeKind::kLlama3);
+  s.model.rope.factor = *number(1.0, 64.0);
+  s.model.tied_embeddings = *rc::gen::arbitrary<bool>();
+  s.model.eos_tokens = *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(0, 2048));
+  if (*rc::gen::arbitrary<bool>()) s.model.sliding_window = {128, 0, 128, 0};
+  s.workload.serving.rate = Hertz(*number(1e-3, 1e6));
+  s.workload.seed = *rc::gen::inRange<std::uint64_t>(0, 1'000'000'000);
+  s.slo.tpot = Seconds(*number(0.0, 1.0));
+  s.slo.percentile = *number(0.01, 1.0);
+  s.sources["cluster.pool.a.nodes"] = any_source();
+  s.plan.name = any_text();
+  return s;
+}
+
+RC_GTEST_PROP(Scenario, LoadOfSaveIsIdentity, ()) {
+  const Scenario s = any_scenario();
+  const std::string text = to_toml(s);
+  const Scenario back = parse(text);
+  RC_ASSERT(back == s);
+  RC_ASSERT(to_toml(back) == text);
+  RC_ASSERT(digest(back) == digest(s));
+}
+
+}  // namespace
+}  // namespace lindos::testing

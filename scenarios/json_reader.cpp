@@ -165,6 +165,17 @@ std::uint64_t JsonObject::unsigned_integer(const std::string& key) {
   return value.get<std::uint64_t>();
 }
 
+bool JsonObject::boolean(const std::string& key) {
+  const nlohmann::json& value = require(key);
+  if (!value.is_boolean()) fail(key, "expected true or false, saw " + shown(value));
+  return value.get<bool>();
+}
+
+bool JsonObject::optional(const std::string& key) {
+  known_.push_back(key);
+  return value_->contains(key);
+}
+
 JsonObject JsonObject::object(const std::string& key) {
   return {require(key), pointer_ + "/" + escaped(key), where_};
 }

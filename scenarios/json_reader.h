@@ -38,6 +38,7 @@ class JsonObject {
   [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t low,
                                      std::int64_t high = std::numeric_limits<std::int64_t>::max());
   [[nodiscard]] std::uint64_t unsigned_integer(const std::string& key);
+  [[nodiscard]] bool boolean(const std::string& key);
   [[nodiscard]] JsonObject object(const std::string& key);
   [[nodiscard]] std::vector<JsonObject> objects(const std::string& key);
   [[nodiscard]] std::vector<double> numbers(const std::string& key, double low);
@@ -45,6 +46,8 @@ class JsonObject {
   void format(const std::string& name, std::int64_t version);
 
   [[nodiscard]] bool has(const std::string& key) const { return value_->contains(key); }
+  // As has(), and `key` is known from here on: it may be absent without being a spelling of nothing.
+  [[nodiscard]] bool optional(const std::string& key);
   // All keys, for objects whose keys are data; marks them as known.
   [[nodiscard]] std::vector<std::string> keys();
 

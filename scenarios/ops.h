@@ -6,6 +6,8 @@
 // m×k and writes m×n activations. Causal attention counts only the visible half: a query at position p
 // sees p + 1 keys. KV is read once per (sequence, KV head) and step. Norm, RoPE, SwiGLU, residual and
 // embedding count bytes and their few FLOP as 0 (they never bound; MFU counts matrix FLOP only).
+// The embedding's rows are gathered, so they count as activations; weights "touched" are those of GEMMs and
+// norms. docs/ops.md derives every formula.
 // Sums over all ranks of a sharding equal the unsharded list plus named overheads (sharding_overhead).
 #pragma once
 
@@ -84,10 +86,14 @@ struct ShardId {
 
 struct OpOptions {
   bool fold_layers = true;         // fold identical layers into count > 1
-  double expert_skew = 0.0;        // 0 = uniform routing
+  // Exponent of the experts' power-law popularity; 0 = uniform. Published fits: 1.01 DeepSeek-V3, 1.2
+  // Qwen3-235B (modelling handbook 7.2).
+  double expert_skew = 0.0;
+  std::int64_t candidates = 1;     // per row and rank that the LM head's ranks exchange; 1 = greedy
 };
 
-// Ops of one step of one rank, in execution order. `group` must be valid for `model` (validate_plan).
+// Ops of one step of one rank, in execution order; none for an empty batch. Messages are booked where they
+// arrive: kSendRecv opens the list of the receiving stage. `group` must be valid for `model` (validate_plan).
 [[nodiscard]] std::vector<Op> step_ops(const Model& model, const GroupPlan& group, ShardId shard,
                                        const Batch& batch, const OpOptions& options = {});
 
@@ -101,14 +107,22 @@ struct OpTotals {
 };
 [[nodiscard]] OpTotals total(const std::vector<Op>& ops);
 
-// What a sharding costs beyond the unsharded work, by name; Σ ranks = unsharded + this.
+// What a sharding costs in one step beyond the unsharded work, by name. Summed over all ranks:
+//   FLOP        = unsharded + replicated_kv_flop + replicated_flop
+//   weights     = unsharded + replicated_kv_weights + replicated_weights
+//   KV cache    = unsharded + replicated_kv_cache
+//   activations = unsharded + replicated_activation
+//   messages    = messages
 struct ShardingOverhead {
   Flop replicated_kv_flop{0};      // k/v projections computed on more than one rank
   Bytes replicated_kv_weights{0};
-  Bytes replicated_kv_cache{0};    // reads of KV heads held twice
-  Bytes tied_copy{0};              // the embedding table stored a second time on the last stage
+  Bytes replicated_kv_cache{0};    // KV heads held twice, the latent on every rank: reads and writes
+  Flop replicated_flop{0};         // router and latent down-projection, computed on every rank
+  Bytes replicated_weights{0};     // theirs, norms, and biases added after a reduction
+  Bytes tied_copy{0};              // stored, not read more: the embedding a second time on the last stage
   Bytes replicated_activation{0};  // inputs, norms and residual traffic repeated on every rank
   Bytes messages{0};
+  bool operator==(const ShardingOverhead&) const = default;
 };
 [[nodiscard]] ShardingOverhead sharding_overhead(const Model& model, const GroupPlan& group,
                                                  const Batch& batch);
@@ -116,7 +130,19 @@ struct ShardingOverhead {
 // Parameters and bytes.
 [[nodiscard]] std::int64_t parameter_count(const Model& model);           // tied embedding counted once
 [[nodiscard]] std::int64_t active_parameter_count(const Model& model);    // MoE: top-k + shared only
+// Stored weights of one rank. Every rank of the first stage holds the whole embedding table, so that looking
+// up needs no message. Formats narrower than bf16 apply to projections and experts only.
 [[nodiscard]] Bytes weight_bytes(const Model& model, const GroupPlan& group, ShardId shard);
 [[nodiscard]] Bytes kv_bytes_per_token(const Model& model, const GroupPlan& group, ShardId shard);
+
+// What a sharding stores beyond one copy: Σ ranks weight_bytes = unsharded + total().
+struct StorageOverhead {
+  Bytes kv_heads{0};               // k/v projections of KV heads held twice
+  Bytes per_rank{0};               // norms, late biases, routers, latent down-projections on every rank
+  Bytes embedding{0};              // the table on every rank of the first stage
+  Bytes tied_copy{0};              // a tied table once more, as LM head of the last stage
+  [[nodiscard]] Bytes total() const { return kv_heads + per_rank + embedding + tied_copy; }
+};
+[[nodiscard]] StorageOverhead storage_overhead(const Model& model, const GroupPlan& group);
 
 }  // namespace lindos

@@ -78,6 +78,9 @@ struct GroupPlan {
   EngineLimits limits;
   Dtype weight_dtype = Dtype::kBf16;
   Dtype kv_dtype = Dtype::kBf16;
+  // Residual stream, projections and messages between ranks. f32 on CPUs, whose kernels widen the weights
+  // in registers; logits are f32 everywhere.
+  Dtype activation_dtype = Dtype::kBf16;
   TrainingPlan training;
   [[nodiscard]] std::int64_t ranks_per_replica() const {
     std::int64_t n = 0;

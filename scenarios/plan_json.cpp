@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scenarios/plan_json.h"
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "scenarios/json_reader.h"
+
+namespace lindos {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFormat = "lindos-plan";
+constexpr int kVersion = 1;
+// Far beyond any plan that makes sense; bounds what a hostile file can ask for.
+constexpr std::int64_t kLargest = std::int64_t{1} << 40;
+
+constexpr std::array<std::pair<Role, const char*>, 4> kRoles{{{Role::kBoth, "both"},
+                                                              {Role::kPrefill, "prefill"},
+                                                              {Role::kDecode, "decode"},
+                                                              {Role::kTrain, "train"}}};
+
+const char* name_of(Role role) {
+  for (const auto& [value, name] : kRoles) {
+    if (value == role) return name;
+  }
+  return "";
+}
+
+Json json_of(const Range& range) { return Json::array({range.begin, range.end}); }
+
+Json json_of(const RankPlan& rank) {
+  return {{"pool", rank.pool},
+          {"threads", rank.threads},
+          {"share",
+           {{"q_heads", json_of(rank.share.q_heads)},
+            {"kv_heads", json_of(rank.share.kv_heads)},
+            {"ffn", json_of(rank.share.ffn)},
+            {"vocab", json_of(rank.share.vocab)},
+            {"experts", json_of(rank.share.experts)}}}};
+}
+
+Json json_of(const StagePlan& stage) {
+  Json ranks = Json::array();
+  for (const RankPlan& rank : stage.ranks) ranks.push_back(json_of(rank));
+  return {{"layers", json_of(stage.layers)}, {"ranks", std::move(ranks)}};
+}
+
+Json json_of(const EngineLimits& limits) {
+  return {{"max_batched_tokens", limits.max_batched_tokens},
+          {"max_sequences", limits.max_sequences},
+          {"prefill_chunk", limits.prefill_chunk},
+          {"block_tokens", limits.block_tokens},
+          {"kv_blocks", limits.kv_blocks},
+          {"max_context", limits.max_context},
+          {"memory_fraction", limits.memory_fraction}};
+}
+
+Json json_of(const GroupPlan& group) {
+  Json stages = Json::array();
+  for (const StagePlan& stage : group.stages) stages.push_back(json_of(stage));
+  return {{"name", group.name},
+          {"role", name_of(group.role)},
+          {"replicas", group.replicas},
+          {"routing_weight", group.routing_weight},
+          {"weight_dtype", name_of(group.weight_dtype)},
+          {"kv_dtype", name_of(group.kv_dtype)},
+          {"activation_dtype", name_of(group.activation_dtype)},
+          {"limits", json_of(group.limits)},
+          {"training",
+           {{"data_parallel", group.training.data_parallel},
+            {"zero_stage", group.training.zero_stage},
+            {"virtual_stages", group.training.virtual_stages},
+            {"sequence_parallel", group.training.sequence_parallel}}},
+          {"stages", std::move(stages)}};
+}
+
+// Indented by two, but a value that fits stays on its line: a rank is one line, whatever its shares.
+void print(const Json& value, std::size_t indent, std::string& out) {
+  constexpr std::size_t kLineLength = 240;
+  std::string line = value.dump();
+  if (!value.is_structured() || value.empty() ||
+      (line.size() <= kLineLength && !value.contains("stages") && !value.contains("ranks"))) {
+    out += line;
+    return;
+  }
+  const std::string margin(indent + 2, ' ');
+  out += value.is_array() ? "[" : "{";
+  bool first = true;
+  for (const auto& [key, element] : value.items()) {
+    out += first ? "\n" : ",\n";
+    first = false;
+    out += margin;
+    if (value.is_object()) out += Json(key).dump() + ": ";
+    print(element, indent + 2, out);
+  }
+  out += "\n" + std::string(indent, ' ') + (value.is_array() ? "]" : "}");
+}
+
+Range range_of(JsonObject& object, const std::string& key) {
+  const std::vector<double> ends = object.numbers(key, 0.0);
+  const auto whole = [](double x) {
+    return x == std::floor(x) && x <= static_cast<double>(kLargest);
+  };
+  if (ends.size() != 2 || !whole(ends[0]) || !whole(ends[1])) {
+    object.fail(key, "expected a range [begin, end] of two integers from 0 to 2^40");
+  }
+  const Range range{static_cast<std::int64_t>(ends[0]), static_cast<std::int64_t>(ends[1])};
+  if (range.end < range.begin) {
+    object.fail(key, "the range ends before it begins: [" + std::to_string(range.begin) + ", " +
+                         std::to_string(range.end) + "]");
+  }
+  return range;
+}
+
+int small_integer(JsonObject& object, const std::string& key, int low, int high) {
+  return static_cast<int>(object.integer(key, low, high));
+}
+
+Dtype dtype_of(JsonObject& object, const std::string& key) {
+  const std::string text = object.text(key);
+  if (const auto dtype = find_dtype(text)) return *dtype;
+  object.fail(key, "unknown number format \"" + text +
+                       "\"; known: f32, f16, bf16, fp8, fp4, int8" +
+                       did_you_mean(text, {"f32", "f16", "bf16", "fp8", "fp4", "int8"}));
+}
+
+Role role_of(JsonObject& object) {
+  const std::string text = object.text("role");
+  std::vector<std::string> known;
+  for (const auto& [role, name] : kRoles) {
+    if (text == name) return role;
+    known.emplace_back(name);
+  }
+  object.fail("role", "unknown role \"" + text + "\"; known: both, prefill, decode, train" +
+                          did_you_mean(text, known));
+}
+
+RankPlan rank_of(JsonObject object) {
+  RankPlan rank;
+  rank.pool = object.text("pool");
+  if (object.optional("threads")) rank.threads = small_integer(object, "threads", 0, 4096);
+  JsonObject share = object.object("share");
+  rank.share.q_heads = range_of(share, "q_heads");
+  rank.share.kv_heads = range_of(share, "kv_heads");
+  rank.share.ffn = range_of(share, "ffn");
+  rank.share.vocab = range_of(share, "vocab");
+  rank.share.experts = range_of(share, "experts");
+  share.finish();
+  object.finish();
+  return rank;
+}
+
+StagePlan stage_of(JsonObject object) {
+  StagePlan stage;
+  stage.layers = range_of(object, "layers");
+  for (JsonObject& rank : object.objects("ranks")) stage.ranks.push_back(rank_of(rank));
+  object.finish();
+  return stage;
+}
+
+// What a plan leaves out keeps the default of its struct.
+EngineLimits limits_of(JsonObject object) {
+  EngineLimits limits;
+  const auto read = [&](const char* key, std::int64_t low, std::int64_t& value) {
+    if (object.optional(key)) value = object.integer(key, low, kLargest);
+  };
+  read("max_batched_tokens", 1, limits.max_batched_tokens);
+  read("max_sequences", 1, limits.max_sequences);
+  read("prefill_chunk", 1, limits.prefill_chunk);
+  read("block_tokens", 1, limits.block_tokens);
+  read("kv_blocks", 0, limits.kv_blocks);
+  read("max_context", 0, limits.max_context);
+  if (object.optional("memory_fraction")) {
+    limits.memory_fraction = object.number("memory_fraction", 0.0, 1.0);
+  }
+  object.finish();
+  return limits;
+}
+
+TrainingPlan training_of(JsonObject object) {
+  TrainingPlan training;
+  training.data_parallel = object.integer("data_parallel", 1, kLargest);
+  training.zero_stage = small_integer(object, "zero_stage", 0, 3);
+  training.virtual_stages = small_integer(object, "virtual_stages", 1, 1024);
+  training.sequence_parallel = object.boolean("sequence_parallel");
+  object.finish();
+  return training;
+}
+
+GroupPlan group_of(JsonObject object) {
+  GroupPlan group;
+  group.name = object.text("name");
+  if (object.optional("role")) group.role = role_of(object);
+  if (object.optional("replicas")) group.replicas = object.integer("replicas", 1, kLargest);
+  if (object.optional("routing_weight")) {
+    group.routing_weight = object.number("routing_weight", 0.0);
+  }
+  group.weight_dtype = dtype_of(object, "weight_dtype");
+  group.kv_dtype = dtype_of(object, "kv_dtype");
+  group.activation_dtype = dtype_of(object, "activation_dtype");
+  if (object.optional("limits")) group.limits = limits_of(object.object("limits"));
+  if (object.optional("training")) group.training = training_of(object.object("training"));
+  for (JsonObject& stage : object.objects("stages")) group.stages.push_back(stage_of(stage));
+  object.finish();
+  return group;
+}
+
+}  // namespace
+
+std::string to_json(const Plan& plan) {
+  Json groups = Json::array();
+  for (const GroupPlan& group : plan.groups) groups.push_back(json_of(group));
+  const Json document = {{"format", kFormat},
+                         {"version", kVersion},
+                         {"name", plan.name},
+                         {"groups", std::move(groups)}};
+  std::string out;
+  print(document, 0, out);
+  out += "\n";
+  return out;
+}
+
+Plan plan_from_json(std::string_view text, const std::string& where) {
+  const nlohmann::json document = parse_json(text, where);
+  JsonObject root(document, "", where);
+  root.format(kFormat, kVersion);
+  Plan plan;
+  plan.name = root.text("name");
+  for (JsonObject& group : root.objects("groups")) plan.groups.push_back(group_of(group));
+  root.finish();
+  return plan;
+}
+
+}  // namespace lindos

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scenarios/shard_shape.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "scenarios/error.h"
+
+namespace lindos {
+
+ElementBytes element_bytes(const GroupPlan& group) {
+  ElementBytes bytes;
+  bytes.weight = bytes_of(group.weight_dtype);
+  bytes.side = std::max(bytes.weight, bytes_of(Dtype::kBf16));
+  bytes.activation = bytes_of(group.activation_dtype);
+  bytes.kv = bytes_of(group.kv_dtype);
+  return bytes;
+}
+
+Range scaled(const Range& share, std::int64_t total, std::int64_t width) {
+  if (total == 0) return {0, 0};
+  return {share.begin * width / total, share.end * width / total};
+}
+
+ShardShape shard_shape(const Model& model, const GroupPlan& group, ShardId shard) {
+  const auto stage_index = static_cast<std::size_t>(shard.stage);
+  const auto rank_index = static_cast<std::size_t>(shard.rank);
+  LINDOS_ASSERT(stage_index < group.stages.size(), "the plan has no such stage");
+  const StagePlan& stage = group.stages[stage_index];
+  LINDOS_ASSERT(rank_index < stage.ranks.size(), "the stage has no such rank");
+  const TensorShare& share = stage.ranks[rank_index].share;
+
+  ShardShape shape;
+  shape.ranks = static_cast<std::int64_t>(stage.ranks.size());
+  shape.layers = stage.layers;
+  shape.first_stage = stage_index == 0;
+  shape.last_stage = stage_index + 1 == group.stages.size();
+  shape.q_heads = share.q_heads.size();
+  if (model.is_mla()) {
+    const Mla& mla = model.mla;
+    shape.latent = shape.q_heads > 0 ? mla.kv_lora_rank + mla.rope_head_dim : 0;
+    shape.attention_width = shape.q_heads * mla.v_head_dim;
+  } else {
+    shape.kv_heads = share.kv_heads.size();
+    shape.qkv_width = (shape.q_heads + 2 * shape.kv_heads) * model.head_dim;
+    shape.attention_width = shape.q_heads * model.head_dim;
+  }
+  shape.ffn = share.ffn.size();
+  if (shape.last_stage) shape.vocab = share.vocab.size();
+  if (model.is_moe()) {
+    const Range all{0, model.moe.experts};
+    shape.expert_parallel = std::any_of(stage.ranks.begin(), stage.ranks.end(),
+                                        [&](const RankPlan& r) { return r.share.experts != all; });
+    shape.experts = share.experts.size();
+    const Range columns = shape.expert_parallel
+                              ? Range{0, model.moe.expert_ffn}
+                              : scaled(share.ffn, model.ffn, model.moe.expert_ffn);
+    shape.expert_ffn = columns.size();
+    shape.holds_first_expert_column = columns.begin == 0 && !columns.empty();
+    shape.shared_ffn = scaled(share.ffn, model.ffn, model.moe.shared_ffn).size();
+  }
+  return shape;
+}
+
+LayerParameters layer_parameters(const Model& model, const ShardShape& shape, std::int64_t layer) {
+  const auto hidden = static_cast<double>(model.hidden);
+  const auto q_heads = static_cast<double>(shape.q_heads);
+  LayerParameters p;
+  p.side = 2.0 * hidden;  // the two norms
+  if (model.o_bias) p.side += hidden;
+  if (model.is_mla() && shape.q_heads > 0) {
+    const Mla& mla = model.mla;
+    const double query_width = q_heads * (mla.nope_head_dim + mla.rope_head_dim);
+    const double query_input = mla.q_lora_rank > 0 ? mla.q_lora_rank : hidden;
+    p.attention = hidden * (mla.q_lora_rank + mla.kv_lora_rank + mla.rope_head_dim) +
+                  query_input * query_width +
+                  q_heads * mla.kv_lora_rank * (mla.nope_head_dim + mla.v_head_dim);
+    p.side += mla.q_lora_rank + mla.kv_lora_rank;
+  } else if (!model.is_mla()) {
+    p.attention = hidden * static_cast<double>(shape.qkv_width);
+    if (model.qkv_bias) p.side += static_cast<double>(shape.qkv_width);
+    if (model.qk_norm && shape.q_heads > 0) p.side += 2.0 * static_cast<double>(model.head_dim);
+    if (model.attention_sinks) p.side += q_heads;
+  }
+  p.attention += hidden * static_cast<double>(shape.attention_width);
+
+  if (!model.is_moe_layer(layer)) {
+    p.ffn = 3.0 * hidden * static_cast<double>(shape.ffn);
+    if (model.mlp_bias) p.side += 2.0 * static_cast<double>(shape.ffn) + hidden;
+    return p;
+  }
+  const auto experts = static_cast<double>(shape.experts);
+  const auto width = static_cast<double>(shape.expert_ffn);
+  p.ffn = 3.0 * hidden * (experts * width + static_cast<double>(shape.shared_ffn));
+  p.side += model.moe.experts * hidden;
+  if (model.mlp_bias) {
+    p.side += model.moe.experts +
+              experts * (2.0 * width + (shape.holds_first_expert_column ? hidden : 0.0));
+  }
+  return p;
+}
+
+GroupPlan unsharded(const Model& model, const GroupPlan& formats) {
+  GroupPlan group = formats;
+  RankPlan rank;
+  rank.pool = "all";
+  rank.share = {{0, model.q_heads},
+                {0, model.kv_heads},
+                {0, model.ffn},
+                {0, model.vocab},
+                {0, model.moe.experts}};
+  group.stages = {StagePlan{{0, model.layers}, {rank}}};
+  return group;
+}
+
+}  // namespace lindos

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// The [plan] table: a plan file, plan JSON (canonical form), or the simple form in which a group is a pipeline
+// of equal tensor-parallel stages, spread over replicas.
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "scenarios/balance.h"
+#include "scenarios/error.h"
+#include "scenarios/plan_json.h"
+#include "scenarios/scenario_toml.h"
+#include "scenarios/text_file.h"
+
+namespace lindos {
+namespace {
+
+// Keeps a slip of the finger from building millions of ranks; the largest real replicas have thousands.
+constexpr std::int64_t kMaxRanks = 65'536;
+
+const Device& device_of(const Scenario& scenario, const Pool& pool) {
+  return scenario.devices.at(pool.node.device);
+}
+
+std::vector<std::string> pool_names(const Cluster& cluster) {
+  std::vector<std::string> names;
+  for (const Pool& p : cluster.pools) names.push_back(p.name);
+  return names;
+}
+
+const Pool& pool_of(const TomlTable& table, const Cluster& cluster) {
+  if (!table.has("pool")) {
+    if (cluster.pools.size() == 1) return cluster.pools.front();
+    table.fail("", "missing key \"pool\": the cluster has several pools");
+  }
+  const std::string name = table.text("pool");
+  for (const Pool& p : cluster.pools) {
+    if (p.name == name) return p;
+  }
+  table.fail_unknown("pool", "pool", name, pool_names(cluster));
+}
+
+EngineLimits read_limits(const TomlTable& table, const Model& model) {
+  EngineLimits limits;
+  limits.max_batched_tokens =
+      table.integer_or("max_batched_tokens", limits.max_batched_tokens, 1, kMaxTokens);
+  limits.max_sequences = table.integer_or("max_sequences", limits.max_sequences, 1, kMaxTokens);
+  limits.prefill_chunk = table.integer_or("prefill_chunk", limits.max_batched_tokens, 1, kMaxTokens);
+  limits.block_tokens = table.integer_or("block_tokens", limits.block_tokens, 1, 1'000'000);
+  limits.kv_blocks = table.integer_or("kv_blocks", 0, 0, kMaxTokens);
+  limits.max_context = table.integer_or("max_context", 0, 0, kMaxTokens);
+  if (model.max_positions > 0 && limits.max_context > model.max_positions) {
+    table.fail("max_context", "the model's context is " + std::to_string(model.max_positions) + ", saw " +
+                                  std::to_string(limits.max_context));
+  }
+  limits.memory_fraction = table.number_or("memory_fraction", limits.memory_fraction, 0.01, 1.0);
+  return limits;
+}
+
+// `count = n` (even) or `weights = […]` (uneven); both are fine when they agree. Empty weights mean even.
+std::vector<double> read_weights(const TomlTable& table, std::string_view count_key,
+                                 std::string_view weights_key, std::int64_t highest) {
+  if (!table.has(weights_key)) {
+    return std::vector<double>(static_cast<std::size_t>(table.integer_or(count_key, 1, 1, highest)), 1.0);
+  }
+  const std::vector<double> weights = table.numbers(weights_key, 0.0, 1e9);
+  double sum = 0.0;
+  for (const double w : weights) sum += w;
+  if (weights.empty() || sum <= 0.0) {
+    table.fail(weights_key, "expected relative speeds such as [2.0, 1.0], at least one above zero");
+  }
+  const auto size = static_cast<std::int64_t>(weights.size());
+  if (size > highest) table.fail(weights_key, "at most " + std::to_string(highest) + " entries");
+  if (table.has(count_key) && table.integer(count_key, 1, highest) != size) {
+    table.fail(count_key, "does not agree with the " + std::to_string(size) + " entries of " +
+                              std::string(weights_key));
+  }
+  return weights;
+}
+
+GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
+  const Model& model = scenario.model;
+  const Pool& pool = pool_of(table, scenario.cluster);
+  const std::vector<double> stages = read_weights(table, "stages", "stage_weights", model.layers);
+  const std::vector<double> tensor = read_weights(table, "tensor", "tensor_weights", 1024);
+  const auto ranks = static_cast<std::int64_t>(stages.size() * tensor.size());
+  if (ranks > kMaxRanks) {
+    table.fail("", std::to_string(ranks) + " ranks per replica; at most " + std::to_string(kMaxRanks));
+  }
+  const Dtype dtype = table.dtype_or("dtype", model.dtype);
+  const bool cuda = device_of(scenario, pool).compute_capability > 0;
+  constexpr KvSplit kSplits[] = {KvSplit::kReplicate, KvSplit::kWholeGroups};
+  const KvSplit split =
+      table.has("kv_split") ? kSplits[table.choice("kv_split", {"replicate", "whole-groups"})]
+                            : KvSplit::kReplicate;
+  GroupPlan group;
+  try {
+    group = make_plan(model, pool.name, static_cast<int>(stages.size()), tensor, stages, dtype,
+                      read_limits(table, model), cuda ? kGpuGranule : kCpuGranule, split)
+                .groups.at(0);
+  } catch (const Error& e) {
+    if (!e.where().empty()) throw;  // has its place already
+    table.fail("", e.what());
+  }
+  group.name = table.text_or("name", pool.name);
+  const bool trains = scenario.workload.kind == WorkloadKind::kTraining;
+  group.role = trains ? Role::kTrain : Role::kBoth;
+  if (table.has("role")) {
+    constexpr Role kRoles[] = {Role::kBoth, Role::kPrefill, Role::kDecode, Role::kTrain};
+    group.role = kRoles[table.choice("role", {"both", "prefill", "decode", "train"})];
+  }
+  if ((group.role == Role::kTrain) != trains) {
+    table.fail("role", "the workload is " + std::string(trains ? "training" : "serving"));
+  }
+  group.replicas = table.integer_or("replicas", 1, 1, kMaxTokens);
+  group.routing_weight = table.number_or("routing_weight", 1.0, 0.0, 1e9);
+  group.kv_dtype = table.dtype_or("kv_dtype", group.kv_dtype);
+  if (trains) {
+    group.training.data_parallel = group.replicas;
+    group.training.zero_stage = table.small_or("zero_stage", 0, 0, 3);
+    group.training.virtual_stages = table.small_or("virtual_stages", 1, 1, 1024);
+    group.training.sequence_parallel = table.boolean_or("sequence_parallel", false);
+  } else {
+    for (const char* key : {"zero_stage", "virtual_stages", "sequence_parallel"}) {
+      if (table.has(key)) table.fail(key, "is for training; the workload is serving");
+    }
+  }
+  return group;
+}
+
+Plan read_simple(const TomlTable& table, const Scenario& scenario) {
+  Plan plan;
+  plan.name = table.text_or("name", "plan");
+  if (table.has("group")) {
+    table.allow({"name", "group"});
+    std::set<std::string> names;
+    for (const TomlTable& entry : table.tables_or_none("group")) {
+      entry.allow({"name", "pool", "role", "replicas", "routing_weight", "stages", "stage_weights", "tensor",
+                   "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens",
+                   "max_sequences", "prefill_chunk", "block_tokens", "kv_blocks", "max_context",
+                   "memory_fraction", "zero_stage", "virtual_stages", "sequence_parallel"});
+      plan.groups.push_back(read_group(entry, scenario));
+      if (!names.insert(plan.groups.back().name).second) {
+        entry.fail("name", "second group named \"" + plan.groups.back().name + '"');
+      }
+    }
+    if (plan.groups.empty()) table.fail("group", "a plan needs at least one group");
+    return plan;
+  }
+  table.allow({"name", "file", "json", "group", "pool", "role", "replicas", "routing_weight", "stages",
+               "stage_weights", "tensor", "tensor_weights", "kv_split", "dtype", "kv_dtype",
+               "max_batched_tokens", "max_sequences", "prefill_chunk", "block_tokens", "kv_blocks",
+               "max_context", "memory_fraction", "zero_stage", "virtual_stages", "sequence_parallel"});
+  plan.groups.push_back(read_group(table, scenario));
+  return plan;
+}
+
+// Every rank names a pool of the cluster, and no pool lends more devices than it has. CPU ranks share a
+// machine's cores, so any number of them fits.
+void check_pools(const TomlTable& table, const Plan& plan, const Scenario& scenario) {
+  std::map<std::string, std::int64_t> used;
+  for (const GroupPlan& group : plan.groups) {
+    for (const StagePlan& stage : group.stages) {
+      for (const RankPlan& rank : stage.ranks) used[rank.pool] += group.replicas;
+    }
+  }
+  for (const auto& [name, count] : used) {
+    const Pool* pool = nullptr;
+    for (const Pool& p : scenario.cluster.pools) {
+      if (p.name == name) pool = &p;
+    }
+    if (pool == nullptr) table.fail_unknown("file", "pool", name, pool_names(scenario.cluster));
+    if (device_of(scenario, *pool).compute_capability > 0 && count > pool->devices()) {
+      table.fail("", "the plan takes " + std::to_string(count) + " devices of pool \"" + name +
+                         "\", which has " + std::to_string(pool->devices()));
+    }
+  }
+}
+
+}  // namespace
+
+Plan read_plan(const TomlTable& table, const std::filesystem::path& base, const Scenario& scenario) {
+  Plan plan;
+  std::string place = table.where("");
+  if (table.has("file")) {
+    table.allow({"file"});
+    const std::filesystem::path path = base / table.text("file");
+    plan = plan_from_json(read_text_file(path, table.where("file")), path.string());
+    place = path.string();
+  } else if (table.has("json")) {
+    table.allow({"json"});
+    place = table.where("json");
+    plan = plan_from_json(table.text("json"), place);
+  } else {
+    plan = read_simple(table, scenario);
+  }
+  validate_plan(plan, scenario.model, place);
+  check_pools(table, plan, scenario);
+  return plan;
+}
+
+}  // namespace lindos

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// The terminal summary of a scenario, at most about 100 columns wide.
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "scenarios/ops.h"
+#include "scenarios/quantity_text.h"
+#include "scenarios/scenario.h"
+#include "scenarios/text_layout.h"
+
+namespace lindos {
+namespace {
+
+constexpr std::size_t kWidth = 100;
+constexpr std::size_t kShownStages = 8;
+constexpr std::size_t kShownRanks = 8;
+
+std::string plural(std::int64_t n, const std::string& noun) {
+  return with_thousands(n) + ' ' + noun + (n == 1 ? "" : "s");
+}
+
+// "2,343 racks + 6 nodes": whole containers and the nodes of the last, partial one.
+std::string tiled(std::int64_t nodes, std::int64_t nodes_per_container, const std::string& noun) {
+  if (nodes_per_container == 0) return "–";
+  const std::int64_t whole = nodes / nodes_per_container;
+  const std::int64_t rest = nodes % nodes_per_container;
+  if (rest == 0) return plural(whole, noun);
+  return (whole == 0 ? "" : plural(whole, noun) + " + ") + plural(rest, "node");
+}
+
+std::string percent(double share) { return number_text(share * 100.0, 3) + " %"; }
+
+template <class Q>
+std::string about(Q value) {
+  return format(rounded_quantity(value));
+}
+
+Watts nameplate(const Scenario& s, const Pool& pool) {
+  const Watts node = pool.node.power_max != Watts{0}
+                         ? pool.node.power_max
+                         : s.devices.at(pool.node.device).power_max * pool.node.devices;
+  return node * static_cast<double>(pool.nodes);
+}
+
+std::string fleet(const Scenario& s) {
+  std::int64_t nodes = 0;
+  for (const Pool& p : s.cluster.pools) nodes += p.nodes;
+  std::string out = "\nFleet  " + s.cluster.name + ": " + plural(s.cluster.devices(), "device") + " in " +
+                    plural(nodes, "node") + '\n';
+  TextColumns table({false, false, true, true, false, false, true});
+  table.row({"pool", "device", "nodes", "devices", "racks", "arrays", "nameplate"});
+  for (const Pool& p : s.cluster.pools) {
+    const Watts power = nameplate(s, p);
+    table.row({p.name, std::to_string(p.node.devices) + " × " + p.node.device, with_thousands(p.nodes),
+               with_thousands(p.devices()), tiled(p.nodes, p.nodes_per_rack, "rack"),
+               tiled(p.nodes, std::int64_t{p.nodes_per_rack} * p.racks_per_array, "array"),
+               power == Watts{0} ? "–" : about(power)});
+  }
+  return out + table.str(2);
+}
+
+std::string aggregate(const Scenario& s) {
+  std::map<Dtype, FlopPerSecond> peak;
+  std::map<Dtype, std::int64_t> capable;
+  Bytes memory{0};
+  BytesPerSecond bandwidth{0};
+  for (const Pool& p : s.cluster.pools) {
+    const Device& d = s.devices.at(p.node.device);
+    const auto n = static_cast<double>(p.devices());
+    for (const auto& [dtype, rate] : d.peak) {
+      peak[dtype] += rate * n;
+      capable[dtype] += p.devices();
+    }
+    memory += d.memory * n;
+    bandwidth += d.memory_bandwidth * n;
+  }
+  if (peak.empty()) return "  figures of the device: from the profile of this machine (lindos probe)\n";
+  TextColumns table({false, false, false});
+  for (const auto& [dtype, rate] : peak) {
+    const std::string missing = capable[dtype] == s.cluster.devices()
+                                    ? ""
+                                    : "on " + plural(capable[dtype], "device");
+    table.row({"peak " + std::string(name_of(dtype)) + "  ", about(rate) + " dense", missing});
+  }
+  table.row({"memory", about(memory) + " at " + about(bandwidth), ""});
+  return table.str(2);
+}
+
+std::string power(const Scenario& s) {
+  Watts it{0};
+  for (const Pool& p : s.cluster.pools) it += nameplate(s, p);
+  const Power& limits = s.cluster.power;
+  if (it == Watts{0} && limits == Power{}) return "";
+  const Watts site = it * limits.pue;
+  std::string out = "  power       nameplate " + about(it);
+  if (limits.pue != 1.0) out += " × PUE " + number_text(limits.pue) + " = " + about(site);
+  if (limits.site_cap != Watts{0}) {
+    out += ", cap " + format(limits.site_cap) + " (" + percent(site / limits.site_cap) + " of it)";
+  }
+  if (limits.rack_cap != Watts{0}) out += ", rack cap " + format(limits.rack_cap);
+  if (limits.device_cap != Watts{0}) out += ", device cap " + format(limits.device_cap);
+  return out + '\n';
+}
+
+std::string network(const Scenario& s) {
+  const Fabric& f = s.cluster.fabric;
+  if (f == Fabric{}) return "";
+  std::string out = f.kind;
+  if (f.switch_ports > 0) out += ", " + std::to_string(f.switch_ports) + "-port switches";
+  if (f.planes > 1) out += ", " + std::to_string(f.planes) + " planes";
+  out += ", oversubscription " + number_text(f.leaf_oversubscription) + " : " +
+         number_text(f.spine_oversubscription) + " (leaf : spine), efficiency " + percent(f.efficiency);
+  if (f.hop_latency != Seconds{0}) out += ", " + format(f.hop_latency) + " per hop";
+  return "  fabric      " + wrapped(out, kWidth, 14) + '\n';
+}
+
+std::string faults(const Scenario& s) {
+  const Faults& f = s.cluster.faults;
+  if (f == Faults{}) return "";
+  std::string out;
+  Hertz rate{0};
+  for (const FaultClass& c : f.classes) rate += c.rate_per_device;
+  if (rate != Hertz{0}) {
+    const double per_second = rate.value() * static_cast<double>(s.cluster.devices());
+    const Seconds interval(1.0 / per_second);
+    out += "  faults      " + std::to_string(f.classes.size()) +
+           (f.classes.size() == 1 ? " class, " : " classes, ") + about(rate) + " per device: one every " +
+           number_text(interval.count() / 60.0, 3) + " min over the fleet\n";
+  }
+  out += "  spread      speed sigma " + percent(f.speed_sigma) + ", " + percent(f.slow_share) +
+         " of nodes at " + number_text(f.slow_factor) + "x, jitter sigma " + percent(f.jitter_sigma) + '\n';
+  return out;
+}
+
+std::string model(const Scenario& s) {
+  const Model& m = s.model;
+  const std::int64_t all = parameter_count(m);
+  std::string out = "\nModel  " + m.name + ": " + with_thousands(all) + " parameters";
+  if (m.is_moe()) out += ", " + with_thousands(active_parameter_count(m)) + " active";
+  const Bytes stored(static_cast<double>(all) * bytes_of(m.dtype));
+  out += ", " + about(stored) + " in " + std::string(name_of(m.dtype)) + '\n';
+  out += "  " + plural(m.layers, "layer") + ", hidden " + with_thousands(m.hidden) + ", heads " +
+         with_thousands(m.q_heads) + " / " + with_thousands(m.kv_heads) + " KV of " +
+         with_thousands(m.head_dim) + ", FFN " + with_thousands(m.ffn) + ", vocabulary " +
+         with_thousands(m.vocab) + ", context " + with_thousands(m.max_positions) + '\n';
+  if (m.is_moe()) {
+    out += "  " + plural(m.moe.experts, "expert") + " of width " + with_thousands(m.moe.expert_ffn) + ", top " +
+           std::to_string(m.moe.top_k) + ", " + std::to_string(m.moe.shared_experts) + " shared\n";
+  }
+  return out;
+}
+
+std::string length(LengthRange range) {
+  if (range.low == range.high) return with_thousands(range.low);
+  return with_thousands(range.low) + "–" + with_thousands(range.high);
+}
+
+std::string workload(const Scenario& s) {
+  std::string out = "\nWorkload  ";
+  if (s.workload.kind == WorkloadKind::kTraining) {
+    const TrainingWorkload& t = s.workload.training;
+    return out + "synchronous training: " + with_thousands(t.global_batch) + " sequences of " +
+           with_thousands(t.sequence) + " tokens per step, micro-batch " + with_thousands(t.micro_batch) +
+           ", recompute " + t.recompute + '\n';
+  }
+  const ServingWorkload& w = s.workload.serving;
+  out += "serving: " + plural(w.requests, "request") + ", ";
+  switch (w.arrival) {
+    case Arrival::kTogether: out += "all at once"; break;
+    case Arrival::kPoisson: out += "Poisson at " + about(w.rate); break;
+    case Arrival::kUniform: out += "evenly at " + about(w.rate); break;
+  }
+  out += ", prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
+         std::to_string(s.workload.seed) + '\n';
+  if (s.slo == Slo{}) return out;
+  out += "  promise: ";
+  if (s.slo.ttft != Seconds{0}) out += "TTFT " + format(s.slo.ttft) + (s.slo.tpot == Seconds{0} ? "" : ", ");
+  if (s.slo.tpot != Seconds{0}) out += "TPOT " + format(s.slo.tpot);
+  return out + " at p" + number_text(s.slo.percentile * 100.0, 3) + '\n';
+}
+
+// First to last, both inclusive.
+std::string range(Range r) {
+  if (r.empty()) return "–";
+  return with_thousands(r.begin) + (r.size() == 1 ? "" : "–" + with_thousands(r.end - 1));
+}
+
+// Stages that follow `first` with equal ranks and equally many layers; they are shown as one row.
+std::size_t run_of_equals(const GroupPlan& group, std::size_t first) {
+  std::size_t last = first;
+  while (last + 1 < group.stages.size() && group.stages[last + 1].ranks == group.stages[first].ranks &&
+         group.stages[last + 1].layers.size() == group.stages[first].layers.size()) {
+    ++last;
+  }
+  return last - first + 1;
+}
+
+std::string stages(const GroupPlan& group) {
+  TextColumns table({false, false, false, false, false, false, false});
+  table.row({"stage", "layers", "rank", "q heads", "KV heads", "FFN columns", "LM head rows"});
+  std::size_t rows = 0;
+  std::size_t i = 0;
+  while (i < group.stages.size() && rows < kShownStages) {
+    const StagePlan& stage = group.stages[i];
+    const std::size_t run = run_of_equals(group, i);
+    const StagePlan& last = group.stages[i + run - 1];
+    const auto first_index = static_cast<std::int64_t>(i);
+    const std::string name = range({first_index, first_index + static_cast<std::int64_t>(run)});
+    const std::string layers = range({stage.layers.begin, last.layers.end}) +
+                               (run > 1 ? " (" + with_thousands(stage.layers.size()) + " each)" : "");
+    if (i > 0 && stage.ranks == group.stages[i - 1].ranks) {
+      table.row({name, layers, "as above", "", "", "", ""});
+    } else {
+      const std::size_t ranks = std::min(stage.ranks.size(), kShownRanks);
+      for (std::size_t r = 0; r < ranks; ++r) {
+        const TensorShare& share = stage.ranks[r].share;
+        table.row({r == 0 ? name : "", r == 0 ? layers : "", std::to_string(r) + " " + stage.ranks[r].pool,
+                   range(share.q_heads), range(share.kv_heads), range(share.ffn), range(share.vocab)});
+      }
+      const auto hidden = static_cast<std::int64_t>(stage.ranks.size() - ranks);
+      if (hidden > 0) table.row({"", "", "+ " + with_thousands(hidden) + " more", "", "", "", ""});
+    }
+    i += run;
+    ++rows;
+  }
+  std::string out = table.str(4);
+  const auto hidden = static_cast<std::int64_t>(group.stages.size() - i);
+  if (hidden > 0) out += "    + " + plural(hidden, "stage") + '\n';
+  return out;
+}
+
+std::string_view name_of(Role role) {
+  switch (role) {
+    case Role::kBoth: return "prefill and decode";
+    case Role::kPrefill: return "prefill";
+    case Role::kDecode: return "decode";
+    case Role::kTrain: return "training";
+  }
+  return "";
+}
+
+std::string plan(const Scenario& s) {
+  std::string out = "\nPlan  " + s.plan.name + (s.plan_given ? "" : " (default; the scenario gives none)") + '\n';
+  for (const GroupPlan& g : s.plan.groups) {
+    std::string line = g.name + ": " + std::string(name_of(g.role)) + ", " + plural(g.replicas, "replica") +
+                       " of " + plural(static_cast<std::int64_t>(g.stages.size()), "stage") + " with " +
+                       plural(g.ranks_per_replica(), "rank") + " = " +
+                       plural(g.replicas * g.ranks_per_replica(), "rank") + ", weights " +
+                       std::string(name_of(g.weight_dtype));
+    if (g.role != Role::kTrain) {
+      line += ", KV " + std::string(name_of(g.kv_dtype)) + "; per step " +
+              with_thousands(g.limits.max_batched_tokens) + " tokens, " +
+              with_thousands(g.limits.max_sequences) + " sequences, chunks of " +
+              with_thousands(g.limits.prefill_chunk) + "; KV blocks of " +
+              with_thousands(g.limits.block_tokens) + " in " + percent(g.limits.memory_fraction) + " of memory";
+    }
+    out += "  " + wrapped(line, kWidth, 4) + '\n';
+    out += stages(g);
+  }
+  return out;
+}
+
+std::string provenance(const Scenario& s) {
+  // Facts that share a source are listed together, in order of appearance.
+  std::vector<std::pair<Source, std::string>> notes;
+  const auto add = [&](const std::string& fact, const Source& source) {
+    if (source.text.empty()) return;
+    const auto same = std::find_if(notes.begin(), notes.end(), [&](const auto& n) { return n.first == source; });
+    if (same == notes.end()) {
+      notes.emplace_back(source, fact);
+    } else {
+      same->second += ", " + fact;
+    }
+  };
+  for (const Pool& p : s.cluster.pools) add("pool " + p.name, p.source);
+  add("fabric", s.cluster.fabric.source);
+  add("power", s.cluster.power.source);
+  add("spread and recovery", s.cluster.faults.source);
+  for (const FaultClass& c : s.cluster.faults.classes) add("fault " + c.name, c.source);
+  for (const auto& [path, source] : s.sources) add(path, source);
+  std::string out = "\nProvenance\n";
+  for (const auto& [source, facts] : notes) {
+    const std::string date = source.date.empty() ? "" : " (" + source.date + ')';
+    out += "  " + wrapped(facts + ": " + source.text + date, kWidth, 4) + '\n';
+  }
+  for (const auto& [name, device] : s.devices) {
+    if (device.sources.empty()) continue;
+    std::set<std::string> texts;
+    std::string newest;
+    for (const auto& [field, source] : device.sources) {
+      texts.insert(source.text);
+      newest = std::max(newest, source.date);
+    }
+    out += "  device " + name + ": " + plural(static_cast<std::int64_t>(device.sources.size()), "figure") + " from " +
+           plural(static_cast<std::int64_t>(texts.size()), "source") + ", newest reading " + newest + '\n';
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string show(const Scenario& s) {
+  std::string out = s.name + '\n';
+  if (!s.description.empty()) out += "  " + wrapped(s.description, kWidth, 2) + '\n';
+  out += "  digest " + digest(s) + '\n';
+  return out + fleet(s) + aggregate(s) + power(s) + network(s) + faults(s) + model(s) + workload(s) + plan(s) +
+         provenance(s);
+}
+
+}  // namespace lindos

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Workload and SLO ↔ TOML.
+#include <string>
+
+#include "scenarios/scenario_toml.h"
+
+namespace lindos {
+namespace {
+
+// `key = 128` (constant) or `key = [64, 128]` (uniform).
+LengthRange read_length(const TomlTable& table, std::string_view key) {
+  if (!table.is_array(key)) {
+    const std::int64_t tokens = table.integer(key, 1, kMaxTokens);
+    return {tokens, tokens};
+  }
+  const auto bounds = table.integers(key, 1, kMaxTokens);
+  if (bounds.size() != 2 || bounds[0] > bounds[1]) {
+    table.fail(key, "expected a length such as 128 or a range [low, high] such as [64, 128]");
+  }
+  return {bounds[0], bounds[1]};
+}
+
+ServingWorkload read_serving(const TomlTable& table) {
+  table.allow({"kind", "requests", "arrival", "rate", "prompt", "output", "seed"});
+  ServingWorkload serving;
+  serving.requests = table.integer("requests", 1, kMaxTokens);
+  constexpr Arrival kArrivals[] = {Arrival::kTogether, Arrival::kPoisson, Arrival::kUniform};
+  serving.arrival = kArrivals[table.choice("arrival", {"together", "poisson", "uniform"})];
+  if (serving.arrival == Arrival::kTogether) {
+    if (table.has("rate")) table.fail("rate", "arrival = \"together\" has no rate; remove the key");
+  } else {
+    serving.rate = table.quantity<Hertz>("rate");
+    if (serving.rate == Hertz{0}) table.fail("rate", "must be above zero");
+  }
+  serving.prompt = read_length(table, "prompt");
+  serving.output = read_length(table, "output");
+  return serving;
+}
+
+TrainingWorkload read_training(const TomlTable& table) {
+  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "seed"});
+  TrainingWorkload training;
+  training.sequence = table.integer("sequence", 1, kMaxTokens);
+  training.global_batch = table.integer("global_batch", 1, kMaxTokens);
+  training.micro_batch = table.integer_or("micro_batch", 1, 1, training.global_batch);
+  if (table.has("recompute")) training.recompute = table.word("recompute", {"none", "selective", "full"});
+  return training;
+}
+
+void write_length(TomlText& out, std::string_view key, LengthRange range) {
+  if (range.low == range.high) {
+    out.integer(key, range.low);
+  } else {
+    out.integers(key, std::vector<std::int64_t>{range.low, range.high});
+  }
+}
+
+std::string_view name_of(Arrival arrival) {
+  switch (arrival) {
+    case Arrival::kTogether: return "together";
+    case Arrival::kPoisson: return "poisson";
+    case Arrival::kUniform: return "uniform";
+  }
+  return "";
+}
+
+}  // namespace
+
+Workload read_workload(const TomlTable& table) {
+  Workload workload;
+  if (table.choice("kind", {"serving", "training"}) == 0) {
+    workload.serving = read_serving(table);
+  } else {
+    workload.kind = WorkloadKind::kTraining;
+    workload.training = read_training(table);
+  }
+  // TOML integers are signed.
+  workload.seed = static_cast<std::uint64_t>(table.integer_or("seed", 1, 0, INT64_MAX));
+  return workload;
+}
+
+void check_context(const TomlTable& table, const Workload& workload, const Model& model) {
+  if (model.max_positions == 0) return;
+  const std::string context = " tokens exceed the context of " + std::to_string(model.max_positions) +
+                              " of model \"" + model.name + '"';
+  if (workload.kind == WorkloadKind::kTraining) {
+    if (workload.training.sequence > model.max_positions) {
+      table.fail("sequence", std::to_string(workload.training.sequence) + context);
+    }
+    return;
+  }
+  const std::int64_t longest = workload.serving.prompt.high + workload.serving.output.high;
+  if (longest > model.max_positions) {
+    table.fail("prompt", "prompt + output of up to " + std::to_string(longest) + context);
+  }
+}
+
+Slo read_slo(const TomlTable& table) {
+  table.allow({"ttft", "tpot", "percentile"});
+  Slo slo;
+  slo.ttft = table.quantity_or("ttft", Seconds{0});
+  slo.tpot = table.quantity_or("tpot", Seconds{0});
+  slo.percentile = table.number_or("percentile", slo.percentile, 0.01, 1.0);
+  return slo;
+}
+
+void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
+  out.header("workload");
+  if (workload.kind == WorkloadKind::kServing) {
+    const ServingWorkload& s = workload.serving;
+    out.text("kind", "serving");
+    out.integer("requests", s.requests);
+    out.text("arrival", name_of(s.arrival));
+    if (s.arrival != Arrival::kTogether) out.quantity("rate", s.rate);
+    write_length(out, "prompt", s.prompt);
+    write_length(out, "output", s.output);
+  } else {
+    const TrainingWorkload& t = workload.training;
+    out.text("kind", "training");
+    out.integer("sequence", t.sequence);
+    out.integer("global_batch", t.global_batch);
+    out.integer("micro_batch", t.micro_batch);
+    out.text("recompute", t.recompute);
+  }
+  out.integer("seed", static_cast<std::int64_t>(workload.seed));
+  if (slo == Slo{}) return;
+  out.header("slo");
+  out.quantity("ttft", slo.ttft);
+  out.quantity("tpot", slo.tpot);
+  out.number("percentile", slo.percentile);
+}
+
+}  // namespace lindos

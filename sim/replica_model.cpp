@@ -57,7 +57,8 @@ std::size_t ReplicaModel::KeyHash::operator()(const Key& key) const {
 }
 
 ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fabric& fabric,
-                           const std::map<std::string, ProfiledDevice>& devices_by_pool)
+                           const std::map<std::string, ProfiledDevice>& devices_by_pool,
+                           const std::string& backend)
     : model_(model), group_(group) {
   std::vector<std::int64_t> first_position;   // of each stage, counting devices from the replica's first
   std::int64_t position = 0;
@@ -76,6 +77,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
       const Interconnect path = interconnect_between(d.device, fabric, d.profile, first_position[s], last);
       tensor_path = r == 0 ? path : slower(tensor_path, path);
     }
+    tensor_path.backend = backend;
     Stage stage;
     std::map<std::string, std::shared_ptr<const OperatorCost>> costs;
     for (const RankPlan& rank_plan : plan.ranks) {
@@ -166,7 +168,7 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
     for (const Op& op : ops) {
       const double count = static_cast<double>(op.count);
       if (op.kind == OpKind::kSendRecv) {
-        work.send_bytes = std::max(work.send_bytes, op.message_bytes);
+        work.arrival_bytes = std::max(work.arrival_bytes, op.message_bytes);
         continue;
       }
       const Priced price = price_or_throw(rank, op, context);
@@ -184,11 +186,15 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
     LINDOS_ASSERT(r == 0 || segment <= work.collectives.size(), "ranks of a stage meet in the same collectives");
     if (segment == work.collectives.size()) work.collectives.push_back({Seconds(0), Tier::kMeasured});
   }
-  if (stage_index + 1 == stages_.size()) {
+  if (stage_index == 0) {
     const auto ids = std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
-    work.send_bytes = Bytes(kTokenIdBytes * static_cast<double>(ids));
+    work.arrival_bytes = Bytes(kTokenIdBytes * static_cast<double>(ids));
   }
   return work;
+}
+
+Bytes ReplicaModel::sent_bytes(const Batch& batch, std::size_t stage, int steps) {
+  return work(batch, (stage + 1) % stages_.size(), steps).arrival_bytes;
 }
 
 const StageWork& ReplicaModel::work(const Batch& batch, std::size_t stage, int steps) {

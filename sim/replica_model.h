@@ -33,10 +33,11 @@ struct ProfiledDevice {
 class ReplicaModel {
  public:
   // `devices_by_pool`: one entry for each pool the group names. The replica's ranks take consecutive devices
-  // from the start of a node. REQUIRES: group valid for model (validate_plan).
+  // from the start of a node. `backend`: the collective samples to use, empty = any. REQUIRES: group valid for model (validate_plan).
   // Throws Error{kInput} for a pool without entry, Error{kInfeasible} when stages have no path to each other.
   ReplicaModel(const Model& model, const GroupPlan& group, const Fabric& fabric,
-               const std::map<std::string, ProfiledDevice>& devices_by_pool);
+               const std::map<std::string, ProfiledDevice>& devices_by_pool,
+               const std::string& backend = {});
 
   [[nodiscard]] std::size_t stages() const { return stages_.size(); }
   // Distinct device types, in the order that Draw::devices follows.
@@ -53,6 +54,8 @@ class ReplicaModel {
   // `steps` under way, this one included: on a host they share its memory bandwidth. The reference holds
   // until the next call. Throws Error{kInfeasible} naming the op that nothing prices.
   [[nodiscard]] const StageWork& work(const Batch& batch, std::size_t stage, int steps);
+  // What the stage sends for such a step: activations to the next one, from the last one ids to the first.
+  [[nodiscard]] Bytes sent_bytes(const Batch& batch, std::size_t stage, int steps);
 
  private:
   struct Rank {

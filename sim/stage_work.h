@@ -40,7 +40,7 @@ struct RankCeiling {
 struct StageWork {
   std::vector<std::vector<PricedOp>> ranks;  // [rank], ascending by segment
   std::vector<Collective> collectives;       // [segment]; the last segment may end without one
-  Bytes send_bytes{0};                       // to the next stage; from the last one, ids to the first
+  Bytes arrival_bytes{0};                    // activations from the stage before; on the first, sampled ids
 };
 
 // One outcome of everything systematic: time factor per device type and family. Empty = the centre.

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/table.h"
-#include "data/store/compare.h"
+#include "data/store/comparison.h"
 #include "scenarios/ledger.h"
 #include "scenarios/metrics.h"
 
@@ -33,11 +33,14 @@ std::string signed_points(double share) {
   return (std::abs(points) < 0.05 ? "" : points < 0.0 ? "−" : "+") + fmt::format("{:.1f}", std::abs(points));
 }
 
+// Eighths of a character, so that one per cent still shows.
 std::string bar(double share) {
-  constexpr int kWidth = 30;
+  constexpr int kWidth = 24;
+  static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  const auto eighths = static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * kWidth * 8));
   std::string out;
-  for (int i = 0; i < static_cast<int>(std::lround(share * kWidth)); ++i) out += "█";
-  return out;
+  for (int i = 0; i < eighths / 8; ++i) out += "█";
+  return out + kEighths[eighths % 8];
 }
 
 std::string how(const RunRecord& record) {
@@ -65,7 +68,7 @@ std::string render(const RunRecord& record) {
   out += metrics.text();
   Table ledger({"where the time went (share of peak)", "share %", "p10 – p90", ""});
   for (const LedgerEntry& e : record.ledger) {
-    ledger.add({std::string(label_of(e.cause)), fmt::format("{:.1f}", e.share * 100.0), share_interval(e), ""});
+    ledger.add({std::string(label_of(e.cause)), fmt::format("{:.1f}", e.share * 100.0), share_interval(e), bar(e.share)});
   }
   out += "\n" + ledger.text();
   return out;
@@ -76,16 +79,18 @@ std::string render_comparison(const RunRecord& predicted, const RunRecord& measu
                                 how(predicted), how(measured));
   Table metrics({"metric", "predicted", "p10 – p90", "measured", "p10 – p90", "error", "in band"});
   for (const data::MetricComparison& c : data::compare_metrics(predicted, measured)) {
-    const Metric& metric = metric_or_throw(c.metric);
-    metrics.add({std::string(metric.label), format_value(metric, c.predicted.p50), interval(metric, c.predicted),
-                 format_value(metric, c.measured.p50), interval(metric, c.measured),
-                 c.error ? signed_percent(*c.error) : "–", c.in_band ? "yes" : "no"});
+    const Metric& metric = metric_or_throw(c.name);
+    const auto value = [&](const std::optional<MetricValue>& v) { return v ? format_value(metric, v->p50) : "–"; };
+    const auto band = [&](const std::optional<MetricValue>& v) { return v ? interval(metric, *v) : ""; };
+    metrics.add({std::string(metric.label), value(c.predicted), band(c.predicted), value(c.measured), band(c.measured),
+                 c.error_ratio ? signed_percent(*c.error_ratio) : "–",
+                 c.inside_interval ? (*c.inside_interval ? "yes" : "no") : ""});
   }
   out += metrics.text();
-  Table ledger({"where the time went", "predicted %", "measured %", "difference", ""});
+  Table ledger({"where the time went", "predicted %", "measured %", "difference"});
   for (const data::LedgerComparison& c : data::compare_ledgers(predicted, measured)) {
-    ledger.add({std::string(label_of(c.cause)), fmt::format("{:.1f}", c.predicted * 100.0),
-                fmt::format("{:.1f}", c.measured * 100.0), signed_points(c.predicted - c.measured), ""});
+    ledger.add({std::string(label_of(c.cause)), fmt::format("{:.1f}", c.predicted.share * 100.0),
+                fmt::format("{:.1f}", c.measured.share * 100.0), signed_points(c.difference)});
   }
   out += "\n" + ledger.text();
   return out;
@@ -97,21 +102,22 @@ std::string comparison_json(const RunRecord& predicted, const RunRecord& measure
   out["measured"] = nlohmann::ordered_json::parse(to_json(measured));
   auto& metrics = out["comparison"]["metrics"] = nlohmann::ordered_json::array();
   for (const data::MetricComparison& c : data::compare_metrics(predicted, measured)) {
-    nlohmann::ordered_json row{{"metric", c.metric},
-                               {"predicted", c.predicted.p50},
-                               {"measured", c.measured.p50},
-                               {"unit", c.predicted.unit},
-                               {"error", nullptr},
-                               {"in_band", c.in_band}};
-    if (c.error) row["error"] = *c.error;
+    nlohmann::ordered_json row{{"metric", c.name},        {"definition", c.definition},   {"unit", c.unit},
+                               {"predicted", nullptr},    {"measured", nullptr},
+                               {"error_ratio", nullptr},  {"inside_interval", nullptr}};
+    if (c.predicted) row["predicted"] = c.predicted->p50;
+    if (c.measured) row["measured"] = c.measured->p50;
+    if (c.error_ratio) row["error_ratio"] = *c.error_ratio;
+    if (c.inside_interval) row["inside_interval"] = *c.inside_interval;
     metrics.push_back(std::move(row));
   }
   auto& ledger = out["comparison"]["ledger"] = nlohmann::ordered_json::array();
   for (const data::LedgerComparison& c : data::compare_ledgers(predicted, measured)) {
     ledger.push_back({{"cause", name_of(c.cause)},
-                      {"predicted", c.predicted},
-                      {"measured", c.measured},
-                      {"difference", c.predicted - c.measured}});
+                      {"predicted", c.predicted.share},
+                      {"measured", c.measured.share},
+                      {"difference", c.difference},
+                      {"inside_interval", c.inside_interval}});
   }
   return out.dump(2);
 }

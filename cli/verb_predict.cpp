@@ -23,6 +23,7 @@ void add_predict(CLI::App& app) {
                                                                {"maxplus", sim::Fidelity::kMaxplus},
                                                                {"simgrid", sim::Fidelity::kSimgrid}};
   auto options = std::make_shared<Options>();
+  options->predict.fidelity = sim::Fidelity::kSimgrid;
   CLI::App* verb = app.add_subcommand("predict", "what a plan will do: metrics with intervals, where the time goes");
   verb->add_option("scenario", options->scenario, "scenario file")->required()->type_name("SCENARIO");
   verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");

@@ -37,6 +37,8 @@ void add_twin(CLI::App& app) {
     const Profile& profile = profiles.at(host_device(session.scenario)->name);
 
     sim::PredictOptions predict;
+    predict.fidelity = sim::Fidelity::kSimgrid;
+    predict.backend = "thread";
     predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     predict.cancelled = cancel_requested;
     RunRecord predicted = sim::predict(session.scenario, profiles, predict);

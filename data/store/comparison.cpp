@@ -77,11 +77,36 @@ MetricComparison compare_metric(const std::string& name, const DefinedMetric* pr
   return row;
 }
 
-void require_source(const RunRecord& record, std::int64_t id, RunSource source) {
+void require_source(const RunRecord& record, const std::string& what, RunSource source) {
   if (record.source == source) return;
   throw Error(ErrorKind::kInput, "",
-              "run " + std::to_string(id) + " is " + std::string(name_of(record.source)) +
-                  ", expected a " + std::string(name_of(source)) + " one");
+              what + " is " + std::string(name_of(record.source)) + ", expected a " +
+                  std::string(name_of(source)) + " one");
+}
+
+std::string run_name(std::int64_t id) { return "run " + std::to_string(id); }
+
+// Of a record of this build.
+DefinedMetrics define(const RunRecord& record) {
+  DefinedMetrics metrics;
+  for (const auto& [name, value] : record.metrics) {
+    metrics[name] = {std::string(metric_or_throw(name).definition), value};
+  }
+  return metrics;
+}
+
+std::vector<MetricComparison> compare_defined(const DefinedMetrics& predicted,
+                                              const DefinedMetrics& measured) {
+  std::set<std::string> names;
+  for (const auto& [name, unused] : predicted) names.insert(name);
+  for (const auto& [name, unused] : measured) names.insert(name);
+  std::vector<MetricComparison> rows;
+  for (const std::string& name : names) {
+    rows.push_back(compare_metric(name, find(predicted, name), find(measured, name)));
+  }
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const auto& a, const auto& b) { return rank_of(a.name) < rank_of(b.name); });
+  return rows;
 }
 
 LedgerEntry entry_of(const std::vector<LedgerEntry>& ledger, Cause cause) {
@@ -92,33 +117,17 @@ LedgerEntry entry_of(const std::vector<LedgerEntry>& ledger, Cause cause) {
 
 }  // namespace
 
-std::vector<MetricComparison> Store::compare(std::int64_t predicted_id,
-                                             std::int64_t measured_id) const {
-  require_source(load(predicted_id), predicted_id, RunSource::kPredicted);
-  require_source(load(measured_id), measured_id, RunSource::kMeasured);
-  return connection_->run([&](Database& database) {
-    const DefinedMetrics predicted = load_metrics(database, predicted_id);
-    const DefinedMetrics measured = load_metrics(database, measured_id);
-    std::set<std::string> names;
-    for (const auto& [name, unused] : predicted) names.insert(name);
-    for (const auto& [name, unused] : measured) names.insert(name);
-    std::vector<MetricComparison> rows;
-    for (const std::string& name : names) {
-      rows.push_back(compare_metric(name, find(predicted, name), find(measured, name)));
-    }
-    std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
-      return rank_of(a.name) < rank_of(b.name);
-    });
-    return rows;
-  });
+std::vector<MetricComparison> compare_metrics(const RunRecord& predicted,
+                                              const RunRecord& measured) {
+  require_source(predicted, "the first record", RunSource::kPredicted);
+  require_source(measured, "the second record", RunSource::kMeasured);
+  return compare_defined(define(predicted), define(measured));
 }
 
-std::vector<LedgerComparison> Store::compare_ledgers(std::int64_t predicted_id,
-                                                     std::int64_t measured_id) const {
-  const RunRecord predicted = load(predicted_id);
-  const RunRecord measured = load(measured_id);
-  require_source(predicted, predicted_id, RunSource::kPredicted);
-  require_source(measured, measured_id, RunSource::kMeasured);
+std::vector<LedgerComparison> compare_ledgers(const RunRecord& predicted,
+                                              const RunRecord& measured) {
+  require_source(predicted, "the first record", RunSource::kPredicted);
+  require_source(measured, "the second record", RunSource::kMeasured);
   std::set<Cause> causes;
   for (const LedgerEntry& entry : predicted.ledger) causes.insert(entry.cause);
   for (const LedgerEntry& entry : measured.ledger) causes.insert(entry.cause);
@@ -129,6 +138,25 @@ std::vector<LedgerComparison> Store::compare_ledgers(std::int64_t predicted_id,
     rows.push_back({cause, p, m, p.share - m.share, m.share >= p.p10 && m.share <= p.p90});
   }
   return rows;
+}
+
+std::vector<MetricComparison> Store::compare(std::int64_t predicted_id,
+                                             std::int64_t measured_id) const {
+  require_source(load(predicted_id), run_name(predicted_id), RunSource::kPredicted);
+  require_source(load(measured_id), run_name(measured_id), RunSource::kMeasured);
+  return connection_->run([&](Database& database) {
+    return compare_defined(load_metrics(database, predicted_id),
+                           load_metrics(database, measured_id));
+  });
+}
+
+std::vector<LedgerComparison> Store::compare_ledgers(std::int64_t predicted_id,
+                                                     std::int64_t measured_id) const {
+  const RunRecord predicted = load(predicted_id);
+  const RunRecord measured = load(measured_id);
+  require_source(predicted, run_name(predicted_id), RunSource::kPredicted);
+  require_source(measured, run_name(measured_id), RunSource::kMeasured);
+  return data::compare_ledgers(predicted, measured);
 }
 
 std::optional<RunPair> Store::find_pair(const std::string& scenario_digest,

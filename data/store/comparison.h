@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Predicted against measured, metric by metric and ledger entry by ledger entry. Plain values in SI
-// units; Store::compare and Store::compare_ledgers make them.
+// units. Records at hand are compared here, stored ones by Store::compare, which also refuses values
+// that builds with different metric definitions have stored.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "scenarios/ledger.h"
 #include "scenarios/run_record.h"
@@ -34,5 +36,13 @@ struct LedgerComparison {
   bool inside_interval = false;  // measured share within the predicted [p10, p90]
   bool operator==(const LedgerComparison&) const = default;
 };
+
+// Every metric that either record has, in the order of the registry. Throws Error{kInput} unless the records
+// are one predicted and one measured.
+[[nodiscard]] std::vector<MetricComparison> compare_metrics(const RunRecord& predicted,
+                                                            const RunRecord& measured);
+// Every cause that either record booked, in the order of Cause. Throws likewise.
+[[nodiscard]] std::vector<LedgerComparison> compare_ledgers(const RunRecord& predicted,
+                                                            const RunRecord& measured);
 
 }  // namespace lindos::data

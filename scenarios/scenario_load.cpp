@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/error.h"
 #include "scenarios/scenario_document.h"
 #include "scenarios/scenario_toml.h"
 #include "scenarios/text_file.h"
@@ -86,6 +87,16 @@ std::map<std::string, Source> read_sources(const ScenarioDocument& document) {
   return sources;
 }
 
+// default_plan does not know the file; its complaints get the file's name here.
+Plan plan_by_default(const Scenario& scenario, const std::string& where) {
+  try {
+    return default_plan(scenario);
+  } catch (const Error& e) {
+    if (!e.where().empty()) throw;
+    throw Error(e.kind(), where, std::string("no [plan] is given and no default was found: ") + e.what());
+  }
+}
+
 }  // namespace
 
 Scenario parse_scenario(std::string_view text, const std::string& where, const std::filesystem::path& base,
@@ -115,7 +126,7 @@ Scenario parse_scenario(std::string_view text, const std::string& where, const s
     s.plan = read_plan(plan->table, plan->base, s);
     s.plan_given = true;
   } else {
-    s.plan = default_plan(s);
+    s.plan = plan_by_default(s, where);
   }
   return s;
 }

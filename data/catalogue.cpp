@@ -70,7 +70,8 @@ fs::path default_catalogue_dir() {
     if (fs::is_directory(dir / "devices", ec)) return dir.lexically_normal();
     tried += (tried.empty() ? "" : ", ") + dir.lexically_normal().string();
   }
-  throw Error(ErrorKind::kEnvironment, "", "the device and model catalogue is missing; looked in " + tried);
+  throw Error(ErrorKind::kEnvironment, "",
+              "the device and model catalogue is missing; looked in " + tried);
 }
 
 }  // namespace lindos

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The catalogue of devices and models: one TOML file per entry under data/catalogue/, each figure with its
-// source and date (docs/formats.md).
+// The catalogue of devices and models: one TOML file per entry under data/catalogue/, each figure
+// with its source and date (docs/formats.md).
 #pragma once
 
 #include <filesystem>
@@ -9,12 +9,13 @@
 
 namespace lindos {
 
-// Reads devices/*.toml and models/*.toml under `dir`, in name order. Throws Error{kInput} for a missing folder,
-// a broken entry, or an entry whose file is not named after it.
+// Reads devices/*.toml and models/*.toml under `dir`, in name order. Throws Error{kInput} for a
+// missing folder, a broken entry, or an entry whose file is not named after it.
 [[nodiscard]] Catalogue load_catalogue(const std::filesystem::path& dir);
 
 // Where the catalogue of this build lies: the folder compiled in, else one beside the executable
-// (../share/lindos/catalogue or ../../../data/catalogue). Throws Error{kEnvironment} naming what was tried.
+// (../share/lindos/catalogue or ../../../data/catalogue). Throws Error{kEnvironment} naming what
+// was tried.
 [[nodiscard]] std::filesystem::path default_catalogue_dir();
 
 }  // namespace lindos

@@ -21,7 +21,8 @@ Pool read_pool(const TomlTable& table) {
   pool.node.power_idle = table.quantity_or("node_power_idle", Watts{0});
   if (table.has("node_power_idle") && pool.node.power_idle >= pool.node.power_max &&
       pool.node.power_idle != Watts{0}) {
-    table.fail("node_power_idle", format(pool.node.power_idle) + " idle is not below node_power_max " +
+    table.fail("node_power_idle", format(pool.node.power_idle) +
+                                      " idle is not below node_power_max " +
                                       format(pool.node.power_max));
   }
   pool.nodes_per_rack = table.small_or("nodes_per_rack", 0, 0, 10'000);
@@ -90,8 +91,8 @@ Power read_power(const TomlTable& table) {
 }
 
 Faults read_faults(const TomlTable& table) {
-  table.allow({"speed_sigma", "slow_share", "slow_factor", "jitter_sigma", "detect", "restart", "class",
-               "source"});
+  table.allow({"speed_sigma", "slow_share", "slow_factor", "jitter_sigma", "detect", "restart",
+               "class", "source"});
   Faults faults;
   faults.speed_sigma = table.number_or("speed_sigma", 0.0, 0.0, 2.0);
   faults.slow_share = table.number_or("slow_share", 0.0, 0.0, 1.0);

@@ -14,9 +14,7 @@ namespace {
 constexpr Dtype kDtypes[] = {Dtype::kF32, Dtype::kF16, Dtype::kBf16,
                              Dtype::kFp8, Dtype::kFp4, Dtype::kInt8};
 
-bool is_probed(const Device& device) {
-  return device.peak.empty() && device.memory == Bytes{0};
-}
+bool is_probed(const Device& device) { return device.peak.empty() && device.memory == Bytes{0}; }
 
 void read_figures(const TomlTable& table, Device& device) {
   const TomlTable peak = table.table("peak");
@@ -26,11 +24,13 @@ void read_figures(const TomlTable& table, Device& device) {
     device.peak[d] = peak.quantity<FlopPerSecond>(name_of(d));
     if (device.peak[d] == FlopPerSecond{0}) peak.fail(name_of(d), "must be above zero");
   }
-  if (device.peak.empty()) table.fail("peak", "expected at least one dtype such as bf16 = \"989 TFLOP/s\"");
+  if (device.peak.empty())
+    table.fail("peak", "expected at least one dtype such as bf16 = \"989 TFLOP/s\"");
   device.memory = table.quantity<Bytes>("memory");
   if (device.memory == Bytes{0}) table.fail("memory", "must be above zero");
   device.memory_bandwidth = table.quantity<BytesPerSecond>("memory_bandwidth");
-  if (device.memory_bandwidth == BytesPerSecond{0}) table.fail("memory_bandwidth", "must be above zero");
+  if (device.memory_bandwidth == BytesPerSecond{0})
+    table.fail("memory_bandwidth", "must be above zero");
   device.scale_up_bandwidth = table.quantity_or("scale_up_bandwidth", BytesPerSecond{0});
   device.scale_up_domain = table.small_or("scale_up_domain", 1, 1, 1'000'000);
   device.scale_out_bandwidth = table.quantity_or("scale_out_bandwidth", BytesPerSecond{0});
@@ -65,11 +65,14 @@ void read_sources(const TomlTable& table, Device& device) {
     entry.allow({"fields", "text", "date"});
     const auto* fields = entry.has("fields") ? entry.raw().get("fields")->as_array() : nullptr;
     if (fields == nullptr || fields->empty()) {
-      entry.fail("fields", "expected fields = [\"memory\", …]: the figures that this source covers");
+      entry.fail("fields",
+                 "expected fields = [\"memory\", …]: the figures that this source covers");
     }
     Source source{entry.text("text"), ""};
-    const auto date = entry.has("date") ? entry.raw().get("date")->value<toml::date>() : std::nullopt;
-    if (!date) entry.fail("date", "expected the date of reading such as date = 2026-08-01 (no quotes)");
+    const auto date =
+        entry.has("date") ? entry.raw().get("date")->value<toml::date>() : std::nullopt;
+    if (!date)
+      entry.fail("date", "expected the date of reading such as date = 2026-08-01 (no quotes)");
     std::ostringstream written;
     written << *date;
     source.date = written.str();
@@ -131,7 +134,8 @@ void write_device(TomlText& out, const Device& device) {
   out.quantity("memory_bandwidth", device.memory_bandwidth);
   if (sourced("scale_up_bandwidth")) out.quantity("scale_up_bandwidth", device.scale_up_bandwidth);
   if (sourced("scale_up_domain")) out.integer("scale_up_domain", device.scale_up_domain);
-  if (sourced("scale_out_bandwidth")) out.quantity("scale_out_bandwidth", device.scale_out_bandwidth);
+  if (sourced("scale_out_bandwidth"))
+    out.quantity("scale_out_bandwidth", device.scale_out_bandwidth);
   if (sourced("host_bandwidth")) out.quantity("host_bandwidth", device.host_bandwidth);
   out.quantity("power_max", device.power_max);
   out.quantity("power_idle", device.power_idle);

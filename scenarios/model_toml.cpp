@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The [model] table: a catalogue name, a Hugging Face config.json, or every field inline (canonical form).
+// The [model] table: a catalogue name, a Hugging Face config.json, or every field inline (canonical
+// form).
 #include <string>
 #include <vector>
 
@@ -18,8 +19,9 @@ std::vector<std::string> names_of(const std::map<std::string, Model>& models) {
 }
 
 RopeScaling read_rope(const TomlTable& table) {
-  table.allow({"kind", "factor", "low_freq_factor", "high_freq_factor", "beta_fast", "beta_slow", "mscale",
-               "mscale_all_dim", "attention_factor", "truncate", "original_max_positions"});
+  table.allow({"kind", "factor", "low_freq_factor", "high_freq_factor", "beta_fast", "beta_slow",
+               "mscale", "mscale_all_dim", "attention_factor", "truncate",
+               "original_max_positions"});
   constexpr RopeKind kKinds[] = {RopeKind::kDefault, RopeKind::kLinear, RopeKind::kDynamic,
                                  RopeKind::kLlama3, RopeKind::kYarn};
   RopeScaling rope;
@@ -39,8 +41,8 @@ RopeScaling read_rope(const TomlTable& table) {
 }
 
 Moe read_moe(const TomlTable& table) {
-  table.allow({"experts", "top_k", "expert_ffn", "shared_experts", "shared_ffn", "first_dense_layers",
-               "layer_interval", "normalise_top_k"});
+  table.allow({"experts", "top_k", "expert_ffn", "shared_experts", "shared_ffn",
+               "first_dense_layers", "layer_interval", "normalise_top_k"});
   Moe moe;
   moe.experts = static_cast<int>(table.integer("experts", 1, kMostExperts));
   moe.top_k = static_cast<int>(table.integer("top_k", 1, kMostExperts));
@@ -65,10 +67,31 @@ Mla read_mla(const TomlTable& table) {
 }
 
 Model read_inline(const TomlTable& table) {
-  table.allow({"name", "architecture", "hidden", "layers", "q_heads", "kv_heads", "head_dim", "ffn", "vocab",
-               "max_positions", "tied_embeddings", "qk_norm", "qkv_bias", "o_bias", "mlp_bias", "rms_eps",
-               "rope_theta", "rope", "dtype", "sliding_window", "attention_sinks", "moe", "mla",
-               "eos_tokens", "bos_token"});
+  table.allow({"name",
+               "architecture",
+               "hidden",
+               "layers",
+               "q_heads",
+               "kv_heads",
+               "head_dim",
+               "ffn",
+               "vocab",
+               "max_positions",
+               "tied_embeddings",
+               "qk_norm",
+               "qkv_bias",
+               "o_bias",
+               "mlp_bias",
+               "rms_eps",
+               "rope_theta",
+               "rope",
+               "dtype",
+               "sliding_window",
+               "attention_sinks",
+               "moe",
+               "mla",
+               "eos_tokens",
+               "bos_token"});
   Model m;
   m.name = table.text("name");
   m.architecture = table.text_or("architecture", "");
@@ -116,7 +139,8 @@ Model read_config(const TomlTable& table, std::string_view key, const std::files
 
 }  // namespace
 
-Model read_model(const TomlTable& table, const std::filesystem::path& base, const Catalogue& catalogue) {
+Model read_model(const TomlTable& table, const std::filesystem::path& base,
+                 const Catalogue& catalogue) {
   if (table.has("hidden")) return read_inline(table);
   if (table.has("config")) {
     table.allow({"name", "config"});
@@ -135,7 +159,8 @@ Model read_model(const TomlTable& table, const std::filesystem::path& base, cons
 }
 
 void write_model(TomlText& out, const Model& m) {
-  static constexpr std::string_view kRopeKinds[] = {"default", "linear", "dynamic", "llama3", "yarn"};
+  static constexpr std::string_view kRopeKinds[] = {"default", "linear", "dynamic", "llama3",
+                                                    "yarn"};
   out.header("model");
   out.text("name", m.name);
   out.text_if_any("architecture", m.architecture);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The [plan] table: a plan file, plan JSON (canonical form), or the simple form in which a group is a pipeline
-// of equal tensor-parallel stages, spread over replicas.
+// The [plan] table: a plan file, plan JSON (canonical form), or the simple form in which a group is
+// a pipeline of equal tensor-parallel stages, spread over replicas.
 #include <map>
 #include <set>
 #include <string>
@@ -15,7 +15,8 @@
 namespace lindos {
 namespace {
 
-// Keeps a slip of the finger from building millions of ranks; the largest real replicas have thousands.
+// Keeps a slip of the finger from building millions of ranks; the largest real replicas have
+// thousands.
 constexpr std::int64_t kMaxRanks = 65'536;
 
 const Device& device_of(const Scenario& scenario, const Pool& pool) {
@@ -45,23 +46,26 @@ EngineLimits read_limits(const TomlTable& table, const Model& model) {
   limits.max_batched_tokens =
       table.integer_or("max_batched_tokens", limits.max_batched_tokens, 1, kMaxTokens);
   limits.max_sequences = table.integer_or("max_sequences", limits.max_sequences, 1, kMaxTokens);
-  limits.prefill_chunk = table.integer_or("prefill_chunk", limits.max_batched_tokens, 1, kMaxTokens);
+  limits.prefill_chunk =
+      table.integer_or("prefill_chunk", limits.max_batched_tokens, 1, kMaxTokens);
   limits.block_tokens = table.integer_or("block_tokens", limits.block_tokens, 1, 1'000'000);
   limits.kv_blocks = table.integer_or("kv_blocks", 0, 0, kMaxTokens);
   limits.max_context = table.integer_or("max_context", 0, 0, kMaxTokens);
   if (model.max_positions > 0 && limits.max_context > model.max_positions) {
-    table.fail("max_context", "the model's context is " + std::to_string(model.max_positions) + ", saw " +
-                                  std::to_string(limits.max_context));
+    table.fail("max_context", "the model's context is " + std::to_string(model.max_positions) +
+                                  ", saw " + std::to_string(limits.max_context));
   }
   limits.memory_fraction = table.number_or("memory_fraction", limits.memory_fraction, 0.01, 1.0);
   return limits;
 }
 
-// `count = n` (even) or `weights = […]` (uneven); both are fine when they agree. Empty weights mean even.
+// `count = n` (even) or `weights = […]` (uneven); both are fine when they agree. Empty weights mean
+// even.
 std::vector<double> read_weights(const TomlTable& table, std::string_view count_key,
                                  std::string_view weights_key, std::int64_t highest) {
   if (!table.has(weights_key)) {
-    return std::vector<double>(static_cast<std::size_t>(table.integer_or(count_key, 1, 1, highest)), 1.0);
+    return std::vector<double>(static_cast<std::size_t>(table.integer_or(count_key, 1, 1, highest)),
+                               1.0);
   }
   const std::vector<double> weights = table.numbers(weights_key, 0.0, 1e9);
   double sum = 0.0;
@@ -85,13 +89,14 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   const std::vector<double> tensor = read_weights(table, "tensor", "tensor_weights", 1024);
   const auto ranks = static_cast<std::int64_t>(stages.size() * tensor.size());
   if (ranks > kMaxRanks) {
-    table.fail("", std::to_string(ranks) + " ranks per replica; at most " + std::to_string(kMaxRanks));
+    table.fail("",
+               std::to_string(ranks) + " ranks per replica; at most " + std::to_string(kMaxRanks));
   }
   const Dtype dtype = table.dtype_or("dtype", model.dtype);
   const bool cuda = device_of(scenario, pool).compute_capability > 0;
   constexpr KvSplit kSplits[] = {KvSplit::kReplicate, KvSplit::kWholeGroups};
-  const KvSplit split =
-      table.has("kv_split") ? kSplits[table.choice("kv_split", {"replicate", "whole-groups"})]
+  const KvSplit split = table.has("kv_split")
+                            ? kSplits[table.choice("kv_split", {"replicate", "whole-groups"})]
                             : KvSplit::kReplicate;
   GroupPlan group;
   try {
@@ -135,10 +140,28 @@ Plan read_simple(const TomlTable& table, const Scenario& scenario) {
     table.allow({"name", "group"});
     std::set<std::string> names;
     for (const TomlTable& entry : table.tables_or_none("group")) {
-      entry.allow({"name", "pool", "role", "replicas", "routing_weight", "stages", "stage_weights", "tensor",
-                   "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens",
-                   "max_sequences", "prefill_chunk", "block_tokens", "kv_blocks", "max_context",
-                   "memory_fraction", "zero_stage", "virtual_stages", "sequence_parallel"});
+      entry.allow({"name",
+                   "pool",
+                   "role",
+                   "replicas",
+                   "routing_weight",
+                   "stages",
+                   "stage_weights",
+                   "tensor",
+                   "tensor_weights",
+                   "kv_split",
+                   "dtype",
+                   "kv_dtype",
+                   "max_batched_tokens",
+                   "max_sequences",
+                   "prefill_chunk",
+                   "block_tokens",
+                   "kv_blocks",
+                   "max_context",
+                   "memory_fraction",
+                   "zero_stage",
+                   "virtual_stages",
+                   "sequence_parallel"});
       plan.groups.push_back(read_group(entry, scenario));
       if (!names.insert(plan.groups.back().name).second) {
         entry.fail("name", "second group named \"" + plan.groups.back().name + '"');
@@ -147,16 +170,37 @@ Plan read_simple(const TomlTable& table, const Scenario& scenario) {
     if (plan.groups.empty()) table.fail("group", "a plan needs at least one group");
     return plan;
   }
-  table.allow({"name", "file", "json", "group", "pool", "role", "replicas", "routing_weight", "stages",
-               "stage_weights", "tensor", "tensor_weights", "kv_split", "dtype", "kv_dtype",
-               "max_batched_tokens", "max_sequences", "prefill_chunk", "block_tokens", "kv_blocks",
-               "max_context", "memory_fraction", "zero_stage", "virtual_stages", "sequence_parallel"});
+  table.allow({"name",
+               "file",
+               "json",
+               "group",
+               "pool",
+               "role",
+               "replicas",
+               "routing_weight",
+               "stages",
+               "stage_weights",
+               "tensor",
+               "tensor_weights",
+               "kv_split",
+               "dtype",
+               "kv_dtype",
+               "max_batched_tokens",
+               "max_sequences",
+               "prefill_chunk",
+               "block_tokens",
+               "kv_blocks",
+               "max_context",
+               "memory_fraction",
+               "zero_stage",
+               "virtual_stages",
+               "sequence_parallel"});
   plan.groups.push_back(read_group(table, scenario));
   return plan;
 }
 
-// Every rank names a pool of the cluster, and no pool lends more devices than it has. CPU ranks share a
-// machine's cores, so any number of them fits.
+// Every rank names a pool of the cluster, and no pool lends more devices than it has. CPU ranks
+// share a machine's cores, so any number of them fits.
 void check_pools(const TomlTable& table, const Plan& plan, const Scenario& scenario) {
   std::map<std::string, std::int64_t> used;
   for (const GroupPlan& group : plan.groups) {
@@ -179,7 +223,8 @@ void check_pools(const TomlTable& table, const Plan& plan, const Scenario& scena
 
 }  // namespace
 
-Plan read_plan(const TomlTable& table, const std::filesystem::path& base, const Scenario& scenario) {
+Plan read_plan(const TomlTable& table, const std::filesystem::path& base,
+               const Scenario& scenario) {
   Plan plan;
   std::string place = table.where("");
   if (table.has("file")) {

@@ -15,8 +15,9 @@
 namespace lindos {
 namespace {
 
-// value = number × 10^exponent × factor / divisor. The decimal exponent is joined to the number as text and
-// rounded once, and factor and divisor are exact, so that "2.039 TB/s" and "2039 GB/s" are the same double.
+// value = number × 10^exponent × factor / divisor. The decimal exponent is joined to the number as
+// text and rounded once, and factor and divisor are exact, so that "2.039 TB/s" and "2039 GB/s" are
+// the same double.
 struct Unit {
   std::string name;
   int exponent = 0;
@@ -27,7 +28,7 @@ struct Unit {
 struct Dimension {
   const char* example;
   std::vector<Unit> units;
-  double limit;            // nothing that a cluster has is larger; catches slips of the exponent
+  double limit;  // nothing that a cluster has is larger; catches slips of the exponent
   const char* limit_text;
 };
 
@@ -125,7 +126,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 struct Decimal {
   std::string_view mantissa;  // sign, digits, point
   int exponent = 0;
-  std::size_t length = 0;     // characters read; 0 = there is no number
+  std::size_t length = 0;  // characters read; 0 = there is no number
 };
 
 std::size_t skip_digits(std::string_view text, std::size_t at) {
@@ -179,7 +180,8 @@ std::string quoted(std::string_view text) {
 }
 
 double parse(std::string_view text, const Dimension& dimension, const std::string& where) {
-  const std::string expected = std::string("expected a quantity such as \"") + dimension.example + '"';
+  const std::string expected =
+      std::string("expected a quantity such as \"") + dimension.example + '"';
   const Decimal number = read_decimal(text);
   if (number.length == 0) throw Error(ErrorKind::kInput, where, expected + ", saw " + quoted(text));
   std::string_view unit_text = text.substr(number.length);
@@ -276,7 +278,8 @@ std::string format(Bytes v) {
   static constexpr std::array<Step, 4> kBinary{
       {{1024.0, "KiB"}, {kMiB, "MiB"}, {kGiB, "GiB"}, {kGiB * 1024.0, "TiB"}}};
   const std::string binary = scaled(v.value(), kBinary);
-  return binary.size() - 1 < decimal.size() ? binary : decimal;  // "KiB" is one letter longer than "kB"
+  return binary.size() - 1 < decimal.size() ? binary
+                                            : decimal;  // "KiB" is one letter longer than "kB"
 }
 std::string format(BytesPerSecond v) { return scaled_si(v.value(), "B/s"); }
 std::string format(Flop v) { return scaled_si(v.value(), "FLOP"); }

@@ -15,14 +15,15 @@ ScenarioDocument::ScenarioDocument(std::string_view text, const std::string& whe
     const auto canonical = std::filesystem::weakly_canonical(path, ec);
     return ec ? path : canonical;
   };
-  std::vector<std::filesystem::path> chain{identity(base / std::filesystem::path(where).filename())};
+  std::vector<std::filesystem::path> chain{
+      identity(base / std::filesystem::path(where).filename())};
   files_.push_back(std::make_unique<File>(File{parse_toml(text, where), where, base}));
   while (true) {
     const File& last = *files_.back();
     const TomlTable root = root_of(last);
     root.expect_format("lindos-scenario");
-    root.allow({"format", "version", "name", "description", "extends", "cluster", "fabric", "power", "faults",
-                "model", "workload", "slo", "plan", "device", "sources"});
+    root.allow({"format", "version", "name", "description", "extends", "cluster", "fabric", "power",
+                "faults", "model", "workload", "slo", "plan", "device", "sources"});
     if (!root.has("extends")) return;
     const std::filesystem::path next = identity(last.base / root.text("extends"));
     const auto seen = std::find(chain.begin(), chain.end(), next);

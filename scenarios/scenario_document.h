@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal to scenarios/: a scenario file together with the files that it extends. A table that a file does
-// not give is taken, whole, from the file named by its `extends` key.
+// Internal to scenarios/: a scenario file together with the files that it extends. A table that a
+// file does not give is taken, whole, from the file named by its `extends` key.
 #pragma once
 
 #include <filesystem>
@@ -18,15 +18,17 @@ class ScenarioDocument {
  public:
   struct Section {
     TomlTable table;
-    std::filesystem::path base;  // folder of the file that gives the table; relative paths start here
+    std::filesystem::path
+        base;  // folder of the file that gives the table; relative paths start here
   };
 
   // Parses `text` and every file it extends. Throws Error{kInput}, also for a cycle of `extends`.
-  ScenarioDocument(std::string_view text, const std::string& where, const std::filesystem::path& base);
+  ScenarioDocument(std::string_view text, const std::string& where,
+                   const std::filesystem::path& base);
 
   [[nodiscard]] std::optional<Section> find(std::string_view table) const;
   [[nodiscard]] Section section(std::string_view table) const;  // missing: Error{kInput}
-  [[nodiscard]] std::vector<TomlTable> devices() const;         // [[device]] tables, nearest file first
+  [[nodiscard]] std::vector<TomlTable> devices() const;  // [[device]] tables, nearest file first
   [[nodiscard]] std::string text(std::string_view key) const;
   [[nodiscard]] std::string text_or_empty(std::string_view key) const;
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// TOML → Scenario. Every table is read by its own reader; what concerns several tables is checked here.
+// TOML → Scenario. Every table is read by its own reader; what concerns several tables is checked
+// here.
 #include <string>
 #include <vector>
 
+#include "scenarios/error.h"
 #include "scenarios/scenario_document.h"
 #include "scenarios/scenario_toml.h"
 #include "scenarios/text_file.h"
@@ -27,7 +29,8 @@ Devices devices_at_hand(const ScenarioDocument& document, const Catalogue& catal
 }
 
 // The devices that the pools name.
-Devices resolve_devices(const TomlTable& cluster_table, const Cluster& cluster, const Devices& at_hand) {
+Devices resolve_devices(const TomlTable& cluster_table, const Cluster& cluster,
+                        const Devices& at_hand) {
   std::vector<std::string> names;
   for (const auto& [name, device] : at_hand) names.push_back(name);
   const std::vector<TomlTable> pools = cluster_table.tables_or_none("pool");
@@ -45,12 +48,14 @@ void check_fabric(const TomlTable& cluster_table, const Cluster& cluster) {
   std::int64_t nodes = 0;
   for (const Pool& p : cluster.pools) nodes += p.nodes;
   if (nodes > 1 && cluster.fabric.kind == "none") {
-    cluster_table.fail("", std::to_string(nodes) +
-                               " nodes need a [fabric], such as kind = \"rail-fat-tree\" with switch_ports = 64");
+    cluster_table.fail(
+        "", std::to_string(nodes) +
+                " nodes need a [fabric], such as kind = \"rail-fat-tree\" with switch_ports = 64");
   }
 }
 
-// Follows "cluster.pool.h100.nodes" through the document; elements of an array are addressed by their name.
+// Follows "cluster.pool.h100.nodes" through the document; elements of an array are addressed by
+// their name.
 bool names_a_value(const TomlTable& table, std::string_view rest) {
   const std::size_t dot = rest.find('.');
   const std::string_view key = rest.substr(0, dot);
@@ -74,22 +79,35 @@ std::map<std::string, Source> read_sources(const ScenarioDocument& document) {
   if (!section) return sources;
   for (const std::string& path : section->table.keys()) {
     const std::string root = path.substr(0, path.find('.'));
-    const bool is_fleet = root == "cluster" || root == "fabric" || root == "power" || root == "faults";
+    const bool is_fleet =
+        root == "cluster" || root == "fabric" || root == "power" || root == "faults";
     const auto target = is_fleet ? document.find(root) : std::nullopt;
     if (!target || path.size() <= root.size() ||
         !names_a_value(target->table, std::string_view(path).substr(root.size() + 1))) {
-      section->table.fail(path, "names no fleet value of this scenario; expected a quoted path such as "
-                                "\"cluster.pool.h100.nodes\"");
+      section->table.fail(path,
+                          "names no fleet value of this scenario; expected a quoted path such as "
+                          "\"cluster.pool.h100.nodes\"");
     }
     sources[path] = section->table.source_at(path);
   }
   return sources;
 }
 
+// default_plan does not know the file; its complaints get the file's name here.
+Plan plan_by_default(const Scenario& scenario, const std::string& where) {
+  try {
+    return default_plan(scenario);
+  } catch (const Error& e) {
+    if (!e.where().empty()) throw;
+    throw Error(e.kind(), where,
+                std::string("no [plan] is given and no default was found: ") + e.what());
+  }
+}
+
 }  // namespace
 
-Scenario parse_scenario(std::string_view text, const std::string& where, const std::filesystem::path& base,
-                        const Catalogue& catalogue) {
+Scenario parse_scenario(std::string_view text, const std::string& where,
+                        const std::filesystem::path& base, const Catalogue& catalogue) {
   const ScenarioDocument document(text, where, base);
   Scenario s;
   s.name = document.text("name");
@@ -115,7 +133,7 @@ Scenario parse_scenario(std::string_view text, const std::string& where, const s
     s.plan = read_plan(plan->table, plan->base, s);
     s.plan_given = true;
   } else {
-    s.plan = default_plan(s);
+    s.plan = plan_by_default(s, where);
   }
   return s;
 }

@@ -48,14 +48,15 @@ Watts nameplate(const Scenario& s, const Pool& pool) {
 std::string fleet(const Scenario& s) {
   std::int64_t nodes = 0;
   for (const Pool& p : s.cluster.pools) nodes += p.nodes;
-  std::string out = "\nFleet  " + s.cluster.name + ": " + plural(s.cluster.devices(), "device") + " in " +
-                    plural(nodes, "node") + '\n';
+  std::string out = "\nFleet  " + s.cluster.name + ": " + plural(s.cluster.devices(), "device") +
+                    " in " + plural(nodes, "node") + '\n';
   TextColumns table({false, false, true, true, false, false, true});
   table.row({"pool", "device", "nodes", "devices", "racks", "arrays", "nameplate"});
   for (const Pool& p : s.cluster.pools) {
     const Watts power = nameplate(s, p);
-    table.row({p.name, std::to_string(p.node.devices) + " × " + p.node.device, with_thousands(p.nodes),
-               with_thousands(p.devices()), tiled(p.nodes, p.nodes_per_rack, "rack"),
+    table.row({p.name, std::to_string(p.node.devices) + " × " + p.node.device,
+               with_thousands(p.nodes), with_thousands(p.devices()),
+               tiled(p.nodes, p.nodes_per_rack, "rack"),
                tiled(p.nodes, std::int64_t{p.nodes_per_rack} * p.racks_per_array, "array"),
                power == Watts{0} ? "–" : about(power)});
   }
@@ -77,12 +78,12 @@ std::string aggregate(const Scenario& s) {
     memory += d.memory * n;
     bandwidth += d.memory_bandwidth * n;
   }
-  if (peak.empty()) return "  figures of the device: from the profile of this machine (lindos probe)\n";
+  if (peak.empty())
+    return "  figures of the device: from the profile of this machine (lindos probe)\n";
   TextColumns table({false, false, false});
   for (const auto& [dtype, rate] : peak) {
-    const std::string missing = capable[dtype] == s.cluster.devices()
-                                    ? ""
-                                    : "on " + plural(capable[dtype], "device");
+    const std::string missing =
+        capable[dtype] == s.cluster.devices() ? "" : "on " + plural(capable[dtype], "device");
     table.row({"peak " + std::string(name_of(dtype)) + " ", about(rate) + " dense", missing});
   }
   table.row({"memory", about(memory) + " at " + about(bandwidth), ""});
@@ -112,7 +113,8 @@ std::string network(const Scenario& s) {
   if (f.switch_ports > 0) out += ", " + std::to_string(f.switch_ports) + "-port switches";
   if (f.planes > 1) out += ", " + std::to_string(f.planes) + " planes";
   out += ", oversubscription " + number_text(f.leaf_oversubscription) + " : " +
-         number_text(f.spine_oversubscription) + " (leaf : spine), efficiency " + percent(f.efficiency);
+         number_text(f.spine_oversubscription) + " (leaf : spine), efficiency " +
+         percent(f.efficiency);
   if (f.hop_latency != Seconds{0}) out += ", " + format(f.hop_latency) + " per hop";
   return "  fabric      " + wrapped(out, kWidth, 14) + '\n';
 }
@@ -127,11 +129,13 @@ std::string faults(const Scenario& s) {
     const double per_second = rate.value() * static_cast<double>(s.cluster.devices());
     const Seconds interval(1.0 / per_second);
     out += "  faults      " + std::to_string(f.classes.size()) +
-           (f.classes.size() == 1 ? " class, " : " classes, ") + about(rate) + " per device: one every " +
-           number_text(interval.count() / 60.0, 3) + " min over the fleet\n";
+           (f.classes.size() == 1 ? " class, " : " classes, ") + about(rate) +
+           " per device: one every " + number_text(interval.count() / 60.0, 3) +
+           " min over the fleet\n";
   }
   out += "  spread      speed sigma " + percent(f.speed_sigma) + ", " + percent(f.slow_share) +
-         " of nodes at " + number_text(f.slow_factor) + "x, jitter sigma " + percent(f.jitter_sigma) + '\n';
+         " of nodes at " + number_text(f.slow_factor) + "x, jitter sigma " +
+         percent(f.jitter_sigma) + '\n';
   return out;
 }
 
@@ -147,8 +151,9 @@ std::string model(const Scenario& s) {
          with_thousands(m.head_dim) + ", FFN " + with_thousands(m.ffn) + ",\n  vocabulary " +
          with_thousands(m.vocab) + ", context " + with_thousands(m.max_positions) + '\n';
   if (m.is_moe()) {
-    out += "  " + plural(m.moe.experts, "expert") + " of width " + with_thousands(m.moe.expert_ffn) + ", top " +
-           std::to_string(m.moe.top_k) + ", " + std::to_string(m.moe.shared_experts) + " shared\n";
+    out += "  " + plural(m.moe.experts, "expert") + " of width " +
+           with_thousands(m.moe.expert_ffn) + ", top " + std::to_string(m.moe.top_k) + ", " +
+           std::to_string(m.moe.shared_experts) + " shared\n";
   }
   return out;
 }
@@ -161,22 +166,29 @@ std::string length(LengthRange range) {
 std::string workload(const Scenario& s) {
   if (s.workload.kind == WorkloadKind::kTraining) {
     const TrainingWorkload& t = s.workload.training;
-    return "\nWorkload  synchronous training: " + with_thousands(t.global_batch) + " sequences of " +
-           with_thousands(t.sequence) + " tokens per step,\n  micro-batch " + with_thousands(t.micro_batch) +
-           ", recompute " + t.recompute + '\n';
+    return "\nWorkload  synchronous training: " + with_thousands(t.global_batch) +
+           " sequences of " + with_thousands(t.sequence) + " tokens per step,\n  micro-batch " +
+           with_thousands(t.micro_batch) + ", recompute " + t.recompute + '\n';
   }
   const ServingWorkload& w = s.workload.serving;
   std::string out = "\nWorkload  serving: " + plural(w.requests, "request") + ", ";
   switch (w.arrival) {
-    case Arrival::kTogether: out += "all at once"; break;
-    case Arrival::kPoisson: out += "Poisson at " + about(w.rate); break;
-    case Arrival::kUniform: out += "evenly at " + about(w.rate); break;
+    case Arrival::kTogether:
+      out += "all at once";
+      break;
+    case Arrival::kPoisson:
+      out += "Poisson at " + about(w.rate);
+      break;
+    case Arrival::kUniform:
+      out += "evenly at " + about(w.rate);
+      break;
   }
   out += "\n  prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
          std::to_string(s.workload.seed) + '\n';
   if (s.slo == Slo{}) return out;
   out += "  promise: ";
-  if (s.slo.ttft != Seconds{0}) out += "TTFT " + format(s.slo.ttft) + (s.slo.tpot == Seconds{0} ? "" : ", ");
+  if (s.slo.ttft != Seconds{0})
+    out += "TTFT " + format(s.slo.ttft) + (s.slo.tpot == Seconds{0} ? "" : ", ");
   if (s.slo.tpot != Seconds{0}) out += "TPOT " + format(s.slo.tpot);
   return out + " at p" + number_text(s.slo.percentile * 100.0, 3) + '\n';
 }
@@ -190,7 +202,8 @@ std::string range(Range r) {
 // Stages that follow `first` with equal ranks and equally many layers; they are shown as one row.
 std::size_t run_of_equals(const GroupPlan& group, std::size_t first) {
   std::size_t last = first;
-  while (last + 1 < group.stages.size() && group.stages[last + 1].ranks == group.stages[first].ranks &&
+  while (last + 1 < group.stages.size() &&
+         group.stages[last + 1].ranks == group.stages[first].ranks &&
          group.stages[last + 1].layers.size() == group.stages[first].layers.size()) {
     ++last;
   }
@@ -208,16 +221,18 @@ std::string stages(const GroupPlan& group) {
     const StagePlan& last = group.stages[i + run - 1];
     const auto first_index = static_cast<std::int64_t>(i);
     const std::string name = range({first_index, first_index + static_cast<std::int64_t>(run)});
-    const std::string layers = range({stage.layers.begin, last.layers.end}) +
-                               (run > 1 ? " (" + with_thousands(stage.layers.size()) + " each)" : "");
+    const std::string layers =
+        range({stage.layers.begin, last.layers.end}) +
+        (run > 1 ? " (" + with_thousands(stage.layers.size()) + " each)" : "");
     if (i > 0 && stage.ranks == group.stages[i - 1].ranks) {
       table.row({name, layers, "as above", "", "", "", ""});
     } else {
       const std::size_t ranks = std::min(stage.ranks.size(), kShownRanks);
       for (std::size_t r = 0; r < ranks; ++r) {
         const TensorShare& share = stage.ranks[r].share;
-        table.row({r == 0 ? name : "", r == 0 ? layers : "", std::to_string(r) + " " + stage.ranks[r].pool,
-                   range(share.q_heads), range(share.kv_heads), range(share.ffn), range(share.vocab)});
+        table.row({r == 0 ? name : "", r == 0 ? layers : "",
+                   std::to_string(r) + " " + stage.ranks[r].pool, range(share.q_heads),
+                   range(share.kv_heads), range(share.ffn), range(share.vocab)});
       }
       const auto hidden = static_cast<std::int64_t>(stage.ranks.size() - ranks);
       if (hidden > 0) table.row({"", "", "+ " + with_thousands(hidden) + " more", "", "", "", ""});
@@ -233,19 +248,25 @@ std::string stages(const GroupPlan& group) {
 
 std::string_view name_of(Role role) {
   switch (role) {
-    case Role::kBoth: return "prefill and decode";
-    case Role::kPrefill: return "prefill";
-    case Role::kDecode: return "decode";
-    case Role::kTrain: return "training";
+    case Role::kBoth:
+      return "prefill and decode";
+    case Role::kPrefill:
+      return "prefill";
+    case Role::kDecode:
+      return "decode";
+    case Role::kTrain:
+      return "training";
   }
   return "";
 }
 
 std::string plan(const Scenario& s) {
-  std::string out = "\nPlan  " + s.plan.name + (s.plan_given ? "" : " (default; the scenario gives none)") + '\n';
+  std::string out =
+      "\nPlan  " + s.plan.name + (s.plan_given ? "" : " (default; the scenario gives none)") + '\n';
   for (const GroupPlan& g : s.plan.groups) {
-    std::string line = g.name + ": " + std::string(name_of(g.role)) + ", " + plural(g.replicas, "replica") +
-                       " of " + plural(static_cast<std::int64_t>(g.stages.size()), "stage") + " with " +
+    std::string line = g.name + ": " + std::string(name_of(g.role)) + ", " +
+                       plural(g.replicas, "replica") + " of " +
+                       plural(static_cast<std::int64_t>(g.stages.size()), "stage") + " with " +
                        plural(g.ranks_per_replica(), "rank") + " = " +
                        plural(g.replicas * g.ranks_per_replica(), "rank") + ", weights " +
                        std::string(name_of(g.weight_dtype));
@@ -254,7 +275,8 @@ std::string plan(const Scenario& s) {
               with_thousands(g.limits.max_batched_tokens) + " tokens, " +
               with_thousands(g.limits.max_sequences) + " sequences, chunks of " +
               with_thousands(g.limits.prefill_chunk) + "; KV blocks of " +
-              with_thousands(g.limits.block_tokens) + " in " + percent(g.limits.memory_fraction) + " of memory";
+              with_thousands(g.limits.block_tokens) + " in " + percent(g.limits.memory_fraction) +
+              " of memory";
     }
     out += "  " + wrapped(line, kWidth, 4) + '\n';
     out += stages(g);
@@ -267,7 +289,8 @@ std::string provenance(const Scenario& s) {
   std::vector<std::pair<Source, std::string>> notes;
   const auto add = [&](const std::string& fact, const Source& source) {
     if (source.text.empty()) return;
-    const auto same = std::find_if(notes.begin(), notes.end(), [&](const auto& n) { return n.first == source; });
+    const auto same =
+        std::find_if(notes.begin(), notes.end(), [&](const auto& n) { return n.first == source; });
     if (same == notes.end()) {
       notes.emplace_back(source, fact);
     } else {
@@ -293,8 +316,10 @@ std::string provenance(const Scenario& s) {
       texts.insert(source.text);
       newest = std::max(newest, source.date);
     }
-    out += "  device " + name + ": " + plural(static_cast<std::int64_t>(device.sources.size()), "figure") + " from " +
-           plural(static_cast<std::int64_t>(texts.size()), "source") + ", newest reading " + newest + '\n';
+    out += "  device " + name + ": " +
+           plural(static_cast<std::int64_t>(device.sources.size()), "figure") + " from " +
+           plural(static_cast<std::int64_t>(texts.size()), "source") + ", newest reading " +
+           newest + '\n';
   }
   return out;
 }
@@ -305,8 +330,8 @@ std::string show(const Scenario& s) {
   std::string out = s.name + '\n';
   if (!s.description.empty()) out += "  " + wrapped(s.description, kWidth, 2) + '\n';
   out += "  digest " + digest(s) + '\n';
-  return out + fleet(s) + aggregate(s) + power(s) + network(s) + faults(s) + model(s) + workload(s) + plan(s) +
-         provenance(s);
+  return out + fleet(s) + aggregate(s) + power(s) + network(s) + faults(s) + model(s) +
+         workload(s) + plan(s) + provenance(s);
 }
 
 }  // namespace lindos

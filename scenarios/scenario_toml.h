@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal to scenarios/: the parts of the scenario file, one reader and one writer per noun. Readers throw
-// Error{kInput} with file:line:column and the key path; writers emit the canonical form.
+// Internal to scenarios/: the parts of the scenario file, one reader and one writer per noun.
+// Readers throw Error{kInput} with file:line:column and the key path; writers emit the canonical
+// form.
 #pragma once
 
 #include <filesystem>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scenario → canonical TOML: self-contained (devices, model and plan are written out), so that a saved scenario
-// means the same when the catalogue has moved on.
+// Scenario → canonical TOML: self-contained (devices, model and plan are written out), so that a
+// saved scenario means the same when the catalogue has moved on.
 #include <string>
 
 #include "scenarios/plan_json.h"

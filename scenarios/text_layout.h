@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plain-text layout for terminals: thousands separators, rounding for display, aligned columns, wrapped text.
-// Widths count code points, so "×" and "–" take one column.
+// Plain-text layout for terminals: thousands separators, rounding for display, aligned columns,
+// wrapped text. Widths count code points, so "×" and "–" take one column.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +24,12 @@ template <class Q>
   return Q(rounded(value.value(), digits));
 }
 
-// Words of `text` in lines of at most `width` columns; every line but the first starts with `indent` spaces.
+// Words of `text` in lines of at most `width` columns; every line but the first starts with
+// `indent` spaces.
 [[nodiscard]] std::string wrapped(std::string_view text, std::size_t width, std::size_t indent);
 
-// Rows of cells, each column as wide as its widest cell. Columns are left-aligned unless named numeric.
+// Rows of cells, each column as wide as its widest cell. Columns are left-aligned unless named
+// numeric.
 class TextColumns {
  public:
   // `numeric[i]` aligns column i to the right.

@@ -64,8 +64,7 @@ std::string TomlTable::joined(std::string_view key) const {
 std::string TomlTable::where(std::string_view key) const {
   const toml::node* value = key.empty() ? nullptr : table_->get(key);
   const std::string path = value == nullptr ? path_ : joined(key);
-  const std::string place =
-      position(file_, value == nullptr ? table_->source() : value->source());
+  const std::string place = position(file_, value == nullptr ? table_->source() : value->source());
   return path.empty() ? place : place + ": " + path;
 }
 
@@ -96,7 +95,8 @@ void TomlTable::allow(std::initializer_list<std::string_view> keys) const {
     } else {
       message += "; known: " + quoted_list(known);
     }
-    throw Error(ErrorKind::kInput, position(file_, key.source()) + ": " + joined(key.str()), message);
+    throw Error(ErrorKind::kInput, position(file_, key.source()) + ": " + joined(key.str()),
+                message);
   }
 }
 
@@ -174,7 +174,8 @@ std::vector<TomlTable> TomlTable::tables_or_none(std::string_view key) const {
   if (!has(key)) return result;
   const toml::node& n = node(key);
   const auto* items = n.as_array();
-  if (items == nullptr) fail(key, "expected an array of tables ([[" + joined(key) + "]]), saw " + seen(n));
+  if (items == nullptr)
+    fail(key, "expected an array of tables ([[" + joined(key) + "]]), saw " + seen(n));
   for (const toml::node& item : *items) {
     if (!item.is_table()) fail(key, "expected an array of tables, saw an element that is none");
     result.emplace_back(*item.as_table(), joined(key), file_);
@@ -194,8 +195,8 @@ std::vector<double> TomlTable::numbers(std::string_view key, double low, double 
   for (const toml::node& item : array(key, "an array of numbers such as [2.0, 1.0]")) {
     const auto value = as_number(item);
     if (!value || !(*value >= low && *value <= high)) {
-      fail(key, "expected numbers from " + number_text(low) + " to " + number_text(high) + ", saw " +
-                    seen(item));
+      fail(key, "expected numbers from " + number_text(low) + " to " + number_text(high) +
+                    ", saw " + seen(item));
     }
     result.push_back(*value);
   }
@@ -237,7 +238,8 @@ std::string TomlTable::word(std::string_view key,
 
 void TomlTable::expect_format(std::string_view format) const {
   const std::string found = text("format");
-  if (found != format) fail("format", "expected \"" + std::string(format) + "\", saw \"" + found + '"');
+  if (found != format)
+    fail("format", "expected \"" + std::string(format) + "\", saw \"" + found + '"');
   const std::int64_t version = integer("version", 1, INT64_MAX);
   if (version > 1) {
     fail("version", "version " + std::to_string(version) +

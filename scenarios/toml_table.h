@@ -47,7 +47,8 @@ class TomlTable {
 
   // Required values; the bounds are inclusive.
   [[nodiscard]] std::string text(std::string_view key) const;
-  [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t low, std::int64_t high) const;
+  [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t low,
+                                     std::int64_t high) const;
   [[nodiscard]] double number(std::string_view key, double low, double high) const;
   [[nodiscard]] bool boolean(std::string_view key) const;
   [[nodiscard]] TomlTable table(std::string_view key) const;
@@ -71,14 +72,15 @@ class TomlTable {
   [[nodiscard]] std::string text_or(std::string_view key, std::string fallback) const {
     return has(key) ? text(key) : std::move(fallback);
   }
-  [[nodiscard]] std::int64_t integer_or(std::string_view key, std::int64_t fallback, std::int64_t low,
-                                        std::int64_t high) const {
+  [[nodiscard]] std::int64_t integer_or(std::string_view key, std::int64_t fallback,
+                                        std::int64_t low, std::int64_t high) const {
     return has(key) ? integer(key, low, high) : fallback;
   }
   [[nodiscard]] int small_or(std::string_view key, int fallback, int low, int high) const {
     return static_cast<int>(integer_or(key, fallback, low, high));
   }
-  [[nodiscard]] double number_or(std::string_view key, double fallback, double low, double high) const {
+  [[nodiscard]] double number_or(std::string_view key, double fallback, double low,
+                                 double high) const {
     return has(key) ? number(key, low, high) : fallback;
   }
   [[nodiscard]] bool boolean_or(std::string_view key, bool fallback) const {
@@ -104,7 +106,8 @@ class TomlTable {
   // "file:line:column: path.key" of a value, or of this table when the key is absent.
   [[nodiscard]] std::string where(std::string_view key) const;
   [[noreturn]] void fail(std::string_view key, const std::string& message) const;
-  [[noreturn]] void fail_unknown(std::string_view key, const std::string& kind, const std::string& word,
+  [[noreturn]] void fail_unknown(std::string_view key, const std::string& kind,
+                                 const std::string& word,
                                  const std::vector<std::string>& known) const;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds canonical TOML text: fixed key order, exact numbers, one spelling per value. Equal values give
-// equal bytes, so the text can be hashed.
+// Builds canonical TOML text: fixed key order, exact numbers, one spelling per value. Equal values
+// give equal bytes, so the text can be hashed.
 #pragma once
 
 #include <cstdint>

@@ -43,7 +43,8 @@ TrainingWorkload read_training(const TomlTable& table) {
   training.sequence = table.integer("sequence", 1, kMaxTokens);
   training.global_batch = table.integer("global_batch", 1, kMaxTokens);
   training.micro_batch = table.integer_or("micro_batch", 1, 1, training.global_batch);
-  if (table.has("recompute")) training.recompute = table.word("recompute", {"none", "selective", "full"});
+  if (table.has("recompute"))
+    training.recompute = table.word("recompute", {"none", "selective", "full"});
   return training;
 }
 
@@ -57,9 +58,12 @@ void write_length(TomlText& out, std::string_view key, LengthRange range) {
 
 std::string_view name_of(Arrival arrival) {
   switch (arrival) {
-    case Arrival::kTogether: return "together";
-    case Arrival::kPoisson: return "poisson";
-    case Arrival::kUniform: return "uniform";
+    case Arrival::kTogether:
+      return "together";
+    case Arrival::kPoisson:
+      return "poisson";
+    case Arrival::kUniform:
+      return "uniform";
   }
   return "";
 }
@@ -81,8 +85,9 @@ Workload read_workload(const TomlTable& table) {
 
 void check_context(const TomlTable& table, const Workload& workload, const Model& model) {
   if (model.max_positions == 0) return;
-  const std::string context = " tokens exceed the context of " + std::to_string(model.max_positions) +
-                              " of model \"" + model.name + '"';
+  const std::string context = " tokens exceed the context of " +
+                              std::to_string(model.max_positions) + " of model \"" + model.name +
+                              '"';
   if (workload.kind == WorkloadKind::kTraining) {
     if (workload.training.sequence > model.max_positions) {
       table.fail("sequence", std::to_string(workload.training.sequence) + context);

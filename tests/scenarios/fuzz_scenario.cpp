@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes are a scenario or an Error; what is accepted survives saving. The same for a device of the catalogue.
+// Any bytes are a scenario or an Error; what is accepted survives saving. The same for a device of
+// the catalogue.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

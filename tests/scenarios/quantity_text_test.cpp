@@ -30,7 +30,7 @@ TEST(QuantityText, ReadsEachFamily) {
   EXPECT_EQ(parse_bytes("141 GB", "").value(), 141e9);
   EXPECT_EQ(parse_bytes("512B", "").value(), 512.0);
   EXPECT_EQ(parse_bytes("2 PB", "").value(), 2e15);
-  EXPECT_EQ(parse_bytes("5EB", "").value(), 5e18);   // E is the prefix here, not an exponent
+  EXPECT_EQ(parse_bytes("5EB", "").value(), 5e18);  // E is the prefix here, not an exponent
   EXPECT_EQ(parse_bytes_per_second("400 Gb/s", "").value(), 50e9);  // 400e9 bits / 8
   EXPECT_EQ(parse_bytes_per_second("3.35 TB/s", "").value(), 3.35e12);
   EXPECT_EQ(parse_flop_per_second("989 TFLOP/s", "").value(), 989e12);
@@ -45,7 +45,8 @@ TEST(QuantityText, ReadsEachFamily) {
   EXPECT_EQ(parse_hertz("3 /d", "").value(), 3.0 / 86400.0);
 }
 
-// 2.039 × 1e12 and 2039 × 1e9 differ in the last bit when multiplied in binary; the digest must not.
+// 2.039 × 1e12 and 2039 × 1e9 differ in the last bit when multiplied in binary; the digest must
+// not.
 TEST(QuantityText, SpellingOfTheUnitDoesNotChangeTheValue) {
   EXPECT_EQ(parse_bytes_per_second("2.039 TB/s", ""), parse_bytes_per_second("2039 GB/s", ""));
   EXPECT_EQ(parse_bytes_per_second("50 GB/s", ""), parse_bytes_per_second("400 Gb/s", ""));
@@ -54,14 +55,16 @@ TEST(QuantityText, SpellingOfTheUnitDoesNotChangeTheValue) {
 }
 
 TEST(QuantityText, ComplaintsNameAnExampleOrTheNearestUnit) {
-  EXPECT_EQ(complaint(parse_bytes_per_second, "400"),
-            "f.toml:1:2: key: expected a quantity such as \"400 Gb/s\", saw \"400\" without a unit");
+  EXPECT_EQ(
+      complaint(parse_bytes_per_second, "400"),
+      "f.toml:1:2: key: expected a quantity such as \"400 Gb/s\", saw \"400\" without a unit");
   EXPECT_EQ(complaint(parse_bytes, "many"),
             "f.toml:1:2: key: expected a quantity such as \"80 GiB\", saw \"many\"");
   EXPECT_EQ(complaint(parse_bytes_per_second, "400 gb/s"),
             "f.toml:1:2: key: unknown unit \"gb/s\" in \"400 gb/s\"; did you mean \"Gb/s\"?");
-  EXPECT_EQ(complaint(parse_flop_per_second, "989 TFLOPS"),
-            "f.toml:1:2: key: unknown unit \"TFLOPS\" in \"989 TFLOPS\"; did you mean \"TFLOP/s\"?");
+  EXPECT_EQ(
+      complaint(parse_flop_per_second, "989 TFLOPS"),
+      "f.toml:1:2: key: unknown unit \"TFLOPS\" in \"989 TFLOPS\"; did you mean \"TFLOP/s\"?");
   EXPECT_EQ(complaint(parse_watts, "3 furlongs"),
             "f.toml:1:2: key: unknown unit \"furlongs\" in \"3 furlongs\"; known: W, kW, MW, GW");
   EXPECT_EQ(complaint(parse_seconds, "-1 s"),
@@ -103,7 +106,9 @@ TEST(QuantityText, FormatsWithTheReadablePrefix) {
 
 TEST(NearestSpelling, FindsSlipsAndRefusesStrangers) {
   const std::vector<std::string> names{"nodes", "device", "source", "nodes_per_rack"};
-  const auto nearest = [&](const char* w) { return nearest_spelling(w, names.data(), names.size()); };
+  const auto nearest = [&](const char* w) {
+    return nearest_spelling(w, names.data(), names.size());
+  };
   EXPECT_EQ(nearest("nodess"), "nodes");
   EXPECT_EQ(nearest("ndoes"), "nodes");
   EXPECT_EQ(nearest("Device"), "device");
@@ -141,7 +146,8 @@ RC_GTEST_PROP(QuantityText, ParseOfFormatIsIdentity, ()) {
 RC_GTEST_PROP(QuantityText, ParsingIsMonotone, ()) {
   const double a = *positive(0, 15);
   const double b = *positive(0, 15);
-  const bool kept = (a < b) == (parse_bytes(format(Bytes{a}), "") < parse_bytes(format(Bytes{b}), ""));
+  const bool kept =
+      (a < b) == (parse_bytes(format(Bytes{a}), "") < parse_bytes(format(Bytes{b}), ""));
   RC_ASSERT(kept || std::abs(a - b) <= 1e-11 * b);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scenario and catalogue files that are shipped: they load, say where their facts come from, print within
-// the width of a terminal and survive saving.
+// The scenario and catalogue files that are shipped: they load, say where their facts come from,
+// print within the width of a terminal and survive saving.
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -65,7 +65,8 @@ TEST_P(ScenarioFile, IsNamedAfterItselfAndSurvivesSaving) {
 TEST_P(ScenarioFile, EveryFactHasASource) {
   const Scenario s = load(GetParam());
   for (const Pool& p : s.cluster.pools) EXPECT_FALSE(p.source.text.empty()) << p.name;
-  for (const FaultClass& c : s.cluster.faults.classes) EXPECT_FALSE(c.source.text.empty()) << c.name;
+  for (const FaultClass& c : s.cluster.faults.classes)
+    EXPECT_FALSE(c.source.text.empty()) << c.name;
 }
 
 TEST_P(ScenarioFile, ShowFitsATerminalAndNamesPoolsAndModel) {
@@ -82,21 +83,24 @@ TEST_P(ScenarioFile, ShowFitsATerminalAndNamesPoolsAndModel) {
   }
 }
 
-// modelling handbook section 10: 18,750 servers in racks of 8 and arrays of 8 racks leave 2,343 racks + 6 servers
-// (48 GPUs) and 292 arrays + 62 servers (496 GPUs); 5,000 trays in racks of 18 leave 277 + 14; nameplate
-// 18,750 × 10.2 + 6,250 × 10.2 + 5,000 × 6.667 kW = 191.25 + 63.75 + 33.3 = 288.3 MW, 317.2 MW at PUE 1.1.
+// modelling handbook section 10: 18,750 servers in racks of 8 and arrays of 8 racks leave 2,343
+// racks + 6 servers (48 GPUs) and 292 arrays + 62 servers (496 GPUs); 5,000 trays in racks of 18
+// leave 277 + 14; nameplate 18,750 × 10.2 + 6,250 × 10.2 + 5,000 × 6.667 kW = 191.25 + 63.75 + 33.3
+// = 288.3 MW, 317.2 MW at PUE 1.1.
 TEST(ScenarioFiles, Colossus1IsCountedAsInTheHandbook) {
   const Scenario s = load("colossus1-training");
   EXPECT_EQ(s.cluster.devices(), 220'000);
   const std::string text = show(s);
-  for (const char* part : {"2,343 racks + 6 nodes", "292 arrays + 62 nodes", "781 racks + 2 nodes",
-                           "97 arrays + 42 nodes", "277 racks + 14 nodes", "220,000 devices in 30,000 nodes",
-                           "nameplate 288.3 MW × PUE 1.1 = 317.2 MW, cap 300 MW (106 % of it)"}) {
+  for (const char* part :
+       {"2,343 racks + 6 nodes", "292 arrays + 62 nodes", "781 racks + 2 nodes",
+        "97 arrays + 42 nodes", "277 racks + 14 nodes", "220,000 devices in 30,000 nodes",
+        "nameplate 288.3 MW × PUE 1.1 = 317.2 MW, cap 300 MW (106 % of it)"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }
 
-// 419 interruptions in 54 days on 16,384 GPUs = 1.973e-5 per GPU-hour; over 220,000 GPUs one per 13.8 minutes.
+// 419 interruptions in 54 days on 16,384 GPUs = 1.973e-5 per GPU-hour; over 220,000 GPUs one
+// per 13.8 minutes.
 TEST(ScenarioFiles, Colossus1FailsAsOftenAsTheLlama3RunDid) {
   const Scenario s = load("colossus1-training");
   double rate = 0.0;
@@ -110,10 +114,13 @@ TEST(ScenarioFiles, InferenceSharesTheFleetOfTraining) {
   EXPECT_EQ(load("colossus1-inference").cluster, load("colossus1-training").cluster);
 }
 
-TEST(ScenarioFiles, AMillionIsAMillion) { EXPECT_EQ(load("million-gpus").cluster.devices(), 1'000'000); }
+TEST(ScenarioFiles, AMillionIsAMillion) {
+  EXPECT_EQ(load("million-gpus").cluster.devices(), 1'000'000);
+}
 
 TEST(Catalogue, HoldsTheDevicesOfTheDesign) {
-  for (const char* name : {"a100-80-sxm", "h100-sxm", "h200-sxm", "b200-sxm", "gb200-nvl72", "gb300-nvl72"}) {
+  for (const char* name :
+       {"a100-80-sxm", "h100-sxm", "h200-sxm", "b200-sxm", "gb200-nvl72", "gb300-nvl72"}) {
     const Device& d = catalogue().devices.at(name);
     EXPECT_GT(d.compute_capability, 0) << name;
     // Dense: the datasheets' sparse figures are twice as high.

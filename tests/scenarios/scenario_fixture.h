@@ -113,7 +113,8 @@ tensor = 2
 stages = 2
 )";
 
-// `text` with the first occurrence of `from` replaced; an absent `from` yields a text that no test expects.
+// `text` with the first occurrence of `from` replaced; an absent `from` yields a text that no test
+// expects.
 inline std::string with(std::string text, const std::string& from, const std::string& to) {
   const auto at = text.find(from);
   if (at == std::string::npos) return "the fixture does not contain: " + from;

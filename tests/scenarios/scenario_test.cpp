@@ -90,10 +90,11 @@ TEST(Scenario, UnevenWeightsGiveUnevenShares) {
 }
 
 TEST(Scenario, ATrainingGroupTakesItsReplicasAsDataParallel) {
-  std::string text = with(kScenarioText,
-                          "kind = \"serving\"\nrequests = 8\narrival = \"poisson\"\nrate = \"2 /s\"\n"
-                          "prompt = [64, 128]\noutput = 32",
-                          "kind = \"training\"\nsequence = 4096\nglobal_batch = 64");
+  std::string text =
+      with(kScenarioText,
+           "kind = \"serving\"\nrequests = 8\narrival = \"poisson\"\nrate = \"2 /s\"\n"
+           "prompt = [64, 128]\noutput = 32",
+           "kind = \"training\"\nsequence = 4096\nglobal_batch = 64");
   text = with(text, "tensor = 2", "tensor = 2\nreplicas = 4\nzero_stage = 1");
   const GroupPlan group = parse(text).plan.groups[0];
   EXPECT_EQ(group.role, Role::kTrain);
@@ -103,22 +104,25 @@ TEST(Scenario, ATrainingGroupTakesItsReplicasAsDataParallel) {
 }
 
 TEST(Scenario, RanksOfACpuShareTheMachine) {
-  const std::string text = with(with(kScenarioText, "device = \"gpu-a\"", "device = \"cpu\""),
-                                "devices_per_node = 8\nnodes = 2", "devices_per_node = 1\nnodes = 1");
+  const std::string text =
+      with(with(kScenarioText, "device = \"gpu-a\"", "device = \"cpu\""),
+           "devices_per_node = 8\nnodes = 2", "devices_per_node = 1\nnodes = 1");
   EXPECT_EQ(parse(text).plan.groups[0].ranks_per_replica(), 4);
 }
 
 TEST(Scenario, SourcesNameSingleFacts) {
-  const Scenario s = parse(with(kScenarioText, "[slo]",
-                                "[sources]\n\"cluster.pool.a.nodes\" = { text = \"count\", date = 2026-08-01 }\n"
-                                "\"fabric.switch_ports\" = \"datasheet\"\n\n[slo]"));
+  const Scenario s =
+      parse(with(kScenarioText, "[slo]",
+                 "[sources]\n\"cluster.pool.a.nodes\" = { text = \"count\", date = 2026-08-01 }\n"
+                 "\"fabric.switch_ports\" = \"datasheet\"\n\n[slo]"));
   EXPECT_EQ(s.sources.at("cluster.pool.a.nodes"), (Source{"count", "2026-08-01"}));
   EXPECT_EQ(s.sources.at("fabric.switch_ports"), (Source{"datasheet", ""}));
 }
 
 TEST(Scenario, ADeviceOfTheScenarioHidesTheCatalogue) {
-  std::string device = with(with(kDeviceText, "format = \"lindos-device\"\nversion = 1\n", "[[device]]\n"),
-                            "\"80 GiB\"", "\"94 GiB\"");
+  std::string device =
+      with(with(kDeviceText, "format = \"lindos-device\"\nversion = 1\n", "[[device]]\n"),
+           "\"80 GiB\"", "\"94 GiB\"");
   device = with(with(with(device, "[peak]", "[device.peak]"), "[[source]]", "[[device.source]]"),
                 "\n[[source]]", "\n[[device.source]]");
   const Scenario s = parse(kScenarioText + ("\n" + device));
@@ -128,9 +132,10 @@ TEST(Scenario, ADeviceOfTheScenarioHidesTheCatalogue) {
 TEST(ScenarioExtends, TablesNotGivenComeFromTheOtherFile) {
   const Folder folder("extends");
   const auto base = folder.write("base.toml", kScenarioText);
-  const auto path = folder.write("child.toml",
-                                 "format = \"lindos-scenario\"\nversion = 1\nname = \"child\"\n"
-                                 "extends = \"base.toml\"\n[power]\nsite_cap = \"1 MW\"\nsource = \"x\"\n");
+  const auto path =
+      folder.write("child.toml",
+                   "format = \"lindos-scenario\"\nversion = 1\nname = \"child\"\n"
+                   "extends = \"base.toml\"\n[power]\nsite_cap = \"1 MW\"\nsource = \"x\"\n");
   const Scenario child = load_scenario(path, tiny_catalogue());
   Scenario expected = load_scenario(base, tiny_catalogue());
   expected.name = "child";
@@ -144,7 +149,8 @@ TEST(ScenarioExtends, AComplaintNamesTheFileThatGaveTheTable) {
   const Folder folder("extends-broken");
   folder.write("base.toml", with(kScenarioText, "nodes = 2", "nodes = 0"));
   const auto path = folder.write(
-      "child.toml", "format = \"lindos-scenario\"\nversion = 1\nname = \"child\"\nextends = \"base.toml\"\n");
+      "child.toml",
+      "format = \"lindos-scenario\"\nversion = 1\nname = \"child\"\nextends = \"base.toml\"\n");
   EXPECT_THAT(complaint_of(path), HasSubstr("base.toml:12:9: cluster.pool.nodes:"));
 }
 
@@ -156,7 +162,8 @@ TEST(ScenarioExtends, ACycleIsNamed) {
   const auto path = folder.write("a.toml", link("b.toml"));
   folder.write("b.toml", link("c.toml"));
   folder.write("c.toml", link("a.toml"));
-  EXPECT_THAT(complaint_of(path), HasSubstr("c.toml:3:11: extends: cycle: a.toml → b.toml → c.toml → a.toml"));
+  EXPECT_THAT(complaint_of(path),
+              HasSubstr("c.toml:3:11: extends: cycle: a.toml → b.toml → c.toml → a.toml"));
 }
 
 TEST(Scenario, PlanFileIsRelativeToTheScenario) {
@@ -169,7 +176,8 @@ TEST(Scenario, PlanFileIsRelativeToTheScenario) {
 }
 
 TEST(Scenario, MissingFileIsNamed) {
-  EXPECT_EQ(complaint_of("/no/such/scenario.toml"), "cannot read \"/no/such/scenario.toml\": no such file");
+  EXPECT_EQ(complaint_of("/no/such/scenario.toml"),
+            "cannot read \"/no/such/scenario.toml\": no such file");
 }
 
 TEST(ScenarioDigest, IgnoresOrderSpaceCommentsAndUnitSpelling) {
@@ -197,9 +205,14 @@ TEST(ScenarioDigest, IgnoresOrderSpaceCommentsAndUnitSpelling) {
 TEST(ScenarioDigest, SeesEveryValue) {
   const std::string original = digest(parse(kScenarioText));
   const std::vector<std::pair<std::string, std::string>> different{
-      {"\"20 kW\"", "\"20.000001 kW\""}, {"nodes = 2", "nodes = 3"},     {"source = \"test\"", "source = \"b\""},
-      {"output = 32", "output = 33"},    {"tensor = 2", "tensor = 1"},   {"name = \"small\"", "name = \"s\""},
-      {"\"1e-5 /h\"", "\"1.1e-5 /h\""},  {"rate = \"2 /s\"", "rate = \"2 /s\"\nseed = 2"}};
+      {"\"20 kW\"", "\"20.000001 kW\""},
+      {"nodes = 2", "nodes = 3"},
+      {"source = \"test\"", "source = \"b\""},
+      {"output = 32", "output = 33"},
+      {"tensor = 2", "tensor = 1"},
+      {"name = \"small\"", "name = \"s\""},
+      {"\"1e-5 /h\"", "\"1.1e-5 /h\""},
+      {"rate = \"2 /s\"", "rate = \"2 /s\"\nseed = 2"}};
   for (const auto& [from, to] : different) {
     EXPECT_NE(digest(parse(with(kScenarioText, from, to))), original) << to;
   }
@@ -212,7 +225,8 @@ TEST(ScenarioDigest, IsThirtyTwoHexDigits) {
   EXPECT_NE(digest(parse(kScenarioText).plan), d);
 }
 
-// Scenarios over the fields that the writer must keep: any double, any text, any count within the limits.
+// Scenarios over the fields that the writer must keep: any double, any text, any count within the
+// limits.
 rc::Gen<double> number(double low, double high) {
   return rc::gen::map(rc::gen::inRange(0, 1'000'000'007), [low, high](int i) {
     return low + (high - low) * (static_cast<double>(i) / 1'000'000'007.0);
@@ -228,7 +242,9 @@ std::string any_text() {
   return text + "é→";
 }
 
-Source any_source() { return {any_text(), *rc::gen::element(std::string(), std::string("2026-08-01"))}; }
+Source any_source() {
+  return {any_text(), *rc::gen::element(std::string(), std::string("2026-08-01"))};
+}
 
 Scenario any_scenario() {
   Scenario s = parse(kScenarioText);
@@ -260,7 +276,8 @@ Scenario any_scenario() {
   s.model.rope.kind = *rc::gen::element(RopeKind::kDefault, RopeKind::kYarn, RopeKind::kLlama3);
   s.model.rope.factor = *number(1.0, 64.0);
   s.model.tied_embeddings = *rc::gen::arbitrary<bool>();
-  s.model.eos_tokens = *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(0, 2048));
+  s.model.eos_tokens =
+      *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(0, 2048));
   if (*rc::gen::arbitrary<bool>()) s.model.sliding_window = {128, 0, 128, 0};
   s.workload.serving.rate = Hertz(*number(1e-3, 1e6));
   s.workload.seed = *rc::gen::inRange<std::uint64_t>(0, 1'000'000'000);

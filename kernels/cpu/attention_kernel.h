@@ -110,7 +110,6 @@ class GroupAttention {
       : part_(part),
         rows_(part.tokens * part.heads),
         tiles_((rows_ + kTileRows - 1) / kTileRows),
-        page_count_((smaller(part.first_position + part.tokens, part.group_end * kKeyGroup) + 15) / 16),
         query_(part.scratch),
         values_(query_ + tiles_ * kTileRows * part.head_dim),
         maximum_(values_ + rows_ * part.head_dim),
@@ -198,9 +197,6 @@ class GroupAttention {
   LINDOS_INLINE void score_pages(PackedRows q, std::int64_t group, std::int64_t first_page) {
     const Element* k[kPanels];
     for (int p = 0; p < kPanels; ++p) k[p] = page(part_.k, group * kGroupPages + first_page + p);
-    if (q.data == query_) {  // the first tile meets the pages in memory, the others in L2
-      for (int p = 0; p < kPanels; ++p) request(part_.v, group * kGroupPages + first_page + p);
-    }
     Tile<kRows, kPanels> tile;
     tile.clear();
     multiply<Load>(q, k, 16, part_.head_dim, tile);
@@ -209,14 +205,6 @@ class GroupAttention {
 #pragma GCC unroll 4
       for (int p = 0; p < kPanels; ++p) store16(score_ + r * kKeyGroup + (first_page + p) * 16, tile.acc[r][p]);
     }
-  }
-
-  // One KV head's share of a page, into L2. While K is scored the V of the same pages travels, and while V is
-  // weighed the K of the next group: pages are scattered, which the hardware cannot foresee.
-  LINDOS_INLINE void request(const void* base, std::int64_t index) const {
-    const auto* from = reinterpret_cast<const char*>(page(base, index));
-    const std::int64_t bytes = part_.head_dim * 16 * static_cast<std::int64_t>(sizeof(Element));
-    for (std::int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
   }
 
   [[nodiscard]] RowState partial_state(std::int64_t group, std::int64_t row) const {
@@ -243,7 +231,7 @@ class GroupAttention {
     if (part_.partial == nullptr) merge_sums(state, sums, kRows, factor);
     constexpr int kPanels = panels_for(kRows);
     const std::int64_t whole = part_.head_dim / 16;
-    const PagedValues values{group, page_begin, key_end, first == 0};
+    const PagedValues values{group, page_begin, key_end};
     std::int64_t chunk = 0;
     for (; chunk + kPanels <= whole; chunk += kPanels) {
       weigh_columns<kRows, kPanels>(values, chunk * 16, 16, state, factor, sums);
@@ -254,9 +242,8 @@ class GroupAttention {
     }
   }
 
-  struct PagedValues {
+  struct PagedValues {  // keys [16 page_begin, key_end) of the group
     std::int64_t group, page_begin, key_end;
-    bool first_tile;
   };
 
   template <int kRows, int kPanels>
@@ -265,9 +252,7 @@ class GroupAttention {
     Tile<kRows, kPanels> tile;
     tile.clear();
     for (std::int64_t p = values.page_begin; p * 16 < values.key_end; ++p) {
-      const std::int64_t index = values.group * kGroupPages + p;
-      const Element* v = page(part_.v, index) + column;
-      if (column == 0 && index + kGroupPages < page_count_ && values.first_tile) request(part_.k, index + kGroupPages);
+      const Element* v = page(part_.v, values.group * kGroupPages + p) + column;
       const StridedRows weights{score_ + p * 16, kKeyGroup};
       const std::int64_t keys = smaller(16, values.key_end - p * 16);
       if (columns == 16) {
@@ -332,7 +317,6 @@ class GroupAttention {
 
   const AttentionPart& part_;
   std::int64_t rows_, tiles_;
-  std::int64_t page_count_;  // pages [0, page_count_) hold the keys of this part
   float* query_;    // [tile][head_dim][kTileRows]
   float* values_;   // [rows][head_dim]
   float* maximum_;  // [rows]

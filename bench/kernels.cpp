@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Micro-benchmark of the CPU kernels: each op against the read bandwidth and the OpenBLAS SGEMM rate measured
-// in the same run. Best of repeated passes, since other processes can only slow a pass down.
+// in turns with it. Best of repeated passes, since other processes can only slow a pass down.
 // Usage: kernels_bench [--threads N] [--seconds S per case] [--only SUBSTRING]
 #include <cblas.h>
 
+#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -43,27 +43,12 @@ std::vector<float> random_floats(std::size_t n) {
   return v;
 }
 
-// Seconds of the fastest of at least five calls.
-double best_of(double budget, const std::function<void()>& body) {
-  double best = 1e300;
-  const Clock::time_point start = Clock::now();
-  for (int i = 0; i < 5 || std::chrono::duration<double>(Clock::now() - start).count() < budget; ++i) {
-    const Clock::time_point begin = Clock::now();
-    body();
-    best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-  return best;
-}
-
 class Bench {
  public:
-  explicit Bench(const Options& options) : options_(options), pool_(options.threads) {
-    constexpr std::size_t kBeyondCache = 512U << 20U;
-    read_bytes_per_s_ = measure_read_bandwidth(pool_, kBeyondCache);
+  explicit Bench(const Options& options) : options_(options), pool_(options.threads), stream_(pool_, 256U << 20U) {
     openblas_set_num_threads(options.threads);
-    std::printf("isa %s, %d thread(s), read bandwidth %.1f GB/s\n", gemm_isa(), options.threads,
-                read_bytes_per_s_ * 1e-9);
-    std::printf("%-34s %10s %8s %9s %9s %9s\n", "case", "time", "GB/s", "% of read", "GFLOP/s", "% of BLAS");
+    std::printf("isa %s, %d thread(s)\n%-34s %10s %8s %18s %9s %18s\n", gemm_isa(), options.threads, "case", "time",
+                "GB/s", "of read GB/s", "GFLOP/s", "of BLAS");
   }
 
   void gemm_case(WeightType type, std::int64_t m, std::int64_t n, std::int64_t k) {
@@ -82,20 +67,15 @@ class Bench {
     }
     const auto x = random_floats(static_cast<std::size_t>(m * k));
     std::vector<float> y(static_cast<std::size_t>(m * n));
-    double seconds = best_of(options_.seconds, [&] {
-      for (void* p : packed) gemm(pool_, {p, type, n, k}, x.data(), k, m, y.data(), n, false);
-    });
-    seconds /= static_cast<double>(copies);
-    double blas = 0.0;
-    const double flop = 2.0 * static_cast<double>(m * n * k);
-    if (resident) {
-      blas = flop / best_of(options_.seconds, [&] {
-               cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<blasint>(m), static_cast<blasint>(n),
-                           static_cast<blasint>(k), 1.0F, x.data(), static_cast<blasint>(k), w.data(),
-                           static_cast<blasint>(k), 0.0F, y.data(), static_cast<blasint>(n));
-             });
-    }
-    row(name, seconds, static_cast<double>(bytes), flop, blas);
+    std::size_t turn = 0;
+    const auto blas = [&] {
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<blasint>(m), static_cast<blasint>(n),
+                  static_cast<blasint>(k), 1.0F, x.data(), static_cast<blasint>(k), w.data(),
+                  static_cast<blasint>(k), 0.0F, y.data(), static_cast<blasint>(n));
+    };
+    measure(name, static_cast<double>(bytes), 2.0 * static_cast<double>(m * n * k),
+            [&] { gemm(pool_, {packed[turn++ % copies], type, n, k}, x.data(), k, m, y.data(), n, false); },
+            resident ? std::function<void()>(blas) : nullptr);
     for (void* p : packed) std::free(p);
   }
 
@@ -122,19 +102,18 @@ class Bench {
     const auto q = random_floats(static_cast<std::size_t>(batch * tokens * kHeads * kDim));
     std::vector<float> out(q.size());
     const AttentionShape shape{kHeads, kHeads / kKvHeads, 0, 0.125, 0};
-    const double seconds = best_of(options_.seconds, [&] {
-      attention(pool_, kv, shape, fresh.data(), batch, q.data(), kHeads * kDim, out.data(), kHeads * kDim);
-    });
     const double keys = static_cast<double>(batch * tokens) *
                         (static_cast<double>(context) + (static_cast<double>(tokens) + 1.0) / 2.0);
     const double element = type == WeightType::kF32 ? 4.0 : 2.0;
-    row(name, seconds, 2.0 * element * static_cast<double>(batch * (context + tokens) * kKvHeads * kDim),
-        4.0 * keys * static_cast<double>(kHeads * kDim), 0.0);
+    measure(name, 2.0 * element * static_cast<double>(batch * (context + tokens) * kKvHeads * kDim),
+            4.0 * keys * static_cast<double>(kHeads * kDim), [&] {
+              attention(pool_, kv, shape, fresh.data(), batch, q.data(), kHeads * kDim, out.data(), kHeads * kDim);
+            });
   }
 
   // `bytes` that the op must move.
   void byte_case(const std::string& name, double bytes, const std::function<void(CpuPool&)>& body) {
-    if (!skipped(name)) row(name, best_of(options_.seconds, [&] { body(pool_); }), bytes, 0.0, 0.0);
+    if (!skipped(name)) measure(name, bytes, 0.0, [&] { body(pool_); });
   }
 
  private:
@@ -142,17 +121,38 @@ class Bench {
     return name.find(options_.only) == std::string::npos;
   }
 
-  void row(const std::string& name, double seconds, double bytes, double flop, double blas) const {
-    std::printf("%-34s %8.1fus %8.2f %8.1f%% %9.2f", name.c_str(), seconds * 1e6, bytes / seconds * 1e-9,
-                100.0 * bytes / seconds / read_bytes_per_s_, flop / seconds * 1e-9);
-    if (blas > 0.0) std::printf(" %8.1f%% (BLAS %.1f)", 100.0 * flop / seconds / blas, blas * 1e-9);
+  static double seconds_of(const std::function<void()>& body) {
+    const Clock::time_point begin = Clock::now();
+    body();
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+
+  // The op and its ceilings in turns, so that all meet the same disturbance; the fastest pass of each counts.
+  void measure(const std::string& name, double bytes, double flop, const std::function<void()>& op,
+               const std::function<void()>& blas = nullptr) {
+    constexpr int kLeast = 5;
+    double seconds = 1e300;
+    double blas_seconds = 1e300;
+    double read = 0.0;
+    const Clock::time_point start = Clock::now();
+    for (int i = 0; i < kLeast || std::chrono::duration<double>(Clock::now() - start).count() < options_.seconds; ++i) {
+      for (int repeat = 0; repeat < kLeast; ++repeat) {
+        seconds = std::min(seconds, seconds_of(op));
+        if (seconds > options_.seconds) break;  // one call is long enough
+      }
+      read = std::max(read, stream_.read_window());
+      if (blas) blas_seconds = std::min(blas_seconds, seconds_of(blas));
+    }
+    std::printf("%-34s %8.1fus %8.2f %8.1f%% of %5.1f %9.2f", name.c_str(), seconds * 1e6, bytes / seconds * 1e-9,
+                100.0 * bytes / seconds / read, read * 1e-9, flop / seconds * 1e-9);
+    if (blas) std::printf(" %8.1f%% of %6.1f", 100.0 * blas_seconds / seconds, flop / blas_seconds * 1e-9);
     std::printf("\n");
     std::fflush(stdout);
   }
 
   Options options_;
   CpuPool pool_;
-  double read_bytes_per_s_ = 0.0;
+  ReadStream stream_;
 };
 
 void run_all(Bench& bench) {

@@ -13,12 +13,6 @@ namespace lindos::kernels::LINDOS_ISA {
 
 inline constexpr std::int64_t kGroupPages = kKeyGroup / kPageTokens;
 
-LINDOS_INLINE float exponential_of(float x) {
-  float lane[kLanes];
-  store(lane, exponential(splat(x)));
-  return lane[0];
-}
-
 // State of one row over the groups merged so far.
 struct RowState {
   float* maximum;
@@ -26,16 +20,35 @@ struct RowState {
   float* values;  // [head_dim]
 };
 
-// Factors of the old state and of the group's, after maximum and sum have been merged.
+// Factors of the old values and of the group's, once maximum and sum have been merged.
 struct MergeFactors {
-  float old_state, group;
+  float old_values, group;
 };
-LINDOS_INLINE MergeFactors merge_sums(const RowState& s, float group_maximum, float group_sum) {
-  const float m = group_maximum > *s.maximum ? group_maximum : *s.maximum;
-  const MergeFactors f{exponential_of(*s.maximum - m), exponential_of(group_maximum - m)};
-  *s.sum = *s.sum * f.old_state + group_sum * f.group;
-  *s.maximum = m;
-  return f;
+
+// What a group of keys adds to a row. maximum == -infinity: the row sees none of the keys.
+struct GroupSums {
+  float maximum, sum;
+  [[nodiscard]] bool empty() const { return maximum == -__builtin_inff(); }
+};
+
+// Merges the sums of `rows` <= 8 rows at once: one exponential serves them all.
+LINDOS_INLINE void merge_sums(const RowState* state, const GroupSums* group, int rows, MergeFactors* factor) {
+  float exponent[16] = {};  // [0, 8): old state, [8, 16): group
+  for (int r = 0; r < rows; ++r) {
+    if (group[r].empty()) continue;
+    const float m = larger(group[r].maximum, *state[r].maximum);
+    exponent[r] = *state[r].maximum - m;
+    exponent[8 + r] = group[r].maximum - m;
+    *state[r].maximum = m;
+  }
+  Sixteen e = load16(exponent);
+#pragma GCC unroll 4
+  for (int v = 0; v < kVecs; ++v) e.v[v] = exponential_nonpositive(e.v[v]);
+  store16(exponent, e);
+  for (int r = 0; r < rows; ++r) {
+    factor[r] = {exponent[r], exponent[8 + r]};
+    if (!group[r].empty()) *state[r].sum = *state[r].sum * factor[r].old_values + group[r].sum * factor[r].group;
+  }
 }
 
 LINDOS_INLINE Vec merged(Vec old_values, Vec group_values, Vec old_factor, Vec group_factor) {
@@ -48,9 +61,6 @@ struct KeyRange {
 };
 
 // Scores of one row, in place -> e^(score - m). Pages [page_begin, page_end) of the group are present.
-struct GroupSums {
-  float maximum, sum;
-};
 inline GroupSums softmax_row(float* score, std::int64_t page_begin, std::int64_t page_end, KeyRange keys,
                              float scale) {
   const float none = -__builtin_inff();
@@ -75,12 +85,15 @@ inline GroupSums softmax_row(float* score, std::int64_t page_begin, std::int64_t
   }
   const float m = max16(best);
   Sixteen sum = splat16(0.0F);
+  if (m == none) {  // no key of the group: weights 0, not e^(-inf + inf)
+    for (std::int64_t page = page_begin; page < page_end; ++page) store16(score + page * 16, sum);
+    return {m, 0.0F};
+  }
   for (std::int64_t page = page_begin; page < page_end; ++page) {
     Sixteen e = load16(score + page * 16);
 #pragma GCC unroll 4
     for (int v = 0; v < kVecs; ++v) {
-      // A row that sees no key of the group has m = -infinity; its weights are 0, not NaN.
-      e.v[v] = m == none ? splat(0.0F) : exponential(e.v[v] - splat(m));
+      e.v[v] = exponential_nonpositive(e.v[v] - splat(m));
       sum.v[v] += e.v[v];
     }
     store16(score + page * 16, e);
@@ -203,45 +216,39 @@ class GroupAttention {
   template <int kRows>
   LINDOS_INLINE void weigh(std::int64_t group, std::int64_t first, std::int64_t page_begin, std::int64_t key_end,
                            const GroupSums* sums) {
-    float* to[kRows];
-    MergeFactors factor[kRows];
-    bool skip[kRows];
+    RowState state[kRows];
+    MergeFactors factor[kRows] = {};
     for (int r = 0; r < kRows; ++r) {
       const std::int64_t row = first + r;
-      skip[r] = sums[r].maximum == -__builtin_inff();
       if (part_.partial != nullptr) {
-        const RowState s = partial_state(group, row);
-        *s.maximum = sums[r].maximum;
-        *s.sum = sums[r].sum;
-        to[r] = s.values;
-        factor[r] = {0.0F, 1.0F};
+        state[r] = partial_state(group, row);
+        *state[r].maximum = sums[r].maximum;
+        *state[r].sum = sums[r].sum;
       } else {
-        const RowState s{maximum_ + row, sum_ + row, values_ + row * part_.head_dim};
-        to[r] = s.values;
-        factor[r] = skip[r] ? MergeFactors{1.0F, 0.0F} : merge_sums(s, sums[r].maximum, sums[r].sum);
+        state[r] = {maximum_ + row, sum_ + row, values_ + row * part_.head_dim};
       }
     }
+    if (part_.partial == nullptr) merge_sums(state, sums, kRows, factor);
     constexpr int kPanels = panels_for(kRows);
     const std::int64_t whole = part_.head_dim / 16;
-    const PagedValues values{*this, group, page_begin, key_end};
+    const PagedValues values{group, page_begin, key_end};
     std::int64_t chunk = 0;
     for (; chunk + kPanels <= whole; chunk += kPanels) {
-      weigh_columns<kRows, kPanels>(values, chunk * 16, 16, to, factor, skip);
+      weigh_columns<kRows, kPanels>(values, chunk * 16, 16, state, factor, sums);
     }
-    for (; chunk < whole; ++chunk) weigh_columns<kRows, 1>(values, chunk * 16, 16, to, factor, skip);
+    for (; chunk < whole; ++chunk) weigh_columns<kRows, 1>(values, chunk * 16, 16, state, factor, sums);
     if (part_.head_dim % 16 != 0) {
-      weigh_columns<kRows, 1>(values, whole * 16, part_.head_dim % 16, to, factor, skip);
+      weigh_columns<kRows, 1>(values, whole * 16, part_.head_dim % 16, state, factor, sums);
     }
   }
 
-  struct PagedValues {
-    GroupAttention& attention;
+  struct PagedValues {  // keys [16 page_begin, key_end) of the group
     std::int64_t group, page_begin, key_end;
   };
 
   template <int kRows, int kPanels>
   [[gnu::noinline]] void weigh_columns(const PagedValues& values, std::int64_t column, std::int64_t columns,
-                                       float* const* to, const MergeFactors* factor, const bool* skip) {
+                                       const RowState* state, const MergeFactors* factor, const GroupSums* sums) {
     Tile<kRows, kPanels> tile;
     tile.clear();
     for (std::int64_t p = values.page_begin; p * 16 < values.key_end; ++p) {
@@ -258,8 +265,10 @@ class GroupAttention {
       }
     }
     for (int r = 0; r < kRows; ++r) {
-      if (skip[r]) continue;
-      for (int i = 0; i < kPanels; ++i) merge_columns(tile.acc[r][i], factor[r], to[r] + column + i * 16, columns);
+      if (sums[r].empty()) continue;
+      for (int i = 0; i < kPanels; ++i) {
+        merge_columns(tile.acc[r][i], factor[r], state[r].values + column + i * 16, columns);
+      }
     }
   }
 
@@ -271,7 +280,7 @@ class GroupAttention {
     Sixteen old = columns == 16 ? load16(values) : load_columns(values, columns);
 #pragma GCC unroll 4
     for (int v = 0; v < kVecs; ++v) {
-      old.v[v] = merged(old.v[v], group.v[v], splat(factor.old_state), splat(factor.group));
+      old.v[v] = merged(old.v[v], group.v[v], splat(factor.old_values), splat(factor.group));
     }
     store_columns(old, values, columns);
   }
@@ -334,10 +343,12 @@ inline void attention_merge_part(const AttentionPart& part) {
     for (std::int64_t group = 0; group < part.group_end - part.group_begin; ++group) {
       const float* state = part.partial + (group * rows + row) * (part.head_dim + 2);
       if (state[0] == -__builtin_inff()) continue;
-      const MergeFactors f = merge_sums(total, state[0], state[1]);
+      const GroupSums sums{state[0], state[1]};
+      MergeFactors f;
+      merge_sums(&total, &sums, 1, &f);
       for (std::int64_t i = 0; i < part.head_dim; i += kLanes) {
         if (i + kLanes <= part.head_dim) {
-          const Vec v = merged(load(total.values + i), load(state + 2 + i), splat(f.old_state), splat(f.group));
+          const Vec v = merged(load(total.values + i), load(state + 2 + i), splat(f.old_values), splat(f.group));
           store(total.values + i, v);
         } else {
           float old_lane[kLanes] = {};
@@ -346,7 +357,7 @@ inline void attention_merge_part(const AttentionPart& part) {
             old_lane[j - i] = total.values[j];
             group_lane[j - i] = state[2 + j];
           }
-          store(old_lane, merged(load(old_lane), load(group_lane), splat(f.old_state), splat(f.group)));
+          store(old_lane, merged(load(old_lane), load(group_lane), splat(f.old_values), splat(f.group)));
           for (std::int64_t j = i; j < part.head_dim; ++j) total.values[j] = old_lane[j - i];
         }
       }

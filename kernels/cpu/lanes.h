@@ -63,10 +63,14 @@ LINDOS_INLINE Vec fma(Vec a, Vec b, Vec c) {
 
 LINDOS_INLINE Vec max(Vec a, Vec b) { return a > b ? a : b; }  // b where a is NaN
 
-// e^x within 2 ulp for results that are normal numbers; 0 below -87.33, infinity above 88.72.
-// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7, whose remainder is below
-// r^8 / 8! = 5.2e-9, a twentieth of the rounding unit; n is read off the bits of x log2(e) + 1.5 * 2^23.
-LINDOS_INLINE Vec exponential(Vec x) {
+// e^x = 2^n e^r: x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7, whose
+// remainder is below r^8 / 8! = 5.2e-9, a twentieth of the rounding unit; n is read off the bits of
+// x log2(e) + 1.5 * 2^23.
+struct Power {
+  Vec fraction;  // e^r
+  IntVec whole;  // n
+};
+LINDOS_INLINE Power power_of_e(Vec x) {
   const Vec magic = splat(12582912.0F);
   const Vec shifted = fma(x, splat(1.44269504F), magic);
   const Vec n = shifted - magic;
@@ -80,14 +84,25 @@ LINDOS_INLINE Vec exponential(Vec x) {
   p = fma(p, r, splat(0.5F));
   p = fma(p, r, splat(1.0F));
   p = fma(p, r, splat(1.0F));
+  return {p, __builtin_bit_cast(IntVec, shifted) - __builtin_bit_cast(IntVec, magic)};
+}
+LINDOS_INLINE Vec power_of_two(IntVec n) { return __builtin_bit_cast(Vec, (n + 127) << 23); }
+
+// Within 2 ulp for results that are normal numbers; 0 below -87.33, infinity above 88.72.
+inline constexpr float kSmallestExponent = -87.3365479F;
+LINDOS_INLINE Vec exponential(Vec x) {
+  const Power e = power_of_e(x);
   // 2^n in two factors, since 2^128 alone is not a float although e^88.7 is.
-  const IntVec whole = __builtin_bit_cast(IntVec, shifted) - __builtin_bit_cast(IntVec, magic);
-  const IntVec half = whole >> 1;
-  const Vec scale_a = __builtin_bit_cast(Vec, (half + 127) << 23);
-  const Vec scale_b = __builtin_bit_cast(Vec, (whole - half + 127) << 23);
-  const Vec y = p * scale_a * scale_b;
+  const IntVec half = e.whole >> 1;
+  const Vec y = e.fraction * power_of_two(half) * power_of_two(e.whole - half);
   const Vec bounded = x > splat(88.7228394F) ? splat(__builtin_inff()) : y;
-  return x < splat(-87.3365479F) ? splat(0.0F) : bounded;
+  return x < splat(kSmallestExponent) ? splat(0.0F) : bounded;
+}
+
+// The same bits for x <= 0 (or NaN) with less work.
+LINDOS_INLINE Vec exponential_nonpositive(Vec x) {
+  const Power e = power_of_e(x);
+  return x < splat(kSmallestExponent) ? splat(0.0F) : e.fraction * power_of_two(e.whole);
 }
 
 // 16 floats: the outputs of a panel, the keys of a page, the virtual lanes of a reduction.
@@ -115,22 +130,33 @@ LINDOS_INLINE Sixteen splat16(float x) {
   return s;
 }
 
-// Sum of the 16 lanes as a balanced tree: the same order for every vector width.
-LINDOS_INLINE float sum16(const Sixteen& s) {
-  float lane[16];
-  store16(lane, s);
-  for (int width = 8; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
-  }
-  return lane[0];
+// The 16 lanes folded by `op` to four, lane i with lane i + 8, then with i + 4: for every vector width the
+// same balanced tree.
+typedef float Four __attribute__((vector_size(16)));
+template <class Op>
+LINDOS_INLINE Four folded(const Sixteen& s, Op op) {
+#if defined(__AVX512F__)
+  const __m256 a = op(__builtin_shufflevector(s.v[0], s.v[0], 0, 1, 2, 3, 4, 5, 6, 7),
+                      __builtin_shufflevector(s.v[0], s.v[0], 8, 9, 10, 11, 12, 13, 14, 15));
+  return op(__builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(a, a, 4, 5, 6, 7));
+#elif defined(__AVX2__)
+  const __m256 a = op(s.v[0], s.v[1]);
+  return op(__builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(a, a, 4, 5, 6, 7));
+#else
+  return op(op(s.v[0], s.v[2]), op(s.v[1], s.v[3]));
+#endif
 }
 
+LINDOS_INLINE float sum16(const Sixteen& s) {
+  const Four f = folded(s, [](auto a, auto b) { return a + b; });
+  return (f[0] + f[2]) + (f[1] + f[3]);
+}
+
+LINDOS_INLINE float larger(float a, float b) { return a > b ? a : b; }
+
 LINDOS_INLINE float max16(const Sixteen& s) {
-  float lane[16];
-  store16(lane, s);
-  float best = lane[0];
-  for (int i = 1; i < 16; ++i) best = lane[i] > best ? lane[i] : best;
-  return best;
+  const Four f = folded(s, [](auto a, auto b) { return a > b ? a : b; });
+  return larger(larger(f[0], f[2]), larger(f[1], f[3]));
 }
 
 // How 16 neighbouring weights or cache entries lie in memory.

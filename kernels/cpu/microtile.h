@@ -11,8 +11,9 @@ namespace lindos::kernels::LINDOS_ISA {
 // 12 accumulators cover the latency of two fused multiply-adds per cycle and leave room in 16 registers.
 inline constexpr int kAccumulators = 12;
 inline constexpr int kTileRows = kAccumulators / kVecs < 6 ? kAccumulators / kVecs : 6;
-// Bytes ahead in each panel while weights stream from memory; found by bench/kernels on a Zen 3 core.
-inline constexpr int kStreamPrefetch = 1024;
+// Bytes requested ahead of the multiply-adds, over all panels, while weights stream from memory: latency
+// times bandwidth of one core, 100 ns x 25 GB/s = 2.5 kB, and some slack.
+inline constexpr int kStreamPrefetch = 4096;
 
 // Panels side by side for a tile of few rows; more than four streams outrun the hardware prefetcher.
 constexpr int panels_for(int rows) {
@@ -82,7 +83,7 @@ LINDOS_INLINE void multiply_streaming(const Rows a, const typename Load::Element
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
       const typename Load::Element* row = b[p] + k * 16;
-      __builtin_prefetch(reinterpret_cast<const char*>(row) + kStreamPrefetch, 0, 3);
+      __builtin_prefetch(reinterpret_cast<const char*>(row) + kStreamPrefetch / kPanels, 0, 3);
       multiply_row<Load>(a, row, k, p, tile);
     }
   }

@@ -70,4 +70,14 @@ void decode_floats(const std::byte* data, Dtype dtype, std::span<float> out) {
   }
 }
 
+void round_floats(std::span<float> values, Dtype dtype) {
+  LINDOS_ASSERT(dtype == Dtype::kF32 || dtype == Dtype::kBf16 || dtype == Dtype::kF16,
+                "only float formats are rounded to");
+  if (dtype == Dtype::kBf16) {
+    for (float& value : values) value = bf16_to_f32(f32_to_bf16(value));
+  } else if (dtype == Dtype::kF16) {
+    for (float& value : values) value = f16_to_f32(f32_to_f16(value));
+  }
+}
+
 }  // namespace lindos::exec

@@ -20,4 +20,7 @@ namespace lindos::exec {
 // REQUIRES: `data` holds out.size() × bytes_of(dtype) bytes; dtype is one of the three.
 void decode_floats(const std::byte* data, Dtype dtype, std::span<float> out);
 
+// Replaces each value by the nearest one that `dtype` (f32, f16 or bf16) can hold.
+void round_floats(std::span<float> values, Dtype dtype);
+
 }  // namespace lindos::exec

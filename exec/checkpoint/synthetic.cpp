@@ -97,16 +97,12 @@ class Synthetic final : public Checkpoint {
 
  private:
   void fill(std::uint64_t key, std::size_t first, float scale, std::span<float> out) const {
-    const auto value = [&](std::size_t i) {
-      return static_cast<float>(centred_sum(mix(key + (first + i) * kGolden))) * scale;
-    };
-    if (dtype_ == Dtype::kF32) {
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = value(i);
-    } else if (dtype_ == Dtype::kBf16) {
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = bf16_to_f32(f32_to_bf16(value(i)));
-    } else {
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = f16_to_f32(f32_to_f16(value(i)));
+    std::uint64_t counter = key + first * kGolden;
+    for (float& value : out) {
+      value = static_cast<float>(centred_sum(mix(counter))) * scale;
+      counter += kGolden;
     }
+    round_floats(out, dtype_);
   }
 
   std::uint64_t seed_;

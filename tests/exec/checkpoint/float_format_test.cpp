@@ -50,6 +50,17 @@ TEST(FloatFormat, RoundsToNearestTiesToEven) {
   EXPECT_TRUE(std::isnan(bf16_to_f32(f32_to_bf16(std::bit_cast<float>(0x7f800001U)))));
 }
 
+TEST(FloatFormat, RoundsInPlace) {
+  std::array<float, 2> values{1.0F + 0x1p-9F, -1.0F - 0x3p-9F};
+  round_floats(values, Dtype::kF32);
+  EXPECT_EQ(values[0], 1.0F + 0x1p-9F);
+  round_floats(values, Dtype::kF16);
+  EXPECT_EQ(values[0], 1.0F + 0x1p-9F);  // ten bits of fraction hold it, seven do not
+  round_floats(values, Dtype::kBf16);
+  EXPECT_EQ(values[0], 1.0F);
+  EXPECT_EQ(values[1], -1.0F - 0x1p-7F);
+}
+
 TEST(FloatFormat, DecodesUnalignedData) {
   const std::array<std::byte, 5> bytes{std::byte{0xff}, std::byte{0x80}, std::byte{0x3f},
                                        std::byte{0x00}, std::byte{0xc0}};

@@ -99,6 +99,18 @@ RC_GTEST_PROP(Tokenizer, ByteLevelWithoutNormalizerReturnsAnyText, ()) {
   RC_ASSERT(llama3->decode(llama3->encode(text, false), false) == text);
 }
 
+// Random ids are mostly ill-formed UTF-8: the stream must mark the same places as the whole.
+RC_GTEST_PROP(StreamDecoder, AgreesWithDecodeOnAnyIds, ()) {
+  static const auto gpt2 = load_tokenizer(golden_file("gpt2"));
+  const auto ids =
+      *rc::gen::container<std::vector<std::int32_t>>(rc::gen::inRange<std::int32_t>(0, 405));
+  StreamDecoder stream(*gpt2);
+  std::string joined;
+  for (const std::int32_t id : ids) joined += stream.push(id);
+  joined += stream.finish();
+  RC_ASSERT(joined == gpt2->decode(ids, true));
+}
+
 // A quadratic algorithm would need hours for these; the test only has to end.
 TEST(Tokenizer, TakesAMegabyteOfOneCharacter) {
   constexpr std::size_t kSize = 1'000'000;

@@ -42,11 +42,18 @@ std::int64_t longest_request(const Scenario& scenario) {
                                   scenario.model.max_positions);
 }
 
-// Tensor degrees up to the domain in powers of two, then more stages at the largest.
 struct Degrees {
   int tensor = 1;
   int stages = 1;
 };
+
+// Whole groups in a pool: a tensor group does not leave its node.
+std::int64_t replicas_in(const Pool& pool, const Degrees& degrees) {
+  return pool.nodes * (pool.node.devices / degrees.tensor) / degrees.stages;
+}
+
+// Tensor degrees up to the domain in powers of two, then more stages at the largest, as long as the pool has
+// one such group.
 std::vector<Degrees> candidates(const Scenario& scenario, const Pool& pool, const Device& device) {
   const int domain = std::max(1, std::min(pool.node.devices, device.scale_up_domain));
   std::vector<Degrees> out;
@@ -56,8 +63,8 @@ std::vector<Degrees> candidates(const Scenario& scenario, const Pool& pool, cons
     tensor *= 2;
   }
   tensor = out.back().tensor;
-  for (int stages = 2; stages <= scenario.model.layers && tensor * stages <= pool.devices();
-       ++stages) {
+  for (int stages = 2; stages <= scenario.model.layers; ++stages) {
+    if (replicas_in(pool, {tensor, stages}) < 1) break;
     out.push_back({tensor, stages});
   }
   return out;
@@ -70,11 +77,6 @@ GroupPlan make_group(const Scenario& scenario, const Pool& pool, const Device& d
   Plan plan = make_plan(scenario.model, pool.name, degrees.stages, even, {}, scenario.model.dtype,
                         limits, granule);
   return std::move(plan.groups.front());
-}
-
-// Whole groups in a pool: a tensor group does not leave its node.
-std::int64_t replicas_in(const Pool& pool, const Degrees& degrees) {
-  return pool.nodes * (pool.node.devices / degrees.tensor) / degrees.stages;
 }
 
 // Memory is not known before the probe has seen the machine, so the cache is what the workload can use.
@@ -115,7 +117,7 @@ std::optional<GroupPlan> serving_group(const Scenario& scenario, const Pool& poo
                " KV blocks; " + std::to_string(std::get<Capacity>(answer).kv_blocks) + " fit";
       continue;
     }
-    group.replicas = std::max<std::int64_t>(1, replicas_in(pool, degrees));
+    group.replicas = replicas_in(pool, degrees);
     // Decode speed follows memory bandwidth; the router weighs replicas by it.
     group.routing_weight =
         device.memory_bandwidth.value() * static_cast<double>(group.ranks_per_replica()) / 1e12;
@@ -146,10 +148,11 @@ std::optional<Degrees> training_degrees(const Scenario& scenario, const Pool& po
   return std::nullopt;
 }
 
-// One synchronous job: all pools use the degrees of the pool that needs the most stages, so that replicas are
-// alike, and the global batch is dealt out over all replicas.
+// One synchronous job: all pools use the degrees of the pool that needs the most devices per replica, so that
+// replicas are alike, and the global batch is dealt out over all of them.
 std::vector<GroupPlan> training_groups(const Scenario& scenario) {
-  Degrees common{0, 0};
+  Degrees common{8, 1};
+  int devices = 1;
   for (const Pool& pool : scenario.cluster.pools) {
     const auto degrees = training_degrees(scenario, pool, device_of(scenario, pool));
     if (!degrees) {
@@ -159,9 +162,11 @@ std::vector<GroupPlan> training_groups(const Scenario& scenario) {
                       " devices cannot hold weights, gradients and optimizer in " +
                       std::to_string(std::lround(100.0 * kTrainingState)) + " % of its memory");
     }
-    common.tensor = common.tensor == 0 ? degrees->tensor : std::min(common.tensor, degrees->tensor);
-    common.stages = std::max(common.stages, degrees->stages * degrees->tensor / common.tensor);
+    common.tensor = std::min(common.tensor, degrees->tensor);
+    devices = std::max(devices, degrees->tensor * degrees->stages);
   }
+  common.stages = static_cast<int>(std::min<std::int64_t>(
+      scenario.model.layers, (devices + common.tensor - 1) / common.tensor));
   std::int64_t replicas = 0;
   for (const Pool& pool : scenario.cluster.pools) replicas += replicas_in(pool, common);
   const TrainingWorkload& training = scenario.workload.training;
@@ -170,12 +175,13 @@ std::vector<GroupPlan> training_groups(const Scenario& scenario) {
 
   std::vector<GroupPlan> groups;
   for (const Pool& pool : scenario.cluster.pools) {
+    std::int64_t own = replicas_in(pool, common);
+    if (own == 0) continue;
     GroupPlan group = make_group(scenario, pool, device_of(scenario, pool), common, {});
     group.role = Role::kTrain;
-    std::int64_t own = replicas_in(pool, common);
     // A replica without a micro-batch would only wait, so surplus replicas are left out evenly.
     if (replicas > batches) own = std::max<std::int64_t>(1, own * batches / replicas);
-    group.replicas = std::max<std::int64_t>(1, own);
+    group.replicas = own;
     group.training.data_parallel = group.replicas;
     group.training.zero_stage = 1;
     groups.push_back(std::move(group));

@@ -48,7 +48,7 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
 }
 
 Catalogue open_catalogue(const CommonOptions& options) {
-  return data::load_catalogue(options.catalogue.empty() ? data::default_catalogue_dir() : options.catalogue);
+  return load_catalogue(options.catalogue.empty() ? default_catalogue_dir() : options.catalogue);
 }
 
 Session Session::open(const std::filesystem::path& scenario, const std::filesystem::path& plan,

@@ -40,7 +40,7 @@ struct RunVerb {
 };
 
 std::filesystem::path default_scenario() {
-  return data::default_catalogue_dir().parent_path().parent_path() / "scenarios" / "this-machine.toml";
+  return default_catalogue_dir().parent_path().parent_path() / "scenarios" / "this-machine.toml";
 }
 
 // The checkpoint's own architecture replaces the scenario's model; its plan, unless given, follows.

@@ -9,6 +9,9 @@
 #include <ctime>
 
 #include <fmt/format.h>
+// Before version.h, which uses its macros without including it.
+#include <xbt/base.h>
+
 #include <simgrid/version.h>
 
 #include "cli/revision.h"

@@ -21,7 +21,7 @@ ROOMS = {
              ["mpi.h", "cblas.h", "pcre2.h", "utf8proc.h", "nlohmann/", "fmt/", "cuda", "nccl.h", "linux/"]),
     "sim": ({"sim", "exec/scheduler", "scenarios"}, ["simgrid/", "xbt/", "fmt/"]),
     "cli": ({"cli", "sim", "exec", "exec/scheduler", "data", "kernels", "scenarios"},
-            ["CLI/", "fmt/", "nlohmann/", "simgrid/version.h", "cblas.h", "sqlite3.h"]),
+            ["CLI/", "fmt/", "nlohmann/", "simgrid/version.h", "xbt/base.h", "cblas.h", "sqlite3.h"]),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 

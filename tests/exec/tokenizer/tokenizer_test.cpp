@@ -147,6 +147,20 @@ TEST(Tokenizer, CountsIdsOfAddedTokens) {
 constexpr const char* kModel =
     R"("model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]})";
 
+// By hand: equal ranks merge from the left, (aa)(aa)a; a lower rank goes first wherever it stands,
+// a(bc) although "ab" is further left; a merge can open a better one, ((bc)d).
+TEST(Tokenizer, MergesByRankThenFromTheLeft) {
+  const auto tokenizer =
+      parse_tokenizer(R"({"model":{"vocab":{"a":0,"b":1,"c":2,"d":3,"aa":4,"bc":5,"ab":6,"bcd":7},)"
+                      R"("merges":["b c","bc d",["a","b"],"a a"]}})",
+                      "tokenizer.json");
+  EXPECT_EQ(tokenizer->encode("aaaaa", false), (std::vector<std::int32_t>{4, 4, 0}));
+  EXPECT_EQ(tokenizer->encode("abc", false), (std::vector<std::int32_t>{0, 5}));
+  EXPECT_EQ(tokenizer->encode("aaabcd", false), (std::vector<std::int32_t>{4, 0, 7}));
+  EXPECT_EQ(tokenizer->encode("xab", false), (std::vector<std::int32_t>{6}))
+      << "unknown characters are dropped";
+}
+
 TEST(Tokenizer, RefusesUnknownComponentsByName) {
   const auto with = [](const std::string& part) { return "{" + part + "," + kModel + "}"; };
   EXPECT_EQ(message_of(with(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":""})")),

@@ -31,7 +31,8 @@ Seconds ServingBooks::overhead() {
   const Seconds span = replica_.step_overhead() * factor;
   // Planning runs on the first rank while the rest of its stage waits for the batch.
   book_on_stage(Cause::kHostOverhead, span, 0);
-  totals_.seconds[static_cast<std::size_t>(Family::kHost)][static_cast<std::size_t>(Tier::kMeasured)] += span.count();
+  totals_.seconds[static_cast<std::size_t>(Family::kHost)]
+                 [static_cast<std::size_t>(Tier::kMeasured)] += span.count();
   return span;
 }
 
@@ -54,7 +55,8 @@ Bytes ServingBooks::send_bytes(const StepPlan& step, std::size_t stage) {
 
 Seconds ServingBooks::send_transfer(const StepPlan& step, std::size_t stage) {
   if (replica_.stages() < 2) return Seconds(0);
-  const Seconds span = send_bytes(step, stage) / replica_.path(stage).bandwidth * message_factor(stage);
+  const Seconds span =
+      send_bytes(step, stage) / replica_.path(stage).bandwidth * message_factor(stage);
   book_transfer(span, stage);
   return span;
 }

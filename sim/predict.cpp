@@ -30,6 +30,11 @@ constexpr std::size_t kSimulatedReplicas = 16;
 // extrapolation.
 constexpr double kExtrapolatedShare = 0.2;
 
+// Steps that all draws together may replay, so that long workloads get fewer draws rather than
+// minutes of waiting; the interval of 20 draws is coarse but honest.
+constexpr std::size_t kDrawnSteps = 200'000;
+constexpr int kLeastDraws = 20;
+
 using Values = std::map<std::string, double>;
 
 // All simulated replicas of one draw, seen as one run.
@@ -37,6 +42,7 @@ struct Outcome {
   Values metrics;
   Ledger ledger;
   WorkTotals totals;
+  std::size_t steps = 0;
 };
 
 std::vector<ReplicaShare> sampled(const std::vector<ReplicaShare>& shares, std::size_t per_group) {
@@ -78,6 +84,7 @@ Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vect
     for (const Seconds t : run.step_times) step_times.push_back(t.count());
     std::move(run.timelines.begin(), run.timelines.end(), std::back_inserter(timelines));
   }
+  outcome.steps = step_times.size();
   const ServingSummary summary = summarise(timelines, slo);
   const double scale = requests_total / static_cast<double>(timelines.size());
   Values& m = outcome.metrics;
@@ -217,13 +224,17 @@ RunRecord predict(const Scenario& scenario,
   std::map<std::string, std::vector<double>> drawn;
   std::vector<Ledger> drawn_ledgers;
   Outcome reference = centre;
+  int draws = options.draws;
   if (options.draws > 0) {
     const std::vector<ReplicaShare> shares = sampled(all_shares, 1);
     reference = serve_all(Fidelity::kMaxplus, shares);
     std::vector<std::vector<Factors>> sigmas;
     for (ServingGroup& group : fleet.groups)
       sigmas.push_back(systematic_sigmas(group.replica, reference.totals));
-    for (int d = 0; d < options.draws; ++d) {
+    const auto affordable =
+        static_cast<int>(kDrawnSteps / std::max<std::size_t>(1, reference.steps));
+    draws = std::min(draws, std::max(kLeastDraws, affordable));
+    for (int d = 0; d < draws; ++d) {
       std::vector<ServingRun> runs;
       for (const ReplicaShare& share : shares) {
         ServingGroup& group = fleet.groups[share.group];
@@ -235,7 +246,7 @@ RunRecord predict(const Scenario& scenario,
       const Outcome outcome = combine(fleet, shares, std::move(runs), scenario.slo, requests_total);
       for (const auto& [name, value] : outcome.metrics) drawn[name].push_back(value);
       drawn_ledgers.push_back(outcome.ledger);
-      report(static_cast<double>(d + 1) / options.draws);
+      report(static_cast<double>(d + 1) / draws);
     }
   }
 
@@ -247,7 +258,7 @@ RunRecord predict(const Scenario& scenario,
   record.plan_digest = digest(scenario.plan);
   record.plan_name = scenario.plan.name;
   record.seed = scenario.workload.seed;
-  record.repeats = std::max(1, options.draws);
+  record.repeats = std::max(1, draws);
   const char* provenance = provenance_of(centre.totals);
   for (const auto& [name, value] : centre.metrics) {
     record.metrics[name] =

@@ -23,7 +23,7 @@ enum class Fidelity { kClosed, kMaxplus, kSimgrid };
 
 struct PredictOptions {
   Fidelity fidelity = Fidelity::kMaxplus;
-  int draws = 200;         // of the interval; 0 = centre only
+  int draws = 200;         // of the interval, fewer for long workloads; 0 = centre only
   std::uint64_t seed = 1;  // of the draws; requests come from the workload's seed
   std::string backend;     // collective samples to use ("thread", "mpi"); empty = any
   std::function<void(double done)> progress;  // in [0, 1]; may be empty

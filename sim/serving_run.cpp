@@ -73,7 +73,8 @@ ServingRun ServingBooks::close(Seconds end) {
     const double capacity = (peak * end).value();
     const double left = std::max(0.0, capacity - stages_[s].capacity_flop());
     stages_[s].book(Cause::kNoWork, Seconds(std::min((peak * idle_).value(), left)), kUnitPeak);
-    stages_[s].close(capacity, Cause::kPipelineBubble);
+    // A single stage has no bubble; what is left there is rounding.
+    stages_[s].close(capacity, stages_.size() > 1 ? Cause::kPipelineBubble : Cause::kNoWork);
     run.ledger.merge(stages_[s]);
   }
   run.totals = totals_;

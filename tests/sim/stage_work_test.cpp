@@ -43,6 +43,17 @@ TEST(StageWork, WaitsAreBookedToTheRankThatWaits) {
   EXPECT_DOUBLE_EQ(totals.busy.count(), 10.0);
 }
 
+TEST(StageWork, SamplingIsHostTimeAndNoKernel) {
+  StageWork work = uneven_work();
+  work.ranks[0].push_back(op_of(1, 3.0));
+  work.ranks[0].back().family = Family::kHost;
+  Ledger ledger;
+  WorkTotals totals;
+  book(work, kTwoRanks, {}, ledger, totals);
+  EXPECT_DOUBLE_EQ(ledger.amount(Cause::kHostOverhead), 3.0);
+  EXPECT_DOUBLE_EQ(totals.busy.count(), 10.0);  // kernels only
+}
+
 TEST(StageWork, ADrawScalesOneFamily) {
   Draw draw;
   draw.devices.resize(1);

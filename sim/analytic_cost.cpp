@@ -13,7 +13,8 @@ constexpr double kGemmComputeUtilisation = 0.75;
 constexpr double kStreamUtilisation = 0.8;
 // Handbook §1.5: decode attention reads at 0.58-0.91 of the HBM peak.
 constexpr double kDecodeAttentionUtilisation = 0.75;
-// assume: fused causal attention against the dense peak, between the 0.35 of FlashAttention-2 and 0.75 of -3.
+// assume: fused causal attention against the dense peak, between the 0.35 of FlashAttention-2 and
+// 0.75 of -3.
 constexpr double kPrefillAttentionUtilisation = 0.5;
 // Handbook §2.2: one-shot all-reduce reads peers at 250-310 of 450 GB/s.
 constexpr double kOneShotUtilisation = 0.62;
@@ -31,10 +32,14 @@ Seconds bounded(const Op& op, const Ceilings& c, double compute, double memory) 
 Seconds analytic_compute_time(const Op& op, const Ceilings& c, Seconds launch) {
   switch (op.kind) {
     case OpKind::kGemm:
-    case OpKind::kMoeGemm: return bounded(op, c, kGemmComputeUtilisation, kStreamUtilisation);
-    case OpKind::kAttentionPrefill: return bounded(op, c, kPrefillAttentionUtilisation, kStreamUtilisation);
-    case OpKind::kAttentionDecode: return bounded(op, c, kGemmComputeUtilisation, kDecodeAttentionUtilisation);
-    default: return bounded(op, c, kGemmComputeUtilisation, kStreamUtilisation) + launch;
+    case OpKind::kMoeGemm:
+      return bounded(op, c, kGemmComputeUtilisation, kStreamUtilisation);
+    case OpKind::kAttentionPrefill:
+      return bounded(op, c, kPrefillAttentionUtilisation, kStreamUtilisation);
+    case OpKind::kAttentionDecode:
+      return bounded(op, c, kGemmComputeUtilisation, kDecodeAttentionUtilisation);
+    default:
+      return bounded(op, c, kGemmComputeUtilisation, kStreamUtilisation) + launch;
   }
 }
 

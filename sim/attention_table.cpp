@@ -21,8 +21,8 @@ double octaves(std::int64_t a, std::int64_t b) {
 
 Work AttentionShape::work(double kv_element_bytes) const {
   const double pairs = slices * (tokens * context + tokens * (tokens + 1.0) / 2.0);
-  return attention_work(pairs, slices * (context + tokens), slices * tokens, q_heads, kv_heads, head_dim,
-                        kv_element_bytes);
+  return attention_work(pairs, slices * (context + tokens), slices * tokens, q_heads, kv_heads,
+                        head_dim, kv_element_bytes);
 }
 
 AttentionShape AttentionTable::Grid::shape(double x, double y) const {
@@ -46,33 +46,43 @@ AttentionTable::AttentionTable(const Profile& profile) : ceilings_(profile) {
       continue;
     }
     const bool is_decode = s.tokens == 1 && s.context > 0;
-    if (!is_decode && s.sequences != 1) continue;   // the prefill grid has no axis for them
+    if (!is_decode && s.sequences != 1) continue;  // the prefill grid has no axis for them
     const ExecutionContext context{s.threads, s.active_ranks};
     auto grid = std::find_if(grids_.begin(), grids_.end(), [&](const Grid& g) {
       return g.is_decode == is_decode && g.q_heads == s.q_heads && g.kv_heads == s.kv_heads &&
              g.head_dim == s.head_dim && g.dtype == s.dtype && g.context == context;
     });
     if (grid == grids_.end()) {
-      grid = grids_.insert(grids_.end(), {is_decode, s.q_heads, s.kv_heads, s.head_dim, s.dtype, context,
-                                          ceilings(profile, s.threads, s.active_ranks), {}});
+      grid = grids_.insert(grids_.end(), {is_decode,
+                                          s.q_heads,
+                                          s.kv_heads,
+                                          s.head_dim,
+                                          s.dtype,
+                                          context,
+                                          ceilings(profile, s.threads, s.active_ranks),
+                                          {}});
     }
     const double x = static_cast<double>(is_decode ? s.context + 1 : s.tokens);
     const double y = static_cast<double>(is_decode ? s.sequences : s.context);
-    auto row = std::find_if(grid->rows.begin(), grid->rows.end(), [&](const Row& r) { return r.y == y; });
+    auto row =
+        std::find_if(grid->rows.begin(), grid->rows.end(), [&](const Row& r) { return r.y == y; });
     if (row == grid->rows.end()) row = grid->rows.insert(grid->rows.end(), {y, {}});
     row->cells.push_back({x, s.time.count(), s.spread});
   }
   for (Grid& grid : grids_) {
-    std::sort(grid.rows.begin(), grid.rows.end(), [](const Row& a, const Row& b) { return a.y < b.y; });
+    std::sort(grid.rows.begin(), grid.rows.end(),
+              [](const Row& a, const Row& b) { return a.y < b.y; });
     for (Row& row : grid.rows) {
-      std::sort(row.cells.begin(), row.cells.end(), [](const Cell& a, const Cell& b) { return a.x < b.x; });
+      std::sort(row.cells.begin(), row.cells.end(),
+                [](const Cell& a, const Cell& b) { return a.x < b.x; });
     }
   }
 }
 
 AttentionTime AttentionTable::along_row(const Grid& grid, const Row& row, double x, double y) {
   const std::vector<Cell>& cells = row.cells;
-  // Time at (x, y) by the utilisation of a cell of this row, whose own y may be the row's or the query's.
+  // Time at (x, y) by the utilisation of a cell of this row, whose own y may be the row's or the
+  // query's.
   const auto held = [&](const Cell& cell) {
     const double ratio = grid.speed_of_light(x, y) / grid.speed_of_light(cell.x, row.y);
     return AttentionTime{Seconds(cell.seconds * ratio), cell.spread, Tier::kEdge};
@@ -89,9 +99,10 @@ AttentionTime AttentionTable::along_row(const Grid& grid, const Row& row, double
     const Cell& low = *(above - 1);
     const double share = (x - low.x) / (above->x - low.x);
     const double seconds =
-        grid.is_decode
-            ? low.seconds + share * (above->seconds - low.seconds)
-            : std::pow(std::sqrt(low.seconds) + share * (std::sqrt(above->seconds) - std::sqrt(low.seconds)), 2.0);
+        grid.is_decode ? low.seconds + share * (above->seconds - low.seconds)
+                       : std::pow(std::sqrt(low.seconds) +
+                                      share * (std::sqrt(above->seconds) - std::sqrt(low.seconds)),
+                                  2.0);
     result = {Seconds(seconds), std::max(low.spread, above->spread), Tier::kInterpolated};
   }
   if (!on_row) {
@@ -115,13 +126,15 @@ AttentionTime AttentionTable::on_grid(const Grid& grid, double x, double y) {
           low.tier == Tier::kEdge || high.tier == Tier::kEdge ? Tier::kEdge : Tier::kInterpolated};
 }
 
-std::optional<AttentionTime> AttentionTable::answer(bool is_decode, const AttentionShape& shape, double x,
-                                                    double y, Dtype dtype, ExecutionContext context) const {
+std::optional<AttentionTime> AttentionTable::answer(bool is_decode, const AttentionShape& shape,
+                                                    double x, double y, Dtype dtype,
+                                                    ExecutionContext context) const {
   const Grid* best = nullptr;
   double best_distance = std::numeric_limits<double>::infinity();
   for (const Grid& g : grids_) {
     if (g.is_decode != is_decode) continue;
-    // The context decides about bandwidth per rank, the dtype about the kernel; head counts scale well.
+    // The context decides about bandwidth per rank, the dtype about the kernel; head counts scale
+    // well.
     const double d = 100.0 * distance(g.context, context) + (g.dtype == dtype ? 0.0 : 1e6) +
                      octaves(g.q_heads, shape.q_heads) + octaves(g.kv_heads, shape.kv_heads) +
                      octaves(g.head_dim, shape.head_dim);
@@ -134,7 +147,8 @@ std::optional<AttentionTime> AttentionTable::answer(bool is_decode, const Attent
   AttentionTime result = on_grid(*best, x, y);
   if (best_distance > 0.0) {
     const Work work = shape.work(bytes_of(dtype));
-    const Seconds here = roofline(work.flop, work.bytes, ceilings(ceilings_, context.threads, context.active_ranks));
+    const Seconds here =
+        roofline(work.flop, work.bytes, ceilings(ceilings_, context.threads, context.active_ranks));
     const AttentionShape sampled = best->shape(x, y);
     const Work sampled_work = sampled.work(bytes_of(best->dtype));
     result.time *= here / roofline(sampled_work.flop, sampled_work.bytes, best->ceilings);
@@ -152,7 +166,8 @@ std::optional<AttentionTime> AttentionTable::prefill(const AttentionShape& shape
                                                      ExecutionContext context) const {
   AttentionShape one = shape;
   one.slices = 1.0;
-  std::optional<AttentionTime> result = answer(false, one, shape.tokens, shape.context, dtype, context);
+  std::optional<AttentionTime> result =
+      answer(false, one, shape.tokens, shape.context, dtype, context);
   if (result) result->time *= shape.slices;
   return result;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention samples as two grids per head geometry: decode over (sequences, keys per sequence), prefill of
-// one sequence over (new tokens, cached context). Between samples latency is blended linearly, on the
-// prefill token axis in sqrt(latency) (modelling handbook §1.2, rule 2); beyond the grid the utilisation of
-// the edge is held. Another head geometry, dtype or context rescales by the ratio of speeds of light.
+// Attention samples as two grids per head geometry: decode over (sequences, keys per sequence),
+// prefill of one sequence over (new tokens, cached context). Between samples latency is blended
+// linearly, on the prefill token axis in sqrt(latency) (modelling handbook §1.2, rule 2); beyond
+// the grid the utilisation of the edge is held. Another head geometry, dtype or context rescales by
+// the ratio of speeds of light.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@
 
 namespace lindos::sim {
 
-// One query: `slices` equal slices of `tokens` new positions after `context` cached ones; real numbers,
-// because a mixed batch is replaced by the equal slices that have its totals.
+// One query: `slices` equal slices of `tokens` new positions after `context` cached ones; real
+// numbers, because a mixed batch is replaced by the equal slices that have its totals.
 struct AttentionShape {
   double slices = 1;
   double tokens = 1;
@@ -42,13 +43,13 @@ class AttentionTable {
 
  private:
   struct Cell {
-    double x = 0;                  // decode: keys per sequence; prefill: new tokens
+    double x = 0;  // decode: keys per sequence; prefill: new tokens
     double seconds = 0;
     double spread = 0;
   };
   struct Row {
-    double y = 0;                  // decode: sequences; prefill: cached context
-    std::vector<Cell> cells;       // ascending in x
+    double y = 0;             // decode: sequences; prefill: cached context
+    std::vector<Cell> cells;  // ascending in x
   };
   struct Grid {
     bool is_decode = false;
@@ -56,16 +57,18 @@ class AttentionTable {
     Dtype dtype = Dtype::kF32;
     ExecutionContext context;
     Ceilings ceilings;
-    std::vector<Row> rows;         // ascending in y
+    std::vector<Row> rows;  // ascending in y
     [[nodiscard]] AttentionShape shape(double x, double y) const;
     [[nodiscard]] Seconds speed_of_light(double x, double y) const;
   };
-  [[nodiscard]] static AttentionTime along_row(const Grid& grid, const Row& row, double x, double y);
+  [[nodiscard]] static AttentionTime along_row(const Grid& grid, const Row& row, double x,
+                                               double y);
   [[nodiscard]] static AttentionTime on_grid(const Grid& grid, double x, double y);
-  [[nodiscard]] std::optional<AttentionTime> answer(bool is_decode, const AttentionShape& shape, double x,
-                                                    double y, Dtype dtype, ExecutionContext context) const;
+  [[nodiscard]] std::optional<AttentionTime> answer(bool is_decode, const AttentionShape& shape,
+                                                    double x, double y, Dtype dtype,
+                                                    ExecutionContext context) const;
 
-  Profile ceilings_;               // the profile without its samples
+  Profile ceilings_;  // the profile without its samples
   std::vector<Grid> grids_;
 };
 

@@ -32,14 +32,16 @@ CurveTime ByteCurve::linear(Bytes bytes) const {
     const CurvePoint& first = points_.front();
     Seconds at_zero{0};
     if (points_.size() > 1 && points_[1].bytes > first.bytes) {
-      const Seconds rise = (points_[1].time - first.time) * (first.bytes / (points_[1].bytes - first.bytes));
+      const Seconds rise =
+          (points_[1].time - first.time) * (first.bytes / (points_[1].bytes - first.bytes));
       at_zero = std::clamp(first.time - rise, Seconds(0), first.time);
     }
     return {at_zero + (first.time - at_zero) * (bytes / first.bytes), first.spread, Tier::kEdge};
   }
   const CurvePoint& low = *(above - 1);
   const double share = (bytes - low.bytes) / (above->bytes - low.bytes);
-  return {low.time + share * (above->time - low.time), std::max(low.spread, above->spread), Tier::kInterpolated};
+  return {low.time + share * (above->time - low.time), std::max(low.spread, above->spread),
+          Tier::kInterpolated};
 }
 
 CurveTime ByteCurve::log_log(Bytes bytes) const {

@@ -23,13 +23,14 @@ struct MeanRequest {
 
 // One round of the pipeline: every stage worked on every micro-batch once.
 struct Round {
-  Seconds period{0};               // steady state
-  Seconds latency{0};              // of one micro-batch through all stages
+  Seconds period{0};   // steady state
+  Seconds latency{0};  // of one micro-batch through all stages
 };
 
 class ClosedModel {
  public:
-  ClosedModel(ReplicaModel& replica, const scheduler::Limits& limits) : replica_(replica), limits_(limits) {}
+  ClosedModel(ReplicaModel& replica, const scheduler::Limits& limits)
+      : replica_(replica), limits_(limits) {}
 
   // Runs `times` rounds of `micro_batches` equal micro-batches and books them.
   Round run(const Batch& micro_batch, std::size_t micro_batches, double times) {
@@ -44,7 +45,8 @@ class ClosedModel {
       book(work, replica_.ranks(s), centre_, ledger, totals);
       if (replica_.stages() > 1) {
         const Seconds send = replica_.path(s).transfer(replica_.sent_bytes(micro_batch, s, steps));
-        for (const RankCeiling& rank : replica_.ranks(s)) ledger.book(Cause::kExposedPipeline, send, rank.peak);
+        for (const RankCeiling& rank : replica_.ranks(s))
+          ledger.book(Cause::kExposedPipeline, send, rank.peak);
         stage += send;
       }
       if (s == 0) {
@@ -62,20 +64,25 @@ class ClosedModel {
     return round;
   }
 
-  // Mean round of `times` decode rounds of `sequences` (real) sequences whose contexts run from `first` to
-  // `last`: Simpson over the context, linear between the whole batch sizes around the mean.
+  // Mean round of `times` decode rounds of `sequences` (real) sequences whose contexts run from
+  // `first` to `last`: Simpson over the context, linear between the whole batch sizes around the
+  // mean.
   Round decode(double sequences, double first, double last, double times) {
-    const std::size_t micro = std::min(replica_.stages(), static_cast<std::size_t>(std::max(1.0, sequences)));
+    const std::size_t micro =
+        std::min(replica_.stages(), static_cast<std::size_t>(std::max(1.0, sequences)));
     const double per_micro = std::max(1.0, sequences / static_cast<double>(micro));
     const double low = std::floor(per_micro);
     const double share_high = per_micro - low;
     Round mean;
-    for (const auto& [size, share] : {std::pair{low, 1.0 - share_high}, std::pair{low + 1.0, share_high}}) {
+    for (const auto& [size, share] :
+         {std::pair{low, 1.0 - share_high}, std::pair{low + 1.0, share_high}}) {
       if (share <= 0.0) continue;
       for (const auto& [context, weight] :
-           {std::pair{first, 1.0 / 6.0}, std::pair{(first + last) / 2.0, 4.0 / 6.0}, std::pair{last, 1.0 / 6.0}}) {
+           {std::pair{first, 1.0 / 6.0}, std::pair{(first + last) / 2.0, 4.0 / 6.0},
+            std::pair{last, 1.0 / 6.0}}) {
         const Slice slice{std::max<std::int64_t>(1, std::llround(context)), 1, true};
-        const Round r = run(Batch(static_cast<std::size_t>(size), slice), micro, times * share * weight);
+        const Round r =
+            run(Batch(static_cast<std::size_t>(size), slice), micro, times * share * weight);
         mean.period += r.period * share * weight;
         mean.latency += r.latency * share * weight;
       }
@@ -89,16 +96,18 @@ class ClosedModel {
     const double fit = std::floor(static_cast<double>(limits_.kv_blocks) / blocks);
     if (fit < 1.0) {
       throw Error(ErrorKind::kInfeasible, "workload",
-                  "a mean request needs " + std::to_string(std::llround(blocks)) + " KV blocks, the pool has " +
-                      std::to_string(limits_.kv_blocks));
+                  "a mean request needs " + std::to_string(std::llround(blocks)) +
+                      " KV blocks, the pool has " + std::to_string(limits_.kv_blocks));
     }
-    return std::min({fit, static_cast<double>(limits_.max_sequences), static_cast<double>(requests)});
+    return std::min(
+        {fit, static_cast<double>(limits_.max_sequences), static_cast<double>(requests)});
   }
 
   [[nodiscard]] ServingRun close(Seconds end, Seconds idle) {
     ServingRun run;
     const double capacity = (replica_.peak() * end).value();
-    // Rounding of the mean field may overshoot by its tolerance; time that does not exist is not booked.
+    // Rounding of the mean field may overshoot by its tolerance; time that does not exist is not
+    // booked.
     const double booked = ledger_.capacity_flop();
     if (booked > capacity) ledger_ = scaled(ledger_, capacity / booked);
     const double left = std::max(0.0, capacity - ledger_.capacity_flop());
@@ -127,7 +136,8 @@ class ClosedModel {
     totals_.speed_of_light += totals.speed_of_light * times;
     totals_.busy += totals.busy * times;
     for (std::size_t f = 0; f < kFamilyCount; ++f) {
-      for (std::size_t t = 0; t < kTierCount; ++t) totals_.seconds[f][t] += totals.seconds[f][t] * times;
+      for (std::size_t t = 0; t < kTierCount; ++t)
+        totals_.seconds[f][t] += totals.seconds[f][t] * times;
     }
   }
 
@@ -150,7 +160,8 @@ MeanRequest mean_of(const std::vector<RequestSpec>& requests) {
   return mean;
 }
 
-// The prompt part of one step: whole prompts, or the middle chunk of one that is longer than the step.
+// The prompt part of one step: whole prompts, or the middle chunk of one that is longer than the
+// step.
 void add_prompts(Batch& batch, double tokens, double prompt) {
   const auto length = std::max<std::int64_t>(1, std::llround(std::min(tokens, prompt)));
   const auto slices = std::max<std::int64_t>(1, std::llround(tokens / static_cast<double>(length)));
@@ -166,19 +177,21 @@ void write_timeline(ServingRun& run, const RequestSpec& spec, Seconds first, Sec
   run.timelines.push_back(std::move(timeline));
 }
 
-// Waves of equal requests, back to back. Prompts take K = ⌈b·prompt/budget⌉ steps (at least one per stage
-// where there are as many requests); those that are done early decode meanwhile.
-ServingRun serve_waves(ClosedModel& model, const ReplicaModel& replica, const scheduler::Limits& limits,
-                       const std::vector<RequestSpec>& requests, const MeanRequest& mean) {
+// Waves of equal requests, back to back. Prompts take K = ⌈b·prompt/budget⌉ steps (at least one per
+// stage where there are as many requests); those that are done early decode meanwhile.
+ServingRun serve_waves(ClosedModel& model, const ReplicaModel& replica,
+                       const scheduler::Limits& limits, const std::vector<RequestSpec>& requests,
+                       const MeanRequest& mean) {
   const double fit = model.fitting(mean, requests.size());
   const auto stages = static_cast<double>(replica.stages());
-  std::vector<std::pair<Seconds, Seconds>> pace(requests.size());   // first token, per token
+  std::vector<std::pair<Seconds, Seconds>> pace(requests.size());  // first token, per token
   Seconds clock = requests.front().arrival;
   const Seconds idle = clock;
   for (std::size_t begin = 0; begin < requests.size(); begin += static_cast<std::size_t>(fit)) {
     const double b = std::min(fit, static_cast<double>(requests.size() - begin));
-    const double prompt_steps = std::max(std::ceil(b * mean.prompt / static_cast<double>(limits.max_batched_tokens)),
-                                         std::min(stages, b));
+    const double prompt_steps =
+        std::max(std::ceil(b * mean.prompt / static_cast<double>(limits.max_batched_tokens)),
+                 std::min(stages, b));
     const double rounds = mean.output - 1.0;
     // Requests that leave the prompt phase early decode in its later steps.
     const double early = b * std::max(0.0, prompt_steps - stages) / (2.0 * prompt_steps);
@@ -191,7 +204,8 @@ ServingRun serve_waves(ClosedModel& model, const ReplicaModel& replica, const sc
     const Seconds prompt_end = clock + prompts.latency + step * (prompt_steps - 1.0);
     Seconds per_token{0};
     if (rounds > 0.0) {
-      const double early_tokens = std::min(b * rounds, static_cast<double>(std::llround(early)) * prompt_steps);
+      const double early_tokens =
+          std::min(b * rounds, static_cast<double>(std::llround(early)) * prompt_steps);
       const double active = std::max(1.0, b - early_tokens / rounds);
       per_token = model.decode(active, mean.prompt, mean.prompt + rounds - 1.0, rounds).period;
     }
@@ -222,7 +236,8 @@ ServingRun serve_closed(ReplicaModel& replica, const scheduler::Limits& limits,
   const double rounds = std::max(0.0, mean.output - 1.0);
   const double last_context = mean.prompt + std::max(0.0, rounds - 1.0);
   Batch prompt;
-  add_prompts(prompt, std::min(mean.prompt, static_cast<double>(limits.max_batched_tokens)), mean.prompt);
+  add_prompts(prompt, std::min(mean.prompt, static_cast<double>(limits.max_batched_tokens)),
+              mean.prompt);
   const double chunks = std::ceil(mean.prompt / static_cast<double>(limits.max_batched_tokens));
   const double fit = model.fitting(mean, requests.size());
   // Trial runs with zero weight book nothing.
@@ -232,7 +247,8 @@ ServingRun serve_closed(ReplicaModel& replica, const scheduler::Limits& limits,
   Seconds step{0};
   bool saturated = rate * prompt_time.count() >= 1.0;
   for (int i = 0; i < kLittleIterations && !saturated; ++i) {
-    const Seconds decode = model.decode(std::max(1.0, batch), mean.prompt, last_context, 0.0).period;
+    const Seconds decode =
+        model.decode(std::max(1.0, batch), mean.prompt, last_context, 0.0).period;
     step = decode / (1.0 - rate * prompt_time.count());
     const double next = rate * rounds * step.count();
     saturated = next >= fit;
@@ -246,7 +262,8 @@ ServingRun serve_closed(ReplicaModel& replica, const scheduler::Limits& limits,
   const Seconds end = requests.back().arrival + first + step * rounds;
   const auto count = static_cast<double>(requests.size());
   model.run(prompt, 1, count * chunks);
-  model.decode(std::max(1.0, batch), mean.prompt, last_context, count * rounds / std::max(1.0, batch));
+  model.decode(std::max(1.0, batch), mean.prompt, last_context,
+               count * rounds / std::max(1.0, batch));
   ServingRun run = model.close(end, end);
   for (const RequestSpec& spec : requests) write_timeline(run, spec, spec.arrival + first, step);
   return run;

@@ -7,11 +7,11 @@ namespace lindos::sim {
 
 namespace {
 
-// CPU terms of a serving step, from BLIS' fit of vLLM on Hopper (handbook §7.5): 126 us per step and 4.4 us
-// per sequence. A prior until an engine is probed on the device.
+// CPU terms of a serving step, from BLIS' fit of vLLM on Hopper (handbook §7.5): 126 us per step
+// and 4.4 us per sequence. A prior until an engine is probed on the device.
 constexpr Seconds kStepOverhead{126e-6};
 constexpr Seconds kPerSequenceOverhead{4.4e-6};
-constexpr double kStepOverheadSpread = 0.3;   // assume: between engines and hosts
+constexpr double kStepOverheadSpread = 0.3;  // assume: between engines and hosts
 
 FlopPerSecond peak_of(const Device& device, Dtype dtype) {
   if (const auto exact = device.peak.find(dtype); exact != device.peak.end()) return exact->second;
@@ -21,7 +21,8 @@ FlopPerSecond peak_of(const Device& device, Dtype dtype) {
     if (bytes_of(wider) >= bytes_of(dtype) && found != device.peak.end()) return found->second;
   }
   if (device.peak.empty()) {
-    throw Error(ErrorKind::kInput, device.name, "the device states no peak FLOP/s, so nothing can be predicted on it");
+    throw Error(ErrorKind::kInput, device.name,
+                "the device states no peak FLOP/s, so nothing can be predicted on it");
   }
   return device.peak.begin()->second;
 }
@@ -30,7 +31,8 @@ FlopPerSecond peak_of(const Device& device, Dtype dtype) {
 
 Profile datasheet_profile(const Device& device, Dtype dtype) {
   if (device.memory_bandwidth.value() <= 0.0) {
-    throw Error(ErrorKind::kInput, device.name, "the device states no memory bandwidth, so nothing can be predicted on it");
+    throw Error(ErrorKind::kInput, device.name,
+                "the device states no memory bandwidth, so nothing can be predicted on it");
   }
   Profile profile;
   profile.device = device.name;

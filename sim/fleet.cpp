@@ -45,11 +45,12 @@ Capacity capacity_or_throw(const Model& model, const GroupPlan& group,
 Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>& profiles_by_device,
                  const std::string& backend) {
   Fleet fleet;
-  std::map<std::string, std::int64_t> devices_used;   // by label
+  std::map<std::string, std::int64_t> devices_used;  // by label
   for (const GroupPlan& group : scenario.plan.groups) {
     if (group.role != Role::kBoth) {
       throw Error(ErrorKind::kInput, "group \"" + group.name + "\"",
-                  "serving prediction covers groups of role \"both\"; prefill and decode in separate groups "
+                  "serving prediction covers groups of role \"both\"; prefill and decode in "
+                  "separate groups "
                   "or training groups are not covered");
     }
     std::map<std::string, ProfiledDevice> devices;
@@ -58,14 +59,16 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
       const auto device = scenario.devices.find(pool.node.device);
       if (device == scenario.devices.end()) continue;
       const auto given = profiles_by_device.find(device->first);
-      const bool used = std::any_of(group.stages.begin(), group.stages.end(), [&](const StagePlan& stage) {
-        return std::any_of(stage.ranks.begin(), stage.ranks.end(),
-                           [&](const RankPlan& rank) { return rank.pool == pool.name; });
-      });
+      const bool used =
+          std::any_of(group.stages.begin(), group.stages.end(), [&](const StagePlan& stage) {
+            return std::any_of(stage.ranks.begin(), stage.ranks.end(),
+                               [&](const RankPlan& rank) { return rank.pool == pool.name; });
+          });
       if (!used) continue;
-      ProfiledDevice profiled{device->second, given != profiles_by_device.end()
-                                                  ? given->second
-                                                  : datasheet_profile(device->second, group.weight_dtype)};
+      ProfiledDevice profiled{device->second,
+                              given != profiles_by_device.end()
+                                  ? given->second
+                                  : datasheet_profile(device->second, group.weight_dtype)};
       fleet.profiles.insert_or_assign(device->first, profiled.profile);
       devices.emplace(pool.name, std::move(profiled));
       devices_per_node.emplace(pool.name, pool.node.devices);
@@ -80,7 +83,8 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
         devices_used[d.label.empty() ? d.name : d.label] += group.replicas;
       }
     }
-    fleet.groups.push_back({group, std::move(capacity), limits, std::move(replica), std::move(platform)});
+    fleet.groups.push_back(
+        {group, std::move(capacity), limits, std::move(replica), std::move(platform)});
   }
   if (fleet.groups.empty()) throw Error(ErrorKind::kInput, "plan", "the plan has no groups");
   for (const auto& [label, count] : devices_used) {
@@ -91,21 +95,25 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
 
 std::vector<ReplicaShare> deal_requests(const std::vector<GroupPlan>& groups,
                                         const std::vector<RequestSpec>& requests) {
-  // Smooth weighted round robin: every turn each group gains its weight, the richest serves and pays the sum.
+  // Smooth weighted round robin: every turn each group gains its weight, the richest serves and
+  // pays the sum.
   std::vector<double> credit(groups.size(), 0.0);
   std::vector<std::int64_t> turn(groups.size(), 0);
   std::map<std::pair<std::size_t, std::int64_t>, std::vector<RequestSpec>> dealt;
   double sum = 0.0;
   std::vector<double> weights;
   for (const GroupPlan& group : groups) {
-    weights.push_back(group.routing_weight * static_cast<double>(std::max<std::int64_t>(1, group.replicas)));
+    weights.push_back(group.routing_weight *
+                      static_cast<double>(std::max<std::int64_t>(1, group.replicas)));
     sum += weights.back();
   }
   for (const RequestSpec& request : requests) {
     for (std::size_t g = 0; g < groups.size(); ++g) credit[g] += weights[g];
-    const auto richest = static_cast<std::size_t>(std::max_element(credit.begin(), credit.end()) - credit.begin());
+    const auto richest =
+        static_cast<std::size_t>(std::max_element(credit.begin(), credit.end()) - credit.begin());
     credit[richest] -= sum;
-    dealt[{richest, turn[richest]++ % std::max<std::int64_t>(1, groups[richest].replicas)}].push_back(request);
+    dealt[{richest, turn[richest]++ % std::max<std::int64_t>(1, groups[richest].replicas)}]
+        .push_back(request);
   }
   std::vector<ReplicaShare> shares;
   for (auto& [key, specs] : dealt) shares.push_back({key.first, std::move(specs)});

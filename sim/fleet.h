@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A scenario's plan made ready to simulate: per group the replica model, the scheduler limits that the
-// capacity rule allows, and which requests each replica is given.
+// A scenario's plan made ready to simulate: per group the replica model, the scheduler limits that
+// the capacity rule allows, and which requests each replica is given.
 #pragma once
 
 #include <cstdint>
@@ -34,16 +34,18 @@ struct ReplicaShare {
 
 struct Fleet {
   std::vector<ServingGroup> groups;
-  std::map<std::string, Profile> profiles;   // by device name, as used
-  std::string hardware;                      // "8 × NVIDIA H200"
+  std::map<std::string, Profile> profiles;  // by device name, as used
+  std::string hardware;                     // "8 × NVIDIA H200"
 };
 
-// Throws Error{kInfeasible} with the capacity rule's reason, Error{kInput} for roles other than "both".
-[[nodiscard]] Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>& profiles_by_device,
+// Throws Error{kInfeasible} with the capacity rule's reason, Error{kInput} for roles other than
+// "both".
+[[nodiscard]] Fleet make_fleet(const Scenario& scenario,
+                               const std::map<std::string, Profile>& profiles_by_device,
                                const std::string& backend);
 
-// Deals requests to replicas by smooth weighted round robin over the groups' routing weights; within a group
-// in turn. Replicas without requests are left out. Deterministic.
+// Deals requests to replicas by smooth weighted round robin over the groups' routing weights;
+// within a group in turn. Replicas without requests are left out. Deterministic.
 [[nodiscard]] std::vector<ReplicaShare> deal_requests(const std::vector<GroupPlan>& groups,
                                                       const std::vector<RequestSpec>& requests);
 

@@ -13,8 +13,8 @@ namespace lindos::sim {
 namespace {
 
 constexpr std::size_t kNeighbourSites = 4;
-// Beyond two octaves a site says little about another (handbook §1.2, rule 3): still the best answer there
-// is, but labelled as held at the edge.
+// Beyond two octaves a site says little about another (handbook §1.2, rule 3): still the best
+// answer there is, but labelled as held at the edge.
 constexpr double kTrustedOctaves = 2.0;
 constexpr double kSameShape = 1e-9;
 
@@ -29,24 +29,25 @@ GemmTable::GemmTable(const Profile& profile) {
   for (const GemmSample& sample : profile.gemm) {
     if (sample.m <= 0 || sample.n <= 0 || sample.k <= 0 || sample.time.count() <= 0.0) continue;
     const ExecutionContext context{sample.threads, sample.active_ranks};
-    auto configuration = std::find_if(configurations_.begin(), configurations_.end(), [&](const Configuration& c) {
-      return c.dtype == sample.dtype && c.context == context;
-    });
+    auto configuration = std::find_if(
+        configurations_.begin(), configurations_.end(),
+        [&](const Configuration& c) { return c.dtype == sample.dtype && c.context == context; });
     if (configuration == configurations_.end()) {
       configuration = configurations_.insert(configurations_.end(), {sample.dtype, context, {}});
     }
     const double log_n = std::log2(static_cast<double>(sample.n));
     const double log_k = std::log2(static_cast<double>(sample.k));
-    auto site = std::find_if(configuration->sites.begin(), configuration->sites.end(), [&](const Site& s) {
-      return s.log_n == log_n && s.log_k == log_k;
-    });
+    auto site = std::find_if(configuration->sites.begin(), configuration->sites.end(),
+                             [&](const Site& s) { return s.log_n == log_n && s.log_k == log_k; });
     if (site == configuration->sites.end()) {
       site = configuration->sites.insert(configuration->sites.end(), {log_n, log_k, {}});
     }
     const Work work = gemm_work(static_cast<double>(sample.m), static_cast<double>(sample.n),
                                 static_cast<double>(sample.k), bytes_of(sample.dtype));
-    const Seconds sol = roofline(work.flop, work.bytes, ceilings(profile, context.threads, context.active_ranks));
-    site->curve.push_back({std::log2(static_cast<double>(sample.m)), sol / sample.time, sample.spread});
+    const Seconds sol =
+        roofline(work.flop, work.bytes, ceilings(profile, context.threads, context.active_ranks));
+    site->curve.push_back(
+        {std::log2(static_cast<double>(sample.m)), sol / sample.time, sample.spread});
   }
   for (Configuration& configuration : configurations_) {
     for (Site& site : configuration.sites) {
@@ -59,7 +60,7 @@ GemmTable::GemmTable(const Profile& profile) {
 const GemmTable::Configuration* GemmTable::nearest(Dtype dtype, ExecutionContext context) const {
   const Configuration* best = nullptr;
   double best_distance = std::numeric_limits<double>::infinity();
-  constexpr double kOtherDtype = 1e6;   // any context of the same dtype is nearer
+  constexpr double kOtherDtype = 1e6;  // any context of the same dtype is nearer
   for (const Configuration& c : configurations_) {
     const double d = distance(c.context, context) + (c.dtype == dtype ? 0.0 : kOtherDtype);
     if (d < best_distance) {
@@ -81,7 +82,8 @@ Utilisation GemmTable::on_curve(const Site& site, double log_m) {
   if (above == curve.end()) return {curve.back().util, curve.back().spread, Tier::kEdge};
   const Point& low = *(above - 1);
   const double x = (log_m - low.log_m) / (above->log_m - low.log_m);
-  return {low.util + x * (above->util - low.util), std::max(low.spread, above->spread), Tier::kInterpolated};
+  return {low.util + x * (above->util - low.util), std::max(low.spread, above->spread),
+          Tier::kInterpolated};
 }
 
 std::optional<Utilisation> GemmTable::utilisation(double m, double n, double k, Dtype dtype,
@@ -97,9 +99,11 @@ std::optional<Utilisation> GemmTable::utilisation(double m, double n, double k, 
     double squared = std::numeric_limits<double>::infinity();
     const Site* site = nullptr;
   };
-  std::array<Near, kNeighbourSites> near;   // ascending by distance
+  std::array<Near, kNeighbourSites> near;  // ascending by distance
   for (const Site& site : configuration->sites) {
-    Near candidate{(site.log_n - log_n) * (site.log_n - log_n) + (site.log_k - log_k) * (site.log_k - log_k), &site};
+    Near candidate{
+        (site.log_n - log_n) * (site.log_n - log_n) + (site.log_k - log_k) * (site.log_k - log_k),
+        &site};
     for (Near& slot : near) {
       if (candidate.squared < slot.squared) std::swap(candidate, slot);
     }

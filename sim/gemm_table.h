@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Utilisation of the roofline by GEMM samples: one curve over m per weight matrix (n, k), per dtype and
-// per (threads, active ranks). Queried anywhere (modelling handbook §1.2, rules 1, 3 and 4).
+// Utilisation of the roofline by GEMM samples: one curve over m per weight matrix (n, k), per dtype
+// and per (threads, active ranks). Queried anywhere (modelling handbook §1.2, rules 1, 3 and 4).
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace lindos::sim {
 
 struct Utilisation {
   double value = 1.0;
-  double spread = 0.0;             // of the samples it comes from
+  double spread = 0.0;  // of the samples it comes from
   Tier tier = Tier::kInterpolated;
 };
 
@@ -24,9 +24,9 @@ class GemmTable {
  public:
   explicit GemmTable(const Profile& profile);
 
-  // Empty only when the profile has no GEMM samples. Known (n, k): its own curve; unknown: the nearest sites
-  // in log2(n, k), at most four, weighted by 1/d². Curves of the nearest dtype and context answer.
-  // REQUIRES: m, n, k > 0.
+  // Empty only when the profile has no GEMM samples. Known (n, k): its own curve; unknown: the
+  // nearest sites in log2(n, k), at most four, weighted by 1/d². Curves of the nearest dtype and
+  // context answer. REQUIRES: m, n, k > 0.
   [[nodiscard]] std::optional<Utilisation> utilisation(double m, double n, double k, Dtype dtype,
                                                        ExecutionContext context) const;
 
@@ -38,7 +38,7 @@ class GemmTable {
   };
   struct Site {
     double log_n = 0, log_k = 0;
-    std::vector<Point> curve;      // ascending in m
+    std::vector<Point> curve;  // ascending in m
   };
   struct Configuration {
     Dtype dtype = Dtype::kF32;

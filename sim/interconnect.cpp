@@ -11,8 +11,9 @@ namespace {
 // assume: half of the read bandwidth (a copy reads and writes) and a wake-up between threads.
 constexpr double kCopyShareOfReadBandwidth = 0.5;
 constexpr Seconds kThreadWakeUp{5e-6};
-constexpr Seconds kScaleUpStart{3e-6};   // graph-launched one-shot kernels on Hopper: 2.6-3.1 us (handbook §2.2)
-constexpr Seconds kScaleOutStart{10e-6}; // handbook §1.3, PP send (unofficial)
+constexpr Seconds kScaleUpStart{
+    3e-6};  // graph-launched one-shot kernels on Hopper: 2.6-3.1 us (handbook §2.2)
+constexpr Seconds kScaleOutStart{10e-6};  // handbook §1.3, PP send (unofficial)
 
 }  // namespace
 
@@ -28,14 +29,16 @@ Interconnect fit_send_recv(const Profile& profile) {
     if (smallest == nullptr || sample.bytes < smallest->bytes) smallest = &sample;
     if (largest == nullptr || sample.bytes > largest->bytes) largest = &sample;
   }
-  if (smallest == nullptr || largest->bytes <= smallest->bytes || largest->time <= smallest->time) return {};
-  const BytesPerSecond bandwidth = (largest->bytes - smallest->bytes) / (largest->time - smallest->time);
+  if (smallest == nullptr || largest->bytes <= smallest->bytes || largest->time <= smallest->time)
+    return {};
+  const BytesPerSecond bandwidth =
+      (largest->bytes - smallest->bytes) / (largest->time - smallest->time);
   const Seconds alpha = std::max(Seconds(0), smallest->time - smallest->bytes / bandwidth);
   return {bandwidth, alpha, smallest->backend};
 }
 
-Interconnect interconnect_between(const Device& device, const Fabric& fabric, const Profile& profile,
-                                  std::int64_t first, std::int64_t last) {
+Interconnect interconnect_between(const Device& device, const Fabric& fabric,
+                                  const Profile& profile, std::int64_t first, std::int64_t last) {
   if (is_host(device)) {
     const Interconnect fitted = fit_send_recv(profile);
     if (fitted.bandwidth.value() > 0.0) return fitted;

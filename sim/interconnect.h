@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The path between the ranks of one group, for messages that no sample prices: bandwidth one way per
-// device and start-up time. Every path is alpha + bytes/bandwidth; SimGrid charges the same two numbers.
+// The path between the ranks of one group, for messages that no sample prices: bandwidth one way
+// per device and start-up time. Every path is alpha + bytes/bandwidth; SimGrid charges the same two
+// numbers.
 #pragma once
 
 #include <string>
@@ -12,23 +13,23 @@
 namespace lindos::sim {
 
 struct Interconnect {
-  BytesPerSecond bandwidth{0};     // 0 = unknown
-  Seconds alpha{0};                // start-up of one message
-  std::string backend;             // of the collective samples to use; empty = any
+  BytesPerSecond bandwidth{0};  // 0 = unknown
+  Seconds alpha{0};             // start-up of one message
+  std::string backend;          // of the collective samples to use; empty = any
   [[nodiscard]] Seconds transfer(Bytes message) const { return alpha + message / bandwidth; }
   bool operator==(const Interconnect&) const = default;
 };
 
-// Between `first` and `last` device of a replica whose devices are numbered 0, 1, … along the nodes: NVLink
-// inside one scale-up domain, the NIC beyond (modelling handbook §1.3: 10 us, unofficial), with the
-// fabric's efficiency and hop latency. A host (no links in the catalogue) copies through memory, from the
-// profile's send_recv samples where it has them.
+// Between `first` and `last` device of a replica whose devices are numbered 0, 1, … along the
+// nodes: NVLink inside one scale-up domain, the NIC beyond (modelling handbook §1.3: 10 us,
+// unofficial), with the fabric's efficiency and hop latency. A host (no links in the catalogue)
+// copies through memory, from the profile's send_recv samples where it has them.
 [[nodiscard]] Interconnect interconnect_between(const Device& device, const Fabric& fabric,
                                                 const Profile& profile, std::int64_t first,
                                                 std::int64_t last);
 
-// The line through the smallest and the largest of a profile's "send_recv" samples. Bandwidth 0 when there
-// are fewer than two sizes.
+// The line through the smallest and the largest of a profile's "send_recv" samples. Bandwidth 0
+// when there are fewer than two sizes.
 [[nodiscard]] Interconnect fit_send_recv(const Profile& profile);
 
 // A rank of this device takes a share of the host's cores and of its memory bandwidth.

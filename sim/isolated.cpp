@@ -19,7 +19,8 @@ namespace lindos::sim {
 
 namespace {
 
-// A message is one of these, then the payload, then kComplete: a child that dies half-way leaves no end mark.
+// A message is one of these, then the payload, then kComplete: a child that dies half-way leaves no
+// end mark.
 constexpr char kResult = 'R';
 constexpr char kFailure = 'E';
 constexpr char kComplete = '.';
@@ -61,8 +62,8 @@ bool read_all(int file, std::string& bytes) {
 
 // Failure payload: kind, then the length of `where` as text, a space, `where`, message.
 std::string failure(ErrorKind kind, const std::string& where, std::string_view message) {
-  return std::string(1, kFailure) + std::to_string(static_cast<int>(kind)) + " " + std::to_string(where.size()) +
-         " " + where + std::string(message);
+  return std::string(1, kFailure) + std::to_string(static_cast<int>(kind)) + " " +
+         std::to_string(where.size()) + " " + where + std::string(message);
 }
 
 std::string report(const std::function<std::string()>& work) {
@@ -82,7 +83,8 @@ std::string report(const std::function<std::string()>& work) {
   const std::size_t after_kind = payload.find(' ');
   const std::size_t after_length = payload.find(' ', after_kind + 1);
   const int kind = std::stoi(payload.substr(0, after_kind));
-  const auto length = static_cast<std::size_t>(std::stoul(payload.substr(after_kind + 1, after_length - after_kind - 1)));
+  const auto length = static_cast<std::size_t>(
+      std::stoul(payload.substr(after_kind + 1, after_length - after_kind - 1)));
   throw Error(static_cast<ErrorKind>(kind), payload.substr(after_length + 1, length),
               payload.substr(after_length + 1 + length));
 }
@@ -112,7 +114,7 @@ std::string run_isolated(const std::function<std::string()>& work) {
     // A parent that gave up must not kill the child with SIGPIPE noise; the failed write ends it.
     std::signal(SIGPIPE, SIG_IGN);
     const bool delivered = write_all(pipe.write_end, report(work) + kComplete);
-    ::_exit(delivered ? 0 : 1);   // no destructors of the parent's objects, no atexit handlers
+    ::_exit(delivered ? 0 : 1);  // no destructors of the parent's objects, no atexit handlers
   }
   ::close(pipe.write_end);
   std::string bytes;
@@ -120,7 +122,8 @@ std::string run_isolated(const std::function<std::string()>& work) {
   ::close(pipe.read_end);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (!received || bytes.size() < 2 || bytes.back() != kComplete || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+  if (!received || bytes.size() < 2 || bytes.back() != kComplete || !WIFEXITED(status) ||
+      WEXITSTATUS(status) != 0) {
     throw Error(ErrorKind::kEnvironment, "simulation process", describe_end(status));
   }
   bytes.pop_back();

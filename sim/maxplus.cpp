@@ -57,7 +57,7 @@ class MaxplusBackend final : public scheduler::StepBackend {
   };
   ServingBooks books_;
   Seconds clock_{0};
-  std::vector<Seconds> free_;      // [stage]
+  std::vector<Seconds> free_;  // [stage]
   std::deque<Done> in_flight_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The max-plus rung of serving: a step enters stage s at max(stage free, batch arrived), occupies it for its
-// compute and its send, and leaves the last stage with the sampled ids. Links are never shared. Microseconds
-// per step; the rung that Monte Carlo runs.
+// The max-plus rung of serving: a step enters stage s at max(stage free, batch arrived), occupies
+// it for its compute and its send, and leaves the last stage with the sampled ids. Links are never
+// shared. Microseconds per step; the rung that Monte Carlo runs.
 #pragma once
 
 #include <functional>

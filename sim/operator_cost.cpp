@@ -21,7 +21,7 @@ namespace lindos::sim {
 
 namespace {
 
-constexpr Seconds kGpuLaunch{3e-6};   // per byte-bound kernel (handbook §1.3, unofficial)
+constexpr Seconds kGpuLaunch{3e-6};  // per byte-bound kernel (handbook §1.3, unofficial)
 
 bool is_message(OpKind kind) {
   return kind == OpKind::kAllReduce || kind == OpKind::kAllGather || kind == OpKind::kAllToAll ||
@@ -30,25 +30,35 @@ bool is_message(OpKind kind) {
 
 const char* collective_name(OpKind kind) {
   switch (kind) {
-    case OpKind::kAllReduce: return "all_reduce";
-    case OpKind::kAllGather: return "all_gather";
-    case OpKind::kAllToAll: return "all_to_all";
-    default: return "send_recv";
+    case OpKind::kAllReduce:
+      return "all_reduce";
+    case OpKind::kAllGather:
+      return "all_gather";
+    case OpKind::kAllToAll:
+      return "all_to_all";
+    default:
+      return "send_recv";
   }
 }
 
 Family family_of(OpKind kind) {
   switch (kind) {
     case OpKind::kGemm:
-    case OpKind::kMoeGemm: return Family::kGemm;
-    case OpKind::kAttentionPrefill: return Family::kPrefillAttention;
-    case OpKind::kAttentionDecode: return Family::kDecodeAttention;
+    case OpKind::kMoeGemm:
+      return Family::kGemm;
+    case OpKind::kAttentionPrefill:
+      return Family::kPrefillAttention;
+    case OpKind::kAttentionDecode:
+      return Family::kDecodeAttention;
     case OpKind::kAllReduce:
     case OpKind::kAllGather:
     case OpKind::kAllToAll:
-    case OpKind::kSendRecv: return Family::kCollective;
-    case OpKind::kSample: return Family::kHost;
-    default: return Family::kStream;
+    case OpKind::kSendRecv:
+      return Family::kCollective;
+    case OpKind::kSample:
+      return Family::kHost;
+    default:
+      return Family::kStream;
   }
 }
 
@@ -59,8 +69,8 @@ double median_of(std::vector<double> values) {
   return *middle;
 }
 
-// Equal slices with the totals of the op: from T tokens, K keys and Q visible pairs over J equal slices of
-// s tokens after p cached ones, T = Js, K = J(p+s), Q = J(sp + s(s+1)/2) follow s and p.
+// Equal slices with the totals of the op: from T tokens, K keys and Q visible pairs over J equal
+// slices of s tokens after p cached ones, T = Js, K = J(p+s), Q = J(sp + s(s+1)/2) follow s and p.
 AttentionShape equal_slices(const Op& op) {
   AttentionShape shape;
   shape.q_heads = op.q_heads;
@@ -96,44 +106,65 @@ struct MessageKey {
 
 const char* name_of(Family family) {
   switch (family) {
-    case Family::kGemm: return "gemm";
-    case Family::kPrefillAttention: return "prefill attention";
-    case Family::kDecodeAttention: return "decode attention";
-    case Family::kStream: return "stream";
-    case Family::kCollective: return "collective";
-    case Family::kHost: return "host";
+    case Family::kGemm:
+      return "gemm";
+    case Family::kPrefillAttention:
+      return "prefill attention";
+    case Family::kDecodeAttention:
+      return "decode attention";
+    case Family::kStream:
+      return "stream";
+    case Family::kCollective:
+      return "collective";
+    case Family::kHost:
+      return "host";
   }
   return "";
 }
 
 const char* name_of(Tier tier) {
   switch (tier) {
-    case Tier::kMeasured: return "measured";
-    case Tier::kInterpolated: return "interpolated";
-    case Tier::kEdge: return "held at edge";
-    case Tier::kNeighbour: return "neighbour shape";
-    case Tier::kAnalytic: return "analytic";
+    case Tier::kMeasured:
+      return "measured";
+    case Tier::kInterpolated:
+      return "interpolated";
+    case Tier::kEdge:
+      return "held at edge";
+    case Tier::kNeighbour:
+      return "neighbour shape";
+    case Tier::kAnalytic:
+      return "analytic";
   }
   return "";
 }
 
 double systematic_sigma(Tier tier, Family family) {
-  // Median leave-one-out errors (handbook §1.2, §2.1) × 1.48 give the sigma of a normal with that median.
+  // Median leave-one-out errors (handbook §1.2, §2.1) × 1.48 give the sigma of a normal with that
+  // median.
   switch (tier) {
-    case Tier::kMeasured: return 0.0;
+    case Tier::kMeasured:
+      return 0.0;
     case Tier::kInterpolated:
       switch (family) {
-        case Family::kGemm: return 0.053;               // 3.6 %, unseen site
-        case Family::kPrefillAttention: return 0.030;   // 2.0 %
-        case Family::kDecodeAttention: return 0.016;    // 1.1 %
-        case Family::kCollective: return 0.047;         // 3.2 %
+        case Family::kGemm:
+          return 0.053;  // 3.6 %, unseen site
+        case Family::kPrefillAttention:
+          return 0.030;  // 2.0 %
+        case Family::kDecodeAttention:
+          return 0.016;  // 1.1 %
+        case Family::kCollective:
+          return 0.047;  // 3.2 %
         case Family::kStream:
-        case Family::kHost: return 0.030;               // assume: as smooth as attention
+        case Family::kHost:
+          return 0.030;  // assume: as smooth as attention
       }
       return 0.0;
-    case Tier::kEdge: return 0.14;                      // 9.7 %, decode frontier; GEMM far outside 9-15 %
-    case Tier::kNeighbour: return 0.14;                 // assume: no better than the frontier
-    case Tier::kAnalytic: return 0.25;                  // assume: spread of attained utilisation in §1.1, §1.5
+    case Tier::kEdge:
+      return 0.14;  // 9.7 %, decode frontier; GEMM far outside 9-15 %
+    case Tier::kNeighbour:
+      return 0.14;  // assume: no better than the frontier
+    case Tier::kAnalytic:
+      return 0.25;  // assume: spread of attained utilisation in §1.1, §1.5
   }
   return 0.0;
 }
@@ -174,7 +205,8 @@ struct OperatorCost::Tables {
       auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) {
         return g.first.op == s.op && g.first.backend == s.backend && g.first.ranks == s.ranks;
       });
-      if (group == groups.end()) group = groups.insert(groups.end(), {{s.op, s.backend, s.ranks}, {}});
+      if (group == groups.end())
+        group = groups.insert(groups.end(), {{s.op, s.backend, s.ranks}, {}});
       group->second.push_back({s.bytes, s.time, s.spread});
     }
     for (auto& [key, points] : groups) messages.emplace_back(key, ByteCurve(std::move(points)));
@@ -182,10 +214,13 @@ struct OperatorCost::Tables {
 
   void collect_spreads(const Profile& profile) {
     std::array<std::vector<double>, kFamilyCount> all;
-    const auto add = [&](Family family, double spread) { all[static_cast<std::size_t>(family)].push_back(spread); };
+    const auto add = [&](Family family, double spread) {
+      all[static_cast<std::size_t>(family)].push_back(spread);
+    };
     for (const GemmSample& s : profile.gemm) add(Family::kGemm, s.spread);
     for (const AttentionSample& s : profile.attention) {
-      add(s.tokens == 1 && s.context > 0 ? Family::kDecodeAttention : Family::kPrefillAttention, s.spread);
+      add(s.tokens == 1 && s.context > 0 ? Family::kDecodeAttention : Family::kPrefillAttention,
+          s.spread);
     }
     for (const StreamSample& s : profile.stream) add(Family::kStream, s.spread);
     for (const CollectiveSample& s : profile.collectives) add(Family::kCollective, s.spread);
@@ -193,11 +228,13 @@ struct OperatorCost::Tables {
     for (std::size_t i = 0; i < kFamilyCount; ++i) spreads[i] = median_of(std::move(all[i]));
   }
 
-  // The curve of the op in the nearest context; without one, that of the op whose samples come first.
-  [[nodiscard]] std::pair<const ByteCurve*, bool> stream_curve(const std::string& op, ExecutionContext context) const {
+  // The curve of the op in the nearest context; without one, that of the op whose samples come
+  // first.
+  [[nodiscard]] std::pair<const ByteCurve*, bool> stream_curve(const std::string& op,
+                                                               ExecutionContext context) const {
     const ByteCurve* best = nullptr;
     double best_distance = std::numeric_limits<double>::infinity();
-    constexpr double kOtherOp = 1e6;   // any context of the same op is nearer
+    constexpr double kOtherOp = 1e6;  // any context of the same op is nearer
     for (const auto& [key, curve] : streams) {
       const double d = distance(key.context, context) + (key.op == op ? 0.0 : kOtherOp);
       if (d < best_distance) {
@@ -209,11 +246,13 @@ struct OperatorCost::Tables {
   }
 
   // Nearest rank count of the same collective, in the backend asked for.
-  [[nodiscard]] std::pair<const ByteCurve*, bool> message_curve(const std::string& op, int ranks) const {
+  [[nodiscard]] std::pair<const ByteCurve*, bool> message_curve(const std::string& op,
+                                                                int ranks) const {
     const ByteCurve* best = nullptr;
     double best_distance = std::numeric_limits<double>::infinity();
     for (const auto& [key, curve] : messages) {
-      if (key.op != op || (!interconnect.backend.empty() && key.backend != interconnect.backend)) continue;
+      if (key.op != op || (!interconnect.backend.empty() && key.backend != interconnect.backend))
+        continue;
       const double d = std::abs(std::log2(static_cast<double>(key.ranks) / ranks));
       if (d < best_distance) {
         best_distance = d;
@@ -228,25 +267,30 @@ struct OperatorCost::Tables {
   }
 
   [[nodiscard]] Price message(const Op& op) const {
-    if (op.group < 2 && op.kind != OpKind::kSendRecv) return Priced{Seconds(0), 0.0, Family::kCollective, Tier::kMeasured};
+    if (op.group < 2 && op.kind != OpKind::kSendRecv)
+      return Priced{Seconds(0), 0.0, Family::kCollective, Tier::kMeasured};
     const auto [curve, exact] = message_curve(collective_name(op.kind), std::max(2, op.group));
-    if (curve != nullptr) return measured(curve->log_log(op.message_bytes), Family::kCollective, exact);
+    if (curve != nullptr)
+      return measured(curve->log_log(op.message_bytes), Family::kCollective, exact);
     if (const auto t = analytic_message_time(op, interconnect)) {
       return Priced{*t, 0.0, Family::kCollective, Tier::kAnalytic};
     }
-    return Miss{name_of(Family::kCollective), ceiling.device,
-                std::string(collective_name(op.kind)) + " ranks=" + std::to_string(op.group) +
-                    " bytes=" + std::to_string(std::llround(op.message_bytes.value())),
-                "the profile has no sample of this collective and the device states no link bandwidth"};
+    return Miss{
+        name_of(Family::kCollective), ceiling.device,
+        std::string(collective_name(op.kind)) + " ranks=" + std::to_string(op.group) +
+            " bytes=" + std::to_string(std::llround(op.message_bytes.value())),
+        "the profile has no sample of this collective and the device states no link bandwidth"};
   }
 
   [[nodiscard]] Priced analytic(const Op& op, Family family, const Ceilings& c) const {
     return {analytic_compute_time(op, c, launch), 0.0, family, Tier::kAnalytic};
   }
 
-  [[nodiscard]] Priced gemm_price(const Op& op, Dtype dtype, ExecutionContext context, const Ceilings& c) const {
+  [[nodiscard]] Priced gemm_price(const Op& op, Dtype dtype, ExecutionContext context,
+                                  const Ceilings& c) const {
     const bool experts = op.kind == OpKind::kMoeGemm;
-    const double groups = experts ? static_cast<double>(std::max<std::int64_t>(1, op.experts_hit)) : 1.0;
+    const double groups =
+        experts ? static_cast<double>(std::max<std::int64_t>(1, op.experts_hit)) : 1.0;
     const double m = std::max(1.0, static_cast<double>(op.m) / groups);
     const double n = static_cast<double>(op.n);
     const double k = static_cast<double>(op.k);
@@ -257,7 +301,7 @@ struct OperatorCost::Tables {
     return {sol / u->value, u->spread, Family::kGemm, experts ? Tier::kNeighbour : u->tier};
   }
 
-  Profile ceiling;                 // ceilings and overheads only, no samples
+  Profile ceiling;  // ceilings and overheads only, no samples
   GemmTable gemm;
   AttentionTable attention;
   std::vector<std::pair<StreamKey, ByteCurve>> streams;
@@ -273,11 +317,12 @@ OperatorCost::~OperatorCost() = default;
 OperatorCost::OperatorCost(OperatorCost&&) noexcept = default;
 OperatorCost& OperatorCost::operator=(OperatorCost&&) noexcept = default;
 
-Seconds OperatorCost::speed_of_light(const Op& op, Dtype weight_dtype, ExecutionContext context) const {
+Seconds OperatorCost::speed_of_light(const Op& op, Dtype weight_dtype,
+                                     ExecutionContext context) const {
   const Ceilings c = ceilings(tables_->ceiling, context.threads, context.active_ranks);
   if (op.kind == OpKind::kGemm && op.m > 0 && op.n > 0 && op.k > 0) {
-    const Work work = gemm_work(static_cast<double>(op.m), static_cast<double>(op.n), static_cast<double>(op.k),
-                                bytes_of(weight_dtype));
+    const Work work = gemm_work(static_cast<double>(op.m), static_cast<double>(op.n),
+                                static_cast<double>(op.k), bytes_of(weight_dtype));
     return roofline(work.flop, work.bytes, c);
   }
   return roofline(op.flop, op.bytes(), c);
@@ -287,19 +332,21 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
   const Family family = family_of(op.kind);
   if (is_message(op.kind)) return tables_->message(op);
   if (op.kind == OpKind::kSample) {
-    return Priced{tables_->ceiling.per_sequence_overhead * static_cast<double>(op.tokens), 0.0, Family::kHost,
-                  Tier::kMeasured};
+    return Priced{tables_->ceiling.per_sequence_overhead * static_cast<double>(op.tokens), 0.0,
+                  Family::kHost, Tier::kMeasured};
   }
   const Ceilings c = ceilings(tables_->ceiling, context.threads, context.active_ranks);
   if (c.rate.value() <= 0.0 || c.bandwidth.value() <= 0.0) {
     return Miss{name_of(family), tables_->ceiling.device, name_of(op.kind),
                 "the profile states neither matrix rate nor bandwidth"};
   }
-  if (op.flop.value() <= 0.0 && op.bytes().value() <= 0.0) return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
+  if (op.flop.value() <= 0.0 && op.bytes().value() <= 0.0)
+    return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
   switch (op.kind) {
     case OpKind::kGemm:
     case OpKind::kMoeGemm:
-      if (op.m <= 0 || op.n <= 0 || op.k <= 0) return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
+      if (op.m <= 0 || op.n <= 0 || op.k <= 0)
+        return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
       return tables_->gemm_price(op, weight_dtype, context, c);
     case OpKind::kAttentionDecode:
     case OpKind::kAttentionPrefill: {
@@ -319,6 +366,8 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
   }
 }
 
-double OperatorCost::spread(Family family) const { return tables_->spreads[static_cast<std::size_t>(family)]; }
+double OperatorCost::spread(Family family) const {
+  return tables_->spreads[static_cast<std::size_t>(family)];
+}
 
 }  // namespace lindos::sim

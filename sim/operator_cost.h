@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The time of one op on one rank: speed of light divided by the utilisation that the device's profile
-// measured near the op's shape (modelling handbook §1). sol = max(FLOP/rate, bytes/bandwidth); util =
-// sol/time of a sample; util > 1 is legal and never clamped. Without a sample of the family a labelled
-// analytic tier answers; without even a ceiling the answer is a Miss. Immutable after construction.
+// The time of one op on one rank: speed of light divided by the utilisation that the device's
+// profile measured near the op's shape (modelling handbook §1). sol = max(FLOP/rate,
+// bytes/bandwidth); util = sol/time of a sample; util > 1 is legal and never clamped. Without a
+// sample of the family a labelled analytic tier answers; without even a ceiling the answer is a
+// Miss. Immutable after construction.
 //
 //   const OperatorCost cost(profile, {});
 //   const Price price = cost.price(op, Dtype::kBf16, {.threads = 2, .active_ranks = 1});
@@ -41,14 +42,14 @@ inline constexpr std::size_t kTierCount = 5;
 
 // How the rank shares its machine. GPU: {1, 1}.
 struct ExecutionContext {
-  int threads = 1;        // of this rank
-  int active_ranks = 1;   // ranks of the host that compute at the same time, this one included
+  int threads = 1;       // of this rank
+  int active_ranks = 1;  // ranks of the host that compute at the same time, this one included
   bool operator==(const ExecutionContext&) const = default;
 };
 
 struct Priced {
-  Seconds time{0};           // of one of Op::count
-  double sigma_random = 0;   // standard deviation of log(time) between repeats
+  Seconds time{0};          // of one of Op::count
+  double sigma_random = 0;  // standard deviation of log(time) between repeats
   Family family = Family::kStream;
   Tier tier = Tier::kAnalytic;
 };
@@ -57,14 +58,15 @@ struct Priced {
 struct Miss {
   std::string family;
   std::string device;
-  std::string key;        // "all_reduce ranks=8 bytes=4096"
+  std::string key;  // "all_reduce ranks=8 bytes=4096"
   std::string reason;
 };
 using Price = std::variant<Priced, Miss>;
 
 class OperatorCost {
  public:
-  // Copies what it needs. `interconnect` answers for messages where the profile has no collective samples.
+  // Copies what it needs. `interconnect` answers for messages where the profile has no collective
+  // samples.
   explicit OperatorCost(const Profile& profile, const Interconnect& interconnect = {});
   ~OperatorCost();
   OperatorCost(OperatorCost&&) noexcept;
@@ -72,7 +74,8 @@ class OperatorCost {
 
   [[nodiscard]] Price price(const Op& op, Dtype weight_dtype, ExecutionContext context) const;
   // Speed of light of the op in this context; a lower bound while utilisation is at most 1.
-  [[nodiscard]] Seconds speed_of_light(const Op& op, Dtype weight_dtype, ExecutionContext context) const;
+  [[nodiscard]] Seconds speed_of_light(const Op& op, Dtype weight_dtype,
+                                       ExecutionContext context) const;
   // Median spread of the family's samples; 0 without samples.
   [[nodiscard]] double spread(Family family) const;
 

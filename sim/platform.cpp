@@ -14,7 +14,7 @@ namespace sg = simgrid::s4u;
 
 namespace {
 
-constexpr double kSecondsPerSecond = 1.0;   // host speed: work is given in seconds
+constexpr double kSecondsPerSecond = 1.0;  // host speed: work is given in seconds
 
 // SimGrid's engine wants a command line; ours silences its log below errors.
 sg::Engine make_engine() {
@@ -25,7 +25,8 @@ sg::Engine make_engine() {
   return sg::Engine(&argc, argv.data());
 }
 
-// So that time = size/bandwidth exactly; each default that is overridden would bend it (handbook §3.1).
+// So that time = size/bandwidth exactly; each default that is overridden would bend it (handbook
+// §3.1).
 void configure() {
   sg::Engine::set_config("network/model:CM02");
   sg::Engine::set_config("network/latency-factor:1");
@@ -49,7 +50,8 @@ Platform::Platform(const Fabric& fabric, std::vector<PlatformDevice> devices)
 
 sg::Link* Platform::link(const std::string& name, BytesPerSecond bandwidth) {
   sg::Link*& entry = links_[name];
-  if (entry == nullptr) entry = zone_->create_link(name, bandwidth.value())->set_latency(0.0)->seal();
+  if (entry == nullptr)
+    entry = zone_->create_link(name, bandwidth.value())->set_latency(0.0)->seal();
   return entry;
 }
 
@@ -61,7 +63,8 @@ std::int64_t Platform::leaf_down_ports() const {
 // A leaf serves one rail (plane) of as many nodes as it has down ports.
 std::string Platform::leaf_of(const PlatformDevice& d) const {
   const std::int64_t node = d.position / std::max(1, d.devices_per_node);
-  const std::int64_t rail = d.position % std::max(1, d.devices_per_node) % std::max(1, fabric_.planes);
+  const std::int64_t rail =
+      d.position % std::max(1, d.devices_per_node) % std::max(1, fabric_.planes);
   return std::to_string(node / leaf_down_ports()) + "-" + std::to_string(rail);
 }
 
@@ -72,8 +75,8 @@ std::vector<sg::LinkInRoute> Platform::route(std::size_t from, std::size_t to) {
   const auto pass = [&](const std::string& name, BytesPerSecond bandwidth) {
     if (bandwidth.value() <= 0.0) {
       throw Error(ErrorKind::kInfeasible, "platform",
-                  "no path from device " + std::to_string(from) + " to device " + std::to_string(to) + ": \"" + name +
-                      "\" has no bandwidth");
+                  "no path from device " + std::to_string(from) + " to device " +
+                      std::to_string(to) + ": \"" + name + "\" has no bandwidth");
     }
     links.emplace_back(link(name, bandwidth));
   };
@@ -103,7 +106,8 @@ std::vector<sg::LinkInRoute> Platform::route(std::size_t from, std::size_t to) {
 
 void Platform::connect(std::size_t from, std::size_t to) {
   if (std::exchange(connected_[{from, to}], true)) return;
-  zone_->add_route(hosts_[from]->get_netpoint(), hosts_[to]->get_netpoint(), nullptr, nullptr, route(from, to),
+  zone_->add_route(hosts_[from]->get_netpoint(), hosts_[to]->get_netpoint(), nullptr, nullptr,
+                   route(from, to),
                    /*symmetrical=*/false);
 }
 

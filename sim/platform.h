@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The devices that take part in a run as a SimGrid platform: one host per device, links up and down per
-// device into the scale-up crossbar and into the scale-out leaf, pooled leaf up-links where the fabric is
-// oversubscribed, one memory link on a CPU node. Every link has latency 0: start-up is a sleep of the sender,
-// because CM02 shares a link in inverse proportion to path latency (modelling handbook §3.1).
-// One platform per process (SimGrid keeps one engine); use run_isolated for more.
+// The devices that take part in a run as a SimGrid platform: one host per device, links up and down
+// per device into the scale-up crossbar and into the scale-out leaf, pooled leaf up-links where the
+// fabric is oversubscribed, one memory link on a CPU node. Every link has latency 0: start-up is a
+// sleep of the sender, because CM02 shares a link in inverse proportion to path latency (modelling
+// handbook §3.1). One platform per process (SimGrid keeps one engine); use run_isolated for more.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,9 @@ namespace lindos::sim {
 
 struct PlatformDevice {
   Device device;
-  std::int64_t position = 0;        // along the nodes, counted from the first of the run
+  std::int64_t position = 0;  // along the nodes, counted from the first of the run
   int devices_per_node = 1;
-  BytesPerSecond memory_copy{0};    // hosts: bandwidth of a copy between two ranks
+  BytesPerSecond memory_copy{0};  // hosts: bandwidth of a copy between two ranks
 };
 
 class Platform {
@@ -31,7 +31,8 @@ class Platform {
   // REQUIRES: no other engine exists in this process.
   Platform(const Fabric& fabric, std::vector<PlatformDevice> devices);
 
-  // Creates the route from one device to another; idempotent. Throws Error{kInfeasible} when there is none.
+  // Creates the route from one device to another; idempotent. Throws Error{kInfeasible} when there
+  // is none.
   void connect(std::size_t from, std::size_t to);
   // No routes after this. Must precede the first actor.
   void seal();

@@ -23,11 +23,17 @@ namespace lindos::sim {
 namespace {
 
 constexpr FlopPerSecond kUnitPeak{1.0};
-// Replicas simulated per group; more would be alike but for the requests they happen to be dealt, and the
-// rest is scaled by request count.
+// Replicas simulated per group; more would be alike but for the requests they happen to be dealt,
+// and the rest is scaled by request count.
 constexpr std::size_t kSimulatedReplicas = 16;
-// Beyond this share of the time priced at or beyond the edge of the profile a figure is an extrapolation.
+// Beyond this share of the time priced at or beyond the edge of the profile a figure is an
+// extrapolation.
 constexpr double kExtrapolatedShare = 0.2;
+
+// Steps that all draws together may replay, so that long workloads get fewer draws rather than
+// minutes of waiting; the interval of 20 draws is coarse but honest.
+constexpr std::size_t kDrawnSteps = 200'000;
+constexpr int kLeastDraws = 20;
 
 using Values = std::map<std::string, double>;
 
@@ -36,6 +42,7 @@ struct Outcome {
   Values metrics;
   Ledger ledger;
   WorkTotals totals;
+  std::size_t steps = 0;
 };
 
 std::vector<ReplicaShare> sampled(const std::vector<ReplicaShare>& shares, std::size_t per_group) {
@@ -53,8 +60,8 @@ std::vector<ReplicaShare> sampled(const std::vector<ReplicaShare>& shares, std::
 }
 
 // Merges the replicas: each waits without work until the last one ends.
-Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vector<ServingRun> runs, const Slo& slo,
-                double requests_total) {
+Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vector<ServingRun> runs,
+                const Slo& slo, double requests_total) {
   Outcome outcome;
   Seconds end{0};
   for (const ServingRun& run : runs) end = std::max(end, run.end);
@@ -71,11 +78,13 @@ Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vect
     outcome.totals.speed_of_light += run.totals.speed_of_light;
     outcome.totals.busy += run.totals.busy;
     for (std::size_t f = 0; f < kFamilyCount; ++f) {
-      for (std::size_t t = 0; t < kTierCount; ++t) outcome.totals.seconds[f][t] += run.totals.seconds[f][t];
+      for (std::size_t t = 0; t < kTierCount; ++t)
+        outcome.totals.seconds[f][t] += run.totals.seconds[f][t];
     }
     for (const Seconds t : run.step_times) step_times.push_back(t.count());
     std::move(run.timelines.begin(), run.timelines.end(), std::back_inserter(timelines));
   }
+  outcome.steps = step_times.size();
   const ServingSummary summary = summarise(timelines, slo);
   const double scale = requests_total / static_cast<double>(timelines.size());
   Values& m = outcome.metrics;
@@ -93,19 +102,24 @@ Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vect
 }
 
 ServingRun serve_at(Fidelity fidelity, ServingGroup& group, const Fabric& fabric,
-                    const std::vector<RequestSpec>& requests, const std::function<bool()>& cancelled) {
+                    const std::vector<RequestSpec>& requests,
+                    const std::function<bool()>& cancelled) {
   switch (fidelity) {
-    case Fidelity::kClosed: return serve_closed(group.replica, group.limits, requests);
+    case Fidelity::kClosed:
+      return serve_closed(group.replica, group.limits, requests);
     case Fidelity::kSimgrid:
-      return serve_simgrid_isolated(group.replica, fabric, group.stage_devices, group.limits, requests);
-    case Fidelity::kMaxplus: break;
+      return serve_simgrid_isolated(group.replica, fabric, group.stage_devices, group.limits,
+                                    requests);
+    case Fidelity::kMaxplus:
+      break;
   }
   return serve_maxplus(group.replica, group.limits, requests, Draw{}, cancelled);
 }
 
-// An interval around the centre from draws around their own centre, as a ratio where that means something.
-MetricValue interval(double centre, double reference, const std::vector<double>& draws, const Metric& metric,
-                     const char* provenance) {
+// An interval around the centre from draws around their own centre, as a ratio where that means
+// something.
+MetricValue interval(double centre, double reference, const std::vector<double>& draws,
+                     const Metric& metric, const char* provenance) {
   MetricValue value{centre, centre, centre, std::string(metric.unit), provenance};
   if (draws.empty()) return value;
   const auto moved = [&](double q) {
@@ -124,7 +138,8 @@ std::vector<LedgerEntry> ledger_intervals(const Ledger& centre, const Ledger& re
   for (LedgerEntry& entry : entries) {
     std::vector<double> shares;
     shares.reserve(draws.size());
-    for (const Ledger& draw : draws) shares.push_back(draw.share(entry.cause) - reference.share(entry.cause));
+    for (const Ledger& draw : draws)
+      shares.push_back(draw.share(entry.cause) - reference.share(entry.cause));
     entry.p10 = std::clamp(entry.share + quantile(shares, 0.1), 0.0, entry.share);
     entry.p90 = std::clamp(entry.share + quantile(shares, 0.9), entry.share, 1.0);
   }
@@ -163,22 +178,29 @@ Bytes fullest_rank(const Fleet& fleet) {
 
 const char* name_of(Fidelity fidelity) {
   switch (fidelity) {
-    case Fidelity::kClosed: return "closed";
-    case Fidelity::kMaxplus: return "maxplus";
-    case Fidelity::kSimgrid: return "simgrid";
+    case Fidelity::kClosed:
+      return "closed";
+    case Fidelity::kMaxplus:
+      return "maxplus";
+    case Fidelity::kSimgrid:
+      return "simgrid";
   }
   return "";
 }
 
 bool supports(const Workload& workload) { return workload.kind == WorkloadKind::kServing; }
 
-RunRecord predict(const Scenario& scenario, const std::map<std::string, Profile>& profiles_by_device,
+RunRecord predict(const Scenario& scenario,
+                  const std::map<std::string, Profile>& profiles_by_device,
                   const PredictOptions& options) {
   if (!supports(scenario.workload)) {
-    throw Error(ErrorKind::kInput, scenario.name, "prediction covers serving workloads (inference requests)");
+    throw Error(ErrorKind::kInput, scenario.name,
+                "prediction covers serving workloads (inference requests)");
   }
-  const std::vector<RequestSpec> requests = generate_requests(scenario.workload.serving, scenario.workload.seed);
-  if (requests.empty()) throw Error(ErrorKind::kInput, scenario.name, "the workload has no requests");
+  const std::vector<RequestSpec> requests =
+      generate_requests(scenario.workload.serving, scenario.workload.seed);
+  if (requests.empty())
+    throw Error(ErrorKind::kInput, scenario.name, "the workload has no requests");
   const auto report = [&](double done) {
     if (options.progress) options.progress(done);
   };
@@ -191,8 +213,8 @@ RunRecord predict(const Scenario& scenario, const std::map<std::string, Profile>
   const auto serve_all = [&](Fidelity fidelity, const std::vector<ReplicaShare>& shares) {
     std::vector<ServingRun> runs;
     for (const ReplicaShare& share : shares) {
-      runs.push_back(serve_at(fidelity, fleet.groups[share.group], scenario.cluster.fabric, share.requests,
-                              options.cancelled));
+      runs.push_back(serve_at(fidelity, fleet.groups[share.group], scenario.cluster.fabric,
+                              share.requests, options.cancelled));
     }
     return combine(fleet, shares, std::move(runs), scenario.slo, requests_total);
   };
@@ -202,22 +224,29 @@ RunRecord predict(const Scenario& scenario, const std::map<std::string, Profile>
   std::map<std::string, std::vector<double>> drawn;
   std::vector<Ledger> drawn_ledgers;
   Outcome reference = centre;
+  int draws = options.draws;
   if (options.draws > 0) {
     const std::vector<ReplicaShare> shares = sampled(all_shares, 1);
     reference = serve_all(Fidelity::kMaxplus, shares);
     std::vector<std::vector<Factors>> sigmas;
-    for (ServingGroup& group : fleet.groups) sigmas.push_back(systematic_sigmas(group.replica, reference.totals));
-    for (int d = 0; d < options.draws; ++d) {
+    for (ServingGroup& group : fleet.groups)
+      sigmas.push_back(systematic_sigmas(group.replica, reference.totals));
+    const auto affordable =
+        static_cast<int>(kDrawnSteps / std::max<std::size_t>(1, reference.steps));
+    draws = std::min(draws, std::max(kLeastDraws, affordable));
+    for (int d = 0; d < draws; ++d) {
       std::vector<ServingRun> runs;
       for (const ReplicaShare& share : shares) {
         ServingGroup& group = fleet.groups[share.group];
-        const Draw draw = draw_factors(sigmas[share.group], options.seed, static_cast<std::uint32_t>(d));
-        runs.push_back(serve_maxplus(group.replica, group.limits, share.requests, draw, options.cancelled));
+        const Draw draw =
+            draw_factors(sigmas[share.group], options.seed, static_cast<std::uint32_t>(d));
+        runs.push_back(
+            serve_maxplus(group.replica, group.limits, share.requests, draw, options.cancelled));
       }
       const Outcome outcome = combine(fleet, shares, std::move(runs), scenario.slo, requests_total);
       for (const auto& [name, value] : outcome.metrics) drawn[name].push_back(value);
       drawn_ledgers.push_back(outcome.ledger);
-      report(static_cast<double>(d + 1) / options.draws);
+      report(static_cast<double>(d + 1) / draws);
     }
   }
 
@@ -229,17 +258,19 @@ RunRecord predict(const Scenario& scenario, const std::map<std::string, Profile>
   record.plan_digest = digest(scenario.plan);
   record.plan_name = scenario.plan.name;
   record.seed = scenario.workload.seed;
-  record.repeats = std::max(1, options.draws);
+  record.repeats = std::max(1, draws);
   const char* provenance = provenance_of(centre.totals);
   for (const auto& [name, value] : centre.metrics) {
-    record.metrics[name] = interval(value, reference.metrics.at(name), drawn[name], metric_or_throw(name), provenance);
+    record.metrics[name] =
+        interval(value, reference.metrics.at(name), drawn[name], metric_or_throw(name), provenance);
   }
   const auto exact = [&](const char* name, double value) {
     record.metrics[name] = interval(value, value, {}, metric_or_throw(name), "modelled");
   };
   exact("memory_peak_bytes", fullest_rank(fleet).value());
   std::int64_t blocks = fleet.groups.front().capacity.kv_blocks;
-  for (const ServingGroup& group : fleet.groups) blocks = std::min(blocks, group.capacity.kv_blocks);
+  for (const ServingGroup& group : fleet.groups)
+    blocks = std::min(blocks, group.capacity.kv_blocks);
   exact("kv_blocks", static_cast<double>(blocks));
   record.ledger = ledger_intervals(centre.ledger, reference.ledger, drawn_ledgers);
   record.environment.hardware = fleet.hardware;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scenario + device profiles → RunRecord{predicted}: capacity rule, the shared scheduler on a virtual clock at
-// the chosen fidelity, intervals from Monte Carlo over systematic errors with the max-plus rung, the ledger.
-// Scope: inference (serving) with groups of role "both". docs/sim.md has limits and validation.
+// Scenario + device profiles → RunRecord{predicted}: capacity rule, the shared scheduler on a
+// virtual clock at the chosen fidelity, intervals from Monte Carlo over systematic errors with the
+// max-plus rung, the ledger. Scope: inference (serving) with groups of role "both". docs/sim.md has
+// limits and validation.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +23,11 @@ enum class Fidelity { kClosed, kMaxplus, kSimgrid };
 
 struct PredictOptions {
   Fidelity fidelity = Fidelity::kMaxplus;
-  int draws = 200;                 // of the interval; 0 = centre only
-  std::uint64_t seed = 1;          // of the draws; requests come from the workload's seed
-  std::string backend;             // collective samples to use ("thread", "mpi"); empty = any
-  std::function<void(double done)> progress;   // in [0, 1]; may be empty
-  std::function<bool()> cancelled;             // polled each step; may be empty
+  int draws = 200;         // of the interval, fewer for long workloads; 0 = centre only
+  std::uint64_t seed = 1;  // of the draws; requests come from the workload's seed
+  std::string backend;     // collective samples to use ("thread", "mpi"); empty = any
+  std::function<void(double done)> progress;  // in [0, 1]; may be empty
+  std::function<bool()> cancelled;            // polled each step; may be empty
 };
 
 // Whether predict() covers this workload; the caller words the refusal for its face.
@@ -34,9 +35,10 @@ struct PredictOptions {
 
 // `profiles_by_device`: by catalogue name; a device without one is predicted from its datasheet.
 // The caller fills started_utc and the environment beyond hardware and profile digest.
-// Throws Error{kInfeasible} when the weights or a request do not fit, Error{kInput} for a workload or role
-// that is not covered or a device without ceilings, Error{kCancelled}.
-[[nodiscard]] RunRecord predict(const Scenario& scenario, const std::map<std::string, Profile>& profiles_by_device,
+// Throws Error{kInfeasible} when the weights or a request do not fit, Error{kInput} for a workload
+// or role that is not covered or a device without ceilings, Error{kCancelled}.
+[[nodiscard]] RunRecord predict(const Scenario& scenario,
+                                const std::map<std::string, Profile>& profiles_by_device,
                                 const PredictOptions& options = {});
 
 }  // namespace lindos::sim

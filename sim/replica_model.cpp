@@ -11,7 +11,8 @@ namespace lindos::sim {
 
 namespace {
 
-// Works kept before the cache starts afresh; at some kilobytes each this bounds it to tens of megabytes.
+// Works kept before the cache starts afresh; at some kilobytes each this bounds it to tens of
+// megabytes.
 constexpr std::size_t kCachedWorks = 16384;
 constexpr double kTokenIdBytes = 4.0;
 
@@ -19,10 +20,12 @@ bool is_collective(OpKind kind) {
   return kind == OpKind::kAllReduce || kind == OpKind::kAllGather || kind == OpKind::kAllToAll;
 }
 
-const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice>& devices, const std::string& pool) {
+const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice>& devices,
+                                      const std::string& pool) {
   const auto found = devices.find(pool);
   if (found == devices.end()) {
-    throw Error(ErrorKind::kInput, "plan", "the plan takes ranks from pool \"" + pool + "\", which has no device profile");
+    throw Error(ErrorKind::kInput, "plan",
+                "the plan takes ranks from pool \"" + pool + "\", which has no device profile");
   }
   return found->second;
 }
@@ -38,7 +41,8 @@ Batch batch_of(const scheduler::Step& step) {
   Batch batch;
   batch.reserve(step.slices.size());
   for (const scheduler::StepSlice& slice : step.slices) {
-    batch.push_back({slice.first_position, static_cast<std::int64_t>(slice.tokens.size()), slice.wants_logits});
+    batch.push_back(
+        {slice.first_position, static_cast<std::int64_t>(slice.tokens.size()), slice.wants_logits});
   }
   return batch;
 }
@@ -60,7 +64,8 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
                            const std::map<std::string, ProfiledDevice>& devices_by_pool,
                            const std::string& backend)
     : model_(model), group_(group) {
-  std::vector<std::int64_t> first_position;   // of each stage, counting devices from the replica's first
+  std::vector<std::int64_t>
+      first_position;  // of each stage, counting devices from the replica's first
   std::int64_t position = 0;
   for (const StagePlan& stage : group.stages) {
     first_position.push_back(position);
@@ -74,7 +79,8 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
     Interconnect tensor_path;
     for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
       const ProfiledDevice& d = device_or_throw(devices_by_pool, plan.ranks[r].pool);
-      const Interconnect path = interconnect_between(d.device, fabric, d.profile, first_position[s], last);
+      const Interconnect path =
+          interconnect_between(d.device, fabric, d.profile, first_position[s], last);
       tensor_path = r == 0 ? path : slower(tensor_path, path);
     }
     tensor_path.backend = backend;
@@ -98,27 +104,31 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
       }
       stage.ceilings.push_back({static_cast<std::size_t>(name - device_names_.begin()),
                                 d.profile.matrix_rate * share, d.profile.read_bandwidth * share});
-      if (!stage.ranks.empty() &&
-          (stage.ceilings.back().device != stage.ceilings.front().device || rank.threads != stage.ranks.front().threads)) {
+      if (!stage.ranks.empty() && (stage.ceilings.back().device != stage.ceilings.front().device ||
+                                   rank.threads != stage.ranks.front().threads)) {
         stage.alike = false;
       }
       stage.ranks.push_back(std::move(rank));
     }
     const std::size_t next = (s + 1) % group.stages.size();
     const ProfiledDevice& here = device_or_throw(devices_by_pool, plan.ranks.front().pool);
-    const ProfiledDevice& there = device_or_throw(devices_by_pool, group.stages[next].ranks.front().pool);
+    const ProfiledDevice& there =
+        device_or_throw(devices_by_pool, group.stages[next].ranks.front().pool);
     const auto path_of = [&](const ProfiledDevice& d) {
-      return interconnect_between(d.device, fabric, d.profile, first_position[s], first_position[next]);
+      return interconnect_between(d.device, fabric, d.profile, first_position[s],
+                                  first_position[next]);
     };
     stage.path = slower(path_of(here), path_of(there));
     if (group.stages.size() > 1 && stage.path.bandwidth.value() <= 0.0) {
       throw Error(ErrorKind::kInfeasible, "plan",
-                  "stage " + std::to_string(s) + " has no link to stage " + std::to_string(next) + ": device \"" +
-                      here.device.name + "\" states no scale-out bandwidth and both are not in one scale-up domain");
+                  "stage " + std::to_string(s) + " has no link to stage " + std::to_string(next) +
+                      ": device \"" + here.device.name +
+                      "\" states no scale-out bandwidth and both are not in one scale-up domain");
     }
     stages_.push_back(std::move(stage));
   }
-  step_overhead_ = device_or_throw(devices_by_pool, group.stages.front().ranks.front().pool).profile.step_overhead;
+  step_overhead_ = device_or_throw(devices_by_pool, group.stages.front().ranks.front().pool)
+                       .profile.step_overhead;
 }
 
 FlopPerSecond ReplicaModel::peak() const {
@@ -141,7 +151,8 @@ double ReplicaModel::spread(std::size_t device, Family family) const {
   return device_costs_[device]->spread(family);
 }
 
-Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op, ExecutionContext context) const {
+Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op,
+                                    ExecutionContext context) const {
   const Price price = rank.cost->price(op, group_.weight_dtype, context);
   if (const auto* miss = std::get_if<Miss>(&price)) {
     throw Error(ErrorKind::kInfeasible, "device profile of \"" + miss->device + "\"",
@@ -159,8 +170,8 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
     const Rank& rank = stage.ranks[r];
     ExecutionContext context;
     if (rank.is_host) context = {rank.threads, static_cast<int>(stage.ranks.size()) * concurrent};
-    // Folding moves equal replicated work between segments. Between alike ranks that changes no maximum;
-    // between unlike ones it would, so those keep every layer.
+    // Folding moves equal replicated work between segments. Between alike ranks that changes no
+    // maximum; between unlike ones it would, so those keep every layer.
     const OpOptions options{.fold_layers = stage.alike, .expert_skew = 0.0};
     const std::vector<Op> ops = step_ops(
         model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, batch, options);
@@ -180,14 +191,18 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
         ++segment;
         continue;
       }
-      work.ranks[r].push_back({price.family, price.tier, segment, price.time * count, op.flop * count,
-                               op.bytes() * count, (op.weight_bytes + op.kv_bytes) * count});
+      work.ranks[r].push_back({price.family, price.tier, segment, price.time * count,
+                               op.flop * count, op.bytes() * count,
+                               (op.weight_bytes + op.kv_bytes) * count});
     }
-    LINDOS_ASSERT(r == 0 || segment <= work.collectives.size(), "ranks of a stage meet in the same collectives");
-    if (segment == work.collectives.size()) work.collectives.push_back({Seconds(0), Tier::kMeasured});
+    LINDOS_ASSERT(r == 0 || segment <= work.collectives.size(),
+                  "ranks of a stage meet in the same collectives");
+    if (segment == work.collectives.size())
+      work.collectives.push_back({Seconds(0), Tier::kMeasured});
   }
   if (stage_index == 0) {
-    const auto ids = std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
+    const auto ids =
+        std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
     work.arrival_bytes = Bytes(kTokenIdBytes * static_cast<double>(ids));
   }
   return work;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One replica as the simulator sees it: where its ranks run, what shares what, and for any batch the priced
-// work of each stage. Works are cached by batch, so that Monte Carlo draws price nothing twice. Not
-// thread-safe: work() fills the cache.
+// One replica as the simulator sees it: where its ranks run, what shares what, and for any batch
+// the priced work of each stage. Works are cached by batch, so that Monte Carlo draws price nothing
+// twice. Not thread-safe: work() fills the cache.
 #pragma once
 
 #include <cstddef>
@@ -32,9 +32,10 @@ struct ProfiledDevice {
 
 class ReplicaModel {
  public:
-  // `devices_by_pool`: one entry for each pool the group names. The replica's ranks take consecutive devices
-  // from the start of a node. `backend`: the collective samples to use, empty = any. REQUIRES: group valid for model (validate_plan).
-  // Throws Error{kInput} for a pool without entry, Error{kInfeasible} when stages have no path to each other.
+  // `devices_by_pool`: one entry for each pool the group names. The replica's ranks take
+  // consecutive devices from the start of a node. `backend`: the collective samples to use, empty =
+  // any. REQUIRES: group valid for model (validate_plan). Throws Error{kInput} for a pool without
+  // entry, Error{kInfeasible} when stages have no path to each other.
   ReplicaModel(const Model& model, const GroupPlan& group, const Fabric& fabric,
                const std::map<std::string, ProfiledDevice>& devices_by_pool,
                const std::string& backend = {});
@@ -42,19 +43,22 @@ class ReplicaModel {
   [[nodiscard]] std::size_t stages() const { return stages_.size(); }
   // Distinct device types, in the order that Draw::devices follows.
   [[nodiscard]] const std::vector<std::string>& device_names() const { return device_names_; }
-  [[nodiscard]] const std::vector<RankCeiling>& ranks(std::size_t stage) const { return stages_[stage].ceilings; }
+  [[nodiscard]] const std::vector<RankCeiling>& ranks(std::size_t stage) const {
+    return stages_[stage].ceilings;
+  }
   // From the stage to the next; from the last one back to the first.
   [[nodiscard]] const Interconnect& path(std::size_t stage) const { return stages_[stage].path; }
-  [[nodiscard]] FlopPerSecond peak() const;              // Σ over ranks
-  [[nodiscard]] BytesPerSecond bandwidth() const;        // Σ over ranks
+  [[nodiscard]] FlopPerSecond peak() const;        // Σ over ranks
+  [[nodiscard]] BytesPerSecond bandwidth() const;  // Σ over ranks
   [[nodiscard]] Seconds step_overhead() const { return step_overhead_; }
   // Median spread of a family's samples on a device, for the draws.
   [[nodiscard]] double spread(std::size_t device, Family family) const;
 
-  // `steps` under way, this one included: on a host they share its memory bandwidth. The reference holds
-  // until the next call. Throws Error{kInfeasible} naming the op that nothing prices.
+  // `steps` under way, this one included: on a host they share its memory bandwidth. The reference
+  // holds until the next call. Throws Error{kInfeasible} naming the op that nothing prices.
   [[nodiscard]] const StageWork& work(const Batch& batch, std::size_t stage, int steps);
-  // What the stage sends for such a step: activations to the next one, from the last one ids to the first.
+  // What the stage sends for such a step: activations to the next one, from the last one ids to the
+  // first.
   [[nodiscard]] Bytes sent_bytes(const Batch& batch, std::size_t stage, int steps);
 
  private:
@@ -67,7 +71,7 @@ class ReplicaModel {
     std::vector<Rank> ranks;
     std::vector<RankCeiling> ceilings;
     Interconnect path;
-    bool alike = true;             // all ranks on one device type with equal threads
+    bool alike = true;  // all ranks on one device type with equal threads
   };
   struct Key {
     std::size_t stage = 0;
@@ -80,7 +84,8 @@ class ReplicaModel {
   };
 
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps) const;
-  [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op, ExecutionContext context) const;
+  [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op,
+                                      ExecutionContext context) const;
 
   Model model_;
   GroupPlan group_;

@@ -21,8 +21,10 @@ Ceilings ceilings(const Profile& profile, int threads, int active_ranks) {
   const double cores = std::max(1, profile.cores);
   const double share = std::min(1.0, threads / cores);
   const BytesPerSecond alone = bandwidth_of(profile, threads);
-  const BytesPerSecond together = bandwidth_of(profile, std::min(threads * active_ranks, std::max(1, profile.cores)));
-  // Ranks on devices of their own (GPU profiles: one core, one rank) never get here with active_ranks > 1.
+  const BytesPerSecond together =
+      bandwidth_of(profile, std::min(threads * active_ranks, std::max(1, profile.cores)));
+  // Ranks on devices of their own (GPU profiles: one core, one rank) never get here with
+  // active_ranks > 1.
   return {profile.matrix_rate * share, std::min(alone, together / active_ranks)};
 }
 
@@ -34,8 +36,8 @@ Work gemm_work(double m, double n, double k, double weight_element_bytes) {
   return {Flop(2.0 * m * n * k), Bytes(weight_element_bytes * (m * k + n * k + m * n))};
 }
 
-Work attention_work(double pairs, double keys, double queries, std::int64_t q_heads, std::int64_t kv_heads,
-                    std::int64_t head_dim, double kv_element_bytes) {
+Work attention_work(double pairs, double keys, double queries, std::int64_t q_heads,
+                    std::int64_t kv_heads, std::int64_t head_dim, double kv_element_bytes) {
   const double q_width = static_cast<double>(q_heads * head_dim);
   const double kv_width = static_cast<double>(kv_heads * head_dim);
   return {Flop(4.0 * pairs * q_width),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Speed of light of a piece of work on one rank: the ceilings a profile states, shared as the context says.
+// Speed of light of a piece of work on one rank: the ceilings a profile states, shared as the
+// context says.
 #pragma once
 
 #include "scenarios/ops.h"
@@ -13,8 +14,9 @@ struct Ceilings {
   BytesPerSecond bandwidth{0};
 };
 
-// A rank with `threads` of profile.cores has that share of the matrix rate; `active_ranks` such ranks share
-// the bandwidth that their threads reach together. REQUIRES: threads >= 1, active_ranks >= 1.
+// A rank with `threads` of profile.cores has that share of the matrix rate; `active_ranks` such
+// ranks share the bandwidth that their threads reach together. REQUIRES: threads >= 1, active_ranks
+// >= 1.
 [[nodiscard]] Ceilings ceilings(const Profile& profile, int threads, int active_ranks);
 
 // max(FLOP/rate, bytes/bandwidth).
@@ -29,6 +31,7 @@ struct Work {
 [[nodiscard]] Work gemm_work(double m, double n, double k, double weight_element_bytes);
 // `pairs` visible (query, key) pairs, `keys` cached positions read, `queries` rows; per head dims.
 [[nodiscard]] Work attention_work(double pairs, double keys, double queries, std::int64_t q_heads,
-                                  std::int64_t kv_heads, std::int64_t head_dim, double kv_element_bytes);
+                                  std::int64_t kv_heads, std::int64_t head_dim,
+                                  double kv_element_bytes);
 
 }  // namespace lindos::sim

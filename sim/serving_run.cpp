@@ -31,7 +31,8 @@ Seconds ServingBooks::overhead() {
   const Seconds span = replica_.step_overhead() * factor;
   // Planning runs on the first rank while the rest of its stage waits for the batch.
   book_on_stage(Cause::kHostOverhead, span, 0);
-  totals_.seconds[static_cast<std::size_t>(Family::kHost)][static_cast<std::size_t>(Tier::kMeasured)] += span.count();
+  totals_.seconds[static_cast<std::size_t>(Family::kHost)]
+                 [static_cast<std::size_t>(Tier::kMeasured)] += span.count();
   return span;
 }
 
@@ -54,7 +55,8 @@ Bytes ServingBooks::send_bytes(const StepPlan& step, std::size_t stage) {
 
 Seconds ServingBooks::send_transfer(const StepPlan& step, std::size_t stage) {
   if (replica_.stages() < 2) return Seconds(0);
-  const Seconds span = send_bytes(step, stage) / replica_.path(stage).bandwidth * message_factor(stage);
+  const Seconds span =
+      send_bytes(step, stage) / replica_.path(stage).bandwidth * message_factor(stage);
   book_transfer(span, stage);
   return span;
 }
@@ -71,7 +73,8 @@ ServingRun ServingBooks::close(Seconds end) {
     const double capacity = (peak * end).value();
     const double left = std::max(0.0, capacity - stages_[s].capacity_flop());
     stages_[s].book(Cause::kNoWork, Seconds(std::min((peak * idle_).value(), left)), kUnitPeak);
-    stages_[s].close(capacity, Cause::kPipelineBubble);
+    // A single stage has no bubble; what is left there is rounding.
+    stages_[s].close(capacity, stages_.size() > 1 ? Cause::kPipelineBubble : Cause::kNoWork);
     run.ledger.merge(stages_[s]);
   }
   run.totals = totals_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a simulated serving run of one replica leaves behind, and the books that it fills on the way. Both
-// event rungs (max-plus, SimGrid) keep the same books, so that they differ in time only.
+// What a simulated serving run of one replica leaves behind, and the books that it fills on the
+// way. Both event rungs (max-plus, SimGrid) keep the same books, so that they differ in time only.
 #pragma once
 
 #include <string>
@@ -19,10 +19,10 @@ namespace lindos::sim {
 
 struct ServingRun {
   std::vector<RequestTimeline> timelines;
-  Ledger ledger;                   // closed: Σ = Σ peaks × end
+  Ledger ledger;  // closed: Σ = Σ peaks × end
   WorkTotals totals;
-  std::vector<Seconds> step_times; // from start on the first stage to leaving the last
-  Seconds end{0};                  // since the run began
+  std::vector<Seconds> step_times;  // from start on the first stage to leaving the last
+  Seconds end{0};                   // since the run began
 };
 
 // One step on its way through the stages.
@@ -40,8 +40,9 @@ class ServingBooks {
   // Every step asks once per stage.
   [[nodiscard]] Seconds overhead();
   [[nodiscard]] Seconds compute(const StepPlan& step, std::size_t stage);
-  // To the next stage, or sampled ids from the last to the first; zero when there is one stage. Start-up and
-  // transfer of an unshared link; a rung that shares links sends send_bytes and books what it took.
+  // To the next stage, or sampled ids from the last to the first; zero when there is one stage.
+  // Start-up and transfer of an unshared link; a rung that shares links sends send_bytes and books
+  // what it took.
   [[nodiscard]] Seconds send_start(std::size_t stage);
   [[nodiscard]] Seconds send_transfer(const StepPlan& step, std::size_t stage);
   [[nodiscard]] Bytes send_bytes(const StepPlan& step, std::size_t stage);
@@ -49,8 +50,8 @@ class ServingBooks {
   void idle(Seconds span) { idle_ += span; }
   void step_done(Seconds took) { step_times_.push_back(took); }
 
-  // Closes the ledger at `end`: what no stage booked is lack of work while the replica was idle, else the
-  // pipeline's bubble.
+  // Closes the ledger at `end`: what no stage booked is lack of work while the replica was idle,
+  // else the pipeline's bubble.
   [[nodiscard]] ServingRun close(Seconds end);
 
  private:

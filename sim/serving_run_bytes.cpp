@@ -34,7 +34,8 @@ class Reader {
     bytes_.remove_prefix(sizeof value);
     return value;
   }
-  // A count of items of at least `size` bytes each, so that a broken one cannot ask for more memory.
+  // A count of items of at least `size` bytes each, so that a broken one cannot ask for more
+  // memory.
   [[nodiscard]] std::size_t count(std::size_t size) {
     const auto n = get<std::uint64_t>();
     if (n > bytes_.size() / size) broken();
@@ -68,7 +69,8 @@ std::string to_bytes(const ServingRun& run) {
   std::string bytes;
   put(bytes, run.end.count());
   put(bytes, run.totals);
-  for (std::size_t i = 0; i < kCauseCount; ++i) put(bytes, run.ledger.amount(static_cast<Cause>(i)));
+  for (std::size_t i = 0; i < kCauseCount; ++i)
+    put(bytes, run.ledger.amount(static_cast<Cause>(i)));
   put(bytes, run.step_times);
   put(bytes, static_cast<std::uint64_t>(run.timelines.size()));
   for (const RequestTimeline& t : run.timelines) {

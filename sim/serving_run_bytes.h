@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ServingRun as bytes and back, between a parent and its forked child: the same program on the same
-// machine, so plain memory order; never stored.
+// A ServingRun as bytes and back, between a parent and its forked child: the same program on the
+// same machine, so plain memory order; never stored.
 #pragma once
 
 #include <string>

@@ -34,20 +34,26 @@ struct Message {
 Seconds clock_now() { return Seconds(sg::Engine::get_clock()); }
 void spend(Seconds span) { sg::this_actor::sleep_for(span.count()); }
 
-sg::Mailbox* mailbox_of(std::size_t stage) { return sg::Mailbox::by_name("stage-" + std::to_string(stage)); }
+sg::Mailbox* mailbox_of(std::size_t stage) {
+  return sg::Mailbox::by_name("stage-" + std::to_string(stage));
+}
 
-// Sends from `stage` to the next (the last one's next is the driver) and returns when the buffer is free.
-void send(ServingBooks& books, std::size_t stage, std::size_t stages, std::unique_ptr<Message> message) {
+// Sends from `stage` to the next (the last one's next is the driver) and returns when the buffer is
+// free.
+void send(ServingBooks& books, std::size_t stage, std::size_t stages,
+          std::unique_ptr<Message> message) {
   spend(books.send_start(stage));
   const Seconds begin = clock_now();
   const double bytes = books.send_bytes(message->plan, stage).value();
-  mailbox_of((stage + 1) % stages)->put(message.release(), static_cast<std::uint64_t>(std::llround(bytes)));
+  mailbox_of((stage + 1) % stages)
+      ->put(message.release(), static_cast<std::uint64_t>(std::llround(bytes)));
   books.book_transfer(clock_now() - begin, stage);
 }
 
 class SimgridBackend final : public scheduler::StepBackend {
  public:
-  SimgridBackend(ReplicaModel& replica, ServingBooks& books) : books_(books), stages_(replica.stages()) {}
+  SimgridBackend(ReplicaModel& replica, ServingBooks& books)
+      : books_(books), stages_(replica.stages()) {}
 
   Seconds now() override { return clock_now(); }
 
@@ -87,7 +93,8 @@ class SimgridBackend final : public scheduler::StepBackend {
   std::deque<scheduler::StepResult> done_;
 };
 
-// Declares the calling actor the owner of its mailbox, so that messages flow to it while it computes.
+// Declares the calling actor the owner of its mailbox, so that messages flow to it while it
+// computes.
 void own_mailbox(std::size_t stage) { mailbox_of(stage)->set_receiver(sg::Actor::self()); }
 
 void run_stage(ServingBooks& books, std::size_t stage, std::size_t stages) {
@@ -103,9 +110,10 @@ void run_stage(ServingBooks& books, std::size_t stage, std::size_t stages) {
 
 }  // namespace
 
-std::vector<PlatformDevice> stage_devices(const GroupPlan& group, const ReplicaModel& replica,
-                                          const std::map<std::string, ProfiledDevice>& devices_by_pool,
-                                          const std::map<std::string, int>& devices_per_node_by_pool) {
+std::vector<PlatformDevice> stage_devices(
+    const GroupPlan& group, const ReplicaModel& replica,
+    const std::map<std::string, ProfiledDevice>& devices_by_pool,
+    const std::map<std::string, int>& devices_per_node_by_pool) {
   std::vector<PlatformDevice> devices;
   std::int64_t position = 0;
   for (std::size_t s = 0; s < group.stages.size(); ++s) {
@@ -117,8 +125,9 @@ std::vector<PlatformDevice> stage_devices(const GroupPlan& group, const ReplicaM
   return devices;
 }
 
-ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric, const std::vector<PlatformDevice>& stages,
-                         const scheduler::Limits& limits, const std::vector<RequestSpec>& requests) {
+ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric,
+                         const std::vector<PlatformDevice>& stages, const scheduler::Limits& limits,
+                         const std::vector<RequestSpec>& requests) {
   LINDOS_ASSERT(stages.size() == replica.stages(), "one platform device per stage");
   const Draw centre;
   ServingBooks books(replica, centre);
@@ -129,7 +138,7 @@ ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric, const std:
 
   std::vector<RequestTimeline> timelines;
   Seconds end{0};
-  std::exception_ptr failure;      // an exception must not leave an actor
+  std::exception_ptr failure;  // an exception must not leave an actor
   const auto guarded = [&failure](auto&& body) {
     try {
       body();
@@ -162,10 +171,11 @@ ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric, const std:
 }
 
 ServingRun serve_simgrid_isolated(ReplicaModel& replica, const Fabric& fabric,
-                                  const std::vector<PlatformDevice>& stages, const scheduler::Limits& limits,
+                                  const std::vector<PlatformDevice>& stages,
+                                  const scheduler::Limits& limits,
                                   const std::vector<RequestSpec>& requests) {
-  return serving_run_from_bytes(
-      run_isolated([&] { return to_bytes(serve_simgrid(replica, fabric, stages, limits, requests)); }));
+  return serving_run_from_bytes(run_isolated(
+      [&] { return to_bytes(serve_simgrid(replica, fabric, stages, limits, requests)); }));
 }
 
 }  // namespace lindos::sim

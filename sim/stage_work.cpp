@@ -28,7 +28,8 @@ std::vector<Seconds> slowest_segments(const StageWork& work, const std::vector<R
 
 }  // namespace
 
-Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw) {
+Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks,
+                     const Draw& draw) {
   const double collective_factor = draw.factor(ranks.front().device, Family::kCollective);
   Seconds sum{0};
   for (const Seconds segment : slowest_segments(work, ranks, draw)) sum += segment;
@@ -36,22 +37,24 @@ Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& rank
   return sum;
 }
 
-void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw, Ledger& ledger,
-          WorkTotals& totals) {
+void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw,
+          Ledger& ledger, WorkTotals& totals) {
   const double collective_factor = draw.factor(ranks.front().device, Family::kCollective);
   const std::vector<Seconds> slowest = slowest_segments(work, ranks, draw);
   std::vector<Seconds> own(slowest.size());
   Seconds collectives{0};
   for (const Collective& c : work.collectives) {
     collectives += c.time * collective_factor;
-    totals.seconds[static_cast<std::size_t>(Family::kCollective)][static_cast<std::size_t>(c.tier)] +=
+    totals
+        .seconds[static_cast<std::size_t>(Family::kCollective)][static_cast<std::size_t>(c.tier)] +=
         c.time.count() * collective_factor;
   }
   for (std::size_t r = 0; r < work.ranks.size(); ++r) {
     const RankCeiling& rank = ranks[r];
     for (const PricedOp& op : work.ranks[r]) {
       const Seconds time = op.time * draw.factor(rank.device, op.family);
-      totals.seconds[static_cast<std::size_t>(op.family)][static_cast<std::size_t>(op.tier)] += time.count();
+      totals.seconds[static_cast<std::size_t>(op.family)][static_cast<std::size_t>(op.tier)] +=
+          time.count();
       if (op.family == Family::kHost) {
         ledger.book(Cause::kHostOverhead, time, rank.peak);
         continue;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one pipeline stage does in one step, priced: per rank its ops in segments that end at a collective,
-// so that the stage's time is Σ over segments of (slowest rank) + collectives. Scaled by systematic factors
-// when a draw asks for it, and booked to the ledger op by op.
+// What one pipeline stage does in one step, priced: per rank its ops in segments that end at a
+// collective, so that the stage's time is Σ over segments of (slowest rank) + collectives. Scaled
+// by systematic factors when a draw asks for it, and booked to the ledger op by op.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ struct PricedOp {
   Seconds time{0};
   Flop flop{0};
   Bytes bytes{0};
-  Bytes cold{0};                   // weights and KV among the bytes: what MBU counts
+  Bytes cold{0};  // weights and KV among the bytes: what MBU counts
 };
 
 struct Collective {
@@ -32,15 +32,15 @@ struct Collective {
 
 // What the ledger needs to know of a rank.
 struct RankCeiling {
-  std::size_t device = 0;          // index into Draw::devices
-  FlopPerSecond peak{0};           // this rank's share of its device
+  std::size_t device = 0;  // index into Draw::devices
+  FlopPerSecond peak{0};   // this rank's share of its device
   BytesPerSecond bandwidth{0};
 };
 
 struct StageWork {
   std::vector<std::vector<PricedOp>> ranks;  // [rank], ascending by segment
   std::vector<Collective> collectives;       // [segment]; the last segment may end without one
-  Bytes arrival_bytes{0};                    // activations from the stage before; on the first, sampled ids
+  Bytes arrival_bytes{0};  // activations from the stage before; on the first, sampled ids
 };
 
 // One outcome of everything systematic: time factor per device type and family. Empty = the centre.
@@ -54,18 +54,19 @@ struct Draw {
 
 // Sums behind the metrics and the uncertainty of a run.
 struct WorkTotals {
-  Bytes cold{0};                   // weights and KV read, all ranks
-  Seconds speed_of_light{0};       // Σ over ops of max(FLOP/peak, bytes/bandwidth)
-  Seconds busy{0};                 // Σ over ops of their time
+  Bytes cold{0};              // weights and KV read, all ranks
+  Seconds speed_of_light{0};  // Σ over ops of max(FLOP/peak, bytes/bandwidth)
+  Seconds busy{0};            // Σ over ops of their time
   // Σ time by family and tier, collectives counted once per stage.
   std::array<std::array<double, kTierCount>, kFamilyCount> seconds{};
 };
 
 // From the start of the step on this stage until its output is ready to be sent.
-[[nodiscard]] Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw);
-// Books that time, rank by rank: kernels, waits for slower ranks (straggler mix), collectives (exposed
-// tensor), sampling (host overhead). Sums to compute_time × Σ peaks.
-void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw, Ledger& ledger,
-          WorkTotals& totals);
+[[nodiscard]] Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks,
+                                   const Draw& draw);
+// Books that time, rank by rank: kernels, waits for slower ranks (straggler mix), collectives
+// (exposed tensor), sampling (host overhead). Sums to compute_time × Σ peaks.
+void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw,
+          Ledger& ledger, WorkTotals& totals);
 
 }  // namespace lindos::sim

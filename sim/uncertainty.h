@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Systematic uncertainty of a run as draws: one log-normal time factor per device type and operator family,
-// fixed for the whole run, because one kernel's error repeats in every layer and step (modelling handbook §9).
-// sigma² = (spread of the repeats)² + (time-weighted error of the tiers that priced the run)².
+// Systematic uncertainty of a run as draws: one log-normal time factor per device type and operator
+// family, fixed for the whole run, because one kernel's error repeats in every layer and step
+// (modelling handbook §9). sigma² = (spread of the repeats)² + (time-weighted error of the tiers
+// that priced the run)².
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,11 @@
 namespace lindos::sim {
 
 // sigma of log(time) per device type and family, given where the run's time was priced.
-[[nodiscard]] std::vector<Factors> systematic_sigmas(const ReplicaModel& replica, const WorkTotals& totals);
-// Draw number `index`: a pure function of its arguments, equal on every platform up to the math library.
-[[nodiscard]] Draw draw_factors(const std::vector<Factors>& sigmas, std::uint64_t seed, std::uint32_t index);
+[[nodiscard]] std::vector<Factors> systematic_sigmas(const ReplicaModel& replica,
+                                                     const WorkTotals& totals);
+// Draw number `index`: a pure function of its arguments, equal on every platform up to the math
+// library.
+[[nodiscard]] Draw draw_factors(const std::vector<Factors>& sigmas, std::uint64_t seed,
+                                std::uint32_t index);
 
 }  // namespace lindos::sim

@@ -7,8 +7,8 @@ namespace lindos::scheduler {
 
 namespace {
 
-// One block in a hundred stays free when a request enters, so that running ones can grow before anyone
-// must be preempted. Small pools keep none: there it would refuse what just fits.
+// One block in a hundred stays free when a request enters, so that running ones can grow before
+// anyone must be preempted. Small pools keep none: there it would refuse what just fits.
 constexpr std::int64_t kWatermarkShare = 100;
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plan's engine limits as the scheduler's: the one translation, used by engine and simulator, because two
-// would drift apart and with them every prediction.
+// A plan's engine limits as the scheduler's: the one translation, used by engine and simulator,
+// because two would drift apart and with them every prediction.
 #pragma once
 
 #include <cstdint>

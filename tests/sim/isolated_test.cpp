@@ -6,7 +6,6 @@
 #include <string>
 
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include "scenarios/error.h"
@@ -26,7 +25,7 @@ Error error_of(Work&& work) {
 }
 
 TEST(Isolated, BytesComeBackWhole) {
-  std::string large(3 << 20, '\0');   // far more than a pipe holds
+  std::string large(3 << 20, '\0');  // far more than a pipe holds
   for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>(i * 31 % 251);
   EXPECT_EQ(run_isolated([&] { return large; }), large);
   EXPECT_EQ(run_isolated([] { return std::string(); }), "");
@@ -39,7 +38,9 @@ TEST(Isolated, TheChildLeavesTheParentAlone) {
 }
 
 TEST(Isolated, AnErrorKeepsKindPlaceAndMessage) {
-  const Error e = error_of([]() -> std::string { throw Error(ErrorKind::kInfeasible, "plan.json: /x", "does not fit"); });
+  const Error e = error_of([]() -> std::string {
+    throw Error(ErrorKind::kInfeasible, "plan.json: /x", "does not fit");
+  });
   EXPECT_EQ(e.kind(), ErrorKind::kInfeasible);
   EXPECT_EQ(e.where(), "plan.json: /x");
   EXPECT_STREQ(e.what(), "plan.json: /x: does not fit");

@@ -36,7 +36,8 @@ Op attention_op(OpKind kind, std::int64_t slices, std::int64_t tokens, std::int6
   op.head_dim = 16;
   op.tokens = slices * tokens;
   op.kv_tokens = slices * (context + tokens);
-  const double pairs = static_cast<double>(slices) * static_cast<double>(tokens * context + tokens * (tokens + 1) / 2);
+  const double pairs = static_cast<double>(slices) *
+                       static_cast<double>(tokens * context + tokens * (tokens + 1) / 2);
   op.flop = Flop(4.0 * pairs * 64.0);
   op.kv_bytes = Bytes(4.0 * 2.0 * 32.0 * static_cast<double>(op.kv_tokens));
   op.activation_bytes = Bytes(4.0 * 2.0 * 64.0 * static_cast<double>(op.tokens));
@@ -61,9 +62,10 @@ TEST(OperatorCost, AnExactGemmSampleKeepsItsTime) {
 }
 
 TEST(OperatorCost, BetweenMTheUtilisationIsLinearInLogM) {
-  // n = k = 100, f32, 100 GB/s: bytes = 4(m·200 + 10,000). m = 1: 40.8 kB = 408 ns; m = 4: 43.2 kB = 432 ns.
-  // FLOP side: 20,000·m / 1e12 = 20 ns·m, never binds here. util(1) = 408/816 = 0.5, util(4) = 432/432 = 1.
-  // m = 2 is half-way in log m: util 0.75; 41.6 kB = 416 ns; time = 416/0.75 = 554.667 ns.
+  // n = k = 100, f32, 100 GB/s: bytes = 4(m·200 + 10,000). m = 1: 40.8 kB = 408 ns; m = 4: 43.2 kB
+  // = 432 ns. FLOP side: 20,000·m / 1e12 = 20 ns·m, never binds here. util(1) = 408/816 = 0.5,
+  // util(4) = 432/432 = 1. m = 2 is half-way in log m: util 0.75; 41.6 kB = 416 ns; time = 416/0.75
+  // = 554.667 ns.
   Profile profile = toy::bare_profile();
   profile.gemm = {toy::gemm(1, 100, 100, 816e-9), toy::gemm(4, 100, 100, 432e-9)};
   const Priced p = priced(OperatorCost(profile), gemm_op(2, 100, 100));
@@ -73,16 +75,16 @@ TEST(OperatorCost, BetweenMTheUtilisationIsLinearInLogM) {
 
 TEST(OperatorCost, OutsideTheCurveTheEdgeUtilisationHolds) {
   Profile profile = toy::bare_profile();
-  profile.gemm = {toy::gemm(2, 100, 100, 832e-9)};   // sol 416 ns, util 0.5
+  profile.gemm = {toy::gemm(2, 100, 100, 832e-9)};  // sol 416 ns, util 0.5
   const Priced p = priced(OperatorCost(profile), gemm_op(4, 100, 100));
   EXPECT_NEAR(p.time.count(), 432e-9 / 0.5, 1e-18);
   EXPECT_EQ(p.tier, Tier::kEdge);
 }
 
 TEST(OperatorCost, AnUnknownSiteBlendsItsNeighboursByInverseSquareDistance) {
-  // Sites (128, 64) util 0.5 and (1024, 64) util 0.8; query (256, 64): distances 1 and 2 octaves, weights 1 and
-  // 1/4: util = (0.5 + 0.8/4)/1.25 = 0.56.
-  const auto sol = [](double n) { return 4.0 * (n * 64.0 + 64.0 + n) / 100e9; };   // m = 1
+  // Sites (128, 64) util 0.5 and (1024, 64) util 0.8; query (256, 64): distances 1 and 2 octaves,
+  // weights 1 and 1/4: util = (0.5 + 0.8/4)/1.25 = 0.56.
+  const auto sol = [](double n) { return 4.0 * (n * 64.0 + 64.0 + n) / 100e9; };  // m = 1
   Profile profile = toy::bare_profile();
   profile.gemm = {toy::gemm(1, 128, 64, sol(128) / 0.5), toy::gemm(1, 1024, 64, sol(1024) / 0.8)};
   const Priced p = priced(OperatorCost(profile), gemm_op(1, 256, 64));
@@ -103,11 +105,12 @@ TEST(OperatorCost, RanksThatComputeTogetherShareBandwidth) {
   const Ceilings alone = ceilings(toy::bare_profile(), 1, 1);
   const Ceilings together = ceilings(toy::bare_profile(), 1, 2);
   EXPECT_DOUBLE_EQ(alone.bandwidth.value(), 60e9);
-  EXPECT_DOUBLE_EQ(together.bandwidth.value(), 50e9);   // 100 GB/s of two threads, half each
+  EXPECT_DOUBLE_EQ(together.bandwidth.value(), 50e9);  // 100 GB/s of two threads, half each
   EXPECT_DOUBLE_EQ(together.rate.value(), 0.5e12);
 }
 
-AttentionSample attention_sample(std::int64_t sequences, std::int64_t tokens, std::int64_t context, double seconds) {
+AttentionSample attention_sample(std::int64_t sequences, std::int64_t tokens, std::int64_t context,
+                                 double seconds) {
   AttentionSample s;
   s.sequences = sequences;
   s.tokens = tokens;
@@ -124,8 +127,8 @@ TEST(OperatorCost, DecodeAttentionIsLinearBetweenContextsAndBatches) {
   Profile profile = toy::bare_profile();
   profile.attention = {attention_sample(1, 1, 15, 1e-6), attention_sample(1, 1, 31, 2e-6),
                        attention_sample(3, 1, 15, 3e-6), attention_sample(3, 1, 31, 5e-6)};
-  // 2 sequences after 23 positions: 24 keys lie half-way between 16 and 32, 2 half-way between 1 and 3:
-  // rows give 1.5 us and 4 us, their middle is 2.75 us.
+  // 2 sequences after 23 positions: 24 keys lie half-way between 16 and 32, 2 half-way between 1
+  // and 3: rows give 1.5 us and 4 us, their middle is 2.75 us.
   const Priced p = priced(OperatorCost(profile), attention_op(OpKind::kAttentionDecode, 2, 1, 23));
   EXPECT_NEAR(p.time.count(), 2.75e-6, 1e-15);
   EXPECT_EQ(p.tier, Tier::kInterpolated);
@@ -135,15 +138,18 @@ TEST(OperatorCost, PrefillAttentionIsInterpolatedInTheRootOfTime) {
   Profile profile = toy::bare_profile();
   profile.attention = {attention_sample(1, 16, 0, 1e-6), attention_sample(1, 32, 0, 9e-6)};
   // 24 tokens: sqrt(time) half-way between 1 and 3 → 2² = 4 us; two such slices cost twice that.
-  EXPECT_NEAR(priced(OperatorCost(profile), attention_op(OpKind::kAttentionPrefill, 1, 24, 0)).time.count(), 4e-6,
-              1e-14);
-  EXPECT_NEAR(priced(OperatorCost(profile), attention_op(OpKind::kAttentionPrefill, 2, 24, 0)).time.count(), 8e-6,
-              1e-14);
+  EXPECT_NEAR(
+      priced(OperatorCost(profile), attention_op(OpKind::kAttentionPrefill, 1, 24, 0)).time.count(),
+      4e-6, 1e-14);
+  EXPECT_NEAR(
+      priced(OperatorCost(profile), attention_op(OpKind::kAttentionPrefill, 2, 24, 0)).time.count(),
+      8e-6, 1e-14);
 }
 
 TEST(OperatorCost, StreamTimeIsLinearInBytesAndKeepsItsIntercept) {
   Profile profile = toy::bare_profile();
-  profile.stream = {{"norm", Bytes(1000), 2, 1, Seconds(2e-6), 0.0}, {"norm", Bytes(3000), 2, 1, Seconds(4e-6), 0.0}};
+  profile.stream = {{"norm", Bytes(1000), 2, 1, Seconds(2e-6), 0.0},
+                    {"norm", Bytes(3000), 2, 1, Seconds(4e-6), 0.0}};
   const OperatorCost cost(profile);
   Op op;
   op.kind = OpKind::kNorm;
@@ -152,8 +158,8 @@ TEST(OperatorCost, StreamTimeIsLinearInBytesAndKeepsItsIntercept) {
     return priced(cost, op).time.count();
   };
   EXPECT_NEAR(time_of(2000), 3e-6, 1e-18);
-  EXPECT_NEAR(time_of(500), 1.5e-6, 1e-18);    // intercept 1 us + 1 ns a byte
-  EXPECT_NEAR(time_of(6000), 8e-6, 1e-18);     // the last point's rate
+  EXPECT_NEAR(time_of(500), 1.5e-6, 1e-18);  // intercept 1 us + 1 ns a byte
+  EXPECT_NEAR(time_of(6000), 8e-6, 1e-18);   // the last point's rate
 }
 
 TEST(OperatorCost, CollectivesAreInterpolatedInLogarithms) {
@@ -166,7 +172,7 @@ TEST(OperatorCost, CollectivesAreInterpolatedInLogarithms) {
   op.message_bytes = Bytes(1000);
   EXPECT_NEAR(priced(OperatorCost(profile), op).time.count(), 10e-6, 1e-17);
   op.message_bytes = Bytes(10);
-  EXPECT_NEAR(priced(OperatorCost(profile), op).time.count(), 1e-6, 1e-18);   // the floor holds
+  EXPECT_NEAR(priced(OperatorCost(profile), op).time.count(), 1e-6, 1e-18);  // the floor holds
 }
 
 TEST(OperatorCost, ACollectiveWithoutSampleOrLinkIsAMissThatNamesIt) {
@@ -181,7 +187,8 @@ TEST(OperatorCost, ACollectiveWithoutSampleOrLinkIsAMissThatNamesIt) {
 }
 
 TEST(OperatorCost, WithoutSamplesTheDatasheetAnswersAndSaysSo) {
-  // 1 TB/s: norm of 8 MB = 8e6/(0.8·1e12) + 3 us launch = 13 us. GEMM of 1×1000×1000 in bf16: 2,004,000 bytes.
+  // 1 TB/s: norm of 8 MB = 8e6/(0.8·1e12) + 3 us launch = 13 us. GEMM of 1×1000×1000 in bf16:
+  // 2,004,000 bytes.
   const Profile profile = datasheet_profile(toy::gpu_device());
   const OperatorCost cost(profile);
   Op norm;
@@ -209,13 +216,15 @@ RC_GTEST_PROP(OperatorCostProperty, TimeIsAtLeastTheSpeedOfLightWhileUtilisation
     const std::int64_t k = *rc::gen::inRange(1, 4096);
     for (const std::int64_t m : {1, 16, 256}) {
       const double util = *rc::gen::inRange(1, 100) / 100.0;
-      const Work work = gemm_work(static_cast<double>(m), static_cast<double>(n), static_cast<double>(k), 4.0);
-      profile.gemm.push_back(
-          toy::gemm(m, n, k, roofline(work.flop, work.bytes, ceilings(profile, 2, 1)).count() / util));
+      const Work work =
+          gemm_work(static_cast<double>(m), static_cast<double>(n), static_cast<double>(k), 4.0);
+      profile.gemm.push_back(toy::gemm(
+          m, n, k, roofline(work.flop, work.bytes, ceilings(profile, 2, 1)).count() / util));
     }
   }
   const OperatorCost cost(profile);
-  const Op op = gemm_op(*rc::gen::inRange(1, 2048), *rc::gen::inRange(1, 9000), *rc::gen::inRange(1, 9000));
+  const Op op =
+      gemm_op(*rc::gen::inRange(1, 2048), *rc::gen::inRange(1, 9000), *rc::gen::inRange(1, 9000));
   const Price price = cost.price(op, Dtype::kF32, {2, 1});
   const Seconds sol = cost.speed_of_light(op, Dtype::kF32, {2, 1});
   RC_ASSERT(std::get<Priced>(price).time.count() >= sol.count() * (1.0 - 1e-12));
@@ -226,7 +235,8 @@ RC_GTEST_PROP(OperatorCostProperty, MoreBandwidthOrRateNeverSlowsTheDatasheet, (
   Device fast = slow;
   fast.memory_bandwidth = slow.memory_bandwidth * (1.0 + *rc::gen::inRange(0, 300) / 100.0);
   fast.peak[Dtype::kBf16] = slow.peak[Dtype::kBf16] * (1.0 + *rc::gen::inRange(0, 300) / 100.0);
-  Op op = gemm_op(*rc::gen::inRange(1, 4096), *rc::gen::inRange(1, 4096), *rc::gen::inRange(1, 4096));
+  Op op =
+      gemm_op(*rc::gen::inRange(1, 4096), *rc::gen::inRange(1, 4096), *rc::gen::inRange(1, 4096));
   op.kind = *rc::gen::element(OpKind::kGemm, OpKind::kNorm, OpKind::kMoeGemm);
   const OperatorCost slow_cost(datasheet_profile(slow));
   const OperatorCost fast_cost(datasheet_profile(fast));
@@ -244,8 +254,10 @@ RC_GTEST_PROP(OperatorCostProperty, MixedPrefillIsPricedByTheEqualSlicesWithItsT
   const std::int64_t slices = *rc::gen::inRange(1, 9);
   const std::int64_t tokens = *rc::gen::inRange(2, 512);
   const std::int64_t context = *rc::gen::inRange(0, 1024);
-  const Price one = cost.price(attention_op(OpKind::kAttentionPrefill, 1, tokens, context), Dtype::kF32, {2, 1});
-  const Price all = cost.price(attention_op(OpKind::kAttentionPrefill, slices, tokens, context), Dtype::kF32, {2, 1});
+  const Price one =
+      cost.price(attention_op(OpKind::kAttentionPrefill, 1, tokens, context), Dtype::kF32, {2, 1});
+  const Price all = cost.price(attention_op(OpKind::kAttentionPrefill, slices, tokens, context),
+                               Dtype::kF32, {2, 1});
   const double expected = std::get<Priced>(one).time.count() * static_cast<double>(slices);
   RC_ASSERT(std::abs(std::get<Priced>(all).time.count() / expected - 1.0) < 1e-9);
 }

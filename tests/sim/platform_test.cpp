@@ -35,8 +35,9 @@ std::vector<double> end_times(const Fabric& fabric, const std::vector<PlatformDe
     int payload = 0;
     for (std::size_t i = 0; i < flows.size(); ++i) {
       const std::string name = "flow-" + std::to_string(i);
-      sg::Actor::create(name, platform.host(flows[i].from),
-                        [&, i, name] { sg::Mailbox::by_name(name)->put(&payload, flows[i].bytes); });
+      sg::Actor::create(name, platform.host(flows[i].from), [&, i, name] {
+        sg::Mailbox::by_name(name)->put(&payload, flows[i].bytes);
+      });
       sg::Actor::create(name, platform.host(flows[i].to), [&, i, name] {
         sg::Mailbox::by_name(name)->get<int>();
         ends[i] = sg::Engine::get_clock();
@@ -84,7 +85,8 @@ TEST(Platform, TwoFlowsIntoOnePortShareItEvenly) {
 }
 
 TEST(Platform, AFlowGetsTheWholeLinkOnceTheOtherEnds) {
-  // 0.5 GB and 1 GB at 5 GB/s each: the short one ends at 100 ms, the long one has 0.5 GB left, 50 ms more.
+  // 0.5 GB and 1 GB at 5 GB/s each: the short one ends at 100 ms, the long one has 0.5 GB left, 50
+  // ms more.
   const auto ends = end_times(plain_fabric(), gpus(4), {{0, 2, 500000000}, {1, 2, 1000000000}});
   EXPECT_NEAR(ends[0], 0.100, 1e-9);
   EXPECT_NEAR(ends[1], 0.150, 1e-9);
@@ -97,13 +99,14 @@ TEST(Platform, FlowsOfDifferentPortsDoNotMeet) {
 }
 
 TEST(Platform, AnOversubscribedLeafIsAPool) {
-  // 8 ports at 3 : 1 = 6 down, 2 up: 12 devices of one rail under leaf 0, up-links of 6/3 = 2 NIC rates. Four
-  // flows out of it share 20 GB/s: 5 GB/s each, 200 ms for 1 GB.
+  // 8 ports at 3 : 1 = 6 down, 2 up: 12 devices of one rail under leaf 0, up-links of 6/3 = 2 NIC
+  // rates. Four flows out of it share 20 GB/s: 5 GB/s each, 200 ms for 1 GB.
   Fabric fabric = plain_fabric();
   fabric.switch_ports = 8;
   fabric.leaf_oversubscription = 3.0;
-  const auto ends = end_times(fabric, gpus(24),
-                              {{0, 12, 1000000000}, {2, 14, 1000000000}, {4, 16, 1000000000}, {6, 18, 1000000000}});
+  const auto ends = end_times(
+      fabric, gpus(24),
+      {{0, 12, 1000000000}, {2, 14, 1000000000}, {4, 16, 1000000000}, {6, 18, 1000000000}});
   for (const double end : ends) EXPECT_NEAR(end, 0.200, 1e-9);
 }
 

@@ -50,8 +50,9 @@ PredictOptions few_draws(Fidelity fidelity = Fidelity::kMaxplus) {
 
 TEST(Predict, GivesEveryMetricWithAnOrderedInterval) {
   const RunRecord record = predict(toy_scenario(), toy_profiles(), few_draws());
-  for (const char* name : {"output_tokens_per_s", "requests_per_s", "ttft_s", "tpot_s", "e2e_latency_s", "mfu", "mbu",
-                           "roofline_utilisation", "memory_peak_bytes", "kv_blocks", "step_time_s", "goodput"}) {
+  for (const char* name :
+       {"output_tokens_per_s", "requests_per_s", "ttft_s", "tpot_s", "e2e_latency_s", "mfu", "mbu",
+        "roofline_utilisation", "memory_peak_bytes", "kv_blocks", "step_time_s", "goodput"}) {
     ASSERT_TRUE(record.metrics.contains(name)) << name;
     const MetricValue& v = record.metrics.at(name);
     EXPECT_LE(v.p10, v.p50) << name;
@@ -72,10 +73,12 @@ TEST(Predict, GivesEveryMetricWithAnOrderedInterval) {
 }
 
 TEST(Predict, EqualSeedsGiveEqualRecords) {
-  EXPECT_EQ(predict(toy_scenario(), toy_profiles(), few_draws()), predict(toy_scenario(), toy_profiles(), few_draws()));
+  EXPECT_EQ(predict(toy_scenario(), toy_profiles(), few_draws()),
+            predict(toy_scenario(), toy_profiles(), few_draws()));
   PredictOptions other = few_draws();
   other.seed = 2;
-  EXPECT_NE(predict(toy_scenario(), toy_profiles(), few_draws()), predict(toy_scenario(), toy_profiles(), other));
+  EXPECT_NE(predict(toy_scenario(), toy_profiles(), few_draws()),
+            predict(toy_scenario(), toy_profiles(), other));
 }
 
 TEST(Predict, TheRungsAgreeOnTheCentre) {

@@ -41,10 +41,12 @@ GroupPlan plan_of(int stages, int ranks, std::int64_t max_sequences = 64) {
   EngineLimits limits;
   limits.max_sequences = max_sequences;
   const std::vector<double> weights(static_cast<std::size_t>(ranks), 1.0);
-  return make_plan(toy::model(), "pool", stages, weights, {}, Dtype::kF32, limits, kCpuGranule).groups.front();
+  return make_plan(toy::model(), "pool", stages, weights, {}, Dtype::kF32, limits, kCpuGranule)
+      .groups.front();
 }
 
-std::vector<RequestSpec> requests_of(int count, std::int64_t prompt, std::int64_t output, double gap = 0.0) {
+std::vector<RequestSpec> requests_of(int count, std::int64_t prompt, std::int64_t output,
+                                     double gap = 0.0) {
   std::vector<RequestSpec> requests;
   for (int i = 0; i < count; ++i) {
     requests.push_back({static_cast<std::uint64_t>(i), Seconds(gap * i), prompt, output});
@@ -52,14 +54,16 @@ std::vector<RequestSpec> requests_of(int count, std::int64_t prompt, std::int64_
   return requests;
 }
 
-scheduler::Limits limits_of(const GroupPlan& plan) { return scheduler::scheduler_limits(plan, 4096); }
+scheduler::Limits limits_of(const GroupPlan& plan) {
+  return scheduler::scheduler_limits(plan, 4096);
+}
 
 TEST(Replica, ADecodeStepIsPricedByHand) {
-  // f32, no samples, two threads: byte-bound ops at 0.8·100 GB/s, attention at 0.75·100 GB/s; batch 1 after 15
-  // positions, so that every op is bound by bytes.
+  // f32, no samples, two threads: byte-bound ops at 0.8·100 GB/s, attention at 0.75·100 GB/s; batch
+  // 1 after 15 positions, so that every op is bound by bytes.
   //   per layer: weights 4·(128·64 + 64·64 + 256·64 + 64·128) = 147,456; their inputs and outputs
-  //   4·(192 + 128 + 320 + 192) = 3,328; two norms 2·(2·64 + 64)·4 = 1,536; two residuals 2·3·64·4 = 1,536;
-  //   RoPE 4·(2·64 + 64) + KV write 4·64 = 1,024; SwiGLU 4·3·128 = 1,536. Sum 156,416.
+  //   4·(192 + 128 + 320 + 192) = 3,328; two norms 2·(2·64 + 64)·4 = 1,536; two residuals 2·3·64·4
+  //   = 1,536; RoPE 4·(2·64 + 64) + KV write 4·64 = 1,024; SwiGLU 4·3·128 = 1,536. Sum 156,416.
   //   ends: embedding 2·64·4 = 512, final norm 768, LM head 4·(256·64 + 64 + 256) = 66,816.
   //   attention per layer: q and output 512, 16 keys · 64 · 4 = 4,096.
   // (2·156,416 + 68,096)/80e9 + 2·4,608/75e9 = 4.76160 us + 0.12288 us.
@@ -71,18 +75,20 @@ TEST(Replica, ADecodeStepIsPricedByHand) {
 }
 
 TEST(Maxplus, TwoStagesOverlapAndTheRestIsBubble) {
-  // Four prompts of one output token: two micro-batches of two. Stage 0 is left at a = overhead + c0 + send and
-  // at 2a; stage 1 takes d = c1 + reply each: end = max(a + d, 2a) + d.
+  // Four prompts of one output token: two micro-batches of two. Stage 0 is left at a = overhead +
+  // c0 + send and at 2a; stage 1 takes d = c1 + reply each: end = max(a + d, 2a) + d.
   ReplicaModel replica(toy::model(), plan_of(2, 1), {}, devices_of(true));
   const Batch micro(2, Slice{0, 32, true});
   const auto stage = [&](std::size_t s) {
     return (compute_time(replica.work(micro, s, 1), replica.ranks(s), {}) +
-            replica.path(s).transfer(replica.sent_bytes(micro, s, 1))).count();
+            replica.path(s).transfer(replica.sent_bytes(micro, s, 1)))
+        .count();
   };
   const double a = replica.step_overhead().count() + stage(0);
   const double d = stage(1);
   const double end = std::max(a + d, 2 * a) + d;
-  const ServingRun run = serve_maxplus(replica, limits_of(plan_of(2, 1)), requests_of(4, 32, 1), {});
+  const ServingRun run =
+      serve_maxplus(replica, limits_of(plan_of(2, 1)), requests_of(4, 32, 1), {});
   EXPECT_NEAR(run.end.count(), end, 1e-15);
   // Each stage is busy twice its time; the rest of both is bubble.
   const double peak = replica.ranks(0).front().peak.value();
@@ -92,10 +98,13 @@ TEST(Maxplus, TwoStagesOverlapAndTheRestIsBubble) {
 
 TEST(Maxplus, WaitingForArrivalsIsNoWork) {
   ReplicaModel replica(toy::model(), plan_of(1, 1), {}, devices_of(false));
-  const ServingRun together = serve_maxplus(replica, limits_of(plan_of(1, 1)), requests_of(1, 16, 4), {});
-  const ServingRun apart = serve_maxplus(replica, limits_of(plan_of(1, 1)), requests_of(2, 16, 4, 1.0), {});
+  const ServingRun together =
+      serve_maxplus(replica, limits_of(plan_of(1, 1)), requests_of(1, 16, 4), {});
+  const ServingRun apart =
+      serve_maxplus(replica, limits_of(plan_of(1, 1)), requests_of(2, 16, 4, 1.0), {});
   EXPECT_NEAR(apart.end.count(), 1.0 + together.end.count(), 1e-12);
-  EXPECT_NEAR(apart.ledger.share(Cause::kNoWork), (1.0 - together.end.count()) / apart.end.count(), 1e-12);
+  EXPECT_NEAR(apart.ledger.share(Cause::kNoWork), (1.0 - together.end.count()) / apart.end.count(),
+              1e-12);
 }
 
 void expect_closed_books(const ReplicaModel& replica, const ServingRun& run) {
@@ -125,7 +134,8 @@ TEST_P(Rungs, MaxplusAndSimgridAgreeWithoutContention) {
   const auto requests = requests_of(7, 48, 9, c.gap);
   const ServingRun maxplus = serve_maxplus(replica, limits_of(plan), requests, {});
   const auto platform = stage_devices(plan, replica, devices, {{"pool", 2}});
-  const ServingRun simgrid = serve_simgrid_isolated(replica, {}, platform, limits_of(plan), requests);
+  const ServingRun simgrid =
+      serve_simgrid_isolated(replica, {}, platform, limits_of(plan), requests);
   ASSERT_EQ(maxplus.timelines.size(), simgrid.timelines.size());
   for (std::size_t r = 0; r < requests.size(); ++r) {
     ASSERT_EQ(simgrid.timelines[r].token_times.size(), 9U);
@@ -135,15 +145,18 @@ TEST_P(Rungs, MaxplusAndSimgridAgreeWithoutContention) {
     }
   }
   for (std::size_t i = 0; i < kCauseCount; ++i) {
-    EXPECT_NEAR(simgrid.ledger.share(static_cast<Cause>(i)), maxplus.ledger.share(static_cast<Cause>(i)), 1e-6);
+    EXPECT_NEAR(simgrid.ledger.share(static_cast<Cause>(i)),
+                maxplus.ledger.share(static_cast<Cause>(i)), 1e-6);
   }
   expect_closed_books(replica, maxplus);
   expect_closed_books(replica, simgrid);
 }
 
 INSTANTIATE_TEST_SUITE_P(Replicas, Rungs,
-                         testing::Values(Case{"single", false, 1, 1, 0.0}, Case{"tensor", false, 1, 2, 0.0},
-                                         Case{"pipeline", true, 2, 1, 0.0}, Case{"arrivals", true, 2, 1, 3e-4},
+                         testing::Values(Case{"single", false, 1, 1, 0.0},
+                                         Case{"tensor", false, 1, 2, 0.0},
+                                         Case{"pipeline", true, 2, 1, 0.0},
+                                         Case{"arrivals", true, 2, 1, 3e-4},
                                          Case{"both", true, 2, 2, 1e-3}),
                          [](const auto& c) { return c.param.name; });
 
@@ -180,8 +193,9 @@ TEST(Serving, ARequestThatNeverFitsIsInfeasible) {
   for (const bool event_level : {false, true}) {
     try {
       const auto platform = stage_devices(plan, replica, devices_of(false), {{"pool", 1}});
-      static_cast<void>(event_level ? serve_simgrid_isolated(replica, {}, platform, limits, requests)
-                                    : serve_maxplus(replica, limits, requests, {}));
+      static_cast<void>(event_level
+                            ? serve_simgrid_isolated(replica, {}, platform, limits, requests)
+                            : serve_maxplus(replica, limits, requests, {}));
       ADD_FAILURE() << "no error";
     } catch (const Error& e) {
       EXPECT_EQ(e.kind(), ErrorKind::kInfeasible);
@@ -195,7 +209,8 @@ TEST(Uncertainty, DrawsAreAFunctionOfSeedAndNumber) {
   EXPECT_EQ(draw_factors(sigmas, 7, 3).devices, draw_factors(sigmas, 7, 3).devices);
   EXPECT_NE(draw_factors(sigmas, 7, 3).devices, draw_factors(sigmas, 7, 4).devices);
   EXPECT_NE(draw_factors(sigmas, 7, 3).devices, draw_factors(sigmas, 8, 3).devices);
-  // The logarithms have mean 0 and the stated sigma: 2,000 draws, standard error 0.1/√2000 = 0.0022.
+  // The logarithms have mean 0 and the stated sigma: 2,000 draws, standard error 0.1/√2000 =
+  // 0.0022.
   double sum = 0.0;
   double squares = 0.0;
   for (std::uint32_t i = 0; i < 2000; ++i) {

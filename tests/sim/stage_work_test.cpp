@@ -11,7 +11,7 @@ PricedOp op_of(std::size_t segment, double seconds) {
   op.family = Family::kGemm;
   op.segment = segment;
   op.time = Seconds(seconds);
-  op.flop = Flop(0.5 * seconds);   // at 1 FLOP/s half of the time is useful
+  op.flop = Flop(0.5 * seconds);  // at 1 FLOP/s half of the time is useful
   return op;
 }
 
@@ -35,11 +35,23 @@ TEST(StageWork, WaitsAreBookedToTheRankThatWaits) {
   Ledger ledger;
   WorkTotals totals;
   book(uneven_work(), kTwoRanks, {}, ledger, totals);
-  EXPECT_DOUBLE_EQ(ledger.amount(Cause::kStragglerMix), 1.0 + 3.0);     // rank 1 in segment 0, rank 0 in segment 1
+  EXPECT_DOUBLE_EQ(ledger.amount(Cause::kStragglerMix),
+                   1.0 + 3.0);  // rank 1 in segment 0, rank 0 in segment 1
   EXPECT_DOUBLE_EQ(ledger.amount(Cause::kExposedTensor), 2 * 0.5);
   EXPECT_DOUBLE_EQ(ledger.amount(Cause::kUseful), 0.5 * (3 + 1 + 2 + 4));
-  EXPECT_DOUBLE_EQ(ledger.capacity_flop(), 2 * 7.5);                    // both ranks, the whole time
+  EXPECT_DOUBLE_EQ(ledger.capacity_flop(), 2 * 7.5);  // both ranks, the whole time
   EXPECT_DOUBLE_EQ(totals.busy.count(), 10.0);
+}
+
+TEST(StageWork, SamplingIsHostTimeAndNoKernel) {
+  StageWork work = uneven_work();
+  work.ranks[0].push_back(op_of(1, 3.0));
+  work.ranks[0].back().family = Family::kHost;
+  Ledger ledger;
+  WorkTotals totals;
+  book(work, kTwoRanks, {}, ledger, totals);
+  EXPECT_DOUBLE_EQ(ledger.amount(Cause::kHostOverhead), 3.0);
+  EXPECT_DOUBLE_EQ(totals.busy.count(), 10.0);  // kernels only
 }
 
 TEST(StageWork, ADrawScalesOneFamily) {
@@ -47,7 +59,7 @@ TEST(StageWork, ADrawScalesOneFamily) {
   draw.devices.resize(1);
   draw.devices[0].fill(1.0);
   draw.devices[0][static_cast<std::size_t>(Family::kGemm)] = 2.0;
-  EXPECT_DOUBLE_EQ(compute_time(uneven_work(), kTwoRanks, draw).count(), 14.5);   // 2·(3 + 4) + 0.5
+  EXPECT_DOUBLE_EQ(compute_time(uneven_work(), kTwoRanks, draw).count(), 14.5);  // 2·(3 + 4) + 0.5
 }
 
 }  // namespace

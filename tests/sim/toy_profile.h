@@ -26,8 +26,8 @@ inline Profile bare_profile() {
   return profile;
 }
 
-inline GemmSample gemm(std::int64_t m, std::int64_t n, std::int64_t k, double seconds, int threads = 2,
-                       int active_ranks = 1) {
+inline GemmSample gemm(std::int64_t m, std::int64_t n, std::int64_t k, double seconds,
+                       int threads = 2, int active_ranks = 1) {
   GemmSample sample;
   sample.m = m;
   sample.n = n;

@@ -141,7 +141,11 @@ std::variant<Capacity, Infeasible> kv_capacity(const Model& model, const GroupPl
                       " beside " + text(tight.weights) + " of weights; ask for at most " +
                       std::to_string(fitting) + ", or 0 for all that fit"};
   }
-  capacity.kv_blocks = limits.kv_blocks > 0 ? limits.kv_blocks : fitting;
+  // More than every sequence at full length could never be used; a host would commit memory for nothing.
+  const std::int64_t context = limits.max_context > 0 ? limits.max_context : model.max_positions;
+  const std::int64_t useful =
+      limits.max_sequences * ((context + limits.block_tokens - 1) / limits.block_tokens);
+  capacity.kv_blocks = limits.kv_blocks > 0 ? limits.kv_blocks : std::min(fitting, useful);
   const std::int64_t longest = std::max<std::int64_t>(limits.max_context, 1);
   const std::int64_t needed = (longest + limits.block_tokens - 1) / limits.block_tokens;
   if (capacity.kv_blocks < needed) {

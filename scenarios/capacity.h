@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // KV capacity: how many cache blocks fit beside the weights. The one rule, used by engine and simulator:
-//   kv_blocks = min over ranks ⌊(memory × fraction − weights − activations − communication) / block bytes⌋
+//   kv_blocks = min over ranks ⌊(memory × fraction − weights − activations − communication) / block bytes⌋,
+// and never more than max_sequences sequences of full context can use.
 #pragma once
 
 #include <cstdint>

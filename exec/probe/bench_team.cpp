@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/probe/bench_team.h"
 
-#include <algorithm>
 #include <barrier>
 #include <chrono>
-#include <cmath>
 #include <thread>
-
-#include "scenarios/timeline.h"
 
 namespace lindos::exec {
 
@@ -62,30 +58,16 @@ BenchTeam::~BenchTeam() {
   for (std::thread& t : state_->threads) t.join();
 }
 
-Timing BenchTeam::time(const Call& call, Seconds budget, int repeats) {
+Seconds BenchTeam::batch(const Call& call, std::int64_t first_iteration, std::int64_t iterations) {
   State& s = *state_;
   s.call = &call;
-  const auto run_batch = [&](std::int64_t iterations) {
-    s.iterations = iterations;
-    if (layout_.active_ranks > 1) s.gate.arrive_and_wait();
-    s.run_rank(0);
-    s.first_iteration += iterations;
-    double mean = 0.0;
-    for (double t : s.seconds) mean += t;
-    return mean / static_cast<double>(layout_.active_ranks) / static_cast<double>(iterations);
-  };
-  s.first_iteration = 0;
-  run_batch(1);   // page faults, instruction cache
-  const double once = std::max(run_batch(2), 1e-8);
-  const auto iterations = std::clamp<std::int64_t>(
-      static_cast<std::int64_t>(budget.count() / repeats / once), 1, 100000);
-  std::vector<double> times;
-  for (int r = 0; r < repeats; ++r) times.push_back(run_batch(iterations));
-  double mean_log = 0.0;
-  for (double t : times) mean_log += std::log(t) / static_cast<double>(repeats);
-  double variance = 0.0;
-  for (double t : times) variance += std::pow(std::log(t) - mean_log, 2) / static_cast<double>(repeats - 1);
-  return {Seconds{quantile(times, 0.5)}, std::sqrt(variance)};
+  s.iterations = iterations;
+  s.first_iteration = first_iteration;
+  if (layout_.active_ranks > 1) s.gate.arrive_and_wait();
+  s.run_rank(0);
+  double sum = 0.0;
+  for (double t : s.seconds) sum += t;
+  return Seconds{sum / static_cast<double>(layout_.active_ranks) / static_cast<double>(iterations)};
 }
 
 }  // namespace lindos::exec

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times one kernel on `ranks` rank threads at once, each with an own pool: what a kernel costs while the other
-// ranks of the replica compete for the same memory. Adaptive iterations, several repeats, median and spread.
+// Runs one kernel on several rank threads at once, each with an own pool: what a kernel costs while the other
+// ranks of the replica compete for the same memory.
 #pragma once
 
 #include <functional>
@@ -19,11 +19,6 @@ struct RankLayout {
   auto operator<=>(const RankLayout&) const = default;
 };
 
-struct Timing {
-  Seconds time{0};       // of one call, median over the repeats of the mean over the ranks
-  double spread = 0.0;   // standard deviation of log(time) between repeats
-};
-
 class BenchTeam {
  public:
   explicit BenchTeam(RankLayout layout);
@@ -33,9 +28,9 @@ class BenchTeam {
   [[nodiscard]] const RankLayout& layout() const { return layout_; }
 
   // `call(rank, pool, iteration)` runs the kernel once; iterations count up so that it can rotate buffers.
-  // `budget` is the time of all repeats together.
   using Call = std::function<void(int rank, kernels::CpuPool& pool, std::int64_t iteration)>;
-  [[nodiscard]] Timing time(const Call& call, Seconds budget = Seconds{0.02}, int repeats = 5);
+  // Time of one call: mean over `iterations` calls and over the ranks.
+  [[nodiscard]] Seconds batch(const Call& call, std::int64_t first_iteration, std::int64_t iterations);
 
  private:
   struct State;

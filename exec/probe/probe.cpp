@@ -5,20 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
+#include <cmath>
 #include <fstream>
 
 #include "exec/probe/probe_parts.h"
 #include "exec/runner/rank_worker.h"
 #include "scenarios/error.h"
+#include "scenarios/timeline.h"
 
 namespace lindos::exec {
-
-std::size_t cold_bytes() {
-  const long l3 = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
-  constexpr std::size_t kFloor = std::size_t{64} << 20;
-  return std::max(kFloor, 2 * static_cast<std::size_t>(std::max(0L, l3)));
-}
 
 kernels::WeightType weight_type(Dtype dtype) {
   return dtype == Dtype::kF32 ? kernels::WeightType::kF32 : kernels::WeightType::kBf16;
@@ -61,10 +56,55 @@ std::set<RankLayout> ProbeSession::layouts_of(const GroupPlan& group) const {
   return layouts;
 }
 
-BenchTeam& ProbeSession::team(RankLayout layout) {
-  auto& slot = teams_[layout];
-  if (!slot) slot = std::make_unique<BenchTeam>(layout);
+ColdRegion& ProbeSession::cold(kernels::WeightType type) {
+  auto& slot = cold_[type];
+  if (!slot) slot = std::make_unique<ColdRegion>(type);
   return *slot;
+}
+
+void ProbeSession::add_task(RankLayout layout, BenchTeam::Call call, std::function<void(const Timing&)> keep) {
+  tasks_.push_back({layout, std::move(call), std::move(keep), 1, 0, {}});
+}
+
+Timing timing_of(const std::vector<double>& seconds) {
+  double mean = 0.0;
+  for (double t : seconds) mean += std::log(t) / static_cast<double>(seconds.size());
+  double variance = 0.0;
+  for (double t : seconds) variance += std::pow(std::log(t) - mean, 2) / static_cast<double>(seconds.size() - 1);
+  return {Seconds{quantile(seconds, 0.5)}, std::sqrt(variance)};
+}
+
+void ProbeSession::run_tasks() {
+  constexpr int kRounds = 7;
+  constexpr double kBatchSeconds = 3e-3;
+  constexpr double kFirst = 0.05;
+  constexpr double kLast = 0.9;
+  std::map<RankLayout, std::unique_ptr<BenchTeam>> teams;
+  for (const Task& task : tasks_) {
+    auto& team = teams[task.layout];
+    if (!team) team = std::make_unique<BenchTeam>(task.layout);
+  }
+  // The first round only warms up and finds how many calls fill a batch.
+  for (int round = -1; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < tasks_.size(); ++i) {
+      Task& task = tasks_[i];
+      BenchTeam& team = *teams[task.layout];
+      const double t = team.batch(task.call, task.visited, task.iterations).count();
+      task.visited += task.iterations;
+      if (round >= 0) {
+        task.seconds.push_back(t);
+      } else {
+        const double again = team.batch(task.call, task.visited++, 1).count();
+        task.iterations = std::clamp<std::int64_t>(
+            static_cast<std::int64_t>(kBatchSeconds / std::max(std::min(t, again), 1e-8)), 1, 20000);
+      }
+      const double done = (static_cast<double>(round + 1) + static_cast<double>(i) / static_cast<double>(tasks_.size())) /
+                          (kRounds + 1);
+      report("kernels", kFirst + (kLast - kFirst) * done);
+    }
+  }
+  for (const Task& task : tasks_) task.keep(timing_of(task.seconds));
+  tasks_.clear();
 }
 
 void ProbeSession::report(const std::string& what, double fraction) const {
@@ -79,6 +119,7 @@ Profile probe(const ProbeRequest& request) {
   session.gemm();
   session.attention();
   session.stream();
+  session.run_tasks();
   session.collectives();
   session.step_overhead();
   if (request.progress) request.progress("done", 1.0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <tuple>
 #include <vector>
@@ -40,25 +40,26 @@ void ProbeSession::attention_of(const GroupPlan& group, const TensorShare& share
     const std::int64_t pages_each = (shape.context + shape.tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
     const std::int64_t pages = pages_each * shape.sequences;
     const std::size_t layer = 2 * page * static_cast<std::size_t>(pages);
-    // As many "layers" as keep the cache cold, as in a step, where a layer's pages come back only after all
-    // weights have passed through; never more than the model has.
-    const auto layers = static_cast<std::int64_t>(
-        std::min<std::size_t>(cold_bytes() / static_cast<std::size_t>(layout.active_ranks) / layer + 1,
-                              static_cast<std::size_t>(model.layers)));
     const std::int64_t rows = shape.sequences * shape.tokens;
-    std::vector<std::int32_t> blocks(static_cast<std::size_t>(pages));
-    std::iota(blocks.begin(), blocks.end(), 0);
-    std::vector<kernels::AttentionSlice> slices;
+    const std::int64_t width = (q_heads + 2 * kv_heads) * d;
+    ColdRegion& region = cold(type);
+    region.grow(layout.active_ranks, layer);
+    struct Operands {
+      std::vector<std::int32_t> blocks;
+      std::vector<kernels::AttentionSlice> slices;
+      std::vector<AlignedBuffer> q, out;
+    };
+    auto operands = std::make_shared<Operands>();
+    operands->blocks.resize(static_cast<std::size_t>(pages));
+    std::iota(operands->blocks.begin(), operands->blocks.end(), 0);
     for (std::int64_t s = 0; s < shape.sequences; ++s) {
-      slices.push_back({shape.context, shape.tokens, s * shape.tokens, blocks.data() + s * pages_each});
+      operands->slices.push_back({shape.context, shape.tokens, s * shape.tokens, operands->blocks.data() + s * pages_each});
     }
-    std::vector<AlignedBuffer> kv, q, out;
     for (int r = 0; r < layout.active_ranks; ++r) {
-      kv.emplace_back(layer * static_cast<std::size_t>(layers));
-      q.emplace_back(static_cast<std::size_t>(rows * (q_heads + 2 * kv_heads) * d) * sizeof(float));
-      out.emplace_back(static_cast<std::size_t>(rows * q_heads * d) * sizeof(float));
-      for (std::int64_t i = 0; i < rows * (q_heads + 2 * kv_heads) * d; ++i) {
-        q.back().floats()[i] = static_cast<float>(i % 23) * 0.05F - 0.5F;
+      operands->q.emplace_back(static_cast<std::size_t>(rows * width) * sizeof(float));
+      operands->out.emplace_back(static_cast<std::size_t>(rows * q_heads * d) * sizeof(float));
+      for (std::int64_t i = 0; i < rows * width; ++i) {
+        operands->q.back().floats()[i] = static_cast<float>(i % 23) * 0.05F - 0.5F;
       }
     }
     kernels::AttentionShape attention_shape;
@@ -66,16 +67,20 @@ void ProbeSession::attention_of(const GroupPlan& group, const TensorShare& share
     attention_shape.group = model.group();
     attention_shape.q_head_offset = share.q_heads.begin - model.group() * share.kv_heads.begin;
     attention_shape.scale = 1.0 / std::sqrt(static_cast<double>(d));
-    const std::int64_t width = (q_heads + 2 * kv_heads) * d;
-    const Timing t = team(layout).time([&](int rank, kernels::CpuPool& pool, std::int64_t iteration) {
-      const auto r = static_cast<std::size_t>(rank);
-      auto* base = static_cast<std::byte*>(kv[r].data()) + layer * static_cast<std::size_t>(iteration % layers);
-      const kernels::KvView view{base, base + page * static_cast<std::size_t>(pages), type, kv_heads, d};
-      kernels::attention(pool, view, attention_shape, slices.data(), shape.sequences, q[r].floats(), width,
-                         out[r].floats(), q_heads * d);
-    });
-    profile_->attention.push_back({group.kv_dtype, shape.sequences, shape.tokens, shape.context, q_heads, kv_heads,
-                                   d, layout.threads, layout.active_ranks, t.time, t.spread});
+    const std::size_t half = page * static_cast<std::size_t>(pages);
+    add_task(
+        layout,
+        [=, &region, ranks = layout.active_ranks](int rank, kernels::CpuPool& pool, std::int64_t iteration) {
+          const auto r = static_cast<std::size_t>(rank);
+          std::byte* base = region.at(rank, ranks, iteration, layer);
+          const kernels::KvView view{base, base + half, type, kv_heads, d};
+          kernels::attention(pool, view, attention_shape, operands->slices.data(), shape.sequences,
+                             operands->q[r].floats(), width, operands->out[r].floats(), q_heads * d);
+        },
+        [=, this](const Timing& t) {
+          profile_->attention.push_back({group.kv_dtype, shape.sequences, shape.tokens, shape.context, q_heads,
+                                         kv_heads, d, layout.threads, layout.active_ranks, t.time, t.spread});
+        });
   }
 }
 
@@ -90,7 +95,6 @@ void ProbeSession::attention() {
         const std::int64_t offset = share.q_heads.begin - request_->model.group() * share.kv_heads.begin;
         for (const RankLayout& layout : layouts_of(group)) {
           if (!seen.insert({layout, group.kv_dtype, share.q_heads.size(), share.kv_heads.size(), offset}).second) continue;
-          report("attention", 0.65 + 0.02 * static_cast<double>(seen.size()));
           attention_of(group, share, layout);
         }
       }

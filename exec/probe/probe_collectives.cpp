@@ -2,14 +2,12 @@
 #include <algorithm>
 #include <barrier>
 #include <chrono>
-#include <cmath>
 #include <functional>
 #include <thread>
 #include <vector>
 
 #include "exec/comm/communicator.h"
 #include "exec/probe/probe_parts.h"
-#include "scenarios/timeline.h"
 
 namespace lindos::exec {
 
@@ -45,11 +43,7 @@ Timing time_group(int ranks, const std::function<void(Communicator&, int calls)>
   for (int r = 1; r < ranks; ++r) threads.emplace_back(run, r);
   run(0);
   for (std::thread& t : threads) t.join();
-  double mean = 0.0;
-  for (double t : times) mean += std::log(t) / static_cast<double>(times.size());
-  double variance = 0.0;
-  for (double t : times) variance += std::pow(std::log(t) - mean, 2) / static_cast<double>(times.size() - 1);
-  return {Seconds{quantile(times, 0.5)}, std::sqrt(variance)};
+  return timing_of(times);
 }
 
 }  // namespace
@@ -63,7 +57,7 @@ void ProbeSession::collectives() {
       if (stage.ranks.size() > 1) tensor_ranks.insert(static_cast<int>(stage.ranks.size()));
     }
   }
-  report("collectives", 0.9);
+  report("collectives", 0.92);
   const auto add = [&](const char* op, int ranks, std::size_t bytes, const Timing& t) {
     profile_->collectives.push_back({op, "thread", ranks, Bytes{static_cast<double>(bytes)}, t.time, t.spread});
   };

@@ -1,19 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of the probe; internal to exec/probe. Each appends samples to the profile.
+// The parts of the probe; internal to exec/probe. Each part adds measuring tasks; run_tasks() then measures all
+// of them in several rounds. The rounds spread every sample over the whole duration of the probe: on a shared
+// machine memory bandwidth drifts by 10 % within seconds, and samples taken in one go would each catch another
+// moment.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
-#include <tuple>
+#include <vector>
 
+#include "exec/probe/bench_team.h"
+#include "exec/probe/cold_region.h"
 #include "exec/probe/probe.h"
-#include "exec/runner/aligned_buffer.h"
 #include "kernels/gemm.h"
 #include "scenarios/ops.h"
 
 namespace lindos::exec {
+
+struct Timing {
+  Seconds time{0};       // median over the rounds
+  double spread = 0.0;   // standard deviation of log(time) between rounds
+};
+[[nodiscard]] Timing timing_of(const std::vector<double>& seconds);
 
 class ProbeSession {
  public:
@@ -22,24 +33,33 @@ class ProbeSession {
   void gemm();
   void attention();
   void stream();
+  void run_tasks();
   void collectives();
   void step_overhead();
 
  private:
+  struct Task {
+    RankLayout layout;
+    BenchTeam::Call call;
+    std::function<void(const Timing&)> keep;   // appends the sample to the profile
+    std::int64_t iterations = 1;
+    std::int64_t visited = 0;
+    std::vector<double> seconds;               // one per round
+  };
+  void add_task(RankLayout layout, BenchTeam::Call call, std::function<void(const Timing&)> keep);
   // Layouts that the ranks of `group` run under, from one busy stage to all of them.
   [[nodiscard]] std::set<RankLayout> layouts_of(const GroupPlan& group) const;
-  [[nodiscard]] BenchTeam& team(RankLayout layout);
+  [[nodiscard]] ColdRegion& cold(kernels::WeightType type);
   void report(const std::string& what, double fraction) const;
   void attention_of(const GroupPlan& group, const TensorShare& share, RankLayout layout);
   void stream_of(const GroupPlan& group, ShardId shard, RankLayout layout);
 
   const ProbeRequest* request_;
   Profile* profile_;
-  std::map<RankLayout, std::unique_ptr<BenchTeam>> teams_;
+  std::map<kernels::WeightType, std::unique_ptr<ColdRegion>> cold_;
+  std::vector<Task> tasks_;
 };
 
-// Bytes that a rotation of buffers must cover so that no copy is still in the last-level cache.
-[[nodiscard]] std::size_t cold_bytes();
 [[nodiscard]] kernels::WeightType weight_type(Dtype dtype);
 
 }  // namespace lindos::exec

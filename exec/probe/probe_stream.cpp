@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <memory>
 #include <numeric>
+#include <tuple>
 #include <vector>
 
 #include "exec/model/rope_table.h"
 #include "exec/probe/probe_parts.h"
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
-#include "kernels/sample.h"
 #include "scenarios/ops.h"
 
 namespace lindos::exec {
@@ -23,16 +24,11 @@ struct StreamBuffers {
         qkv(floats(tokens * (share.q_heads.size() + 2 * share.kv_heads.size()) * model.head_dim)),
         gate_up(floats(tokens * 2 * share.ffn.size())),
         activated(floats(tokens * share.ffn.size())),
-        logits(floats(tokens * share.vocab.size())),
         pages(static_cast<std::size_t>(2 * (tokens / kernels::kPageTokens + 1) * share.kv_heads.size() *
                                        model.head_dim * kernels::kPageTokens) *
-              sizeof(float)) {
-    for (std::size_t i = 0; i < logits.bytes() / sizeof(float); ++i) {
-      logits.floats()[i] = static_cast<float>(kernels::uniform_draw(3, 1, i));
-    }
-  }
+              sizeof(float)) {}
   static std::size_t floats(std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(float); }
-  AlignedBuffer hidden, normed, qkv, gate_up, activated, logits, pages;
+  AlignedBuffer hidden, normed, qkv, gate_up, activated, pages;
 };
 
 }  // namespace
@@ -47,49 +43,54 @@ void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout l
   const std::int64_t width = (q_heads + 2 * kv_heads) * d;
   const std::int64_t f = share.ffn.size();
   const kernels::WeightType kv_type = weight_type(group.kv_dtype);
-  const RopeTable rope = make_rope_table(model, 512);
-  const std::vector<float> gain(static_cast<std::size_t>(h), 1.0F);
-  BenchTeam& bench = team(layout);
+  const double eps = model.rms_eps;
+  const auto rope = std::make_shared<const RopeTable>(make_rope_table(model, 512));
+  const auto gain = std::make_shared<const std::vector<float>>(static_cast<std::size_t>(h), 1.0F);
 
   for (const std::int64_t tokens : kTokens) {
     if (tokens > group.limits.max_batched_tokens) continue;
-    std::vector<StreamBuffers> buffers;
-    buffers.reserve(static_cast<std::size_t>(layout.active_ranks));
-    for (int r = 0; r < layout.active_ranks; ++r) buffers.emplace_back(model, share, tokens);
-    std::vector<std::int64_t> positions(static_cast<std::size_t>(tokens));
-    std::iota(positions.begin(), positions.end(), 0);
-    std::vector<std::int32_t> blocks(static_cast<std::size_t>(tokens / kernels::kPageTokens + 1));
-    std::iota(blocks.begin(), blocks.end(), 0);
-    const kernels::AttentionSlice slice{0, tokens, 0, blocks.data()};
+    struct Operands {
+      std::vector<StreamBuffers> buffers;   // per rank
+      std::vector<std::int64_t> positions;
+      std::vector<std::int32_t> blocks;
+    };
+    const auto operands = std::make_shared<Operands>();
+    for (int r = 0; r < layout.active_ranks; ++r) operands->buffers.emplace_back(model, share, tokens);
+    operands->positions.resize(static_cast<std::size_t>(tokens));
+    std::iota(operands->positions.begin(), operands->positions.end(), 0);
+    operands->blocks.resize(static_cast<std::size_t>(tokens / kernels::kPageTokens + 1));
+    std::iota(operands->blocks.begin(), operands->blocks.end(), 0);
+    const kernels::AttentionSlice slice{0, tokens, 0, operands->blocks.data()};
 
-    const auto sample_of = [&](OpKind kind, const Op& op, const BenchTeam::Call& call) {
-      const Timing t = bench.time(call);
-      profile_->stream.push_back({name_of(kind), op.bytes(), layout.threads, layout.active_ranks, t.time, t.spread});
+    const auto sample_of = [&](OpKind kind, const Op& op, BenchTeam::Call call) {
+      add_task(layout, std::move(call), [this, layout, name = name_of(kind), bytes = op.bytes()](const Timing& t) {
+        profile_->stream.push_back({name, bytes, layout.threads, layout.active_ranks, t.time, t.spread});
+      });
     };
     const auto timed = [&](const Op& op) {
       switch (op.kind) {
         case OpKind::kNorm:
-          sample_of(op.kind, op, [&](int rank, kernels::CpuPool& pool, std::int64_t) {
-            StreamBuffers& b = buffers[static_cast<std::size_t>(rank)];
-            kernels::rmsnorm(pool, b.hidden.floats(), h, gain.data(), model.rms_eps, tokens, h, b.normed.floats(), h);
+          sample_of(op.kind, op, [=](int rank, kernels::CpuPool& pool, std::int64_t) {
+            StreamBuffers& b = operands->buffers[static_cast<std::size_t>(rank)];
+            kernels::rmsnorm(pool, b.hidden.floats(), h, gain->data(), eps, tokens, h, b.normed.floats(), h);
           });
           return true;
         case OpKind::kResidual:
-          sample_of(op.kind, op, [&](int rank, kernels::CpuPool& pool, std::int64_t) {
-            StreamBuffers& b = buffers[static_cast<std::size_t>(rank)];
+          sample_of(op.kind, op, [=](int rank, kernels::CpuPool& pool, std::int64_t) {
+            StreamBuffers& b = operands->buffers[static_cast<std::size_t>(rank)];
             kernels::residual_add(pool, b.hidden.floats(), h, b.normed.floats(), h, nullptr, tokens, h);
           });
           return true;
         case OpKind::kActivation:
-          sample_of(op.kind, op, [&](int rank, kernels::CpuPool& pool, std::int64_t) {
-            StreamBuffers& b = buffers[static_cast<std::size_t>(rank)];
+          sample_of(op.kind, op, [=](int rank, kernels::CpuPool& pool, std::int64_t) {
+            StreamBuffers& b = operands->buffers[static_cast<std::size_t>(rank)];
             kernels::swiglu(pool, b.gate_up.floats(), 2 * f, tokens, f, b.activated.floats(), f);
           });
           return true;
         case OpKind::kRopeKvWrite:
-          sample_of(op.kind, op, [&](int rank, kernels::CpuPool& pool, std::int64_t) {
-            StreamBuffers& b = buffers[static_cast<std::size_t>(rank)];
-            kernels::rope(pool, b.qkv.floats(), width, tokens, q_heads + kv_heads, d, positions.data(), rope.cos.data(), rope.sin.data());
+          sample_of(op.kind, op, [=](int rank, kernels::CpuPool& pool, std::int64_t) {
+            StreamBuffers& b = operands->buffers[static_cast<std::size_t>(rank)];
+            kernels::rope(pool, b.qkv.floats(), width, tokens, q_heads + kv_heads, d, operands->positions.data(), rope->cos.data(), rope->sin.data());
             auto* pages = static_cast<std::byte*>(b.pages.data());
             const kernels::KvView view{pages, pages + b.pages.bytes() / 2, kv_type, kv_heads, d};
             float* k = b.qkv.floats() + q_heads * d;
@@ -103,23 +104,11 @@ void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout l
     for (const Op& op : step_ops(model, group, shard, {{0, tokens, true}})) {
       if (seen.count(op.kind) == 0 && timed(op)) seen.insert(op.kind);
     }
-    // Sampling works on one row of logits per sequence, so its rows are sequences, not tokens.
-    if (share.vocab.empty() || tokens > 16) continue;
-    for (const Op& op : step_ops(model, group, shard, Batch(static_cast<std::size_t>(tokens), Slice{16, 1, true}))) {
-      if (op.kind != OpKind::kSample) continue;
-      sample_of(op.kind, op, [&](int rank, kernels::CpuPool&, std::int64_t) {
-        StreamBuffers& b = buffers[static_cast<std::size_t>(rank)];
-        thread_local std::vector<kernels::Candidate> best;
-        for (std::int64_t i = 0; i < tokens; ++i) {
-          kernels::top_candidates(b.logits.floats() + i * share.vocab.size(), share.vocab.size(), 0, 1, best);
-        }
-      });
-    }
   }
 }
 
 void ProbeSession::stream() {
-  std::set<std::tuple<RankLayout, std::int64_t, std::int64_t, bool>> seen;
+  std::set<std::tuple<RankLayout, std::int64_t, std::int64_t>> seen;
   for (const GroupPlan& group : request_->groups) {
     const int stages = static_cast<int>(group.stages.size());
     for (int s = 0; s < stages; ++s) {
@@ -127,8 +116,7 @@ void ProbeSession::stream() {
       for (int r = 0; r < ranks; ++r) {
         const TensorShare& share = group.stages[static_cast<std::size_t>(s)].ranks[static_cast<std::size_t>(r)].share;
         for (const RankLayout& layout : layouts_of(group)) {
-          if (!seen.insert({layout, share.q_heads.size(), share.ffn.size(), s + 1 == stages}).second) continue;
-          report("elementwise", 0.85);
+          if (!seen.insert({layout, share.q_heads.size(), share.ffn.size()}).second) continue;
           stream_of(group, {s, r}, layout);
         }
       }

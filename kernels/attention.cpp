@@ -177,6 +177,25 @@ void kv_write(CpuPool& pool, const KvView& kv, const AttentionSlice* slices, std
   });
 }
 
+void kv_prefetch(const KvView& kv, const AttentionSlice* slices, std::int64_t n_slices) {
+  constexpr std::int64_t kLine = 64;
+  // More pages than this do not stay in a core's own cache until they are written.
+  constexpr std::int64_t kMostSlices = 16;
+  if (n_slices > kMostSlices) return;
+  const std::int64_t element = kv.type == WeightType::kF32 ? 4 : 2;
+  const std::int64_t page = kv.kv_heads * kv.head_dim * kPageTokens * element;
+  for (std::int64_t s = 0; s < n_slices; ++s) {
+    if (slices[s].tokens != 1) continue;   // a prompt writes whole lines
+    const std::int64_t block = slices[s].blocks[slices[s].first_position / kPageTokens];
+    const char* k = static_cast<const char*>(kv.k) + block * page;
+    const char* v = static_cast<const char*>(kv.v) + block * page;
+    for (std::int64_t at = 0; at < page; at += kLine) {
+      __builtin_prefetch(k + at, 1);
+      __builtin_prefetch(v + at, 1);
+    }
+  }
+}
+
 void attention(CpuPool& pool, const KvView& kv, const AttentionShape& shape, const AttentionSlice* slices,
                std::int64_t n_slices, const float* q, std::int64_t ldq, float* out, std::int64_t ldo) {
   std::vector<AttentionPart> parts;

@@ -43,6 +43,11 @@ struct AttentionShape {
 void kv_write(CpuPool& pool, const KvView& kv, const AttentionSlice* slices, std::int64_t n_slices,
               const float* k, std::int64_t ldk, const float* v, std::int64_t ldv);
 
+// Starts fetching the pages that kv_write of these slices will touch. A decode step finds them in no cache, since all
+// weights have passed through since the last step, and transposed K spreads one token over a whole page: the writes
+// would wait for some 100 lines each. Called before the projections, the fetch hides behind them. A hint: changes nothing.
+void kv_prefetch(const KvView& kv, const AttentionSlice* slices, std::int64_t n_slices);
+
 // q [rows, q_heads × head_dim] stride ldq → out, same shape, stride ldo.
 void attention(CpuPool& pool, const KvView& kv, const AttentionShape& shape,
                const AttentionSlice* slices, std::int64_t n_slices, const float* q, std::int64_t ldq,

@@ -21,23 +21,28 @@ class MaxplusBackend final : public scheduler::StepBackend {
   Seconds now() override { return clock_; }
 
   void start(const scheduler::Step& step) override {
-    const StepPlan plan{batch_of(step), static_cast<int>(in_flight_.size()) + 1};
+    scheduler::StepResult result = virtual_result(step);
+    const bool samples = !result.sampled.empty();
+    const StepPlan plan{batch_of(step), pipe_.enter(samples)};
     const Seconds begin = clock_;
     clock_ += books_.overhead();
     Seconds arrived = clock_;
     for (std::size_t stage = 0; stage < free_.size(); ++stage) {
-      const Seconds computed = std::max(free_[stage], arrived) + books_.compute(plan, stage);
-      arrived = computed + books_.send_start(stage) + books_.send_transfer(plan, stage);
+      arrived = std::max(free_[stage], arrived) + books_.compute(plan, stage);
+      // Nothing was sampled: nothing goes back to the driver.
+      const bool last = stage + 1 == free_.size();
+      if (!last || samples) arrived += books_.send_start(stage) + books_.send_transfer(plan, stage);
       free_[stage] = arrived;
     }
     clock_ = free_.front();
     books_.step_done(arrived - begin);
-    in_flight_.push_back({virtual_result(step), arrived});
+    in_flight_.push_back({std::move(result), samples ? arrived : clock_});
   }
 
   scheduler::StepResult wait() override {
     Done done = std::move(in_flight_.front());
     in_flight_.pop_front();
+    (void)pipe_.leave();
     clock_ = std::max(clock_, done.at);
     return std::move(done.result);
   }
@@ -56,6 +61,7 @@ class MaxplusBackend final : public scheduler::StepBackend {
     Seconds at{0};
   };
   ServingBooks books_;
+  Pipe pipe_;
   Seconds clock_{0};
   std::vector<Seconds> free_;  // [stage]
   std::deque<Done> in_flight_;

@@ -18,6 +18,19 @@ FlopPerSecond peak_of(const std::vector<RankCeiling>& ranks) {
 
 }  // namespace
 
+int Pipe::enter(bool samples) {
+  waited_for_.push_back(samples);
+  return static_cast<int>(waited_for_.size()) + unseen_;
+}
+
+bool Pipe::leave() {
+  const bool samples = waited_for_.front();
+  waited_for_.pop_front();
+  // Steps keep their order in the pipe: a result says that all before it are gone.
+  unseen_ = samples ? 0 : unseen_ + 1;
+  return samples;
+}
+
 void ServingBooks::book_on_stage(Cause cause, Seconds span, std::size_t stage) {
   for (const RankCeiling& rank : replica_.ranks(stage)) stages_[stage].book(cause, span, rank.peak);
 }

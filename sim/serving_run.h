@@ -3,6 +3,7 @@
 // way. Both event rungs (max-plus, SimGrid) keep the same books, so that they differ in time only.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,21 @@ struct ServingRun {
 struct StepPlan {
   Batch batch;
   int steps_under_way = 1;
+};
+
+// What the driver knows of the steps in the pipe. A step without sampled tokens (a prompt's middle chunk)
+// sends nothing back: the driver is free to plan on as soon as the first stage is done with it, and takes it
+// to be under way until a later step returns. Both rungs and the engine's driver share this rule.
+class Pipe {
+ public:
+  // The step that starts now; returns the steps under way, this one included.
+  [[nodiscard]] int enter(bool samples);
+  // The oldest step not yet waited for; returns whether it sends a result back.
+  [[nodiscard]] bool leave();
+
+ private:
+  std::deque<bool> waited_for_;   // started, not waited for: does it sample?
+  int unseen_ = 0;                // waited for without a result, not known to have left
 };
 
 // Gives the duration of each part of a step, books it at the same time and closes the run.

@@ -60,21 +60,21 @@ class SimgridBackend final : public scheduler::StepBackend {
   void start(const scheduler::Step& step) override {
     auto message = std::make_unique<Message>();
     message->begin = clock_now();
-    message->plan = {batch_of(step), ++in_flight_};
     message->result = virtual_result(step);
+    message->plan = {batch_of(step), pipe_.enter(!message->result.sampled.empty())};
+    if (message->result.sampled.empty() || stages_ == 1) done_.push_back(message->result);
     spend(books_.overhead());
     spend(books_.compute(message->plan, 0));
     if (stages_ == 1) {
       books_.step_done(clock_now() - message->begin);
-      done_.push_back(std::move(message->result));
       return;
     }
     send(books_, 0, stages_, std::move(message));
   }
 
   scheduler::StepResult wait() override {
-    --in_flight_;
-    if (stages_ > 1) return std::move(mailbox_of(0)->get_unique<Message>()->result);
+    const bool samples = pipe_.leave();
+    if (samples && stages_ > 1) return std::move(mailbox_of(0)->get_unique<Message>()->result);
     scheduler::StepResult result = std::move(done_.front());
     done_.pop_front();
     return result;
@@ -89,8 +89,8 @@ class SimgridBackend final : public scheduler::StepBackend {
  private:
   ServingBooks& books_;
   std::size_t stages_;
-  int in_flight_ = 0;
-  std::deque<scheduler::StepResult> done_;
+  Pipe pipe_;
+  std::deque<scheduler::StepResult> done_;  // results that need no message
 };
 
 // Declares the calling actor the owner of its mailbox, so that messages flow to it while it
@@ -103,8 +103,10 @@ void run_stage(ServingBooks& books, std::size_t stage, std::size_t stages) {
     std::unique_ptr<Message> message = mailbox_of(stage)->get_unique<Message>();
     spend(books.compute(message->plan, stage));
     const Seconds begin = message->begin;
-    send(books, stage, stages, std::move(message));
-    if (stage + 1 == stages) books.step_done(clock_now() - begin);
+    const bool last = stage + 1 == stages;
+    // Nothing was sampled: nothing goes back to the driver.
+    if (!last || !message->result.sampled.empty()) send(books, stage, stages, std::move(message));
+    if (last) books.step_done(clock_now() - begin);
   }
 }
 

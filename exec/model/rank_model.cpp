@@ -87,7 +87,10 @@ void RankModel::attention_block(const StepInput& input, std::int64_t local_layer
   const std::int64_t q_heads = share_.q_heads.size();
   const std::int64_t kv_heads = share_.kv_heads.size();
   const std::int64_t width = (q_heads + 2 * kv_heads) * d;
+  const auto n_slices = static_cast<std::int64_t>(input.slices.size());
   if (q_heads > 0) {
+    const kernels::KvView kv = kv_view(local_layer);
+    kernels::kv_prefetch(kv, input.slices.data(), n_slices);
     kernels::rmsnorm(*pool_, residual_.floats(), h, w.input_norm.data(), model_.rms_eps, rows, h,
                      normed_.floats(), h);
     timer_->mark(OpFamily::kElementwise);
@@ -108,8 +111,6 @@ void RankModel::attention_block(const StepInput& input, std::int64_t local_layer
     // q and k heads are neighbours, so one call rotates both.
     kernels::rope(*pool_, q, width, rows, q_heads + kv_heads, d, input.positions.data(), rope_.cos.data(),
                   rope_.sin.data());
-    const kernels::KvView kv = kv_view(local_layer);
-    const auto n_slices = static_cast<std::int64_t>(input.slices.size());
     kernels::kv_write(*pool_, kv, input.slices.data(), n_slices, k, width, v, width);
     kernels::AttentionShape shape;
     shape.q_heads = q_heads;

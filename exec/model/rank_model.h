@@ -12,6 +12,7 @@
 #include "exec/comm/communicator.h"
 #include "exec/model/rank_weights.h"
 #include "exec/model/rope_table.h"
+#include "exec/runner/aligned_buffer.h"
 #include "exec/telemetry/op_timer.h"
 #include "kernels/attention.h"
 #include "kernels/cpu_pool.h"

@@ -49,11 +49,10 @@ bool executable(const Model& model, std::string& reason) {
 kernels::PackedWeights RankWeights::pack_rows(const std::vector<float>& rows, std::int64_t n,
                                               std::int64_t k) {
   const std::size_t size = kernels::packed_bytes(type_, n, k);
-  AlignedBuffer buffer(size);
-  if (n > 0) kernels::pack_weights(type_, n, k, 0, n, rows.data(), buffer.data());
+  void* place = arena_.allocate(size);
+  if (n > 0) kernels::pack_weights(type_, n, k, 0, n, rows.data(), place);
   bytes_ += size;
-  storage_.push_back(std::move(buffer));
-  return {storage_.back().data(), type_, n, k};
+  return {place, type_, n, k};
 }
 
 RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId shard,
@@ -126,17 +125,16 @@ RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId sha
   const auto pack_table = [&](const std::string& name, Range rows) {
     // By bands, so that the f32 copy of a large vocabulary never exists whole.
     const std::size_t size = kernels::packed_bytes(type_, rows.size(), model.hidden);
-    AlignedBuffer buffer(size);
+    void* place = arena_.allocate(size);
     constexpr std::int64_t kBand = 1024;
     for (std::int64_t r = 0; r < rows.size(); r += kBand) {
       const std::int64_t n = std::min(kBand, rows.size() - r);
       const std::vector<float> band =
           read_block(checkpoint, name, {rows.begin + r, rows.begin + r + n}, hidden);
-      kernels::pack_weights(type_, rows.size(), model.hidden, r, n, band.data(), buffer.data());
+      kernels::pack_weights(type_, rows.size(), model.hidden, r, n, band.data(), place);
     }
     bytes_ += size;
-    storage_.push_back(std::move(buffer));
-    return kernels::PackedWeights{storage_.back().data(), type_, rows.size(), model.hidden};
+    return kernels::PackedWeights{place, type_, rows.size(), model.hidden};
   };
   if (first) embedding_ = pack_table("model.embed_tokens.weight", {0, model.vocab});
   if (last) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "exec/checkpoint/checkpoint.h"
-#include "exec/runner/aligned_buffer.h"
+#include "exec/runner/arena.h"
 #include "kernels/gemm.h"
 #include "scenarios/model.h"
 #include "scenarios/ops.h"
@@ -46,7 +46,7 @@ class RankWeights {
 
  private:
   kernels::PackedWeights pack_rows(const std::vector<float>& rows, std::int64_t n, std::int64_t k);
-  std::vector<AlignedBuffer> storage_;
+  Arena arena_;
   kernels::WeightType type_;
   std::vector<LayerWeights> layers_;
   kernels::PackedWeights embedding_;

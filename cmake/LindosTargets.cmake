@@ -30,7 +30,19 @@ function(lindos_library name)
   target_link_libraries(lindos_${name} PUBLIC ${arg_DEPENDS} PRIVATE ${arg_PRIVATE_DEPENDS} lindos_warnings)
 endfunction()
 
+# Labels under which `check` runs a test again in a sanitizer build, and the target that builds what carries them.
+# address and undefined behaviour → sanitized_tests, threads → threaded_tests (made in tests/CMakeLists.txt).
+function(lindos_note_sanitized name)
+  if("sanitize" IN_LIST ARGN)
+    set_property(GLOBAL APPEND PROPERTY LINDOS_SANITIZED_TESTS ${name})
+  endif()
+  if("threads" IN_LIST ARGN)
+    set_property(GLOBAL APPEND PROPERTY LINDOS_THREADED_TESTS ${name})
+  endif()
+endfunction()
+
 # lindos_test(name SOURCES ... DEPENDS ... [LABELS ...]): one GoogleTest binary, one ctest entry.
+# LABELS sanitize and threads: see lindos_note_sanitized; such a test needs neither sim nor the lindos binary.
 function(lindos_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
@@ -43,6 +55,7 @@ function(lindos_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+  lindos_note_sanitized(${name} ${arg_LABELS})
 endfunction()
 
 # lindos_fuzz(name SOURCE file DEPENDS ... CORPUS dir): the file defines LLVMFuzzerTestOneInput. Under the
@@ -55,7 +68,8 @@ function(lindos_fuzz name)
   else()
     add_executable(${name} ${arg_SOURCE} ${CMAKE_SOURCE_DIR}/tests/fuzz_replay_main.cpp)
     add_test(NAME ${name} COMMAND ${name} ${arg_CORPUS})
-    set_tests_properties(${name} PROPERTIES LABELS "fuzz-replay" TIMEOUT 300)
+    set_tests_properties(${name} PROPERTIES LABELS "fuzz-replay;sanitize" TIMEOUT 300)
+    lindos_note_sanitized(${name} sanitize)
   endif()
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

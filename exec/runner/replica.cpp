@@ -7,6 +7,7 @@
 
 #include "exec/runner/step_codec.h"
 #include "exec/scheduler/limits_from_plan.h"
+#include "kernels/attention.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec {
@@ -23,6 +24,32 @@ std::vector<ShardId> all_shards(const GroupPlan& group) {
     }
   }
   return shards;
+}
+
+// What the kernels' page layout does not hold would be read and written beside its page.
+void require_page_layout(const GroupPlan& group) {
+  const std::string where = "plan group " + group.name;
+  if (group.limits.block_tokens != kernels::kPageTokens) {
+    throw Error(ErrorKind::kInput, where,
+                "block_tokens " + std::to_string(group.limits.block_tokens) +
+                    " does not run on the CPU; its pages hold " + std::to_string(kernels::kPageTokens));
+  }
+  if (group.kv_dtype != Dtype::kF32 && group.kv_dtype != Dtype::kBf16) {
+    throw Error(ErrorKind::kInput, where,
+                "KV dtype " + std::string(name_of(group.kv_dtype)) +
+                    " does not run on the CPU; known: f32, bf16");
+  }
+}
+
+// The rotary table ends at the context limit.
+void require_context(const std::vector<RequestSpec>& requests, std::int64_t limit) {
+  for (const RequestSpec& request : requests) {
+    const std::int64_t needed = request.prompt_tokens + request.output_tokens;
+    if (needed <= limit) continue;
+    throw Error(ErrorKind::kInput, "request " + std::to_string(request.id),
+                "prompt and output need " + std::to_string(needed) + " tokens; the context holds " +
+                    std::to_string(limit));
+  }
 }
 
 // The scheduler's driver on the real clock.
@@ -75,6 +102,7 @@ class EngineBackend final : public scheduler::StepBackend {
 }  // namespace
 
 std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
+  require_page_layout(config.group);
   std::unique_ptr<Replica> replica(new Replica(config));
   const std::vector<ShardId> shards = all_shards(config.group);
   auto world = make_thread_communicators(static_cast<int>(shards.size()));
@@ -106,6 +134,7 @@ std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
 }
 
 std::unique_ptr<Replica> Replica::over_mpi(const EngineConfig& config) {
+  require_page_layout(config.group);
   std::unique_ptr<Replica> replica(new Replica(config));
   const std::vector<ShardId> shards = all_shards(config.group);
   auto world = make_mpi_communicator(0, 0);
@@ -127,7 +156,8 @@ std::unique_ptr<Replica> Replica::over_mpi(const EngineConfig& config) {
 Replica::~Replica() { join(); }
 
 void Replica::join() {
-  if (driver_ && !stopped_) {
+  // No worker: the first rank's construction failed.
+  if (driver_ && !stopped_ && !workers_.empty()) {
     stopped_ = true;
     try {
       workers_.front()->stop();
@@ -142,6 +172,7 @@ void Replica::join() {
 void Replica::serve_as_worker() { workers_.front()->loop(); }
 
 EngineRun Replica::run(const std::vector<RequestSpec>& requests, const RunOptions& options) {
+  require_context(requests, context_limit(config_.model, config_.group.limits));
   EngineRun run;
   scheduler::Scheduler scheduler(scheduler::scheduler_limits(config_.group, config_.kv_blocks),
                                  scheduler::Policy::kDecodeFirst);

@@ -45,7 +45,8 @@ class Replica {
   [[nodiscard]] bool is_driver() const { return driver_; }
   // Ranks other than the driver (MPI): returns when the driver is done.
   void serve_as_worker();
-  // Driver: serves the requests to the end; may be called again.
+  // Driver: serves the requests to the end; may be called again, unless it threw after its first step. Throws
+  // Error{kInput} before any step for a request longer than the context.
   [[nodiscard]] EngineRun run(const std::vector<RequestSpec>& requests, const RunOptions& options);
   [[nodiscard]] RankWorker& driver_worker() { return *workers_.front(); }
   [[nodiscard]] RankWorker& worker(std::size_t world_rank) { return *workers_.at(world_rank); }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/probe/bench_team.h"
+
+#include <atomic>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace lindos::exec {
+namespace {
+
+TEST(BenchTeam, TimesOneCall) {
+  BenchTeam team({1, 1});
+  const Timing t = team.time([](int, kernels::CpuPool&, std::int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  });
+  // A sleep never ends early; how late it ends is the machine's business.
+  EXPECT_GE(t.time, std::chrono::milliseconds(2));
+  EXPECT_GE(t.spread, 0.0);
+}
+
+TEST(BenchTeam, CallsEachRankOfEachIterationOnce) {
+  constexpr int kRanks = 3;
+  BenchTeam team({2, kRanks});
+  EXPECT_EQ(team.layout(), (RankLayout{2, kRanks}));
+  for (int use = 0; use < 3; ++use) {
+    std::vector<std::set<std::int64_t>> seen(kRanks);
+    std::vector<std::set<const kernels::CpuPool*>> pools(kRanks);
+    std::atomic<int> calls{0};
+    (void)team.time(
+        [&](int rank, kernels::CpuPool& pool, std::int64_t iteration) {
+          EXPECT_EQ(pool.threads(), 2);
+          seen[static_cast<std::size_t>(rank)].insert(iteration);
+          pools[static_cast<std::size_t>(rank)].insert(&pool);
+          ++calls;
+        },
+        Seconds{1e-3}, 4);
+    std::set<const kernels::CpuPool*> all;
+    for (int rank = 0; rank < kRanks; ++rank) {
+      const auto& iterations = seen[static_cast<std::size_t>(rank)];
+      EXPECT_EQ(iterations, seen.front());
+      EXPECT_EQ(*iterations.begin(), 0);
+      EXPECT_EQ(*iterations.rbegin(), static_cast<std::int64_t>(iterations.size()) - 1);
+      all.merge(pools[static_cast<std::size_t>(rank)]);
+    }
+    EXPECT_EQ(all.size(), static_cast<std::size_t>(kRanks)) << "one pool per rank";
+    EXPECT_EQ(calls, kRanks * static_cast<int>(seen.front().size()));
+  }
+}
+
+TEST(BenchTeam, EndsWithoutEverTiming) {
+  for (const int ranks : {1, 2, 5}) BenchTeam team({1, ranks});
+}
+
+}  // namespace
+}  // namespace lindos::exec

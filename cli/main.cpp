@@ -10,12 +10,25 @@
 #include "cli/version.h"
 #include "scenarios/error.h"
 
+namespace {
+
+// A result that nobody can read is a failure, however well the work went.
+int lost_output() {
+  fmt::print(stderr, "lindos: standard output cannot be written; the result is not shown\n");
+  return static_cast<int>(lindos::ErrorKind::kEnvironment);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   CLI::App app{"Lindos, a digital twin for GPU clusters: what will a plan do, what did it do, why do the two differ?"};
   app.name("lindos");
   app.set_version_flag("--version", lindos::cli::version_text());
   app.require_subcommand(1);
   app.footer("Exit status: 0 done, 1 bad input, 2 usage, 3 no plan fits, 4 the machine failed, 130 cancelled.");
+  app.failure_message([](const CLI::App*, const CLI::Error& e) {
+    return fmt::format("lindos: {}\nRun with --help for more information.\n", e.what());
+  });
   lindos::cli::install_signal_handlers();
   lindos::cli::add_show(app);
   lindos::cli::add_probe(app);
@@ -35,8 +48,9 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "lindos: out of memory\n");
     return static_cast<int>(lindos::ErrorKind::kEnvironment);
   } catch (const std::exception& e) {
+    if (std::ferror(stdout) != 0) return lost_output();
     fmt::print(stderr, "lindos: {}\n", e.what());
     return static_cast<int>(lindos::ErrorKind::kEnvironment);
   }
-  return 0;
+  return std::fflush(stdout) == 0 ? 0 : lost_output();
 }

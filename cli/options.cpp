@@ -2,23 +2,19 @@
 #include "cli/options.h"
 
 #include <cstdlib>
-#include <map>
 
 namespace lindos::cli {
 
 void add_common(CLI::App& verb, CommonOptions& options, bool stores) {
-  static const std::map<std::string, Format> formats{{"table", Format::kTable}, {"json", Format::kJson}};
-  static const std::map<std::string, ProgressStyle> styles{{"auto", ProgressStyle::kAuto},
-                                                           {"bar", ProgressStyle::kBar},
-                                                           {"json", ProgressStyle::kJson},
-                                                           {"none", ProgressStyle::kNone}};
-  verb.add_option("--format", options.format, "table for people, json for programs (SI units)")
-      ->transform(CLI::CheckedTransformer(formats))
-      ->type_name("table|json")
+  add_choice<Format>(verb, "--format", options.format, {{"table", Format::kTable}, {"json", Format::kJson}},
+                     "table for people, json for programs (SI units)")
       ->default_str("table");
-  verb.add_option("--progress", options.progress, "how progress is shown on stderr")
-      ->transform(CLI::CheckedTransformer(styles))
-      ->type_name("auto|bar|json|none")
+  add_choice<ProgressStyle>(verb, "--progress", options.progress,
+                            {{"auto", ProgressStyle::kAuto},
+                             {"bar", ProgressStyle::kBar},
+                             {"json", ProgressStyle::kJson},
+                             {"none", ProgressStyle::kNone}},
+                            "how progress is shown on stderr")
       ->default_str("auto");
   verb.add_option("--catalogue", options.catalogue, "folder with devices/ and models/")->type_name("DIR");
   if (!stores) return;

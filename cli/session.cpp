@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 #include <variant>
 
 #include <fmt/format.h>
@@ -14,27 +13,40 @@
 #include "cli/signals.h"
 #include "cli/version.h"
 #include "data/catalogue.h"
-#include "data/store/store.h"
 #include "exec/probe/probe.h"
 #include "scenarios/capacity.h"
 #include "scenarios/error.h"
 #include "scenarios/plan_json.h"
+#include "scenarios/plan_pools.h"
+#include "scenarios/text_file.h"
 #include "sim/datasheet.h"
 
 namespace lindos::cli {
 
-std::string read_file(const std::filesystem::path& path) {
+std::string read_file(const std::filesystem::path& path) { return read_text_file(path, ""); }
+
+namespace {
+
+std::filesystem::path part_of(const std::filesystem::path& path) {
+  return path.string() + fmt::format(".{}.part", ::getpid());
+}
+
+}  // namespace
+
+void require_writable(const std::filesystem::path& path) {
   std::error_code ec;
-  if (std::filesystem::is_directory(path, ec)) throw Error(ErrorKind::kInput, path.string(), "is a folder, not a file");
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw Error(ErrorKind::kInput, path.string(), std::string("cannot be read: ") + std::strerror(errno));
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+  if (std::filesystem::is_directory(path, ec)) {
+    throw Error(ErrorKind::kEnvironment, path.string(), "cannot be written: it is a folder");
+  }
+  const std::filesystem::path part = part_of(path);
+  if (!std::ofstream(part, std::ios::binary)) {
+    throw Error(ErrorKind::kEnvironment, path.string(), std::string("cannot be written: ") + std::strerror(errno));
+  }
+  std::filesystem::remove(part, ec);
 }
 
 void write_file(const std::filesystem::path& path, const std::string& text) {
-  const std::filesystem::path part = path.string() + fmt::format(".{}.part", ::getpid());
+  const std::filesystem::path part = part_of(path);
   std::ofstream out(part, std::ios::binary);
   out << text;
   out.close();
@@ -60,6 +72,7 @@ Session Session::open(const std::filesystem::path& scenario, const std::filesyst
     session.scenario.plan = plan_from_json(read_file(plan), plan.string());
     session.scenario.plan_given = true;
     validate_plan(session.scenario.plan, session.scenario.model, plan.string());
+    check_pools(session.scenario.plan, session.scenario, plan.string());
   }
   return session;
 }
@@ -90,6 +103,20 @@ void require_runs_here(const Scenario& scenario) {
                 fmt::format("pool \"{}\" needs {}, and this build runs on this machine's CPU only. "
                             "`lindos predict` answers for it; scenarios/this-machine.toml runs here",
                             pool.name, device.label));
+  }
+}
+
+void require_context(const Scenario& scenario) {
+  if (scenario.workload.kind != WorkloadKind::kServing) return;
+  const ServingWorkload& serving = scenario.workload.serving;
+  const std::int64_t longest = serving.prompt.high + serving.output.high;
+  for (const GroupPlan& group : scenario.plan.groups) {
+    const std::int64_t context = group.limits.max_context;
+    if (context == 0 || longest <= context) continue;
+    throw Error(ErrorKind::kInput, scenario.name,
+                fmt::format("prompt + output of up to {} tokens exceed max_context = {} of group \"{}\"; raise it "
+                            "or shorten the requests",
+                            longest, context, group.name));
   }
 }
 
@@ -165,14 +192,17 @@ exec::EngineConfig engine_config(const Scenario& scenario, std::shared_ptr<const
   return config;
 }
 
-void store_records(const CommonOptions& options, const Session& session, const std::vector<const RunRecord*>& records,
-                   const Profile* profile) {
-  if (options.no_db) return;
-  const std::filesystem::path path = options.db.empty() ? default_db_path() : options.db;
-  data::Store store = data::Store::open(path, data::Store::Mode::kReadWrite);
+std::optional<data::Store> open_store(const CommonOptions& options) {
+  if (options.no_db) return std::nullopt;
+  return data::Store::open(options.db.empty() ? default_db_path() : options.db, data::Store::Mode::kReadWrite);
+}
+
+void store_records(std::optional<data::Store>& store, const Session& session,
+                   const std::vector<const RunRecord*>& records, const Profile* profile) {
+  if (!store) return;
   for (const RunRecord* record : records) {
-    store.insert(*record, to_toml(session.scenario), to_json(session.scenario.plan),
-                 profile != nullptr ? to_json(*profile) : std::string());
+    store->insert(*record, to_toml(session.scenario), to_json(session.scenario.plan),
+                  profile != nullptr ? to_json(*profile) : std::string());
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "data/store/store.h"
 #include "exec/runner/rank_worker.h"
 #include "scenarios/profile.h"
 #include "scenarios/run_record.h"
@@ -31,6 +32,8 @@ struct Session {
 
 [[nodiscard]] Catalogue open_catalogue(const CommonOptions& options);
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
+// Throws Error{kEnvironment} when write_file would; for before the work whose result goes there.
+void require_writable(const std::filesystem::path& path);
 // Whole or not at all: written beside and renamed.
 void write_file(const std::filesystem::path& path, const std::string& text);
 
@@ -39,6 +42,9 @@ void write_file(const std::filesystem::path& path, const std::string& text);
 // Throws Error{kInfeasible} naming the devices that are missing here unless the plan's ranks all run on this
 // machine's CPU.
 void require_runs_here(const Scenario& scenario);
+// Throws Error{kInput} when a request of the workload can be longer than the plan's context: the engine would turn it
+// away, and figures over the rest would pass for figures of the workload.
+void require_context(const Scenario& scenario);
 // The one group that is served; throws Error{kInput} for plans with several.
 [[nodiscard]] const GroupPlan& serving_group(const Scenario& scenario);
 
@@ -52,8 +58,11 @@ void require_runs_here(const Scenario& scenario);
 [[nodiscard]] exec::EngineConfig engine_config(const Scenario& scenario,
                                                std::shared_ptr<const exec::Checkpoint> checkpoint, Bytes memory);
 
-// Stores the records in one go and returns their run ids; nothing with --no-db.
-void store_records(const CommonOptions& options, const Session& session, const std::vector<const RunRecord*>& records,
-                   const Profile* profile);
+// The store that the options name; none with --no-db. Opened before the work, so that a place that cannot be
+// written or a newer store is refused at once and not after minutes of measuring.
+[[nodiscard]] std::optional<data::Store> open_store(const CommonOptions& options);
+// Writes each record with what it refers to; nothing without a store.
+void store_records(std::optional<data::Store>& store, const Session& session,
+                   const std::vector<const RunRecord*>& records, const Profile* profile);
 
 }  // namespace lindos::cli

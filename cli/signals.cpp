@@ -22,6 +22,8 @@ void on_signal(int signal) {
 void install_signal_handlers() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  // A file beyond `ulimit -f` is then an error of the write, with a message, and not the end of the process.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 bool cancel_requested() { return requested != 0; }

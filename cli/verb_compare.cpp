@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/render.h"
 #include "cli/session.h"
@@ -31,17 +32,35 @@ std::string list_runs(const data::Store& store) {
   return table.text();
 }
 
+std::string list_runs_json(const data::Store& store) {
+  auto rows = nlohmann::ordered_json::array();
+  for (const data::RunSummary& run : store.list({})) {
+    rows.push_back({{"run", run.id},
+                    {"source", name_of(run.source)},
+                    {"scenario_name", run.scenario_name},
+                    {"scenario_digest", run.scenario_digest},
+                    {"plan_name", run.plan_name},
+                    {"plan_digest", run.plan_digest},
+                    {"fidelity", run.fidelity},
+                    {"started_utc", run.started_utc}});
+  }
+  return rows.dump(2) + "\n";
+}
+
 void execute(const CompareVerb& options) {
+  if (options.runs.size() > 2) {
+    throw Error(ErrorKind::kUsage, "", fmt::format("compare takes up to two runs, not {}", options.runs.size()));
+  }
   const std::filesystem::path path = options.common.db.empty() ? default_db_path() : options.common.db;
   const data::Store store = data::Store::open(path, data::Store::Mode::kReadOnly);
   if (options.list) {
-    fmt::print("{}", list_runs(store));
+    fmt::print("{}", options.common.format == Format::kJson ? list_runs_json(store) : list_runs(store));
     return;
   }
   data::RunPair pair;
   if (options.runs.size() == 2) {
     pair = {options.runs[0], options.runs[1]};
-  } else if (options.runs.size() <= 1) {
+  } else {
     std::optional<data::RunPair> found;
     if (options.runs.empty()) {
       found = store.find_pair();
@@ -53,8 +72,6 @@ void execute(const CompareVerb& options) {
       (record.source == RunSource::kPredicted ? found->predicted : found->measured) = options.runs[0];
     }
     pair = *found;
-  } else {
-    throw Error(ErrorKind::kUsage, "", fmt::format("compare takes up to two runs, not {}", options.runs.size()));
   }
   RunRecord a = store.load(pair.predicted);
   RunRecord b = store.load(pair.measured);
@@ -68,7 +85,8 @@ void add_compare(CLI::App& app) {
   auto options = std::make_shared<CompareVerb>();
   CLI::App* verb = app.add_subcommand("compare", "predicted against measured, from the store");
   verb->add_option("runs", options->runs, "run numbers: none = the latest pair, one = it and its partner, two = these")
-      ->type_name("RUN");
+      ->type_name("RUN")
+      ->check(CLI::Range(1.0, 9007199254740992.0));
   verb->add_flag("--list", options->list, "list the stored runs");
   add_common(*verb, options->common, true);
   verb->callback([options] { execute(*options); });

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // lindos predict SCENARIO: metrics with intervals and the ledger, without running anything.
-#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -9,6 +8,7 @@
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
+#include "scenarios/error.h"
 #include "sim/predict.h"
 
 namespace lindos::cli {
@@ -19,9 +19,6 @@ void add_predict(CLI::App& app) {
     std::string scenario, plan, profile;
     sim::PredictOptions predict;
   };
-  static const std::map<std::string, sim::Fidelity> fidelities{{"closed", sim::Fidelity::kClosed},
-                                                               {"maxplus", sim::Fidelity::kMaxplus},
-                                                               {"simgrid", sim::Fidelity::kSimgrid}};
   auto options = std::make_shared<Options>();
   options->predict.fidelity = sim::Fidelity::kSimgrid;
   CLI::App* verb = app.add_subcommand("predict", "what a plan will do: metrics with intervals, where the time goes");
@@ -29,23 +26,31 @@ void add_predict(CLI::App& app) {
   verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
   verb->add_option("--profile", options->profile, "profile of the device (lindos probe --out) instead of a fresh probe")
       ->type_name("FILE");
-  verb->add_option("--fidelity", options->predict.fidelity, "closed: formula; maxplus: every step; simgrid: every message")
-      ->transform(CLI::CheckedTransformer(fidelities))
-      ->type_name("closed|maxplus|simgrid")
+  add_choice<sim::Fidelity>(*verb, "--fidelity", options->predict.fidelity,
+                            {{"closed", sim::Fidelity::kClosed},
+                             {"maxplus", sim::Fidelity::kMaxplus},
+                             {"simgrid", sim::Fidelity::kSimgrid}},
+                            "closed: formula; maxplus: every step; simgrid: every message")
       ->default_str("simgrid");
   verb->add_option("--seeds", options->predict.draws, "Monte Carlo draws behind the intervals")->check(CLI::Range(1, 100000));
-  verb->add_option("--seed", options->predict.seed, "first seed");
+  verb->add_option("--seed", options->predict.seed, "seed of the draws")->check(CLI::Range(0.0, 9007199254740992.0));
   add_common(*verb, options->common, true);
   verb->callback([options] {
     Progress progress(options->common.progress, "predict");
     const Session session = Session::open(options->scenario, options->plan, options->common);
+    if (!sim::supports(session.scenario.workload)) {
+      throw Error(ErrorKind::kInput, session.scenario.name,
+                  "describes a training job; `lindos predict` answers for inference (kind = \"serving\")");
+    }
+    require_context(session.scenario);
+    auto store = open_store(options->common);
     const auto profiles = profiles_for(session.scenario, options->profile, progress);
     options->predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     options->predict.cancelled = cancel_requested;
     RunRecord record = sim::predict(session.scenario, profiles, options->predict);
     const Profile* profile = profiles.empty() ? nullptr : &profiles.begin()->second;
     session.stamp(record, profile);
-    store_records(options->common, session, {&record}, profile);
+    store_records(store, session, {&record}, profile);
     fmt::print("{}\n", options->common.format == Format::kJson ? to_json(record) : render(record));
   });
 }

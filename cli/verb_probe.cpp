@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // lindos probe [SCENARIO]: what this machine is and reaches; --out keeps it as a profile for predictions.
 #include <memory>
+#include <type_traits>
 
 #include <fmt/format.h>
 
@@ -31,17 +32,28 @@ std::vector<GroupPlan> standard_groups(const Model& model) {
   return {group(1, 1), group(1, 2), group(2, 1)};
 }
 
+// Four significant digits: a probe repeats no better.
+template <class Quantity>
+std::string shown(Quantity measured) {
+  const auto rounded = [](double value) { return std::stod(fmt::format("{:.4g}", value)); };
+  if constexpr (std::is_same_v<Quantity, Seconds>) {
+    return format(Seconds{rounded(measured.count())});
+  } else {
+    return format(Quantity{rounded(measured.value())});
+  }
+}
+
 std::string summary(const Profile& profile) {
   std::string out = fmt::format("{}\n\n", profile.label);
   Table table({"what", "measured", "spread"});
-  table.add({"matrix rate (SGEMM, OpenBLAS)", format(profile.matrix_rate), ""});
+  table.add({"matrix rate (SGEMM, OpenBLAS)", shown(profile.matrix_rate), ""});
   for (std::size_t t = 0; t < profile.read_bandwidth_by_threads.size(); ++t) {
     table.add({fmt::format("read bandwidth, {} thread{}", t + 1, t == 0 ? "" : "s"),
-               format(profile.read_bandwidth_by_threads[t]), ""});
+               shown(profile.read_bandwidth_by_threads[t]), ""});
   }
-  table.add({"memory", format(profile.memory), ""});
-  table.add({"engine overhead per step", format(profile.step_overhead), fmt::format("{:.1f} %", profile.step_overhead_spread * 100)});
-  table.add({"engine overhead per sequence and step", format(profile.per_sequence_overhead), ""});
+  table.add({"memory", shown(profile.memory), ""});
+  table.add({"engine overhead per step", shown(profile.step_overhead), fmt::format("{:.1f} %", profile.step_overhead_spread * 100)});
+  table.add({"engine overhead per sequence and step", shown(profile.per_sequence_overhead), ""});
   out += table.text();
   Table gemm({"matrix product (n × k)", "threads × ranks", "1 row", "% of read", "most rows", "% of SGEMM"});
   for (std::size_t i = 0; i < profile.gemm.size();) {
@@ -54,8 +66,8 @@ std::string summary(const Profile& profile) {
     const double flop = 2.0 * static_cast<double>(most.m) * static_cast<double>(most.n) * static_cast<double>(most.k);
     const double rate = flop / most.time.count() * most.active_ranks / profile.matrix_rate.value();
     gemm.add({fmt::format("{} {} × {}", name_of(first.dtype), first.n, first.k),
-              fmt::format("{} × {}", first.threads, first.active_ranks), format(first.time), fmt::format("{:.0f}", read * 100),
-              fmt::format("{}: {}", most.m, format(most.time)), fmt::format("{:.0f}", rate * 100)});
+              fmt::format("{} × {}", first.threads, first.active_ranks), shown(first.time), fmt::format("{:.0f}", read * 100),
+              fmt::format("{}: {}", most.m, shown(most.time)), fmt::format("{:.0f}", rate * 100)});
     i = last + 1;
   }
   return out + "\n" + gemm.text();
@@ -78,6 +90,7 @@ void add_probe(CLI::App& app) {
   add_common(*verb, options->common, false);
   verb->callback([options] {
     Progress progress(options->common.progress, "probe");
+    if (!options->out.empty()) require_writable(options->out);
     Profile profile;
     if (options->scenario.empty()) {
       if (!options->plan.empty()) throw Error(ErrorKind::kUsage, "", "--plan needs a scenario");

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -23,6 +24,7 @@
 #include "scenarios/error.h"
 #include "scenarios/hf_config.h"
 #include "scenarios/plan_json.h"
+#include "scenarios/plan_pools.h"
 #include "scenarios/timeline.h"
 
 namespace lindos::cli {
@@ -31,7 +33,8 @@ namespace {
 
 struct RunVerb {
   CommonOptions common;
-  std::string scenario, plan, checkpoint, profile, prompt;
+  std::string scenario, plan, checkpoint, profile;
+  std::optional<std::string> prompt;
   std::string weights = "random:1";
   std::string ranks = "threads";
   int repeats = 3;
@@ -58,7 +61,9 @@ void adopt_checkpoint(Session& session, const RunVerb& options) {
     session.scenario.plan = default_plan(session.scenario);
     session.scenario.plan.groups.front().limits = limits;
   }
-  validate_plan(session.scenario.plan, session.scenario.model, options.plan.empty() ? "default plan" : options.plan);
+  const std::string where = options.plan.empty() ? "default plan" : options.plan;
+  validate_plan(session.scenario.plan, session.scenario.model, where);
+  check_pools(session.scenario.plan, session.scenario, where);
 }
 
 // Starts this program once per rank and becomes mpirun.
@@ -88,7 +93,7 @@ std::vector<std::string> own_arguments() {
 void answer(const RunVerb& options, const Session& session, exec::Replica& replica) {
   const std::filesystem::path file = std::filesystem::path(options.checkpoint) / "tokenizer.json";
   const auto tokenizer = exec::load_tokenizer(file);
-  const std::vector<std::int32_t> ids = tokenizer->encode(options.prompt, true);
+  const std::vector<std::int32_t> ids = tokenizer->encode(*options.prompt, true);
   if (ids.empty()) throw Error(ErrorKind::kUsage, "--prompt", "is empty");
   const Model& model = session.scenario.model;
   const std::int64_t limit = exec::context_limit(model, serving_group(session.scenario).limits);
@@ -107,7 +112,7 @@ void answer(const RunVerb& options, const Session& session, exec::Replica& repli
   const std::string text = tokenizer->decode(output, true);
   const ServingSummary summary = summarise(run.outcome.timelines, {});
   if (options.common.format == Format::kJson) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"prompt", options.prompt},
+    fmt::print("{}\n", nlohmann::ordered_json{{"prompt", *options.prompt},
                                               {"completion", text},
                                               {"prompt_ids", ids},
                                               {"output_ids", output},
@@ -116,14 +121,14 @@ void answer(const RunVerb& options, const Session& session, exec::Replica& repli
                            .dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
-  fmt::print("{}{}\n", options.prompt, text);
+  fmt::print("{}{}\n", *options.prompt, text);
   fmt::print(stderr, "\n{} prompt tokens, {} generated; first token after {:.1f} ms, then {:.2f} ms each (measured)\n",
              ids.size(), output.size(), summary.ttft.count() * 1e3, summary.tpot.count() * 1e3);
 }
 
 void execute(RunVerb& options) {
   const bool mpi = options.ranks == "mpi";
-  if (!options.prompt.empty() && options.checkpoint.empty()) {
+  if (options.prompt && options.checkpoint.empty()) {
     throw Error(ErrorKind::kUsage, "", "--prompt needs --checkpoint with a tokenizer.json");
   }
   if (!options.checkpoint.empty()) options.weights = options.checkpoint;
@@ -142,12 +147,15 @@ void execute(RunVerb& options) {
   std::unique_ptr<exec::MpiSession> mpi_session;
   if (mpi) mpi_session = std::make_unique<exec::MpiSession>(nullptr, nullptr);
   const bool speaks = !mpi_session || mpi_session->rank() == 0;
+  std::optional<data::Store> store;
+  if (!options.prompt) require_context(session.scenario);
+  if (speaks && !options.prompt) store = open_store(options.common);
   Progress progress(speaks ? options.common.progress : ProgressStyle::kNone, "run");
 
   Profile profile;
   if (!options.profile.empty()) {
     profile = profile_from_json(read_file(options.profile), options.profile);
-  } else if (speaks && options.prompt.empty()) {
+  } else if (speaks && !options.prompt) {
     progress.update("ceilings", 0.0);
     profile = exec::probe_ceilings(exec::usable_cores());
   }
@@ -160,12 +168,12 @@ void execute(RunVerb& options) {
     replica->serve_as_worker();
     return;
   }
-  if (!options.prompt.empty()) {
+  if (options.prompt) {
     answer(options, session, *replica);
     return;
   }
   const RunRecord record = measure(session, config, *replica, profile, options.repeats, progress);
-  store_records(options.common, session, {&record}, nullptr);
+  store_records(store, session, {&record}, nullptr);
   fmt::print("{}\n", options.common.format == Format::kJson ? to_json(record) : render(record));
 }
 

@@ -33,6 +33,8 @@ void add_twin(CLI::App& app) {
     Progress progress(options->common.progress, "twin");
     const Session session = Session::open(options->scenario, options->plan, options->common);
     require_runs_here(session.scenario);
+    require_context(session.scenario);
+    auto store = open_store(options->common);
     const auto profiles = profiles_for(session.scenario, options->profile, progress);
     const Profile& profile = profiles.at(host_device(session.scenario)->name);
 
@@ -50,7 +52,7 @@ void add_twin(CLI::App& app) {
     const auto replica = exec::Replica::in_process(config);
     const RunRecord measured = measure(session, config, *replica, profile, options->repeats, progress);
 
-    store_records(options->common, session, {&predicted, &measured}, &profile);
+    store_records(store, session, {&predicted, &measured}, &profile);
     if (options->common.format == Format::kJson) {
       fmt::print("{}\n", comparison_json(predicted, measured));
     } else {

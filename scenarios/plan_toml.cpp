@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The [plan] table: a plan file, plan JSON (canonical form), or the simple form in which a group is
 // a pipeline of equal tensor-parallel stages, spread over replicas.
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "scenarios/balance.h"
 #include "scenarios/error.h"
+#include "scenarios/plan_pools.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/scenario_toml.h"
 #include "scenarios/text_file.h"
@@ -199,28 +199,6 @@ Plan read_simple(const TomlTable& table, const Scenario& scenario) {
   return plan;
 }
 
-// Every rank names a pool of the cluster, and no pool lends more devices than it has. CPU ranks
-// share a machine's cores, so any number of them fits.
-void check_pools(const TomlTable& table, const Plan& plan, const Scenario& scenario) {
-  std::map<std::string, std::int64_t> used;
-  for (const GroupPlan& group : plan.groups) {
-    for (const StagePlan& stage : group.stages) {
-      for (const RankPlan& rank : stage.ranks) used[rank.pool] += group.replicas;
-    }
-  }
-  for (const auto& [name, count] : used) {
-    const Pool* pool = nullptr;
-    for (const Pool& p : scenario.cluster.pools) {
-      if (p.name == name) pool = &p;
-    }
-    if (pool == nullptr) table.fail_unknown("file", "pool", name, pool_names(scenario.cluster));
-    if (device_of(scenario, *pool).compute_capability > 0 && count > pool->devices()) {
-      table.fail("", "the plan takes " + std::to_string(count) + " devices of pool \"" + name +
-                         "\", which has " + std::to_string(pool->devices()));
-    }
-  }
-}
-
 }  // namespace
 
 Plan read_plan(const TomlTable& table, const std::filesystem::path& base,
@@ -240,7 +218,7 @@ Plan read_plan(const TomlTable& table, const std::filesystem::path& base,
     plan = read_simple(table, scenario);
   }
   validate_plan(plan, scenario.model, place);
-  check_pools(table, plan, scenario);
+  check_pools(plan, scenario, place);
   return plan;
 }
 

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a plan asks of the cluster, wherever the plan comes from: a scenario's table or a file of its own.
+#pragma once
+
+#include <string>
+
+#include "scenarios/plan.h"
+#include "scenarios/scenario.h"
+
+namespace lindos {
+
+// Every rank names a pool of the scenario's cluster, and no pool lends more devices than it has. CPU ranks share a
+// machine's cores, so any number of them fits. Throws Error{kInput} at `where` (a file, or file:line:column).
+void check_pools(const Plan& plan, const Scenario& scenario, const std::string& where);
+
+}  // namespace lindos

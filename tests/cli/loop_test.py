@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""twin, predict, run and compare joined through a store."""
+import contextlib
+import json
+import sqlite3
+
+import lindos_cli
+from lindos_cli import CliTest, profile_of, temporary_folder, write_tiny
+
+
+class Loop(CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = cls.enterClassContext(temporary_folder())
+        cls.profile = profile_of(write_tiny(folder), folder)
+
+    def verb(self, name, *arguments):
+        known = ("--db", "store.db", "--format", "json", "--progress", "json")
+        return self.succeed(name, *arguments, *(("--profile", self.profile) if name != "compare" else ()), *known)
+
+    def runs(self):
+        with contextlib.closing(sqlite3.connect(self.folder / "store.db")) as store:
+            return store.execute("SELECT id, source, fidelity FROM run ORDER BY id").fetchall()
+
+    def assert_comparison(self, comparison):
+        self.assert_record(comparison["predicted"], source="predicted")
+        self.assert_record(comparison["measured"], source="measured", fidelity="engine")
+        for key in ("scenario_digest", "plan_digest"):
+            self.assertEqual(comparison["predicted"][key], comparison["measured"][key])
+        rows = {row["metric"]: row for row in comparison["comparison"]["metrics"]}
+        for name in ("output_tokens_per_s", "ttft_s", "tpot_s", "memory_peak_bytes"):
+            row = rows[name]
+            self.assertEqual(row["predicted"], comparison["predicted"]["metrics"][name]["p50"])
+            self.assertEqual(row["measured"], comparison["measured"]["metrics"][name]["p50"])
+            self.assertAlmostEqual(row["error_ratio"], row["predicted"] / row["measured"] - 1, delta=1e-9)
+        for row in comparison["comparison"]["ledger"]:
+            self.assertAlmostEqual(row["difference"], row["predicted"] - row["measured"], delta=1e-12)
+
+    def test_twin_then_compare(self):
+        done = self.verb("twin", self.tiny)
+        events = {line["event"] for line in done.progress()}
+        self.assertLessEqual({"phase"}, events)
+        self.assert_comparison(done.json())
+        self.assertEqual(self.runs(), [(1, "predicted", "simgrid"), (2, "measured", "engine")])
+        self.assertEqual(self.verb("compare").json(), done.json())
+
+    def test_twin_probes_by_itself(self):
+        done = self.succeed("twin", self.tiny, "--no-db", "--repeats", "1")
+        for part in ("tiny", "predicted · simgrid", "measured · 1 repeats", "Time to first token", "where the time went",
+                     "in band"):
+            self.assertIn(part, done.out)
+        for phase in ("probe", "predict", "run"):
+            self.assertRegex(done.err, rf"(?m)^{phase} ")
+
+    def test_predict_and_run_meet_in_compare(self):
+        predicted = self.verb("predict", self.tiny, "--fidelity", "maxplus").json()
+        self.fail_with(1, ["store.db", "twin"], "compare", "--db", "store.db")
+        self.fail_with(1, "no partner", "compare", "1", "--db", "store.db")
+        measured = self.verb("run", self.tiny, "--repeats", "2").json()
+        self.assertEqual(measured["repeats"], 2)
+        expected = {"predicted": predicted, "measured": measured}
+        for arguments in ((), ("1",), ("2",), ("1", "2"), ("2", "1")):
+            with self.subTest(arguments=arguments):
+                comparison = self.verb("compare", *arguments).json()
+                self.assert_comparison(comparison)
+                self.assertEqual({key: comparison[key] for key in expected}, expected)
+
+    def test_compare_one_run_takes_its_latest_partner(self):
+        self.verb("predict", self.tiny, "--fidelity", "closed")
+        self.verb("run", self.tiny, "--repeats", "1")
+        self.verb("predict", self.tiny, "--fidelity", "maxplus")
+        self.assertEqual(self.verb("compare", "2").json()["predicted"]["fidelity"], "maxplus")
+        self.assertEqual(self.verb("compare", "1").json()["predicted"]["fidelity"], "closed")
+
+    def test_compare_refuses(self):
+        self.verb("predict", self.tiny, "--fidelity", "closed")
+        self.verb("predict", self.tiny, "--fidelity", "maxplus")
+        self.fail_with(1, ["no run 77"], "compare", "77", "--db", "store.db")
+        self.fail_with(1, ["no run 77"], "compare", "1", "77", "--db", "store.db")
+        self.fail_with(1, ["predicted"], "compare", "1", "2", "--db", "store.db")
+        self.fail_with(2, "up to two runs", "compare", "1", "2", "3", "--db", "store.db")
+
+    def test_compare_lists(self):
+        self.verb("twin", self.tiny, "--repeats", "1")
+        listed = self.succeed("compare", "--list", "--db", "store.db")
+        self.assertRegex(listed.out, r"(?m)^ +1 +predicted +tiny ")
+        self.assertRegex(listed.out, r"(?m)^ +2 +measured +tiny ")
+        rows = self.succeed("compare", "--list", "--db", "store.db", "--format", "json").json()
+        self.assertEqual([(row["run"], row["source"], row["scenario_name"]) for row in rows],
+                         [(2, "measured", "tiny"), (1, "predicted", "tiny")])
+
+    def test_measured_tokens_are_the_same_each_time(self):
+        hashes = {self.verb("run", self.tiny, "--repeats", "1").json()["output_hash"] for _ in range(2)}
+        hashes.add(self.verb("run", self.tiny, "--repeats", "1", "--plan", self.two_ranks()).json()["output_hash"])
+        self.assertEqual(len(hashes), 1)
+        other = self.verb("run", self.tiny, "--repeats", "1", "--weights", "random:2").json()["output_hash"]
+        self.assertNotIn(other, hashes)
+
+    def two_ranks(self):
+        """The plan of tiny.toml as two tensor-parallel ranks, as a plan file."""
+        split = self.folder / "split.toml"
+        split.write_text(self.tiny.read_text() + "tensor = 2\n")
+        plan = self.succeed("show", split, "--format", "json").json()["plan"]
+        (self.folder / "two.json").write_text(json.dumps(plan))
+        return "two.json"
+
+    def test_no_db_writes_nothing(self):
+        before = self.files()
+        for verb in ("predict", "run", "twin"):
+            self.succeed(verb, self.tiny, "--profile", self.profile, "--no-db")
+        self.assertEqual(self.files(), before)
+
+    def test_default_store_is_in_the_data_directory(self):
+        self.succeed("predict", self.tiny, "--profile", self.profile, "--fidelity", "closed")
+        self.assertTrue((self.folder / "data-home" / "lindos" / "lindos.db").is_file())
+        self.assertIn("closed", self.succeed("compare", "--list").out)
+
+
+if __name__ == "__main__":
+    lindos_cli.main()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lindos predict` at every fidelity, on this machine's profile and on datasheets of GPUs."""
+import json
+import math
+
+import lindos_cli
+from lindos_cli import SCENARIOS, CliTest, profile_of, temporary_folder
+
+FIDELITIES = ("closed", "maxplus", "simgrid")
+
+
+class Predict(CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = cls.enterClassContext(temporary_folder())
+        cls.profile = profile_of(SCENARIOS / "this-machine.toml", folder)
+
+    def predict(self, scenario, *arguments):
+        done = self.succeed("predict", scenario, "--no-db", "--format", "json", "--progress", "json", *arguments)
+        for line in done.progress():
+            self.assertEqual(line["verb"], "predict")
+        record = done.json()
+        self.assert_record(record, source="predicted")
+        return record
+
+    def median(self, record, metric):
+        return record["metrics"][metric]["p50"]
+
+    def test_this_machine(self):
+        records = {f: self.predict(SCENARIOS / "this-machine.toml", "--profile", self.profile, "--fidelity", f)
+                   for f in FIDELITIES}
+        for fidelity, record in records.items():
+            with self.subTest(fidelity=fidelity):
+                self.assertEqual(record["fidelity"], fidelity)
+                self.assertNotEqual(record["environment"]["profile_digest"], "")
+                self.assertNotEqual(record["environment"]["git_revision"], "")
+                # No faster than the fleet can stream its weights: 30 layers of 576 in bf16 are above 200 MB a step.
+                self.assertGreater(self.median(record, "memory_peak_bytes"), 2e8)
+        # One rank sends nothing, so the two simulated rungs see the same machine.
+        for metric in ("output_tokens_per_s", "ttft_s", "tpot_s"):
+            a, b = (self.median(records[f], metric) for f in ("maxplus", "simgrid"))
+            self.assertLess(abs(math.log(a / b)), 0.05, metric)
+
+    def test_gpus_from_their_datasheets(self):
+        for name in ("one-h200-llama8b", "hgx-h100-llama70b"):
+            for fidelity in FIDELITIES:
+                with self.subTest(scenario=name, fidelity=fidelity):
+                    record = self.predict(SCENARIOS / f"{name}.toml", "--fidelity", fidelity, "--seeds", "5")
+                    self.assertEqual(record["fidelity"], fidelity)
+                    self.assertEqual(record["scenario_name"], name)
+                    # Nobody measured these devices here.
+                    self.assertNotIn("measured", {v["provenance"] for v in record["metrics"].values()})
+                    self.assertLessEqual(self.median(record, "mfu"), 1.0)
+                    self.assertLessEqual(self.median(record, "mbu"), 1.0)
+
+    def test_equal_seeds_give_equal_records(self):
+        def timeless(record):
+            return {key: value for key, value in record.items() if key != "started_utc"}
+
+        arguments = (SCENARIOS / "one-h200-llama8b.toml", "--fidelity", "maxplus", "--seeds", "5")
+        first = self.predict(*arguments, "--seed", "7")
+        self.assertEqual(timeless(first), timeless(self.predict(*arguments, "--seed", "7")))
+        other = self.predict(*arguments, "--seed", "8")
+        self.assertNotEqual(first["metrics"], other["metrics"])
+        # A seed moves the interval, not the prediction.
+        for metric in ("output_tokens_per_s", "tpot_s"):
+            self.assertEqual(self.median(first, metric), self.median(other, metric))
+
+    def test_table(self):
+        done = self.succeed("predict", SCENARIOS / "one-h200-llama8b.toml", "--no-db", "--fidelity", "closed",
+                            "--progress", "none")
+        self.assertEqual(done.err, "")
+        for part in ("one-h200-llama8b", "predicted · closed", "Output tokens per second", "p10 – p90",
+                     "where the time went", "useful FLOP"):
+            self.assertIn(part, done.out)
+
+    def test_profile_of_another_device(self):
+        self.fail_with(1, ["profile.json", "this-machine", "does not use"], "predict",
+                       SCENARIOS / "one-h200-llama8b.toml", "--no-db", "--profile", self.profile)
+
+    def test_profile_cut_short(self):
+        whole = self.profile.read_text()
+        for size in (0, 1, len(whole) // 2, len(whole) - 5):
+            with self.subTest(size=size):
+                (self.folder / "cut.json").write_text(whole[:size])
+                self.fail_with(1, "cut.json:", "predict", self.tiny, "--no-db", "--profile", "cut.json")
+
+    def test_profile_that_lies(self):
+        profile = json.loads(self.profile.read_text())
+        for key, value in (("matrix_rate_flop_per_s", -1), ("read_bandwidth_bytes_per_s", 0), ("cores", "two"),
+                           ("surprise", 1), ("version", 99), ("format", "lindos-plan")):
+            with self.subTest(key=key):
+                (self.folder / "lie.json").write_text(json.dumps({**profile, key: value}))
+                self.fail_with(1, ["lie.json", key], "predict", self.tiny, "--no-db", "--profile", "lie.json")
+
+
+if __name__ == "__main__":
+    lindos_cli.main()

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <string>
 
-#include "kernels/attention.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec {
@@ -67,16 +66,6 @@ RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId sha
     throw Error(ErrorKind::kInput, "plan group " + group.name,
                 "weight dtype " + std::string(name_of(group.weight_dtype)) +
                     " does not run on the CPU; known: f32, bf16");
-  }
-  if (group.kv_dtype != Dtype::kF32 && group.kv_dtype != Dtype::kBf16) {
-    throw Error(ErrorKind::kInput, "plan group " + group.name,
-                "KV dtype " + std::string(name_of(group.kv_dtype)) +
-                    " does not run on the CPU; known: f32, bf16");
-  }
-  if (group.limits.block_tokens != kernels::kPageTokens) {
-    throw Error(ErrorKind::kInput, "plan group " + group.name,
-                "block_tokens " + std::to_string(group.limits.block_tokens) +
-                    " does not run on the CPU, whose KV pages hold " + std::to_string(kernels::kPageTokens));
   }
   type_ = group.weight_dtype == Dtype::kF32 ? kernels::WeightType::kF32 : kernels::WeightType::kBf16;
 

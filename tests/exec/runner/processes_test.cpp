@@ -112,7 +112,7 @@ TEST_P(Processes, GiveTheTokensOfThreads) {
   const Layout& layout = GetParam();
   write("plan.json", to_json(make_plan(model, "cpu", static_cast<int>(layout.stage_weights.size()), layout.tensor_weights,
                                        layout.stage_weights, Dtype::kF32, limits, kCpuGranule, layout.kv_split)));
-  for (const std::string& sampling : {"", " --temperature 0.8 --sampling-seed 4"}) {
+  for (const std::string sampling : {"", " --temperature 0.8 --sampling-seed 4"}) {
     const Outcome threads = lindos_run("--ranks threads" + sampling);
     const Outcome processes = lindos_run("--ranks mpi" + sampling);
     ASSERT_EQ(threads.code, 0) << threads.out;

@@ -86,7 +86,12 @@ void add_compare(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("compare", "predicted against measured, from the store");
   verb->add_option("runs", options->runs, "run numbers: none = the latest pair, one = it and its partner, two = these")
       ->type_name("RUN")
-      ->check(CLI::Range(1.0, 9007199254740992.0));
+      ->check([](const std::string& word) {
+        constexpr std::size_t kMostDigits = 18;  // fits 64 bits
+        const bool number = !word.empty() && word.size() <= kMostDigits &&
+                            word.find_first_not_of("0123456789") == std::string::npos;
+        return number ? std::string() : "expected the number of a run (`lindos compare --list`), saw \"" + word + "\"";
+      });
   verb->add_flag("--list", options->list, "list the stored runs");
   add_common(*verb, options->common, true);
   verb->callback([options] { execute(*options); });

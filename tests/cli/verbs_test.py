@@ -41,12 +41,13 @@ class Usage(CliTest):
         self.fail_with(2, "subcommand", )
 
     def test_unknown_verb(self):
-        self.fail_with(2, "frob", "frob", "x")
+        self.fail_with(2, "subcommand", "frob", "x")
 
     def test_unknown_option(self):
         for verb in VERBS:
             with self.subTest(verb=verb):
-                self.fail_with(2, "--frobnicate", verb, self.tiny, "--frobnicate")
+                words = ("1",) if verb == "compare" else (self.tiny,)
+                self.fail_with(2, "--frobnicate", verb, *words, "--frobnicate")
 
     def test_missing_scenario(self):
         for verb in ("show", "predict", "twin"):

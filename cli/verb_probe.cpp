@@ -81,18 +81,22 @@ void add_probe(CLI::App& app) {
     std::string scenario;
     std::string plan;
     std::string out;
+    bool ceilings = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("probe", "measure this machine: bandwidth, matrix rate, the engine's kernels");
   verb->add_option("scenario", options->scenario, "measure the shapes of this scenario's model and plan")->type_name("SCENARIO");
   verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
   verb->add_option("--out", options->out, "write the profile (JSON) here")->type_name("FILE");
+  verb->add_flag("--ceilings", options->ceilings, "read bandwidth and matrix rate only (about 2 s)");
   add_common(*verb, options->common, false);
   verb->callback([options] {
     Progress progress(options->common.progress, "probe");
     if (!options->out.empty()) require_writable(options->out);
     Profile profile;
-    if (options->scenario.empty()) {
+    if (options->ceilings) {
+      profile = exec::probe_ceilings(exec::usable_cores());
+    } else if (options->scenario.empty()) {
       if (!options->plan.empty()) throw Error(ErrorKind::kUsage, "", "--plan needs a scenario");
       const Catalogue catalogue = open_catalogue(options->common);
       const auto model = catalogue.models.find("smollm2-135m");

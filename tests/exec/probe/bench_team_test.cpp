@@ -13,12 +13,11 @@ namespace {
 
 TEST(BenchTeam, TimesOneCall) {
   BenchTeam team({1, 1});
-  const Timing t = team.time([](int, kernels::CpuPool&, std::int64_t) {
+  const BenchTeam::Call call = [](int, kernels::CpuPool&, std::int64_t) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  });
+  };
   // A sleep never ends early; how late it ends is the machine's business.
-  EXPECT_GE(t.time, std::chrono::milliseconds(2));
-  EXPECT_GE(t.spread, 0.0);
+  EXPECT_GE(team.batch(call, 0, 3), std::chrono::milliseconds(2));
 }
 
 TEST(BenchTeam, CallsEachRankOfEachIterationOnce) {
@@ -29,24 +28,26 @@ TEST(BenchTeam, CallsEachRankOfEachIterationOnce) {
     std::vector<std::set<std::int64_t>> seen(kRanks);
     std::vector<std::set<const kernels::CpuPool*>> pools(kRanks);
     std::atomic<int> calls{0};
-    (void)team.time(
+    constexpr std::int64_t kFirst = 5;
+    constexpr std::int64_t kIterations = 40;
+    (void)team.batch(
         [&](int rank, kernels::CpuPool& pool, std::int64_t iteration) {
           EXPECT_EQ(pool.threads(), 2);
           seen[static_cast<std::size_t>(rank)].insert(iteration);
           pools[static_cast<std::size_t>(rank)].insert(&pool);
           ++calls;
         },
-        Seconds{1e-3}, 4);
+        kFirst, kIterations);
     std::set<const kernels::CpuPool*> all;
     for (int rank = 0; rank < kRanks; ++rank) {
       const auto& iterations = seen[static_cast<std::size_t>(rank)];
       EXPECT_EQ(iterations, seen.front());
-      EXPECT_EQ(*iterations.begin(), 0);
-      EXPECT_EQ(*iterations.rbegin(), static_cast<std::int64_t>(iterations.size()) - 1);
+      EXPECT_EQ(*iterations.begin(), kFirst);
+      EXPECT_EQ(*iterations.rbegin(), kFirst + kIterations - 1);
       all.merge(pools[static_cast<std::size_t>(rank)]);
     }
     EXPECT_EQ(all.size(), static_cast<std::size_t>(kRanks)) << "one pool per rank";
-    EXPECT_EQ(calls, kRanks * static_cast<int>(seen.front().size()));
+    EXPECT_EQ(calls, kRanks * kIterations);
   }
 }
 

@@ -4,11 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "cli/version.h"
 #include "scenarios/error.h"
+#include "scenarios/quantity_text.h"
 
 namespace {
 
@@ -16,6 +18,20 @@ namespace {
 int lost_output() {
   fmt::print(stderr, "lindos: standard output cannot be written; the result is not shown\n");
   return static_cast<int>(lindos::ErrorKind::kEnvironment);
+}
+
+bool knows_verb(const CLI::App& app, const std::string& word) {
+  return !app.get_subcommands([&](const CLI::App* verb) { return verb->check_name(word); }).empty();
+}
+
+[[noreturn]] void refuse_verb(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(verb->get_name());
+  const auto nearest = lindos::nearest_spelling(word, verbs.data(), verbs.size());
+  throw lindos::Error(lindos::ErrorKind::kUsage, "",
+                      fmt::format("unknown verb \"{}\"{}; known: {}", word,
+                                  nearest ? fmt::format(", did you mean \"{}\"?", *nearest) : std::string(),
+                                  fmt::join(verbs, ", ")));
 }
 
 }  // namespace
@@ -37,6 +53,8 @@ int main(int argc, char** argv) {
   lindos::cli::add_twin(app);
   lindos::cli::add_compare(app);
   try {
+    // The parser itself would only say that a subcommand is missing.
+    if (argc > 1 && argv[1][0] != '-' && !knows_verb(app, argv[1])) refuse_verb(app, argv[1]);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     const int code = app.exit(e, std::cout, std::cerr);

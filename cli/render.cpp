@@ -17,10 +17,18 @@ namespace lindos::cli {
 
 namespace {
 
+// Without the unit, which stands beside the p50.
+std::string number(const Metric& metric, double value) {
+  const std::string text = format_value(metric, value);
+  return text.substr(0, text.rfind(' '));
+}
+
 std::string interval(const Metric& metric, const MetricValue& v) {
   if (v.p10 == v.p90) return "exact";
-  return format_value(metric, v.p10) + " – " + format_value(metric, v.p90);
+  return number(metric, v.p10) + " – " + number(metric, v.p90);
 }
+
+std::string counted(std::int64_t n, const char* noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
 
 // Signed percent with a true minus.
 std::string signed_percent(double ratio) {
@@ -45,9 +53,9 @@ std::string bar(double share) {
 
 std::string how(const RunRecord& record) {
   if (record.source == RunSource::kMeasured) {
-    return fmt::format("measured · {} repeats · {}", record.repeats, record.environment.hardware);
+    return fmt::format("measured · {} · {}", counted(record.repeats, "repeat"), record.environment.hardware);
   }
-  return fmt::format("predicted · {} · {} draws · seed {}", record.fidelity, record.repeats, record.seed);
+  return fmt::format("predicted · {} · {} · seed {}", record.fidelity, counted(record.repeats, "draw"), record.seed);
 }
 
 std::string share_interval(const LedgerEntry& e) {

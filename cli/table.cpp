@@ -23,16 +23,16 @@ std::string Table::text() const {
     std::string line = " ";
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string pad(widths[i] - width_of(row[i]), ' ');
-      line += i == 0 ? " " + row[i] + pad : "   " + pad + row[i];
+      line += i == 0 ? " " + row[i] + pad : "  " + pad + row[i];
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + '\n';
   };
   append(header_);
   std::size_t total = 2;
-  for (std::size_t w : widths) total += w + 3;
+  for (std::size_t w : widths) total += w + 2;
   std::string rule = "  ";
-  for (std::size_t i = 0; i + 5 < total; ++i) rule += "─";
+  for (std::size_t i = 0; i + 4 < total; ++i) rule += "─";
   out += rule + '\n';
   for (const auto& row : rows_) append(row);
   return out;

@@ -126,27 +126,8 @@ void answer(const RunVerb& options, const Session& session, exec::Replica& repli
              ids.size(), output.size(), summary.ttft.count() * 1e3, summary.tpot.count() * 1e3);
 }
 
-void execute(RunVerb& options) {
-  const bool mpi = options.ranks == "mpi";
-  if (options.prompt && options.checkpoint.empty()) {
-    throw Error(ErrorKind::kUsage, "", "--prompt needs --checkpoint with a tokenizer.json");
-  }
-  if (!options.checkpoint.empty()) options.weights = options.checkpoint;
-  Session session = Session::open(options.scenario.empty() ? default_scenario() : std::filesystem::path(options.scenario),
-                                  options.checkpoint.empty() ? options.plan : "", options.common);
-  if (!options.checkpoint.empty()) {
-    if (!options.plan.empty()) session.scenario.plan = plan_from_json(read_file(options.plan), options.plan);
-    adopt_checkpoint(session, options);
-  }
-  require_runs_here(session.scenario);
-  const GroupPlan& group = serving_group(session.scenario);
-  if (mpi && !exec::launched_by_mpi() && group.ranks_per_replica() > 1) {
-    become_mpirun(group.ranks_per_replica(), own_arguments());
-  }
-
-  std::unique_ptr<exec::MpiSession> mpi_session;
-  if (mpi) mpi_session = std::make_unique<exec::MpiSession>(nullptr, nullptr);
-  const bool speaks = !mpi_session || mpi_session->rank() == 0;
+// What each process does once its ranks are known. `speaks`: the process that prints and stores.
+void run_ranks(const RunVerb& options, const Session& session, bool mpi, bool speaks) {
   std::optional<data::Store> store;
   if (!options.prompt) require_context(session.scenario);
   if (speaks && !options.prompt) store = open_store(options.common);
@@ -175,6 +156,38 @@ void execute(RunVerb& options) {
   const RunRecord record = measure(session, config, *replica, profile, options.repeats, progress);
   store_records(store, session, {&record}, nullptr);
   fmt::print("{}\n", options.common.format == Format::kJson ? to_json(record) : render(record));
+}
+
+void execute(RunVerb& options) {
+  const bool mpi = options.ranks == "mpi";
+  if (options.prompt && options.checkpoint.empty()) {
+    throw Error(ErrorKind::kUsage, "", "--prompt needs --checkpoint with a tokenizer.json");
+  }
+  if (!options.checkpoint.empty()) options.weights = options.checkpoint;
+  Session session = Session::open(options.scenario.empty() ? default_scenario() : std::filesystem::path(options.scenario),
+                                  options.checkpoint.empty() ? options.plan : "", options.common);
+  if (!options.checkpoint.empty()) {
+    if (!options.plan.empty()) session.scenario.plan = plan_from_json(read_file(options.plan), options.plan);
+    adopt_checkpoint(session, options);
+  }
+  require_runs_here(session.scenario);
+  const GroupPlan& group = serving_group(session.scenario);
+  if (mpi && !exec::launched_by_mpi() && group.ranks_per_replica() > 1) {
+    become_mpirun(group.ranks_per_replica(), own_arguments());
+  }
+
+  if (!mpi) {
+    run_ranks(options, session, false, true);
+    return;
+  }
+  exec::MpiSession processes(nullptr, nullptr);
+  try {
+    run_ranks(options, session, true, processes.rank() == 0);
+  } catch (const Error& e) {
+    // The other ranks wait for this one: without an abort they would wait for ever.
+    fmt::print(stderr, "lindos: rank {}: {}\n", processes.rank(), e.what());
+    processes.abort(e.exit_code());
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "data/store/comparison.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -24,6 +25,9 @@ struct DefinedMetric {
   MetricValue value;
 };
 using DefinedMetrics = std::map<std::string, DefinedMetric>;
+
+// A prediction without a spread is arithmetic (memory, KV blocks): a larger gap is an error in its formula.
+constexpr double kExactTolerance = 0.02;
 
 DefinedMetrics load_metrics(Database& database, std::int64_t run) {
   Statement rows(
@@ -73,7 +77,9 @@ MetricComparison compare_metric(const std::string& name, const DefinedMetric* pr
   }
   const double truth = measured->value.p50;
   if (truth != 0.0) row.error_ratio = (predicted->value.p50 - truth) / truth;
-  row.inside_interval = truth >= predicted->value.p10 && truth <= predicted->value.p90;
+  const MetricValue& p = predicted->value;
+  row.inside_interval = p.p10 < p.p90 ? truth >= p.p10 && truth <= p.p90
+                                      : std::abs(p.p50 - truth) <= kExactTolerance * std::abs(truth);
   return row;
 }
 

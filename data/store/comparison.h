@@ -22,7 +22,8 @@ struct MetricComparison {
   // (predicted p50 − measured p50) / measured p50; absent when one side is, or when the measured
   // value is 0.
   std::optional<double> error_ratio;
-  // Measured p50 within the predicted [p10, p90]; absent when one side is.
+  // Measured p50 within the predicted [p10, p90], or within 2 % of a prediction without spread; absent
+  // when one side is.
   std::optional<bool> inside_interval;
   bool operator==(const MetricComparison&) const = default;
 };

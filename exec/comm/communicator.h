@@ -66,6 +66,8 @@ class MpiSession {
   MpiSession& operator=(const MpiSession&) = delete;
   [[nodiscard]] int rank() const;
   [[nodiscard]] int size() const;
+  // Ends all processes of the job; the launcher reports the exit code.
+  [[noreturn]] void abort(int exit_code);
 };
 
 // True when this process was started by mpirun/srun with more than one task.

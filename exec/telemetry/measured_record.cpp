@@ -47,7 +47,6 @@ RankWork work_of(const EngineRun& run, const EngineConfig& config, ShardId shard
 ShardId shard_of(const RankReport& report) { return {report.stage, report.rank}; }
 
 struct Aggregate {
-  double useful_s = 0.0;       // Σ over ranks of FLOP / rank peak
   double roofline_s = 0.0;
   double busy_s = 0.0;
   double bytes = 0.0;
@@ -59,7 +58,6 @@ Aggregate aggregate(const EngineRun& run, const EngineConfig& config, const Prof
   for (const RankReport& report : run.ranks) {
     const RankWork work = work_of(run, config, shard_of(report), ceilings);
     for (std::size_t f = 0; f < kOpFamilies; ++f) {
-      sum.useful_s += work.families[f].compute.count();
       sum.roofline_s += (work.families[f].compute + work.families[f].memory).count();
       if (static_cast<OpFamily>(f) != OpFamily::kCommunication) sum.busy_s += report.family_s[f];
     }
@@ -154,7 +152,8 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
     values["output_tokens_per_s"].push_back(s.output_tokens_per_s);
     values["requests_per_s"].push_back(s.requests_per_s);
     values["goodput"].push_back(s.goodput);
-    values["mfu"].push_back(a.useful_s / (run.wall.count() * ranks));
+    ledgers.push_back(measured_ledger(run, config, profile));
+    values["mfu"].push_back(ledgers.back().share(Cause::kUseful));
     values["mbu"].push_back(a.bytes / (ceilings.bandwidth.value() * ranks * run.wall.count()));
     values["roofline_utilisation"].push_back(a.busy_s > 0.0 ? a.roofline_s / a.busy_s : 0.0);
     if (const double step = median_decode_step(run); step > 0.0) values["step_time_s"].push_back(step);
@@ -162,7 +161,6 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
     for (const RankReport& r : run.ranks) memory += r.memory_bytes();
     values["memory_peak_bytes"].push_back(memory);
     values["kv_blocks"].push_back(static_cast<double>(config.kv_blocks));
-    ledgers.push_back(measured_ledger(run, config, profile));
   }
   for (const auto& [name, v] : values) {
     const Metric& metric = metric_or_throw(name);

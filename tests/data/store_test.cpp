@@ -174,6 +174,16 @@ TEST_F(StoreTest, ComparesMetricByMetric) {
   EXPECT_FALSE(rows[3].inside_interval);
 }
 
+TEST_F(StoreTest, HoldsAPredictionWithoutSpreadToTwoPerCent) {
+  RunRecord predicted = sample_run(RunSource::kPredicted);
+  RunRecord measured = sample_run(RunSource::kMeasured);
+  predicted.metrics = {{"memory_peak_bytes", {100e6, 100e6, 100e6, "B", "modelled"}}};
+  for (const auto& [value, inside] : {std::pair{101.9e6, true}, {102.1e6, false}, {98.1e6, true}}) {
+    measured.metrics = {{"memory_peak_bytes", {value, value, value, "B", "measured"}}};
+    EXPECT_EQ(*compare_metrics(predicted, measured).front().inside_interval, inside) << value;
+  }
+}
+
 TEST_F(StoreTest, ComparesTheLedgersEntryByEntry) {
   RunRecord measured = sample_run(RunSource::kMeasured);
   measured.ledger = {{Cause::kUseful, 0.4, 0.4, 0.4}, {Cause::kNoWork, 0.6, 0.6, 0.6}};

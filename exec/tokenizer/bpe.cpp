@@ -111,7 +111,11 @@ void Bpe::add_merge(const std::string& left, const std::string& right, std::int3
     return *id;
   };
   // A pair given twice keeps its last rank, as the reference implementation does.
-  merges_[pair_key(id_or_throw(left), id_or_throw(right))] = {rank, id_or_throw(left + right)};
+  // One by one: the order of evaluation, and so which token is named, would be the compiler's choice.
+  const std::int32_t left_id = id_or_throw(left);
+  const std::int32_t right_id = id_or_throw(right);
+  const std::int32_t merged_id = id_or_throw(left + right);
+  merges_[pair_key(left_id, right_id)] = {rank, merged_id};
 }
 
 std::optional<std::int32_t> Bpe::find_id(std::string_view token) const {

@@ -98,7 +98,8 @@ RC_GTEST_PROP(WorkloadProperty, SameSeedSameRequestsInsideTheirRanges, (std::uin
     RC_ASSERT(request.id == i);
     RC_ASSERT(request.prompt_tokens >= 16 && request.prompt_tokens <= 1024);
     RC_ASSERT(request.output_tokens >= 1 && request.output_tokens <= 128);
-    RC_ASSERT(i == 0 || request.arrival >= requests[i - 1].arrival);
+    // In brackets: the macro takes expressions apart, and || would lose its short cut.
+    RC_ASSERT((i == 0 || request.arrival >= requests[i - 1].arrival));
   }
 }
 

@@ -46,7 +46,7 @@ def models():
         "llama-rope-linear": (LlamaConfig, dict(nine, head_dim=8, rope_parameters=linear)),
         "llama-rope-yarn": (LlamaConfig, dict(nine, head_dim=8, rope_parameters=yarn)),
         "llama-biases": (LlamaConfig, dict(nine, head_dim=8, attention_bias=True, mlp_bias=True)),
-        "qwen2-biases": (Qwen2Config, dict(shared, hidden_size=56, num_attention_heads=14, num_key_value_heads=2,
+        "qwen2-biases": (Qwen2Config, dict(shared, hidden_size=112, num_attention_heads=14, num_key_value_heads=2,
                                           rms_norm_eps=1e-6)),
         "qwen3-norms": (Qwen3Config, dict(shared, hidden_size=64, num_attention_heads=8, num_key_value_heads=2,
                                          head_dim=16, rms_norm_eps=1e-6, tie_word_embeddings=True)),

@@ -47,7 +47,7 @@ class Loop(CliTest):
 
     def test_twin_probes_by_itself(self):
         done = self.succeed("twin", self.tiny, "--no-db", "--repeats", "1")
-        for part in ("tiny", "predicted · simgrid", "measured · 1 repeats", "Time to first token", "where the time went",
+        for part in ("tiny", "predicted · simgrid", "measured · 1 repeat ·", "Time to first token", "where the time went",
                      "in band"):
             self.assertIn(part, done.out)
         for phase in ("probe", "predict", "run"):

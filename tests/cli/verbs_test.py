@@ -41,7 +41,8 @@ class Usage(CliTest):
         self.fail_with(2, "subcommand", )
 
     def test_unknown_verb(self):
-        self.fail_with(2, "subcommand", "frob", "x")
+        self.fail_with(2, 'unknown verb "frob"', "frob", "x")
+        self.fail_with(2, 'did you mean "twin"?', "twn")
 
     def test_unknown_option(self):
         for verb in VERBS:

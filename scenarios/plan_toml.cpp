@@ -15,6 +15,13 @@
 namespace lindos {
 namespace {
 
+// Keys of one group; a plan of a single group writes them in [plan] itself.
+const std::initializer_list<std::string_view> kGroupKeys = {
+    "name", "pool", "role", "replicas", "routing_weight", "stages", "stage_weights", "tensor",
+    "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens", "max_sequences",
+    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "zero_stage",
+    "virtual_stages", "sequence_parallel"};
+
 // Keeps a slip of the finger from building millions of ranks; the largest real replicas have
 // thousands.
 constexpr std::int64_t kMaxRanks = 65'536;
@@ -140,28 +147,7 @@ Plan read_simple(const TomlTable& table, const Scenario& scenario) {
     table.allow({"name", "group"});
     std::set<std::string> names;
     for (const TomlTable& entry : table.tables_or_none("group")) {
-      entry.allow({"name",
-                   "pool",
-                   "role",
-                   "replicas",
-                   "routing_weight",
-                   "stages",
-                   "stage_weights",
-                   "tensor",
-                   "tensor_weights",
-                   "kv_split",
-                   "dtype",
-                   "kv_dtype",
-                   "max_batched_tokens",
-                   "max_sequences",
-                   "prefill_chunk",
-                   "block_tokens",
-                   "kv_blocks",
-                   "max_context",
-                   "memory_fraction",
-                   "zero_stage",
-                   "virtual_stages",
-                   "sequence_parallel"});
+      entry.allow(kGroupKeys);
       plan.groups.push_back(read_group(entry, scenario));
       if (!names.insert(plan.groups.back().name).second) {
         entry.fail("name", "second group named \"" + plan.groups.back().name + '"');
@@ -170,31 +156,7 @@ Plan read_simple(const TomlTable& table, const Scenario& scenario) {
     if (plan.groups.empty()) table.fail("group", "a plan needs at least one group");
     return plan;
   }
-  table.allow({"name",
-               "file",
-               "json",
-               "group",
-               "pool",
-               "role",
-               "replicas",
-               "routing_weight",
-               "stages",
-               "stage_weights",
-               "tensor",
-               "tensor_weights",
-               "kv_split",
-               "dtype",
-               "kv_dtype",
-               "max_batched_tokens",
-               "max_sequences",
-               "prefill_chunk",
-               "block_tokens",
-               "kv_blocks",
-               "max_context",
-               "memory_fraction",
-               "zero_stage",
-               "virtual_stages",
-               "sequence_parallel"});
+  table.allow(kGroupKeys, {"file", "json", "group"});
   plan.groups.push_back(read_group(table, scenario));
   return plan;
 }

@@ -85,10 +85,12 @@ void TomlTable::fail_unknown(std::string_view key, const std::string& kind, cons
   fail(key, message);
 }
 
-void TomlTable::allow(std::initializer_list<std::string_view> keys) const {
+void TomlTable::allow(std::initializer_list<std::string_view> keys,
+                      std::initializer_list<std::string_view> more) const {
+  std::vector<std::string> known(keys.begin(), keys.end());
+  known.insert(known.end(), more.begin(), more.end());
   for (const auto& [key, value] : *table_) {
-    if (std::find(keys.begin(), keys.end(), key.str()) != keys.end()) continue;
-    const std::vector<std::string> known(keys.begin(), keys.end());
+    if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
     std::string message = "unknown key";
     if (const auto nearest = nearest_spelling(key.str(), known.data(), known.size())) {
       message += "; did you mean \"" + *nearest + "\"?";

@@ -33,7 +33,8 @@ class TomlTable {
       : table_(&table), path_(std::move(path)), file_(std::move(file)) {}
 
   // Refuses every key that is not listed and names the nearest one.
-  void allow(std::initializer_list<std::string_view> keys) const;
+  void allow(std::initializer_list<std::string_view> keys,
+             std::initializer_list<std::string_view> more = {}) const;
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const toml::table& raw() const { return *table_; }

@@ -2,18 +2,10 @@
 #include "sim/uncertainty.h"
 
 #include <cmath>
-#include <numbers>
 
 #include "scenarios/philox.h"
 
 namespace lindos::sim {
-
-namespace {
-
-// Uniform in (0, 1): never 0, so that its logarithm is finite.
-double open_unit(std::uint32_t bits) { return (static_cast<double>(bits) + 0.5) / 4294967296.0; }
-
-}  // namespace
 
 std::vector<Factors> systematic_sigmas(const ReplicaModel& replica, const WorkTotals& totals) {
   std::vector<Factors> sigmas(replica.device_names().size());
@@ -36,15 +28,12 @@ std::vector<Factors> systematic_sigmas(const ReplicaModel& replica, const WorkTo
 Draw draw_factors(const std::vector<Factors>& sigmas, std::uint64_t seed, std::uint32_t index) {
   Draw draw;
   draw.devices.resize(sigmas.size());
-  const PhiloxKey key{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32U)};
+  const PhiloxKey key = philox_key(seed);
   for (std::size_t d = 0; d < sigmas.size(); ++d) {
     for (std::size_t f = 0; f < kFamilyCount; ++f) {
       const PhiloxCounter bits =
           philox({index, static_cast<std::uint32_t>(d), static_cast<std::uint32_t>(f), 0}, key);
-      // Box-Muller; the second normal of the pair is not needed.
-      const double normal = std::sqrt(-2.0 * std::log(open_unit(bits[0]))) *
-                            std::cos(2.0 * std::numbers::pi * open_unit(bits[1]));
-      draw.devices[d][f] = std::exp(sigmas[d][f] * normal);
+      draw.devices[d][f] = std::exp(sigmas[d][f] * normal_pair(bits[0], bits[1])[0]);
     }
   }
   return draw;

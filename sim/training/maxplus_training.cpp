@@ -86,12 +86,12 @@ std::vector<std::vector<double>> MaxplusTraining::stage_ends(const StepDraw& dra
   return ends;
 }
 
-StepOutcome MaxplusTraining::step(const StepDraw& draw) const {
+StepOutcome MaxplusTraining::step(const StepDraw& draw, double contention) const {
   const std::vector<std::vector<double>> ends = stage_ends(draw);
   const StepTail tail = step_tail(job_, ends, draw);
   StepOutcome outcome;
-  outcome.step = tail.step;
-  outcome.ledger = book_step(job_, nominal_, draw, tail.step);
+  outcome.step = tail.step * (1.0 + contention);
+  outcome.ledger = book_step(job_, nominal_, draw, outcome.step, tail.step * contention);
   outcome.gate = gate_of(job_, ends, draw, tail.stage);
   return outcome;
 }

@@ -20,7 +20,8 @@ class MaxplusTraining {
   // When each stage of each replica has ended its passes: [group][replica × stages + stage]; one replica
   // per group where the draw is nominal.
   [[nodiscard]] std::vector<std::vector<double>> stage_ends(const StepDraw& draw) const;
-  [[nodiscard]] StepOutcome step(const StepDraw& draw) const;
+  // `contention`: share of the step that sharing of links adds, as the event level found it.
+  [[nodiscard]] StepOutcome step(const StepDraw& draw, double contention = 0.0) const;
 
  private:
   TrainingJob job_;

@@ -66,6 +66,14 @@ struct GroupJob {
   std::int64_t micro_batches = 1;   // per replica and step
   int virtual_stages = 1;
   std::vector<StageJob> stages;
+  // Standard deviation of log(time) that the prices may be off by, for the whole run: kernels, and messages.
+  double kernel_sigma = 0.0;
+  double link_sigma = 0.0;
+  [[nodiscard]] FlopPerSecond peak() const {  // of all replicas
+    FlopPerSecond sum{0};
+    for (const StageJob& s : stages) sum += s.peak;
+    return sum * static_cast<double>(replicas);
+  }
   [[nodiscard]] std::int64_t devices_per_replica() const {
     std::int64_t n = 0;
     for (const StageJob& s : stages) n += s.devices;
@@ -77,6 +85,11 @@ struct TrainingJob {
   std::vector<GroupJob> groups;
   std::int64_t ranks_in_exchange = 1;  // Σ replicas × context ranks: length of the ring
   double tokens_per_step = 0.0;
+  [[nodiscard]] FlopPerSecond peak() const {
+    FlopPerSecond sum{0};
+    for (const GroupJob& g : groups) sum += g.peak();
+    return sum;
+  }
 };
 
 // Deviations in one step; empty vectors mean none. Index [group][replica × stages + stage].

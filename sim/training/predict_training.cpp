@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/training/predict_training.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "scenarios/metrics.h"
+#include "scenarios/timeline.h"
+#include "scenarios/training_memory.h"
+#include "sim/training/training_run.h"
+
+namespace lindos::sim {
+
+namespace {
+
+// "150,000 × NVIDIA H100 SXM5 80 GB + …": the devices that the job runs on.
+std::string hardware_of(const Scenario& scenario, const TrainingJob& job) {
+  std::map<std::string, std::int64_t> devices;
+  for (const GroupJob& group : job.groups)
+    devices[scenario.devices.at(group.device).label] += group.replicas * group.devices_per_replica();
+  std::string out;
+  for (const auto& [label, count] : devices)
+    out += (out.empty() ? "" : " + ") + std::to_string(count) + " × " + label;
+  return out;
+}
+
+MetricValue quantiles(const char* name, const std::vector<double>& values) {
+  return {quantile(values, 0.1), quantile(values, 0.5), quantile(values, 0.9),
+          std::string(metric_or_throw(name).unit), "modelled"};
+}
+
+}  // namespace
+
+RunRecord predict_training(const Scenario& scenario,
+                           const std::map<std::string, Profile>& profiles_by_device,
+                           const PredictOptions& options) {
+  const TrainingRun run = make_training_run(scenario, profiles_by_device);
+  DrawOptions draw_options;
+  draw_options.fidelity = options.fidelity;
+  draw_options.draws = std::max(1, options.draws);
+  draw_options.seed = options.seed;
+  draw_options.progress = options.progress;
+  draw_options.cancelled = options.cancelled;
+  const TrainingDraws drawn = draw_training(run, scenario, draw_options);
+
+  std::vector<double> mfu;
+  std::vector<double> steady;
+  std::vector<double> step;
+  std::vector<double> tokens;
+  std::vector<double> goodput;
+  std::vector<Ledger> ledgers;
+  for (const TrainingDraw& draw : drawn.draws) {
+    mfu.push_back(draw.whole.share(Cause::kUseful));
+    steady.push_back(draw.steady.share(Cause::kUseful));
+    step.push_back(draw.step.count());
+    tokens.push_back(run.job.tokens_per_step / draw.step.count() * draw.productive);
+    goodput.push_back(draw.productive);
+    ledgers.push_back(draw.whole);
+  }
+  RunRecord record;
+  record.source = RunSource::kPredicted;
+  record.fidelity = name_of(options.fidelity);
+  record.scenario_name = scenario.name;
+  record.scenario_digest = digest(scenario);
+  record.plan_digest = digest(scenario.plan);
+  record.plan_name = scenario.plan.name;
+  record.seed = options.seed;
+  record.repeats = draw_options.draws;
+  record.metrics["mfu"] = quantiles("mfu", mfu);
+  record.metrics["steady_mfu"] = quantiles("steady_mfu", steady);
+  record.metrics["step_time_s"] = quantiles("step_time_s", step);
+  record.metrics["trained_tokens_per_s"] = quantiles("trained_tokens_per_s", tokens);
+  record.metrics["goodput"] = quantiles("goodput", goodput);
+  const auto exact = [&](const char* name, double value) { record.metrics[name] = quantiles(name, {value}); };
+  if (std::isfinite(drawn.effective.mtbi.count())) {
+    exact("interruption_interval_s", drawn.effective.mtbi.count());
+    exact("checkpoint_interval_s", drawn.effective.interval.count());
+  }
+  exact("memory_peak_bytes", run.fullest.value());
+  record.ledger = ledger_entries(ledgers);
+  record.environment.hardware = hardware_of(scenario, run.job);
+  return record;
+}
+
+}  // namespace lindos::sim

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training scenario + device profiles → RunRecord{predicted}. Each draw is one possible run: kernels and
+// links that are systematically faster or slower than priced, devices that deviate (stragglers), a month of
+// failures. The step comes from the chosen rung, everything around it from sim/reliability; the ledger covers
+// every device of the cluster over the whole run, from the peak down to the useful share.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "scenarios/profile.h"
+#include "scenarios/run_record.h"
+#include "scenarios/scenario.h"
+#include "sim/predict.h"
+
+namespace lindos::sim {
+
+// Throws as predict().
+[[nodiscard]] RunRecord predict_training(const Scenario& scenario,
+                                         const std::map<std::string, Profile>& profiles_by_device,
+                                         const PredictOptions& options);
+
+}  // namespace lindos::sim

@@ -37,6 +37,15 @@ std::optional<std::string> complaint_about(const Model& model) {
     return "sliding_window: " + text(static_cast<std::int64_t>(model.sliding_window.size())) +
            " entries for " + text(model.layers) + " layers";
   }
+  const RopeScaling& rope = model.rope;
+  // The blend between the two divides by their difference.
+  if (rope.kind == RopeKind::kLlama3 && rope.high_freq_factor <= rope.low_freq_factor) {
+    return "rope.high_freq_factor: must be above low_freq_factor";
+  }
+  if ((rope.kind == RopeKind::kLlama3 || rope.kind == RopeKind::kYarn) &&
+      rope.original_max_positions == 0) {
+    return "rope.original_max_positions: missing; this kind stretches the context it was trained with";
+  }
   const bool foreign_end = std::any_of(model.eos_tokens.begin(), model.eos_tokens.end(),
                                        [&](std::int64_t id) { return id >= model.vocab; });
   if (foreign_end || model.bos_token >= model.vocab) {

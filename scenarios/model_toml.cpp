@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The [model] table: a catalogue name, a Hugging Face config.json, or every field inline (canonical
-// form).
+// Model ↔ TOML: the [model] table of a scenario (a catalogue name, a Hugging Face config.json, or every
+// figure inline, the canonical form) and a catalogue file ("format": "lindos-model"). One reader for the figures.
 #include <string>
 #include <vector>
 
@@ -26,15 +26,15 @@ RopeScaling read_rope(const TomlTable& table) {
                                  RopeKind::kLlama3, RopeKind::kYarn};
   RopeScaling rope;
   rope.kind = kKinds[table.choice("kind", {"default", "linear", "dynamic", "llama3", "yarn"})];
-  constexpr double kLargest = 1e9;
-  rope.factor = table.number_or("factor", rope.factor, 0.0, kLargest);
-  rope.low_freq_factor = table.number_or("low_freq_factor", rope.low_freq_factor, 0.0, kLargest);
-  rope.high_freq_factor = table.number_or("high_freq_factor", rope.high_freq_factor, 0.0, kLargest);
-  rope.beta_fast = table.number_or("beta_fast", rope.beta_fast, 0.0, kLargest);
-  rope.beta_slow = table.number_or("beta_slow", rope.beta_slow, 0.0, kLargest);
-  rope.mscale = table.number_or("mscale", rope.mscale, 0.0, kLargest);
-  rope.mscale_all_dim = table.number_or("mscale_all_dim", rope.mscale_all_dim, 0.0, kLargest);
-  rope.attention_factor = table.number_or("attention_factor", rope.attention_factor, 0.0, kLargest);
+  // Bounds as for config.json (hf_config.cpp): what one reader accepts, the other must read back.
+  rope.factor = table.number_or("factor", rope.factor, 1.0, 1e4);
+  rope.low_freq_factor = table.number_or("low_freq_factor", rope.low_freq_factor, 1e-6, 1e4);
+  rope.high_freq_factor = table.number_or("high_freq_factor", rope.high_freq_factor, 1e-6, 1e4);
+  rope.beta_fast = table.number_or("beta_fast", rope.beta_fast, 0.0, 1e4);
+  rope.beta_slow = table.number_or("beta_slow", rope.beta_slow, 0.0, 1e4);
+  rope.mscale = table.number_or("mscale", rope.mscale, 0.0, 100.0);
+  rope.mscale_all_dim = table.number_or("mscale_all_dim", rope.mscale_all_dim, 0.0, 100.0);
+  rope.attention_factor = table.number_or("attention_factor", rope.attention_factor, 0.0, 100.0);
   rope.truncate = table.boolean_or("truncate", rope.truncate);
   rope.original_max_positions = table.integer_or("original_max_positions", 0, 0, kMostPositions);
   return rope;
@@ -66,7 +66,21 @@ Mla read_mla(const TomlTable& table) {
   return mla;
 }
 
-Model read_inline(const TomlTable& table) {
+// A pattern over consecutive layers, repeated to the last: [128, 0] alternates window and full. One that
+// does not divide the layers stays as it is, for complaint_about() to refuse.
+std::vector<int> read_windows(const TomlTable& table, std::int64_t layers) {
+  const auto pattern = table.integers("sliding_window", 0, kMostPositions);
+  const auto length = static_cast<std::int64_t>(pattern.size());
+  const std::int64_t times = length > 0 && layers % length == 0 ? layers / length : 1;
+  std::vector<int> windows;
+  for (std::int64_t t = 0; t < times; ++t) {
+    windows.insert(windows.end(), pattern.begin(), pattern.end());
+  }
+  return windows;
+}
+
+// Every figure of a model, in a scenario or a catalogue entry; `more` are keys of the latter alone.
+Model read_figures(const TomlTable& table, std::initializer_list<std::string_view> more) {
   table.allow({"name",
                "architecture",
                "hidden",
@@ -93,7 +107,8 @@ Model read_inline(const TomlTable& table) {
                "moe",
                "mla",
                "eos_tokens",
-               "bos_token"});
+               "bos_token"},
+              more);
   Model m;
   m.name = table.text("name");
   m.architecture = table.text_or("architecture", "");
@@ -113,14 +128,11 @@ Model read_inline(const TomlTable& table) {
   m.mlp_bias = table.boolean_or("mlp_bias", false);
   m.gated_ffn = table.boolean_or("gated_ffn", true);
   m.learned_positions = table.boolean_or("learned_positions", false);
-  m.rms_eps = table.number_or("rms_eps", m.rms_eps, 0.0, 1.0);
-  m.rope_theta = table.number_or("rope_theta", m.rope_theta, 0.0, 1e12);
+  m.rms_eps = table.number_or("rms_eps", m.rms_eps, 1e-12, 1.0);
+  m.rope_theta = table.number_or("rope_theta", m.rope_theta, 1.0, 1e12);
   if (table.has("rope")) m.rope = read_rope(table.table("rope"));
   m.dtype = table.dtype_or("dtype", Dtype::kBf16);
-  if (table.has("sliding_window")) {
-    const auto windows = table.integers("sliding_window", 0, kMostPositions);
-    m.sliding_window.assign(windows.begin(), windows.end());
-  }
+  if (table.has("sliding_window")) m.sliding_window = read_windows(table, m.layers);
   m.attention_sinks = table.boolean_or("attention_sinks", false);
   if (table.has("moe")) m.moe = read_moe(table.table("moe"));
   if (table.has("mla")) m.mla = read_mla(table.table("mla"));
@@ -145,7 +157,7 @@ Model read_config(const TomlTable& table, std::string_view key, const std::files
 
 Model read_model(const TomlTable& table, const std::filesystem::path& base,
                  const Catalogue& catalogue) {
-  if (table.has("hidden")) return read_inline(table);
+  if (table.has("hidden")) return read_figures(table, {});
   if (table.has("config")) {
     table.allow({"name", "config"});
     Model model = read_config(table, "config", base);
@@ -160,6 +172,19 @@ Model read_model(const TomlTable& table, const std::filesystem::path& base,
     table.fail_unknown("name", "model", name, names_of(catalogue.models));
   }
   return found->second;
+}
+
+Model parse_model_entry(std::string_view text, const std::string& where) {
+  const toml::table document = parse_toml(text, where);
+  const TomlTable table(document, "", where);
+  table.expect_format("lindos-model");
+  const Model model = read_figures(table, {"format", "version", "source", "date"});
+  // A scenario may leave these to defaults; a published model's are known, as is where they stand. The
+  // Model itself carries only the figures.
+  table.require({"architecture", "rms_eps", "rope_theta", "dtype", "source", "date"});
+  static_cast<void>(table.text("source"));
+  static_cast<void>(table.text("date"));
+  return model;
 }
 
 void write_model(TomlText& out, const Model& m) {

@@ -102,6 +102,10 @@ void TomlTable::allow(std::initializer_list<std::string_view> keys,
   }
 }
 
+void TomlTable::require(std::initializer_list<std::string_view> keys) const {
+  for (const std::string_view key : keys) static_cast<void>(node(key));
+}
+
 bool TomlTable::is_table(std::string_view key) const {
   const toml::node* n = table_->get(key);
   return n != nullptr && n->is_table();

@@ -36,6 +36,9 @@ class TomlTable {
   void allow(std::initializer_list<std::string_view> keys,
              std::initializer_list<std::string_view> more = {}) const;
 
+  // Refuses a table that lacks one of these keys.
+  void require(std::initializer_list<std::string_view> keys) const;
+
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const toml::table& raw() const { return *table_; }
   [[nodiscard]] const std::string& file() const { return file_; }

@@ -257,12 +257,21 @@ TEST(ModelCatalogue, ComplaintsNameTheLine) {
   EXPECT_EQ(complaint_with("hidden = 4096", "hidden = 0"),
             "m.toml:8:10: hidden: expected an integer from 1 to 1048576, saw 0");
   EXPECT_EQ(complaint_with("kind = \"llama3\"", "kind = \"lama3\""),
-            "m.toml:23:8: rope.kind: unknown value \"lama3\"; known: default, linear, dynamic, llama3, yarn; "
-            "did you mean \"llama3\"?");
+            "m.toml:23:8: rope.kind: unknown choice \"lama3\"; did you mean \"llama3\"?");
   EXPECT_EQ(complaint_with("rms_eps = 1e-5", "rms_eps = 1e-5\nsliding_windw = [0]"),
-            "m.toml:17:17: sliding_windw: unknown key; did you mean \"sliding_window\"?");
+            "m.toml:17:1: sliding_windw: unknown key; did you mean \"sliding_window\"?");
   EXPECT_NE(complaint_with("hidden = 4096", "hidden 4096").find("m.toml:8:"), std::string::npos);
-  EXPECT_NE(complaint_with("hidden = 4096", "hidde = 4096").find("hidden: missing"), std::string::npos);
+  EXPECT_EQ(complaint_with("hidden = 4096", "hidde = 4096"),
+            "m.toml:8:1: hidde: unknown key; did you mean \"hidden\"?");
+  // A scenario may leave these to defaults, a catalogue entry may not.
+  EXPECT_NE(complaint_with("rms_eps = 1e-5", "").find("missing key \"rms_eps\""), std::string::npos);
+  EXPECT_NE(complaint_with("original_max_positions = 8192", "").find("rope.original_max_positions: missing"),
+            std::string::npos);
+  // A pattern of windows repeats over the 32 layers, so it must divide them.
+  EXPECT_EQ(complaint_with("rms_eps = 1e-5", "rms_eps = 1e-5\nsliding_window = [64, 0]"), "accepted");
+  EXPECT_NE(complaint_with("rms_eps = 1e-5", "rms_eps = 1e-5\nsliding_window = [64, 0, 0]")
+                .find("sliding_window: 3 entries for 32 layers"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -274,6 +274,7 @@ Scenario any_scenario() {
   s.model.rope_theta = *number(1.0, 1e7);
   s.model.rope.kind = *rc::gen::element(RopeKind::kDefault, RopeKind::kYarn, RopeKind::kLlama3);
   s.model.rope.factor = *number(1.0, 64.0);
+  s.model.rope.original_max_positions = *rc::gen::inRange<std::int64_t>(1, 1 << 20);
   s.model.tied_embeddings = *rc::gen::arbitrary<bool>();
   s.model.eos_tokens =
       *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(0, 2048));

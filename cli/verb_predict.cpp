@@ -38,10 +38,6 @@ void add_predict(CLI::App& app) {
   verb->callback([options] {
     Progress progress(options->common.progress, "predict");
     const Session session = Session::open(options->scenario, options->plan, options->common);
-    if (!sim::supports(session.scenario.workload)) {
-      throw Error(ErrorKind::kInput, session.scenario.name,
-                  "describes a training job; `lindos predict` answers for inference (kind = \"serving\")");
-    }
     require_context(session.scenario);
     auto store = open_store(options->common);
     const auto profiles = profiles_for(session.scenario, options->profile, progress);

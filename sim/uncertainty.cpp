@@ -7,20 +7,23 @@
 
 namespace lindos::sim {
 
+double tier_sigma(const WorkTotals& totals, Family family) {
+  const auto& by_tier = totals.seconds[static_cast<std::size_t>(family)];
+  double seconds = 0.0;
+  double weighted = 0.0;
+  for (std::size_t t = 0; t < kTierCount; ++t) {
+    seconds += by_tier[t];
+    weighted += by_tier[t] * systematic_sigma(static_cast<Tier>(t), family);
+  }
+  return seconds > 0.0 ? weighted / seconds : 0.0;
+}
+
 std::vector<Factors> systematic_sigmas(const ReplicaModel& replica, const WorkTotals& totals) {
   std::vector<Factors> sigmas(replica.device_names().size());
   for (std::size_t f = 0; f < kFamilyCount; ++f) {
     const auto family = static_cast<Family>(f);
-    double seconds = 0.0;
-    double weighted = 0.0;
-    for (std::size_t t = 0; t < kTierCount; ++t) {
-      seconds += totals.seconds[f][t];
-      weighted += totals.seconds[f][t] * systematic_sigma(static_cast<Tier>(t), family);
-    }
-    const double tier_sigma = seconds > 0.0 ? weighted / seconds : 0.0;
-    for (std::size_t d = 0; d < sigmas.size(); ++d) {
-      sigmas[d][f] = std::hypot(replica.spread(d, family), tier_sigma);
-    }
+    for (std::size_t d = 0; d < sigmas.size(); ++d)
+      sigmas[d][f] = std::hypot(replica.spread(d, family), tier_sigma(totals, family));
   }
   return sigmas;
 }

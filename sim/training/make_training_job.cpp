@@ -2,6 +2,7 @@
 #include "sim/training/make_training_job.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "sim/replica_model.h"
 #include "sim/stage_work.h"
 #include "sim/training/gradient_exchange.h"
+#include "sim/uncertainty.h"
 
 namespace lindos::sim {
 
@@ -75,7 +77,7 @@ class GroupPricer {
       throw Error(ErrorKind::kInfeasible, "group \"" + group_.name + "\"", infeasible->reason);
   }
 
-  [[nodiscard]] StageJob stage(std::size_t index, const ExchangePaths& exchange) const {
+  [[nodiscard]] StageJob stage(std::size_t index, const ExchangePaths& exchange) {
     const StagePlan& plan = group_.stages[index];
     const RankCosts costs = costs_of(index);
     StageJob job;
@@ -101,6 +103,22 @@ class GroupPricer {
   [[nodiscard]] std::int64_t micro_batches() const {
     return micro_batches_of(scenario_.plan, group_, scenario_.workload.training);
   }
+
+  // Of log(time) over everything priced so far: families err by themselves, each by one factor.
+  [[nodiscard]] double kernel_sigma() const {
+    double variance = 0.0;
+    double seconds = 0.0;
+    for (std::size_t f = 0; f < kFamilyCount; ++f) {
+      const auto family = static_cast<Family>(f);
+      if (family == Family::kCollective) continue;
+      double own = 0.0;
+      for (const double t : totals_.seconds[f]) own += t;
+      variance += std::pow(own * tier_sigma(totals_, family), 2.0);
+      seconds += own;
+    }
+    return seconds > 0.0 ? std::sqrt(variance) / seconds : 0.0;
+  }
+  [[nodiscard]] double link_sigma() const { return tier_sigma(totals_, Family::kCollective); }
 
   // Ranks with the same parameters that share a scale-up domain, and an array.
   [[nodiscard]] ExchangePaths exchange_paths() const {
@@ -222,14 +240,13 @@ class GroupPricer {
   }
 
   // The ops of the stage's ranks as seconds by cause: the ranks' bookings, weighted by peak.
-  [[nodiscard]] TimeSplit priced(const std::vector<std::vector<Op>>& ranks, const RankCosts& costs) const {
+  [[nodiscard]] TimeSplit priced(const std::vector<std::vector<Op>>& ranks, const RankCosts& costs) {
     const StageWork work = make_stage_work(
         ranks, [&](std::size_t rank, const Op& op) { return price(op, rank, costs); });
     Ledger ledger;
-    WorkTotals totals;
     const std::vector<RankCeiling> ceilings(costs.ceilings.begin(),
                                             costs.ceilings.begin() + static_cast<std::ptrdiff_t>(ranks.size()));
-    book(work, ceilings, {}, ledger, totals);
+    book(work, ceilings, {}, ledger, totals_);
     FlopPerSecond peak{0};
     for (const RankCeiling& rank : ceilings) peak += rank.peak;
     TimeSplit split;
@@ -240,7 +257,7 @@ class GroupPricer {
     return split;
   }
 
-  [[nodiscard]] ChunkWork chunk_work(std::size_t index, int chunk, const RankCosts& costs) const {
+  [[nodiscard]] ChunkWork chunk_work(std::size_t index, int chunk, const RankCosts& costs) {
     // Ranks with equal devices and shares take equal time.
     const std::size_t ranks = costs.alike ? 1 : group_.stages[index].ranks.size();
     std::vector<std::vector<Op>> forward;
@@ -277,6 +294,7 @@ class GroupPricer {
   const GroupPlan& group_;
   std::map<std::string, PricedPool> pools_;
   std::vector<std::int64_t> first_device_;  // [stage], counted from the replica's first
+  WorkTotals totals_;
 };
 
 }  // namespace
@@ -312,6 +330,8 @@ TrainingJob make_training_job(const Scenario& scenario,
     group.virtual_stages = plan.training.virtual_stages;
     for (std::size_t s = 0; s < plan.stages.size(); ++s)
       group.stages.push_back(pricers[g].stage(s, exchange));
+    group.kernel_sigma = pricers[g].kernel_sigma();
+    group.link_sigma = pricers[g].link_sigma();
     used[group.pool] += plan.replicas * plan.devices_per_replica();
     job.groups.push_back(std::move(group));
   }

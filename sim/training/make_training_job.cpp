@@ -30,15 +30,23 @@ struct PricedPool {
   ProfiledDevice device;
 };
 
-PricedPool pool_or_throw(const Scenario& scenario, const std::string& name, Dtype dtype,
-                         const std::map<std::string, Profile>& profiles) {
+const Pool& pool_or_throw(const Scenario& scenario, const std::string& name) {
   for (const Pool& pool : scenario.cluster.pools) {
-    if (pool.name != name) continue;
-    const Device& device = scenario.devices.at(pool.node.device);
-    const auto given = profiles.find(device.name);
-    return {&pool, {device, given != profiles.end() ? given->second : datasheet_profile(device, dtype)}};
+    if (pool.name == name) return pool;
   }
   throw Error(ErrorKind::kInput, "plan", "the plan names pool \"" + name + "\", which the cluster lacks");
+}
+
+const Device& device_of(const Scenario& scenario, const Pool& pool) {
+  return scenario.devices.at(pool.node.device);
+}
+
+PricedPool price_pool(const Scenario& scenario, const std::string& name, Dtype dtype,
+                      const std::map<std::string, Profile>& profiles) {
+  const Pool& pool = pool_or_throw(scenario, name);
+  const Device& device = device_of(scenario, pool);
+  const auto given = profiles.find(device.name);
+  return {&pool, {device, given != profiles.end() ? given->second : datasheet_profile(device, dtype)}};
 }
 
 // Prices the stages of one group.
@@ -50,7 +58,7 @@ class GroupPricer {
     for (const StagePlan& stage : group.stages) {
       for (const RankPlan& rank : stage.ranks) {
         if (!pools_.contains(rank.pool))
-          pools_.emplace(rank.pool, pool_or_throw(scenario, rank.pool, group.weight_dtype, profiles));
+          pools_.emplace(rank.pool, price_pool(scenario, rank.pool, group.weight_dtype, profiles));
       }
     }
     std::int64_t position = 0;
@@ -64,23 +72,11 @@ class GroupPricer {
     return pools_.at(group_.stages.front().ranks.front().pool);
   }
 
-  void require_memory() const {
-    std::vector<std::vector<Bytes>> memory;
-    for (const StagePlan& stage : group_.stages) {
-      std::vector<Bytes>& row = memory.emplace_back();
-      for (const RankPlan& rank : stage.ranks) row.push_back(pools_.at(rank.pool).device.device.memory);
-    }
-    if (scenario_.plan.groups.size() < 100) return;  //STOPGAP
-    const auto answer = fits_in_training(scenario_.plan, group_, scenario_.model,
-                                         scenario_.workload.training, memory);
-    if (const auto* infeasible = std::get_if<Infeasible>(&answer))
-      throw Error(ErrorKind::kInfeasible, "group \"" + group_.name + "\"", infeasible->reason);
-  }
-
   [[nodiscard]] StageJob stage(std::size_t index, const ExchangePaths& exchange) {
     const StagePlan& plan = group_.stages[index];
     const RankCosts costs = costs_of(index);
     StageJob job;
+    job.pool = plan.ranks.front().pool;
     job.devices = devices_of(plan);
     for (const RankCeiling& rank : costs.ceilings)
       job.peak += rank.peak * static_cast<double>(group_.training.context_parallel);
@@ -299,12 +295,29 @@ class GroupPricer {
 
 }  // namespace
 
+Bytes fullest_training_rank(const Scenario& scenario) {
+  Bytes most{0};
+  for (const GroupPlan& group : scenario.plan.groups) {
+    std::vector<std::vector<Bytes>> memory;
+    for (const StagePlan& stage : group.stages) {
+      std::vector<Bytes>& row = memory.emplace_back();
+      for (const RankPlan& rank : stage.ranks)
+        row.push_back(device_of(scenario, pool_or_throw(scenario, rank.pool)).memory);
+    }
+    const auto answer =
+        fits_in_training(scenario.plan, group, scenario.model, scenario.workload.training, memory);
+    if (const auto* infeasible = std::get_if<Infeasible>(&answer))
+      throw Error(ErrorKind::kInfeasible, "group \"" + group.name + "\"", infeasible->reason);
+    most = std::max(most, std::get<FullestRank>(answer).memory.total());
+  }
+  return most;
+}
+
 TrainingJob make_training_job(const Scenario& scenario,
                               const std::map<std::string, Profile>& profiles_by_device) {
   std::vector<GroupPricer> pricers;
   for (const GroupPlan& group : scenario.plan.groups) {
     pricers.emplace_back(scenario, group, profiles_by_device);
-    pricers.back().require_memory();
   }
   // All groups exchange with each other, at the pace of the slowest NIC.
   BytesPerSecond slowest{0};
@@ -332,7 +345,7 @@ TrainingJob make_training_job(const Scenario& scenario,
       group.stages.push_back(pricers[g].stage(s, exchange));
     group.kernel_sigma = pricers[g].kernel_sigma();
     group.link_sigma = pricers[g].link_sigma();
-    used[group.pool] += plan.replicas * plan.devices_per_replica();
+    for (const Pool& own : scenario.cluster.pools) used[own.name] += group.devices_in(own.name);
     job.groups.push_back(std::move(group));
   }
   job.ranks_in_exchange = parameter_copies(scenario.plan);

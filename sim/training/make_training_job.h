@@ -19,4 +19,7 @@ namespace lindos::sim {
 [[nodiscard]] TrainingJob make_training_job(const Scenario& scenario,
                                             const std::map<std::string, Profile>& profiles_by_device);
 
+// Memory of the fullest rank of the plan. Throws Error{kInfeasible} with the arithmetic when it does not fit.
+[[nodiscard]] Bytes fullest_training_rank(const Scenario& scenario);
+
 }  // namespace lindos::sim

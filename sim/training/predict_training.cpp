@@ -2,6 +2,7 @@
 #include "sim/training/predict_training.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,12 @@ namespace {
 // "150,000 × NVIDIA H100 SXM5 80 GB + …": the devices that the job runs on.
 std::string hardware_of(const Scenario& scenario, const TrainingJob& job) {
   std::map<std::string, std::int64_t> devices;
-  for (const GroupJob& group : job.groups)
-    devices[scenario.devices.at(group.device).label] += group.replicas * group.devices_per_replica();
+  for (const Pool& pool : scenario.cluster.pools) {
+    for (const GroupJob& group : job.groups) {
+      if (const std::int64_t used = group.devices_in(pool.name); used > 0)
+        devices[scenario.devices.at(pool.node.device).label] += used;
+    }
+  }
   std::string out;
   for (const auto& [label, count] : devices)
     out += (out.empty() ? "" : " + ") + std::to_string(count) + " × " + label;

@@ -31,6 +31,11 @@ class TimeSplit {
            of(Cause::kHostOverhead);
   }
   [[nodiscard]] Seconds communication() const { return total() - compute(); }
+  [[nodiscard]] TimeSplit without(Cause cause) const {
+    TimeSplit out = *this;
+    out.seconds_[index(cause)] = 0.0;
+    return out;
+  }
   // The same work with kernels that take `kernels` times as long and communication `links` times. Useful time
   // stays: what a faster kernel saves is inefficiency, then waiting for memory.
   [[nodiscard]] TimeSplit stretched(double kernels, double links) const;

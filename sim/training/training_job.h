@@ -46,6 +46,7 @@ struct GradientExchange {
 };
 
 struct StageJob {
+  std::string pool;                 // of its devices; stages of one replica may lie in different pools
   std::int64_t devices = 1;         // of this stage in one replica: tensor × context ranks
   FlopPerSecond peak{0};            // Σ over these devices, dense, of the training dtype
   std::vector<ChunkWork> chunks;    // one per virtual stage
@@ -57,9 +58,9 @@ struct StageJob {
 // Replicas on one pool that work alike.
 struct GroupJob {
   std::string name;
-  std::string pool;
-  std::string device;               // catalogue name
-  std::int64_t first_device = 0;    // position in the pool of the first replica's first device;
+  std::string pool;                 // of the first stage
+  std::string device;               // its catalogue name
+  std::int64_t first_device = 0;    // position in the pool of the first replica's first device there;
                                     // replicas follow each other, stages inside a replica as well
   int devices_per_node = 1;
   std::int64_t replicas = 1;
@@ -78,6 +79,11 @@ struct GroupJob {
     std::int64_t n = 0;
     for (const StageJob& s : stages) n += s.devices;
     return n;
+  }
+  [[nodiscard]] std::int64_t devices_in(const std::string& name) const {  // of all replicas, in a pool
+    std::int64_t n = 0;
+    for (const StageJob& s : stages) n += s.pool == name ? s.devices : 0;
+    return n * replicas;
   }
 };
 

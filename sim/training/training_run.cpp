@@ -9,7 +9,6 @@
 #include "scenarios/error.h"
 #include "scenarios/philox.h"
 #include "scenarios/timeline.h"
-#include "scenarios/training_ops.h"
 #include "sim/datasheet.h"
 #include "sim/training/closed_training.h"
 #include "sim/training/make_training_job.h"
@@ -106,12 +105,10 @@ TrainingRun make_training_run(const Scenario& scenario,
   run.job = make_training_job(scenario, profiles_by_device);
   run.faults = scenario.cluster.faults;
   run.reliability = make_reliability_input(scenario, closed_step(run.job).step);
-  run.useful_per_step = model_flop(scenario.model, scenario.workload.training);
+  run.fullest = fullest_training_rank(scenario);
   for (const Pool& pool : scenario.cluster.pools) {
     std::int64_t used = 0;
-    for (const GroupJob& group : run.job.groups) {
-      if (group.pool == pool.name) used += group.replicas * group.devices_per_replica();
-    }
+    for (const GroupJob& group : run.job.groups) used += group.devices_in(pool.name);
     std::int64_t spares = 0;
     for (const PoolNodes& nodes : run.reliability.process.pools) {
       if (nodes.name == pool.name) spares = nodes.spares * nodes.devices_per_node;
@@ -126,7 +123,7 @@ TrainingRun make_training_run(const Scenario& scenario,
 
 TrainingDraws draw_training(const TrainingRun& run, const Scenario& scenario, const DrawOptions& options) {
   TrainingDraws result;
-  const StragglerModel stragglers(run.job, run.faults);
+  const StragglerModel stragglers(run.job, run.faults, run.evicted_share);
   if (options.fidelity == Fidelity::kSimgrid) {
     // Links are shared at event level once; what that adds to the recursion is added to every draw.
     const StepDraw draw = stragglers.draw(options.seed, 0);

@@ -24,11 +24,12 @@ namespace lindos::sim {
 struct TrainingRun {
   TrainingJob job;
   Faults faults;               // spread, jitter, episodes, heat
+  double evicted_share = 0.0;  // of the devices, the slowest, left out of the job
   ReliabilityInput reliability;
   // Devices of the cluster that the job does not take, as Σ peak × count.
   FlopPerSecond spare_peak{0};
   FlopPerSecond idle_peak{0};
-  Flop useful_per_step{0};     // model FLOP of one step
+  Bytes fullest{0};            // memory of the fullest rank
 };
 
 [[nodiscard]] TrainingRun make_training_run(const Scenario& scenario,

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/error.h"
 #include "scenarios/metrics.h"
 #include "scenarios/timeline.h"
-#include "scenarios/training_memory.h"
 #include "sim/training/training_run.h"
 
 namespace lindos::sim {
@@ -35,20 +35,18 @@ MetricValue quantiles(const char* name, const std::vector<double>& values) {
           std::string(metric_or_throw(name).unit), "modelled"};
 }
 
-}  // namespace
+DrawOptions draw_options(const PredictOptions& options) {
+  DrawOptions out;
+  out.fidelity = options.fidelity;
+  out.draws = std::max(1, options.draws);
+  out.seed = options.seed;
+  out.progress = options.progress;
+  out.cancelled = options.cancelled;
+  return out;
+}
 
-RunRecord predict_training(const Scenario& scenario,
-                           const std::map<std::string, Profile>& profiles_by_device,
-                           const PredictOptions& options) {
-  const TrainingRun run = make_training_run(scenario, profiles_by_device);
-  DrawOptions draw_options;
-  draw_options.fidelity = options.fidelity;
-  draw_options.draws = std::max(1, options.draws);
-  draw_options.seed = options.seed;
-  draw_options.progress = options.progress;
-  draw_options.cancelled = options.cancelled;
-  const TrainingDraws drawn = draw_training(run, scenario, draw_options);
-
+RunRecord record_of(const Scenario& scenario, const TrainingRun& run, const TrainingDraws& drawn,
+                    const DrawOptions& options) {
   std::vector<double> mfu;
   std::vector<double> steady;
   std::vector<double> step;
@@ -71,7 +69,7 @@ RunRecord predict_training(const Scenario& scenario,
   record.plan_digest = digest(scenario.plan);
   record.plan_name = scenario.plan.name;
   record.seed = options.seed;
-  record.repeats = draw_options.draws;
+  record.repeats = options.draws;
   record.metrics["mfu"] = quantiles("mfu", mfu);
   record.metrics["steady_mfu"] = quantiles("steady_mfu", steady);
   record.metrics["step_time_s"] = quantiles("step_time_s", step);
@@ -86,6 +84,42 @@ RunRecord predict_training(const Scenario& scenario,
   record.ledger = ledger_entries(ledgers);
   record.environment.hardware = hardware_of(scenario, run.job);
   return record;
+}
+
+}  // namespace
+
+RunRecord predict_training(const Scenario& scenario,
+                           const std::map<std::string, Profile>& profiles_by_device,
+                           const PredictOptions& options) {
+  const DrawOptions draws = draw_options(options);
+  const TrainingRun run = make_training_run(scenario, profiles_by_device);
+  return record_of(scenario, run, draw_training(run, scenario, draws), draws);
+}
+
+Explanation explain_training(const Scenario& scenario,
+                             const std::map<std::string, Profile>& profiles_by_device,
+                             const PredictOptions& options) {
+  if (scenario.workload.kind != WorkloadKind::kTraining) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                "what would recover the peak is answered for training; this workload is serving");
+  }
+  DrawOptions draws = draw_options(options);
+  const TrainingRun run = make_training_run(scenario, profiles_by_device);
+  const auto part = [&](double begin, double end) {
+    draws.progress = [&options, begin, end](double done) {
+      if (options.progress) options.progress(begin + (end - begin) * done);
+    };
+  };
+  part(0.0, 0.1);
+  const TrainingDraws base = draw_training(run, scenario, draws);
+  Explanation out;
+  out.record = record_of(scenario, run, base, draws);
+  draws.progress = {};
+  out.restored = restore_causes(run, scenario, base, draws);
+  if (options.progress) options.progress(0.5);
+  out.mitigations = price_mitigations(scenario, profiles_by_device, base, draws);
+  if (options.progress) options.progress(1.0);
+  return out;
 }
 
 }  // namespace lindos::sim

@@ -7,11 +7,14 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "scenarios/profile.h"
 #include "scenarios/run_record.h"
 #include "scenarios/scenario.h"
 #include "sim/predict.h"
+#include "sim/training/mitigations.h"
+#include "sim/training/restore.h"
 
 namespace lindos::sim {
 
@@ -19,5 +22,16 @@ namespace lindos::sim {
 [[nodiscard]] RunRecord predict_training(const Scenario& scenario,
                                          const std::map<std::string, Profile>& profiles_by_device,
                                          const PredictOptions& options);
+
+// The record with what each cause costs and what would recover it, all from the same draws.
+struct Explanation {
+  RunRecord record;
+  std::vector<Restored> restored;
+  std::vector<Mitigation> mitigations;
+};
+// Throws as predict(); Error{kInput} for a serving workload.
+[[nodiscard]] Explanation explain_training(const Scenario& scenario,
+                                           const std::map<std::string, Profile>& profiles_by_device,
+                                           const PredictOptions& options);
 
 }  // namespace lindos::sim

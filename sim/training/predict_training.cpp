@@ -104,6 +104,8 @@ Explanation explain_training(const Scenario& scenario,
                 "what would recover the peak is answered for training; this workload is serving");
   }
   DrawOptions draws = draw_options(options);
+  // Sharing of links is simulated once for a plan, not again for every change.
+  if (draws.fidelity == Fidelity::kSimgrid) draws.fidelity = Fidelity::kMaxplus;
   const TrainingRun run = make_training_run(scenario, profiles_by_device);
   const auto part = [&](double begin, double end) {
     draws.progress = [&options, begin, end](double done) {

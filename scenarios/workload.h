@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/checkpoint_policy.h"
 #include "scenarios/units.h"
 
 namespace lindos {
@@ -41,6 +42,7 @@ struct TrainingWorkload {
   std::int64_t micro_batch = 1;    // sequences that pass through the model at once
   Recompute recompute = Recompute::kNone;
   bool dropout = false;            // on attention probabilities, embedding and both residual branches
+  CheckpointPolicy checkpoint;
   bool operator==(const TrainingWorkload&) const = default;
 };
 

@@ -38,7 +38,8 @@ ServingWorkload read_serving(const TomlTable& table) {
 }
 
 TrainingWorkload read_training(const TomlTable& table) {
-  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "dropout", "seed"});
+  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "dropout", "seed",
+               "checkpoint"});
   TrainingWorkload training;
   training.sequence = table.integer("sequence", 1, kMaxTokens);
   training.global_batch = table.integer("global_batch", 1, kMaxTokens);
@@ -56,6 +57,7 @@ TrainingWorkload read_training(const TomlTable& table) {
     training.recompute = kChoices[table.choice("recompute", {"none", "selective", "full"})];
   }
   training.dropout = table.boolean_or("dropout", false);
+  if (table.has("checkpoint")) training.checkpoint = read_checkpoint(table.table("checkpoint"));
   return training;
 }
 
@@ -140,6 +142,7 @@ void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
     if (t.dropout) out.boolean("dropout", true);
   }
   out.integer("seed", static_cast<std::int64_t>(workload.seed));
+  write_checkpoint(out, workload.training.checkpoint);
   if (slo == Slo{}) return;
   out.header("slo");
   out.quantity("ttft", slo.ttft);

@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   lindos::cli::add_run(app);
   lindos::cli::add_twin(app);
   lindos::cli::add_compare(app);
+  lindos::cli::add_validate(app);
   try {
     // The parser itself would only say that a subcommand is missing.
     if (argc > 1 && argv[1][0] != '-' && !knows_verb(app, argv[1])) refuse_verb(app, argv[1]);

@@ -2,6 +2,7 @@
 #include "cli/validation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "cli/table.h"
+#include "scenarios/text_layout.h"
 
 namespace lindos::cli {
 
@@ -16,10 +18,13 @@ namespace {
 
 constexpr double kPercent = 100.0;
 
+// Two decimals; what rounds to zero has no sign.
+double hundredths(double ratio) { return std::round(100.0 * kPercent * ratio) / 100.0 + 0.0; }
+
 void add_row(Table& table, const std::string& name, const ErrorStatistics& s) {
-  const auto percent = [](double ratio) { return fmt::format("{:.2f} %", kPercent * ratio); };
+  const auto percent = [](double ratio) { return fmt::format("{:.2f} %", hundredths(ratio)); };
   table.add({name, std::to_string(s.n), percent(s.median_ape), percent(s.mape), percent(s.p90_ape), percent(s.max_ape),
-             fmt::format("{:+.2f} %", kPercent * s.bias), s.interval_coverage ? percent(*s.interval_coverage) : "–"});
+             fmt::format("{:+.2f} %", hundredths(s.bias)), s.interval_coverage ? percent(*s.interval_coverage) : "–"});
 }
 
 nlohmann::ordered_json to_json(const ErrorStatistics& s) {
@@ -44,7 +49,7 @@ std::string render_misses(const std::vector<ValidationMiss>& misses) {
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second.rows > b.second.rows; });
   std::string out;
   for (const auto& [reason, counted] : sorted) {
-    out += fmt::format("  {} not covered: {} (first: {})\n", counted.rows, reason, counted.first);
+    out += fmt::format("  {} not covered: {} (first: {})\n", with_thousands(counted.rows), reason, counted.first);
   }
   return out;
 }
@@ -61,7 +66,7 @@ std::string render_validation(const ValidationReport& report) {
     add_row(table, families.size() > 1 ? "all" : families.begin()->first, error_statistics(families));
     out += table.text() + '\n';
   }
-  out += fmt::format("  {} of {} rows compared\n", report.covered, report.rows());
+  out += fmt::format("  {} of {} rows covered\n", with_thousands(report.covered), with_thousands(report.rows()));
   return out + render_misses(report.misses);
 }
 

@@ -41,14 +41,41 @@ std::string signed_points(double share) {
   return (std::abs(points) < 0.05 ? "" : points < 0.0 ? "−" : "+") + fmt::format("{:.1f}", std::abs(points));
 }
 
-// Eighths of a character, so that one per cent still shows.
-std::string bar(double share) {
-  constexpr int kWidth = 24;
-  static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const auto eighths = static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * kWidth * 8));
-  std::string out;
-  for (int i = 0; i < eighths / 8; ++i) out += "█";
-  return out + kEighths[eighths % 8];
+std::string share_interval(const LedgerEntry& e) {
+  return fmt::format("{:.1f} – {:.1f}", e.p10 * 100.0, e.p90 * 100.0);
+}
+
+// One step of the waterfall: what lies between `from` and `to` of the peak, drawn at its place.
+std::string waterfall_bar(double from, double to) {
+  constexpr int kWidth = 40;
+  const auto cell = [](double share) {
+    return static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * kWidth));
+  };
+  const int begin = cell(from);
+  const int end = cell(to);
+  std::string out(static_cast<std::size_t>(std::min(begin, kWidth - 1)), ' ');
+  if (end == begin) {
+    out += "▏";  // less than a cell still shows
+  } else {
+    for (int i = begin; i < end; ++i) out += "█";
+  }
+  return out + std::string(static_cast<std::size_t>(kWidth) - std::min<std::size_t>(kWidth, width_of(out)), ' ');
+}
+
+// From the whole peak down to the share that was useful: each row takes its part away where the row above
+// left off.
+std::string waterfall(const std::vector<LedgerEntry>& entries) {
+  Table table({"where the time went (share of peak)", "share %", "p10 – p90", ""});
+  double left = 1.0;
+  table.add({"peak of all devices", "100.0", "", waterfall_bar(0.0, 1.0)});
+  for (auto e = entries.rbegin(); e != entries.rend(); ++e) {
+    const bool useful = e->cause == Cause::kUseful;
+    const double below = useful ? 0.0 : std::max(0.0, left - e->share);
+    table.add({std::string(label_of(e->cause)), fmt::format("{}{:.1f}", useful ? "" : "−", e->share * 100.0),
+               share_interval(*e), waterfall_bar(below, left)});
+    left = below;
+  }
+  return table.text();
 }
 
 std::string how(const RunRecord& record) {
@@ -56,10 +83,6 @@ std::string how(const RunRecord& record) {
     return fmt::format("measured · {} · {}", counted(record.repeats, "repeat"), record.environment.hardware);
   }
   return fmt::format("predicted · {} · {} · seed {}", record.fidelity, counted(record.repeats, "draw"), record.seed);
-}
-
-std::string share_interval(const LedgerEntry& e) {
-  return fmt::format("{:.1f} – {:.1f}", e.p10 * 100.0, e.p90 * 100.0);
 }
 
 }  // namespace
@@ -74,11 +97,7 @@ std::string render(const RunRecord& record) {
     metrics.add({std::string(metric.label), format_value(metric, v.p50), interval(metric, v), v.provenance});
   }
   out += metrics.text();
-  Table ledger({"where the time went (share of peak)", "share %", "p10 – p90", ""});
-  for (const LedgerEntry& e : record.ledger) {
-    ledger.add({std::string(label_of(e.cause)), fmt::format("{:.1f}", e.share * 100.0), share_interval(e), bar(e.share)});
-  }
-  out += "\n" + ledger.text();
+  out += "\n" + waterfall(record.ledger);
   return out;
 }
 

@@ -4,19 +4,22 @@
 
 #include <fmt/format.h>
 
+#include "cli/explain.h"
 #include "cli/render.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "scenarios/error.h"
 #include "sim/predict.h"
+#include "sim/training/predict_training.h"
 
 namespace lindos::cli {
 
 void add_predict(CLI::App& app) {
   struct Options {
     CommonOptions common;
-    std::string scenario, plan, profile;
+    std::string scenario, plan, profile, out;
+    bool explain = false;
     sim::PredictOptions predict;
   };
   auto options = std::make_shared<Options>();
@@ -34,24 +37,37 @@ void add_predict(CLI::App& app) {
       ->default_str("simgrid");
   verb->add_option("--seeds", options->predict.draws, "Monte Carlo draws behind the intervals")->check(CLI::Range(1, 100000));
   verb->add_option("--seed", options->predict.seed, "seed of the draws")->check(CLI::Range(0.0, 9007199254740992.0));
+  verb->add_flag("--explain", options->explain,
+                 "training: what each cause costs, and which changes would recover how much");
+  verb->add_option("--out", options->out, "folder for the plan files of --explain")->type_name("DIR")->needs("--explain");
   add_common(*verb, options->common, true);
   verb->callback([options] {
     Progress progress(options->common.progress, "predict");
     const Session session = Session::open(options->scenario, options->plan, options->common);
-    if (!sim::supports(session.scenario.workload)) {
-      throw Error(ErrorKind::kInput, session.scenario.name,
-                  "describes a training job; `lindos predict` answers for inference (kind = \"serving\")");
-    }
     require_context(session.scenario);
     auto store = open_store(options->common);
     const auto profiles = profiles_for(session.scenario, options->profile, progress);
     options->predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     options->predict.cancelled = cancel_requested;
-    RunRecord record = sim::predict(session.scenario, profiles, options->predict);
+    const bool json = options->common.format == Format::kJson;
     const Profile* profile = profiles.empty() ? nullptr : &profiles.begin()->second;
-    session.stamp(record, profile);
-    store_records(store, session, {&record}, profile);
-    fmt::print("{}\n", options->common.format == Format::kJson ? to_json(record) : render(record));
+    const auto keep = [&](RunRecord& record) {
+      session.stamp(record, profile);
+      store_records(store, session, {&record}, profile);
+    };
+    if (!options->explain) {
+      RunRecord record = sim::predict(session.scenario, profiles, options->predict);
+      keep(record);
+      fmt::print("{}\n", json ? to_json(record) : render(record));
+      return;
+    }
+    sim::Explanation explanation = sim::explain_training(session.scenario, profiles, options->predict);
+    keep(explanation.record);
+    if (!options->out.empty()) {
+      const int plans = write_plans(explanation, options->out);
+      fmt::print(stderr, "{} plan files in {}\n", plans, options->out);
+    }
+    fmt::print("{}\n", json ? to_json(explanation) : render(explanation));
   });
 }
 

@@ -21,6 +21,10 @@ bool is_host(const Device& device) {
   return device.compute_capability == 0 && device.scale_up_bandwidth.value() <= 0.0;
 }
 
+Interconnect slower(const Interconnect& a, const Interconnect& b) {
+  return {std::min(a.bandwidth, b.bandwidth), std::max(a.alpha, b.alpha), a.backend};
+}
+
 Interconnect fit_send_recv(const Profile& profile) {
   const CollectiveSample* smallest = nullptr;
   const CollectiveSample* largest = nullptr;

@@ -28,6 +28,9 @@ struct Interconnect {
                                                 const Profile& profile, std::int64_t first,
                                                 std::int64_t last);
 
+// The slower of two paths: a collective goes at the pace of its slowest link.
+[[nodiscard]] Interconnect slower(const Interconnect& a, const Interconnect& b);
+
 // The line through the smallest and the largest of a profile's "send_recv" samples. Bandwidth 0
 // when there are fewer than two sizes.
 [[nodiscard]] Interconnect fit_send_recv(const Profile& profile);

@@ -16,6 +16,7 @@
 #include "sim/maxplus.h"
 #include "sim/serving_run.h"
 #include "sim/simgrid_serving.h"
+#include "sim/training/predict_training.h"
 #include "sim/uncertainty.h"
 
 namespace lindos::sim {
@@ -188,15 +189,11 @@ const char* name_of(Fidelity fidelity) {
   return "";
 }
 
-bool supports(const Workload& workload) { return workload.kind == WorkloadKind::kServing; }
-
 RunRecord predict(const Scenario& scenario,
                   const std::map<std::string, Profile>& profiles_by_device,
                   const PredictOptions& options) {
-  if (!supports(scenario.workload)) {
-    throw Error(ErrorKind::kInput, scenario.name,
-                "prediction covers serving workloads (inference requests)");
-  }
+  if (scenario.workload.kind == WorkloadKind::kTraining)
+    return predict_training(scenario, profiles_by_device, options);
   const std::vector<RequestSpec> requests =
       generate_requests(scenario.workload.serving, scenario.workload.seed);
   if (requests.empty())

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scenario + device profiles → RunRecord{predicted}: capacity rule, the shared scheduler on a
 // virtual clock at the chosen fidelity, intervals from Monte Carlo over systematic errors with the
-// max-plus rung, the ledger. Scope: inference (serving) with groups of role "both". docs/sim.md has
-// limits and validation.
+// max-plus rung, the ledger. Inference (serving) with groups of role "both" here, training in
+// training/predict_training.h. docs/sim.md and docs/training.md have limits and validation.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,6 @@ struct PredictOptions {
   std::function<void(double done)> progress;  // in [0, 1]; may be empty
   std::function<bool()> cancelled;            // polled each step; may be empty
 };
-
-// Whether predict() covers this workload; the caller words the refusal for its face.
-[[nodiscard]] bool supports(const Workload& workload);
 
 // `profiles_by_device`: by catalogue name; a device without one is predicted from its datasheet.
 // The caller fills started_utc and the environment beyond hardware and profile digest.

@@ -16,10 +16,6 @@ namespace {
 constexpr std::size_t kCachedWorks = 16384;
 constexpr double kTokenIdBytes = 4.0;
 
-bool is_collective(OpKind kind) {
-  return kind == OpKind::kAllReduce || kind == OpKind::kAllGather || kind == OpKind::kAllToAll;
-}
-
 const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice>& devices,
                                       const std::string& pool) {
   const auto found = devices.find(pool);
@@ -28,11 +24,6 @@ const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice
                 "the plan takes ranks from pool \"" + pool + "\", which has no device profile");
   }
   return found->second;
-}
-
-// The slower of two paths: a collective goes at the pace of its slowest link.
-Interconnect slower(const Interconnect& a, const Interconnect& b) {
-  return {std::min(a.bandwidth, b.bandwidth), std::max(a.alpha, b.alpha), a.backend};
 }
 
 }  // namespace
@@ -164,42 +155,20 @@ Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op,
 StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index, int steps) const {
   const Stage& stage = stages_[stage_index];
   const int concurrent = std::min(static_cast<int>(stages_.size()), steps);
-  StageWork work;
-  work.ranks.resize(stage.ranks.size());
+  // Folding moves equal replicated work between segments. Between alike ranks that changes no
+  // maximum; between unlike ones it would, so those keep every layer.
+  const OpOptions options{.fold_layers = stage.alike, .expert_skew = 0.0};
+  std::vector<std::vector<Op>> ops;
   for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+    ops.push_back(step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)},
+                           batch, options));
+  }
+  StageWork work = make_stage_work(ops, [&](std::size_t r, const Op& op) {
     const Rank& rank = stage.ranks[r];
     ExecutionContext context;
     if (rank.is_host) context = {rank.threads, static_cast<int>(stage.ranks.size()) * concurrent};
-    // Folding moves equal replicated work between segments. Between alike ranks that changes no
-    // maximum; between unlike ones it would, so those keep every layer.
-    const OpOptions options{.fold_layers = stage.alike, .expert_skew = 0.0};
-    const std::vector<Op> ops = step_ops(
-        model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, batch, options);
-    std::size_t segment = 0;
-    for (const Op& op : ops) {
-      const double count = static_cast<double>(op.count);
-      if (op.kind == OpKind::kSendRecv) {
-        work.arrival_bytes = std::max(work.arrival_bytes, op.message_bytes);
-        continue;
-      }
-      const Priced price = price_or_throw(rank, op, context);
-      if (is_collective(op.kind)) {
-        if (op.group < 2) continue;
-        if (segment == work.collectives.size()) work.collectives.emplace_back();
-        Collective& collective = work.collectives[segment];
-        if (price.time * count >= collective.time) collective = {price.time * count, price.tier};
-        ++segment;
-        continue;
-      }
-      work.ranks[r].push_back({price.family, price.tier, segment, price.time * count,
-                               op.flop * count, op.bytes() * count,
-                               (op.weight_bytes + op.kv_bytes) * count});
-    }
-    LINDOS_ASSERT(r == 0 || segment <= work.collectives.size(),
-                  "ranks of a stage meet in the same collectives");
-    if (segment == work.collectives.size())
-      work.collectives.push_back({Seconds(0), Tier::kMeasured});
-  }
+    return price_or_throw(rank, op, context);
+  });
   if (stage_index == 0) {
     const auto ids =
         std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });

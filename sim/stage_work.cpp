@@ -2,6 +2,9 @@
 #include "sim/stage_work.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "scenarios/error.h"
 
 namespace lindos::sim {
 
@@ -26,7 +29,65 @@ std::vector<Seconds> slowest_segments(const StageWork& work, const std::vector<R
   return slowest;
 }
 
+// The cause that a collective's exposed time is booked to; nothing for ops that compute and for messages
+// between stages.
+std::optional<Cause> exposed_cause(OpKind kind) {
+  switch (kind) {
+    case OpKind::kAllReduce:
+    case OpKind::kAllGather:
+    case OpKind::kReduceScatter:
+      return Cause::kExposedTensor;
+    case OpKind::kAllToAll:
+      return Cause::kExposedExpert;
+    case OpKind::kRingExchange:
+      return Cause::kExposedContext;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
+
+StageWork make_stage_work(const std::vector<std::vector<Op>>& ranks, const PriceOp& price) {
+  StageWork work;
+  work.ranks.resize(ranks.size());
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    const std::vector<Op>& ops = ranks[r];
+    std::size_t segment = 0;
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      const Op& op = ops[i];
+      const auto count = static_cast<double>(op.count);
+      if (op.kind == OpKind::kSendRecv) {
+        work.arrival_bytes = std::max(work.arrival_bytes, op.message_bytes);
+        continue;
+      }
+      const std::optional<Cause> cause = exposed_cause(op.kind);
+      if (cause && op.group < 2) continue;
+      const Priced priced = price(r, op);
+      if (!cause) {
+        work.ranks[r].push_back({priced.family, priced.tier, segment, priced.time * count,
+                                 op.flop * count, op.bytes() * count,
+                                 (op.weight_bytes + op.kv_bytes) * count});
+        continue;
+      }
+      Seconds exposed = priced.time * count;
+      if (op.beside_next && i + 1 < ops.size()) {
+        const Op& beside = ops[i + 1];
+        exposed = std::max(Seconds{0},
+                           exposed - price(r, beside).time * static_cast<double>(beside.count));
+      }
+      if (segment == work.collectives.size()) work.collectives.emplace_back();
+      Collective& collective = work.collectives[segment];
+      if (exposed >= collective.time) collective = {exposed, priced.tier, *cause};
+      ++segment;
+    }
+    LINDOS_ASSERT(r == 0 || segment <= work.collectives.size(),
+                  "ranks of a stage meet in the same collectives");
+    if (segment == work.collectives.size())
+      work.collectives.push_back({Seconds(0), Tier::kMeasured});
+  }
+  return work;
+}
 
 Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks,
                      const Draw& draw) {
@@ -42,9 +103,7 @@ void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Dr
   const double collective_factor = draw.factor(ranks.front().device, Family::kCollective);
   const std::vector<Seconds> slowest = slowest_segments(work, ranks, draw);
   std::vector<Seconds> own(slowest.size());
-  Seconds collectives{0};
   for (const Collective& c : work.collectives) {
-    collectives += c.time * collective_factor;
     totals
         .seconds[static_cast<std::size_t>(Family::kCollective)][static_cast<std::size_t>(c.tier)] +=
         c.time.count() * collective_factor;
@@ -68,7 +127,7 @@ void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Dr
     Seconds waited{0};
     for (std::size_t s = 0; s < own.size(); ++s) waited += slowest[s] - own[s];
     ledger.book(Cause::kStragglerMix, waited, rank.peak);
-    ledger.book(Cause::kExposedTensor, collectives, rank.peak);
+    for (const Collective& c : work.collectives) ledger.book(c.cause, c.time * collective_factor, rank.peak);
   }
 }
 

@@ -6,9 +6,11 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "scenarios/ledger.h"
+#include "scenarios/ops.h"
 #include "scenarios/units.h"
 #include "sim/operator_cost.h"
 
@@ -26,8 +28,9 @@ struct PricedOp {
 };
 
 struct Collective {
-  Seconds time{0};
+  Seconds time{0};  // that no computation hides
   Tier tier = Tier::kAnalytic;
+  Cause cause = Cause::kExposedTensor;
 };
 
 // What the ledger needs to know of a rank.
@@ -42,6 +45,12 @@ struct StageWork {
   std::vector<Collective> collectives;       // [segment]; the last segment may end without one
   Bytes arrival_bytes{0};  // activations from the stage before; on the first, sampled ids
 };
+
+// The ops of the stage's ranks, each in execution order, priced and cut into segments. All ranks meet in the
+// same collectives; the slowest price counts. A message that runs beside the op after it is exposed as far as it
+// outlasts that op.
+using PriceOp = std::function<Priced(std::size_t rank, const Op& op)>;
+[[nodiscard]] StageWork make_stage_work(const std::vector<std::vector<Op>>& ranks, const PriceOp& price);
 
 // One outcome of everything systematic: time factor per device type and family. Empty = the centre.
 using Factors = std::array<double, kFamilyCount>;
@@ -65,7 +74,7 @@ struct WorkTotals {
 [[nodiscard]] Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks,
                                    const Draw& draw);
 // Books that time, rank by rank: kernels, waits for slower ranks (straggler mix), collectives
-// (exposed tensor), sampling (host overhead). Sums to compute_time × Σ peaks.
+// (by their cause), sampling (host overhead). Sums to compute_time × Σ peaks.
 void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw,
           Ledger& ledger, WorkTotals& totals);
 

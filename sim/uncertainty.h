@@ -13,6 +13,8 @@
 
 namespace lindos::sim {
 
+// Error of the tiers that priced a family, weighted by their time; 0 when it took none.
+[[nodiscard]] double tier_sigma(const WorkTotals& totals, Family family);
 // sigma of log(time) per device type and family, given where the run's time was priced.
 [[nodiscard]] std::vector<Factors> systematic_sigmas(const ReplicaModel& replica,
                                                      const WorkTotals& totals);

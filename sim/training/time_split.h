@@ -2,6 +2,7 @@
 // Seconds of one device by ledger cause; the sum is a duration. Plain value.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -30,6 +31,14 @@ class TimeSplit {
            of(Cause::kHostOverhead);
   }
   [[nodiscard]] Seconds communication() const { return total() - compute(); }
+  [[nodiscard]] TimeSplit without(Cause cause) const {
+    TimeSplit out = *this;
+    out.seconds_[index(cause)] = 0.0;
+    return out;
+  }
+  // The same work with kernels that take `kernels` times as long and communication `links` times. Useful time
+  // stays: what a faster kernel saves is inefficiency, then waiting for memory.
+  [[nodiscard]] TimeSplit stretched(double kernels, double links) const;
   // Books every entry on devices with this peak in sum.
   void book(Ledger& ledger, FlopPerSecond peak, double times = 1.0) const {
     for (std::size_t i = 0; i < kCauseCount; ++i) {
@@ -42,5 +51,22 @@ class TimeSplit {
   static constexpr std::size_t index(Cause cause) { return static_cast<std::size_t>(cause); }
   std::array<double, kCauseCount> seconds_{};
 };
+
+inline TimeSplit TimeSplit::stretched(double kernels, double links) const {
+  TimeSplit out;
+  double extra = compute().count() * (kernels - 1.0);
+  for (std::size_t i = 0; i < kCauseCount; ++i) {
+    TimeSplit only;
+    only.seconds_[i] = seconds_[i];
+    out.seconds_[i] = seconds_[i] * (only.communication().count() > 0.0 ? links : 1.0);
+  }
+  for (const Cause cause : {Cause::kKernelInefficiency, Cause::kMemoryBound}) {
+    double& seconds = out.seconds_[index(cause)];
+    const double moved = std::max(extra, -seconds);
+    seconds += moved;
+    extra -= moved;
+  }
+  return out;
+}
 
 }  // namespace lindos::sim

@@ -183,8 +183,6 @@ class DoesNotFit(CliTest):
         (self.folder / "large.toml").write_text(text)
         self.fail_with(3, ["llama-3.1-405b", "812 GB of weights", "136 GB"], "predict", "large.toml", "--no-db", "--progress", "none")
 
-    def test_training_is_not_predicted_yet(self):
-        self.fail_with(1, ["colossus1-training", "training"], "predict", SCENARIOS / "colossus1-training.toml", "--no-db")
 
 
 if __name__ == "__main__":

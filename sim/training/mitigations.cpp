@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/training/mitigations.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "scenarios/balance.h"
+#include "scenarios/error.h"
+#include "scenarios/quantity_text.h"
+#include "scenarios/text_layout.h"
+#include "scenarios/timeline.h"
+#include "scenarios/training_plan.h"
+#include "sim/training/closed_training.h"
+#include "sim/training/make_training_job.h"
+#include "sim/training/mixed_pipelines.h"
+
+namespace lindos::sim {
+
+namespace {
+
+using Profiles = std::map<std::string, Profile>;
+
+// A change that can be put on top of others. Returns why it does not apply, or nothing when it was made.
+struct Change {
+  std::string name;
+  std::string what;
+  std::function<std::optional<std::string>(Scenario&, std::string& cost)> plan;   // may be empty
+  std::function<std::optional<std::string>(TrainingRun&, std::string& cost)> run; // may be empty
+};
+
+void set_batch(Scenario& scenario, const std::vector<std::int64_t>& micro_batches) {
+  std::int64_t sequences = 0;
+  for (std::size_t g = 0; g < micro_batches.size(); ++g) {
+    GroupPlan& group = scenario.plan.groups[g];
+    group.training.micro_batches = micro_batches[g];
+    sequences += group.replicas * micro_batches[g] * scenario.workload.training.micro_batch;
+  }
+  scenario.workload.training.global_batch = sequences;
+}
+
+std::vector<std::int64_t> micro_batches_of(const Scenario& scenario) {
+  std::vector<std::int64_t> counts;
+  for (const GroupPlan& group : scenario.plan.groups)
+    counts.push_back(lindos::micro_batches_of(scenario.plan, group, scenario.workload.training));
+  return counts;
+}
+
+double tokens_of(const Scenario& scenario) {
+  const TrainingWorkload& t = scenario.workload.training;
+  return static_cast<double>(t.global_batch) * static_cast<double>(t.sequence);
+}
+
+std::string batch_text(const Scenario& before, const Scenario& after) {
+  return number_text(tokens_of(after) / 1e6, 4) + " M tokens per step instead of " +
+         number_text(tokens_of(before) / 1e6, 4) + " M";
+}
+
+// A feasible plan's closed-form rate in tokens per second; nothing when it does not fit.
+std::optional<double> closed_rate(const Scenario& scenario, const Profiles& profiles, std::string* why = nullptr) {
+  try {
+    validate_training(scenario.plan, scenario.model, scenario.workload.training, scenario.name);
+    const TrainingJob job = make_training_job(scenario, profiles);
+    return job.tokens_per_step / closed_step(job).step.count();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kInfeasible && e.kind() != ErrorKind::kInput) throw;
+    if (why != nullptr) *why = e.what();
+    return std::nullopt;
+  }
+}
+
+// The group's replica cut otherwise: same devices, other tensor degree and number of stages.
+GroupPlan recut(const Scenario& scenario, const GroupPlan& group, std::int64_t tensor, int stages) {
+  const std::string& pool = group.stages.front().ranks.front().pool;
+  Plan plan = make_plan(scenario.model, pool, stages, std::vector<double>(static_cast<std::size_t>(tensor), 1.0), {},
+                        group.weight_dtype, group.limits, kGpuGranule);
+  GroupPlan cut = std::move(plan.groups.front());
+  cut.name = group.name;
+  cut.role = group.role;
+  cut.replicas = group.replicas;
+  cut.training = group.training;
+  cut.activation_dtype = group.activation_dtype;
+  cut.kv_dtype = group.kv_dtype;
+  return cut;
+}
+
+// Faster kinds take more of the batch, so that all replicas end together; the batch stays at least as large.
+Change uneven_micro_batches(const Profiles& profiles) {
+  return {"uneven-micro-batches", "faster kinds of device take more micro-batches, so that replicas end together",
+          [&profiles](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            if (scenario.plan.groups.size() < 2) return "all replicas are of one kind";
+            const Scenario before = scenario;
+            const TrainingJob job = make_training_job(scenario, profiles);
+            const std::vector<std::int64_t> given = micro_batches_of(scenario);
+            // Closed-form end of a group with m micro-batches.
+            const auto end_of = [&](std::size_t g, std::int64_t m) {
+              TrainingJob alone;
+              alone.groups = {job.groups[g]};
+              alone.groups[0].micro_batches = m;
+              return closed_nominal(alone).pipeline.front().count();
+            };
+            std::size_t slowest = 0;
+            for (std::size_t g = 1; g < given.size(); ++g) {
+              if (end_of(g, given[g]) > end_of(slowest, given[slowest])) slowest = g;
+            }
+            std::vector<std::int64_t> best = given;
+            for (std::int64_t m = given[slowest]; m >= 1; --m) {
+              const double limit = end_of(slowest, m);
+              std::vector<std::int64_t> counts(given.size(), 1);
+              double sequences = 0.0;
+              for (std::size_t g = 0; g < counts.size(); ++g) {
+                while (end_of(g, counts[g] + 1) <= limit * (1.0 + 1e-9)) ++counts[g];
+                sequences += static_cast<double>(counts[g] * scenario.plan.groups[g].replicas);
+              }
+              if (sequences * static_cast<double>(scenario.workload.training.micro_batch) <
+                  static_cast<double>(before.workload.training.global_batch))
+                break;
+              best = counts;
+            }
+            if (best == given) return "no whole number of micro-batches evens the kinds out";
+            set_batch(scenario, best);
+            cost = batch_text(before, scenario) + "; gradients are weighted by tokens";
+            return std::nullopt;
+          },
+          {}};
+}
+
+Change mixed_pipelines() {
+  return {"mixed-pipelines", "replicas mix the kinds: a stage on the fastest kind takes more layers",
+          [](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            const Scenario before = scenario;
+            if (auto why = mix_pipelines(scenario)) return why;
+            cost = batch_text(before, scenario) + "; kinds must be cabled as one fabric";
+            return std::nullopt;
+          },
+          {}};
+}
+
+// Tensor groups wider than a server where the scale-up domain allows it, with fewer stages in turn.
+Change wider_tensor(const Profiles& profiles) {
+  return {"wider-tensor-groups", "replicas in a wide scale-up domain use more tensor ranks and fewer stages",
+          [&profiles](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            bool any = false;
+            const Scenario before = scenario;
+            for (std::size_t g = 0; g < scenario.plan.groups.size(); ++g) {
+              const GroupPlan group = scenario.plan.groups[g];
+              const std::string& pool = group.stages.front().ranks.front().pool;
+              const auto found = std::find_if(scenario.cluster.pools.begin(), scenario.cluster.pools.end(),
+                                              [&](const Pool& p) { return p.name == pool; });
+              const Device& device = scenario.devices.at(found->node.device);
+              const auto tensor = static_cast<std::int64_t>(group.stages.front().ranks.size());
+              const std::int64_t devices = group.ranks_per_replica();
+              double best = closed_rate(scenario, profiles).value_or(0.0);
+              for (std::int64_t wide = 2 * tensor; wide <= device.scale_up_domain; wide *= 2) {
+                if (devices % wide != 0 || wide > scenario.model.q_heads) continue;
+                Scenario candidate = scenario;
+                candidate.plan.groups[g] = recut(scenario, group, wide, static_cast<int>(devices / wide));
+                if (candidate.plan.groups[g].training.virtual_stages > 1 && devices == wide) continue;
+                const auto rate = closed_rate(candidate, profiles);
+                // Alone it may only shorten the wait of a kind that is not the slowest; take it where the kind
+                // itself gets faster.
+                const auto own = [&](const Scenario& s) {
+                  return closed_nominal(make_training_job(s, profiles)).pipeline[g].count();
+                };
+                if (!rate || *rate < best * (1.0 - 1e-9) || own(candidate) >= own(scenario)) continue;
+                best = *rate;
+                scenario = std::move(candidate);
+                any = true;
+                cost += (cost.empty() ? "" : "; ") + group.name + ": " + std::to_string(wide) + " tensor ranks × " +
+                        std::to_string(devices / wide) + " stages";
+              }
+            }
+            if (!any) return "no pool has a scale-up domain in which a wider group would be faster";
+            return std::nullopt;
+          },
+          {}};
+}
+
+Change larger_batch(int times) {
+  return {"larger-batch", std::to_string(times) + " times as many micro-batches per step",
+          [times](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            const Scenario before = scenario;
+            std::vector<std::int64_t> counts = micro_batches_of(scenario);
+            for (std::int64_t& m : counts) m *= times;
+            set_batch(scenario, counts);
+            cost = batch_text(before, scenario) +
+                   ": beyond a model's critical batch more tokens are needed for the same loss (arXiv 1812.06162)";
+            return std::nullopt;
+          },
+          {}};
+}
+
+Change interleaving(const Profiles& profiles) {
+  return {"interleaving", "each stage holds several model chunks, so that the pipeline fills sooner",
+          [&profiles](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            const double given = closed_rate(scenario, profiles).value_or(0.0);
+            double best = given * (1.0 + 1e-6);
+            std::optional<Scenario> chosen;
+            std::string why;
+            for (int v = 2; v <= 8; ++v) {
+              Scenario candidate = scenario;
+              for (GroupPlan& group : candidate.plan.groups) group.training.virtual_stages = v;
+              const auto rate = closed_rate(candidate, profiles, &why);
+              if (!rate || *rate <= best) continue;
+              best = *rate;
+              chosen = std::move(candidate);
+              cost = std::to_string(v) + " chunks per stage: " + std::to_string(v) +
+                     " times the messages between stages, more activations in flight";
+            }
+            if (chosen) {
+              scenario = std::move(*chosen);
+              return std::nullopt;
+            }
+            if (!why.empty()) return why;
+            return "fewer micro-batches per replica than stages: chunks would wait for each other as long";
+          },
+          {}};
+}
+
+Change hierarchical_exchange() {
+  return {"hierarchical-exchange", "gradients are summed inside an array first, then between arrays",
+          [](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            bool any = false;
+            for (GroupPlan& group : scenario.plan.groups) {
+              any = any || !group.training.hierarchical_exchange;
+              group.training.hierarchical_exchange = true;
+            }
+            if (!any) return "the plan does it already";
+            cost = "one more communicator per array";
+            return std::nullopt;
+          },
+          {}};
+}
+
+Change evict_slowest() {
+  constexpr double kShare = 0.01;
+  return {"evict-slowest", "the slowest 1 % of the devices are taken out and replaced by the next of their kind",
+          {},
+          [](TrainingRun& run, std::string& cost) -> std::optional<std::string> {
+            run.evicted_share = kShare;
+            cost = "1 % of the devices stand by; a burn-in test that finds them";
+            return std::nullopt;
+          }};
+}
+
+Change asynchronous_checkpoints() {
+  // Blocking part of an asynchronous save, measured at 0.01 to 0.5 s (handbook §6.2): its upper end.
+  constexpr Seconds kBlocking{0.5};
+  return {"faster-checkpoints", "state is copied to host memory and written while training goes on",
+          {},
+          [](TrainingRun& run, std::string& cost) -> std::optional<std::string> {
+            CheckpointCost& checkpoint = run.reliability.checkpoint;
+            if (checkpoint.blocking <= kBlocking) return "saves block no longer than that already";
+            checkpoint.commit_delay += checkpoint.blocking;
+            checkpoint.blocking = kBlocking;
+            run.reliability.interval = Seconds{0};
+            cost = "host memory for one copy of the rank's state";
+            return std::nullopt;
+          }};
+}
+
+Change hot_spares() {
+  // Communicator start beyond 10,000 GPUs (handbook §6.2); processes on the spare run already.
+  constexpr Seconds kRejoin{30.0};
+  return {"hot-spares", "spare nodes run the job's processes and take over without a new start of the job",
+          {},
+          [](TrainingRun& run, std::string& cost) -> std::optional<std::string> {
+            if (run.reliability.restart <= kRejoin) return "restarts are as short already";
+            run.reliability.restart = kRejoin;
+            std::int64_t nodes = 0;
+            for (std::size_t p = 0; p < run.reliability.process.pools.size(); ++p) {
+              PoolNodes& pool = run.reliability.process.pools[p];
+              pool.spares = std::max(pool.spares, nodes_out_quantile(run.reliability.process, p, 0.99));
+              nodes += pool.spares;
+            }
+            cost = with_thousands(nodes) + " nodes powered and idle";
+            return std::nullopt;
+          }};
+}
+
+double median_share(const TrainingDraws& drawn, bool whole) {
+  std::vector<double> shares;
+  for (const TrainingDraw& draw : drawn.draws)
+    shares.push_back((whole ? draw.whole : draw.steady).share(Cause::kUseful));
+  return quantile(shares, 0.5);
+}
+
+Gain steady_gain(const TrainingDraws& after, const TrainingDraws& before) {
+  std::vector<double> gains;
+  for (std::size_t d = 0; d < before.draws.size(); ++d)
+    gains.push_back(after.draws[d].steady.share(Cause::kUseful) - before.draws[d].steady.share(Cause::kUseful));
+  return {quantile(gains, 0.1), quantile(gains, 0.5), quantile(gains, 0.9)};
+}
+
+void fill(Mitigation& m, const TrainingDraws& drawn, const TrainingDraws& base) {
+  m.gain = gain_of(drawn, base);
+  m.steady_gain = steady_gain(drawn, base);
+  m.mfu = median_share(drawn, true);
+  m.steady_mfu = median_share(drawn, false);
+}
+
+// Draws of the scenario with the changes' run parts applied.
+struct Priced {
+  Scenario scenario;
+  std::vector<const Change*> changes;
+};
+
+TrainingDraws draw(const Priced& priced, const Profiles& profiles, const DrawOptions& options) {
+  TrainingRun run = make_training_run(priced.scenario, profiles);
+  std::string ignored;
+  for (const Change* change : priced.changes) {
+    if (change->run) static_cast<void>(change->run(run, ignored));
+  }
+  return draw_training(run, priced.scenario, options);
+}
+
+// Applies a change on top of others, or says why not.
+std::optional<std::string> apply(Priced& priced, const Change& change, const Profiles& profiles,
+                                 std::string& cost) {
+  Priced tried = priced;
+  try {
+    if (change.plan) {
+      if (auto why = change.plan(tried.scenario, cost)) return why;
+      tried.scenario.plan.name += " + " + change.name;
+      validate_training(tried.scenario.plan, tried.scenario.model, tried.scenario.workload.training,
+                        tried.scenario.name);
+    }
+    tried.changes.push_back(&change);
+    TrainingRun run = make_training_run(tried.scenario, profiles);
+    if (change.run) {
+      if (auto why = change.run(run, cost)) return why;
+    }
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kInfeasible && e.kind() != ErrorKind::kInput) throw;
+    return std::string(e.what());
+  }
+  priced = std::move(tried);
+  return std::nullopt;
+}
+
+// Every group its own job with its own share of the batch: nobody waits for another kind.
+Mitigation one_job_per_kind(const Scenario& scenario, const Profiles& profiles, const TrainingDraws& base,
+                            const DrawOptions& options) {
+  Mitigation m;
+  m.name = "one-job-per-kind";
+  m.what = "each kind of device trains a job of its own";
+  if (scenario.plan.groups.size() < 2) {
+    m.refused = "all replicas are of one kind";
+    return m;
+  }
+  TrainingDraws sum;
+  const std::vector<std::int64_t> counts = micro_batches_of(scenario);
+  for (std::size_t g = 0; g < scenario.plan.groups.size(); ++g) {
+    Scenario alone = scenario;
+    alone.plan.groups = {scenario.plan.groups[g]};
+    alone.plan.name = scenario.plan.name + ", " + scenario.plan.groups[g].name + " alone";
+    set_batch(alone, {counts[g]});
+    TrainingRun run = make_training_run(alone, profiles);
+    // Devices of the other jobs are theirs; what no job takes is booked once.
+    const TrainingRun together = make_training_run(scenario, profiles);
+    run.spare_peak = g == 0 ? together.spare_peak : FlopPerSecond{0};
+    run.idle_peak = g == 0 ? together.idle_peak : FlopPerSecond{0};
+    add_over_same_time(sum, draw_training(run, alone, options));
+    m.plans.push_back(alone.plan);
+    m.cost += (m.cost.empty() ? "" : ", ") + scenario.plan.groups[g].name + " with " +
+              number_text(tokens_of(alone) / 1e6, 3) + " M tokens per step";
+  }
+  m.cost = std::to_string(m.plans.size()) + " models instead of one: " + m.cost;
+  fill(m, sum, base);
+  return m;
+}
+
+}  // namespace
+
+std::vector<Mitigation> price_mitigations(const Scenario& scenario, const Profiles& profiles,
+                                          const TrainingDraws& base, const DrawOptions& options) {
+  const std::vector<Change> changes = {uneven_micro_batches(profiles),
+                                       mixed_pipelines(),
+                                       wider_tensor(profiles),
+                                       larger_batch(4),
+                                       interleaving(profiles),
+                                       hierarchical_exchange(),
+                                       evict_slowest(),
+                                       asynchronous_checkpoints(),
+                                       hot_spares()};
+  std::vector<Mitigation> results;
+  const auto try_on = [&](Priced from, const Change& change, Mitigation& m) {
+    m.name = change.name;
+    m.what = change.what;
+    if (const auto why = apply(from, change, profiles, m.cost)) {
+      m.refused = *why;
+      return from;
+    }
+    fill(m, draw(from, profiles, options), base);
+    if (change.plan) m.plans = {from.scenario.plan};
+    return from;
+  };
+  results.push_back(one_job_per_kind(scenario, profiles, base, options));
+  for (const Change& change : changes) try_on({scenario, {}}, change, results.emplace_back());
+  std::stable_sort(results.begin(), results.end(), [](const Mitigation& a, const Mitigation& b) {
+    if (a.refused.empty() != b.refused.empty()) return a.refused.empty();
+    return a.gain.p50 > b.gain.p50;
+  });
+
+  // Changes on top of each other, the most useful first, as long as each still helps. What was refused alone is
+  // tried again: interleaving needs the larger batch.
+  std::vector<const Change*> order;
+  for (const Mitigation& m : results) {
+    const auto found =
+        std::find_if(changes.begin(), changes.end(), [&](const Change& c) { return c.name == m.name; });
+    if (found != changes.end()) order.push_back(&*found);
+  }
+  Priced together{scenario, {}};
+  Mitigation all;
+  all.name = "together";
+  for (const Change* change : order) {
+    Mitigation step;
+    const Priced tried = try_on(together, *change, step);
+    if (!step.refused.empty() || step.mfu <= all.mfu * (1.0 + 1e-6)) continue;
+    together = tried;
+    all.what += (all.what.empty() ? "" : " + ") + change->name;
+    all.gain = step.gain;
+    all.steady_gain = step.steady_gain;
+    all.mfu = step.mfu;
+    all.steady_mfu = step.steady_mfu;
+  }
+  all.cost = "as of each; " + batch_text(scenario, together.scenario);
+  together.scenario.plan.name = scenario.plan.name + " + " + all.what;
+  all.plans = {together.scenario.plan};
+  results.insert(results.begin(), std::move(all));
+  return results;
+}
+
+}  // namespace lindos::sim

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lindos predict` on training scenarios: every rung, the waterfall, --explain with plan files that run again."""
+import json
+import math
+
+import lindos_cli
+from lindos_cli import SCENARIOS, CliTest
+
+FIDELITIES = ("closed", "maxplus", "simgrid")
+COLOSSUS = SCENARIOS / "colossus1-training.toml"
+
+
+class Training(CliTest):
+    def predict(self, scenario, *arguments):
+        done = self.succeed("predict", scenario, "--no-db", "--format", "json", "--progress", "none", *arguments)
+        record = done.json()
+        self.assert_record(record, source="predicted")
+        return record
+
+    def share(self, record, cause):
+        return sum(e["share"] for e in record["ledger"] if e["cause"] == cause)
+
+    def test_every_rung_on_the_whole_fleet(self):
+        records = {f: self.predict(COLOSSUS, "--fidelity", f, "--seeds", "8") for f in FIDELITIES}
+        for fidelity, record in records.items():
+            with self.subTest(fidelity=fidelity):
+                self.assertEqual(record["fidelity"], fidelity)
+                self.assertAlmostEqual(sum(e["share"] for e in record["ledger"]), 1.0, delta=1e-9)
+                # The whole run's useful share is the running step's less what failures and idle devices cost.
+                self.assertLess(record["metrics"]["mfu"]["p50"], record["metrics"]["steady_mfu"]["p50"])
+                # A fleet of three kinds with equal work waits for its slowest, and a pipeline for itself.
+                for cause in ("useful", "pipeline_bubble", "straggler_mix", "straggler_jitter", "exposed_tensor",
+                              "exposed_data", "restart", "lost_work"):
+                    self.assertGreater(self.share(record, cause), 0.0, cause)
+        for a, b in (("closed", "maxplus"), ("maxplus", "simgrid")):
+            ratio = records[a]["metrics"]["step_time_s"]["p50"] / records[b]["metrics"]["step_time_s"]["p50"]
+            self.assertLess(abs(math.log(ratio)), 0.1, f"{a} against {b}")
+
+    def test_equal_seeds_give_equal_records(self):
+        def timeless(record):
+            return {key: value for key, value in record.items() if key != "started_utc"}
+
+        arguments = (COLOSSUS, "--fidelity", "maxplus", "--seeds", "4", "--seed", "7")
+        self.assertEqual(timeless(self.predict(*arguments)), timeless(self.predict(*arguments)))
+
+    def test_waterfall(self):
+        done = self.succeed("predict", COLOSSUS, "--no-db", "--fidelity", "maxplus", "--seeds", "4",
+                            "--progress", "none")
+        self.assertEqual(done.err, "")
+        for part in ("Model FLOP utilisation of a running step", "peak of all devices", "pipeline bubble",
+                     "straggler wait (device mix)", "useful FLOP", "Time between interruptions"):
+            self.assertIn(part, done.out)
+
+    def test_explain_writes_plans_that_are_priced_again(self):
+        done = self.succeed("predict", COLOSSUS, "--no-db", "--fidelity", "maxplus", "--seeds", "4", "--explain",
+                            "--out", "plans", "--format", "json", "--progress", "none")
+        answer = done.json()
+        restored = {r["cause"]: r["gain"] for r in answer["restored"]}
+        self.assertGreater(restored["pipeline_bubble"], 0.0)
+        self.assertGreater(restored["straggler_mix"], 0.0)
+        gains = [r["gain"] for r in answer["restored"]]
+        self.assertEqual(gains, sorted(gains, reverse=True))
+        made = [m for m in answer["mitigations"] if m["refused"] is None]
+        together = next(m for m in made if m["name"] == "together")
+        self.assertGreaterEqual(together["gain"], max(m["gain"] for m in made if m["name"] != "one-job-per-kind") - 1e-3)
+        for mitigation in made:
+            for name in mitigation["plans"]:
+                with self.subTest(plan=name):
+                    plan = json.loads((self.folder / "plans" / name).read_text())
+                    self.assertEqual(plan["format"], "lindos-plan")
+        for mitigation in answer["mitigations"]:
+            if mitigation["refused"] is not None:
+                self.assertGreater(len(mitigation["refused"]), 10)
+
+    def test_serving_has_no_such_explanation(self):
+        self.fail_with(1, ["serving"], "predict", SCENARIOS / "one-h200-llama8b.toml", "--no-db", "--explain",
+                       "--fidelity", "closed")
+
+    def test_out_needs_explain(self):
+        self.fail_with(2, "--explain", "predict", COLOSSUS, "--no-db", "--out", "plans")
+
+
+if __name__ == "__main__":
+    lindos_cli.main()

@@ -202,13 +202,14 @@ std::vector<double> JsonObject::numbers(const std::string& key, double low) {
   return out;
 }
 
-void JsonObject::format(const std::string& name, std::int64_t version) {
+void JsonObject::format(const std::string& name, std::int64_t oldest, std::int64_t newest) {
   const std::string seen = text("format");
   if (seen != name) fail("format", "expected \"" + name + "\", saw \"" + seen + "\"");
-  const std::int64_t seen_version = integer("version", 1);
-  if (seen_version != version) {
-    fail("version", "this build reads version " + std::to_string(version) + ", saw " +
-                        std::to_string(seen_version));
+  const std::int64_t version = integer("version", 1);
+  if (version < oldest || version > newest) {
+    const std::string since = oldest < newest ? std::to_string(oldest) + " to " : "";
+    fail("version", "this build reads version " + since + std::to_string(newest) + ", saw " +
+                        std::to_string(version));
   }
 }
 

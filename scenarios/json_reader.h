@@ -43,7 +43,7 @@ class JsonObject {
   [[nodiscard]] std::vector<JsonObject> objects(const std::string& key);
   [[nodiscard]] std::vector<double> numbers(const std::string& key, double low);
   // Checks "format" and "version", the first two keys of every file of ours.
-  void format(const std::string& name, std::int64_t version);
+  void format(const std::string& name, std::int64_t oldest, std::int64_t newest);
 
   [[nodiscard]] bool has(const std::string& key) const { return value_->contains(key); }
   // As has(), and `key` is known from here on: it may be absent without being a spelling of nothing.

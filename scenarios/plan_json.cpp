@@ -278,7 +278,7 @@ std::string to_json(const Plan& plan) {
 Plan plan_from_json(std::string_view text, const std::string& where) {
   const nlohmann::json document = parse_json(text, where);
   JsonObject root(document, "", where);
-  root.format(kFormat, kVersion);
+  root.format(kFormat, kVersion, kVersion);
   Plan plan;
   plan.name = root.text("name");
   for (JsonObject& group : root.objects("groups")) plan.groups.push_back(group_of(group));

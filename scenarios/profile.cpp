@@ -7,6 +7,7 @@
 
 #include "scenarios/error.h"
 #include "scenarios/json_reader.h"
+#include "scenarios/model_check.h"
 #include "scenarios/scenario.h"
 
 namespace lindos {
@@ -14,7 +15,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
+constexpr std::int64_t kOldestVersion = 1;  // knew fewer keys; what it lacks is empty
 const std::string kFormat = "lindos-profile";
 // Rates and times divide in the cost model, so zero is as wrong as a negative number.
 constexpr double kPositive = DBL_MIN;
@@ -48,11 +50,11 @@ void read_placement(JsonObject& object, Sample& sample) {
   sample.active_ranks = read_count(object, "active_ranks");
 }
 
-Dtype read_dtype(JsonObject& object) {
-  const std::string name = object.text("dtype");
+Dtype read_dtype(JsonObject& object, const std::string& key = "dtype") {
+  const std::string name = object.text(key);
   const auto dtype = find_dtype(name);
   if (!dtype) {
-    object.fail("dtype", "expected one of f32, f16, bf16, fp8, fp4, int8, saw \"" + name + "\"");
+    object.fail(key, "expected one of f32, f16, bf16, fp8, fp4, int8, saw \"" + name + "\"");
   }
   return *dtype;
 }
@@ -86,6 +88,28 @@ Json write(const CollectiveSample& sample) {
                {"backend", sample.backend},
                {"ranks", sample.ranks},
                {"bytes", sample.bytes.value()}};
+  write_timing(json, sample);
+  return json;
+}
+
+Json write(const StageSample& sample) {
+  Json ranks = Json::array();
+  for (const StageRank& rank : sample.ranks) {
+    ranks.push_back({{"q_heads", rank.q_heads},
+                     {"kv_heads", rank.kv_heads},
+                     {"ffn", rank.ffn},
+                     {"threads", rank.threads}});
+  }
+  Json json = {{"weight_dtype", name_of(sample.weight_dtype)},
+               {"kv_dtype", name_of(sample.kv_dtype)},
+               {"hidden", sample.hidden},
+               {"head_dim", sample.head_dim},
+               {"ranks", ranks},
+               {"stages_at_once", sample.stages_at_once},
+               {"layers", sample.layers},
+               {"sequences", sample.sequences},
+               {"tokens", sample.tokens},
+               {"context", sample.context}};
   write_timing(json, sample);
   return json;
 }
@@ -126,6 +150,29 @@ void read(JsonObject& object, CollectiveSample& sample) {
   read_timing(object, sample);
 }
 
+void read(JsonObject& object, StageSample& sample) {
+  sample.weight_dtype = read_dtype(object, "weight_dtype");
+  sample.kv_dtype = read_dtype(object, "kv_dtype");
+  // Bounded as models are: sim builds the batch that a sample describes.
+  sample.hidden = object.integer("hidden", 1, kWidest);
+  sample.head_dim = object.integer("head_dim", 1, kWidestHead);
+  for (JsonObject& entry : object.objects("ranks")) {
+    StageRank& rank = sample.ranks.emplace_back();
+    rank.q_heads = entry.integer("q_heads", 0, kMostHeads);
+    rank.kv_heads = entry.integer("kv_heads", 0, kMostHeads);
+    rank.ffn = entry.integer("ffn", 0, kWidest);
+    rank.threads = read_count(entry, "threads");
+    entry.finish();
+  }
+  if (sample.ranks.empty()) object.fail("ranks", "expected at least one rank");
+  sample.stages_at_once = read_count(object, "stages_at_once");
+  sample.layers = object.integer("layers", 1, kMostLayers);
+  sample.sequences = object.integer("sequences", 1, 1 << 20);
+  sample.tokens = object.integer("tokens", 1, kMostPositions);
+  sample.context = object.integer("context", 0, kMostPositions);
+  read_timing(object, sample);
+}
+
 template <class Sample>
 Json write_all(const std::vector<Sample>& samples) {
   Json array = Json::array();
@@ -146,7 +193,7 @@ std::string canonical_text(const Profile& profile) {
   for (const BytesPerSecond rate : profile.read_bandwidth_by_threads) {
     by_threads.push_back(rate.value());
   }
-  const Json json = {{"format", kFormat},
+  Json json = {{"format", kFormat},
                      {"version", kVersion},
                      {"device", profile.device},
                      {"label", profile.label},
@@ -165,6 +212,7 @@ std::string canonical_text(const Profile& profile) {
                      {"attention", write_all(profile.attention)},
                      {"stream", write_all(profile.stream)},
                      {"collectives", write_all(profile.collectives)}};
+  if (!profile.stages.empty()) json["stages"] = write_all(profile.stages);
   try {
     return json.dump(1) + "\n";
   } catch (const nlohmann::json::exception& error) {  // text that is not UTF-8
@@ -185,7 +233,7 @@ std::string to_json(const Profile& profile) {
 Profile profile_from_json(std::string_view text, const std::string& where) {
   const nlohmann::json document = parse_json(text, where);
   JsonObject root(document, "", where);
-  root.format(kFormat, kVersion);
+  root.format(kFormat, kOldestVersion, kVersion);
   Profile profile;
   profile.device = root.text("device");
   profile.label = root.text("label");
@@ -206,6 +254,7 @@ Profile profile_from_json(std::string_view text, const std::string& where) {
   read_all(root, "attention", profile.attention);
   read_all(root, "stream", profile.stream);
   read_all(root, "collectives", profile.collectives);
+  if (root.optional("stages")) read_all(root, "stages", profile.stages);
   root.finish();
   return profile;
 }

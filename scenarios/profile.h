@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one device type can do, as measured by `lindos probe`/`calibrate` or distilled from public tables:
 // per operator family, time at shapes, with the spread of the repeats. sim interpolates utilisation of the
-// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 1).
+// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 2; 1 is read too).
 #pragma once
 
 #include <cstdint>
@@ -60,6 +60,29 @@ struct CollectiveSample {
   bool operator==(const CollectiveSample&) const = default;
 };
 
+// What one rank holds of each layer, and the threads it runs on.
+struct StageRank {
+  std::int64_t q_heads = 0, kv_heads = 0, ffn = 0;
+  int threads = 1;
+  bool operator==(const StageRank&) const = default;
+};
+
+// Layers of a pipeline stage as the engine runs them: kernel after kernel on weights that no cache holds, all
+// ranks with their collectives. Beside the samples above it tells what kernels cost each other inside a step.
+struct StageSample {
+  Dtype weight_dtype = Dtype::kF32, kv_dtype = Dtype::kF32;
+  std::int64_t hidden = 0, head_dim = 0;
+  std::vector<StageRank> ranks;
+  int stages_at_once = 1;          // like stages that computed at the same time, each on ranks of its own
+  std::int64_t layers = 0;         // timed in one go
+  std::int64_t sequences = 0;      // slices in the batch, all alike
+  std::int64_t tokens = 0;         // new tokens per slice (1 = decode)
+  std::int64_t context = 0;        // cached positions before them
+  Seconds time{0};                 // of all `layers`
+  double spread = 0.0;
+  bool operator==(const StageSample&) const = default;
+};
+
 struct Profile {
   std::string device;              // catalogue name, or "this-machine"
   std::string label;               // "AMD EPYC, 2 cores, AVX2"
@@ -78,6 +101,7 @@ struct Profile {
   std::vector<AttentionSample> attention;
   std::vector<StreamSample> stream;
   std::vector<CollectiveSample> collectives;
+  std::vector<StageSample> stages;
   bool operator==(const Profile&) const = default;
 };
 

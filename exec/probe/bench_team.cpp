@@ -14,10 +14,10 @@ using Clock = std::chrono::steady_clock;
 }  // namespace
 
 struct BenchTeam::State {
-  explicit State(const RankLayout& layout)
-      : seconds(static_cast<std::size_t>(layout.active_ranks)), gate(layout.active_ranks) {
-    for (int r = 0; r < layout.active_ranks; ++r) {
-      pools.push_back(std::make_unique<kernels::CpuPool>(layout.threads));
+  explicit State(const std::vector<int>& threads_by_rank)
+      : seconds(threads_by_rank.size()), gate(static_cast<std::ptrdiff_t>(threads_by_rank.size())) {
+    for (const int threads_of_rank : threads_by_rank) {
+      pools.push_back(std::make_unique<kernels::CpuPool>(threads_of_rank));
     }
   }
   std::vector<std::unique_ptr<kernels::CpuPool>> pools;   // one per rank
@@ -40,8 +40,9 @@ struct BenchTeam::State {
   }
 };
 
-BenchTeam::BenchTeam(RankLayout layout) : layout_(layout), state_(std::make_unique<State>(layout)) {
-  for (int r = 1; r < layout.active_ranks; ++r) {
+BenchTeam::BenchTeam(const std::vector<int>& threads_by_rank)
+    : ranks_(static_cast<int>(threads_by_rank.size())), state_(std::make_unique<State>(threads_by_rank)) {
+  for (int r = 1; r < ranks_; ++r) {
     state_->threads.emplace_back([state = state_.get(), r] {
       for (;;) {
         state->gate.arrive_and_wait();   // a batch of iterations is ready, or stop
@@ -54,20 +55,22 @@ BenchTeam::BenchTeam(RankLayout layout) : layout_(layout), state_(std::make_uniq
 
 BenchTeam::~BenchTeam() {
   state_->stop = true;
-  if (layout_.active_ranks > 1) state_->gate.arrive_and_wait();
+  if (ranks_ > 1) state_->gate.arrive_and_wait();
   for (std::thread& t : state_->threads) t.join();
 }
+
+kernels::CpuPool& BenchTeam::pool(int rank) { return *state_->pools[static_cast<std::size_t>(rank)]; }
 
 Seconds BenchTeam::batch(const Call& call, std::int64_t first_iteration, std::int64_t iterations) {
   State& s = *state_;
   s.call = &call;
   s.iterations = iterations;
   s.first_iteration = first_iteration;
-  if (layout_.active_ranks > 1) s.gate.arrive_and_wait();
+  if (ranks_ > 1) s.gate.arrive_and_wait();
   s.run_rank(0);
   double sum = 0.0;
   for (double t : s.seconds) sum += t;
-  return Seconds{sum / static_cast<double>(layout_.active_ranks) / static_cast<double>(iterations)};
+  return Seconds{sum / static_cast<double>(ranks_) / static_cast<double>(iterations)};
 }
 
 }  // namespace lindos::exec

@@ -21,11 +21,13 @@ struct RankLayout {
 
 class BenchTeam {
  public:
-  explicit BenchTeam(RankLayout layout);
+  explicit BenchTeam(RankLayout layout) : BenchTeam(std::vector<int>(static_cast<std::size_t>(layout.active_ranks), layout.threads)) {}
+  // One rank per entry, with so many threads.
+  explicit BenchTeam(const std::vector<int>& threads_by_rank);
   ~BenchTeam();
   BenchTeam(const BenchTeam&) = delete;
   BenchTeam& operator=(const BenchTeam&) = delete;
-  [[nodiscard]] const RankLayout& layout() const { return layout_; }
+  [[nodiscard]] kernels::CpuPool& pool(int rank);
 
   // `call(rank, pool, iteration)` runs the kernel once; iterations count up so that it can rotate buffers.
   using Call = std::function<void(int rank, kernels::CpuPool& pool, std::int64_t iteration)>;
@@ -34,7 +36,7 @@ class BenchTeam {
 
  private:
   struct State;
-  RankLayout layout_;
+  int ranks_;
   std::unique_ptr<State> state_;
 };
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <utility>
 
 #include "exec/probe/probe_parts.h"
 #include "exec/runner/rank_worker.h"
@@ -62,16 +63,23 @@ ColdRegion& ProbeSession::cold(kernels::WeightType type) {
   return *slot;
 }
 
-void ProbeSession::add_task(RankLayout layout, BenchTeam::Call call, std::function<void(const Timing&)> keep) {
-  tasks_.push_back({layout, std::move(call), std::move(keep), 1, 0, {}});
+void ProbeSession::add_task(std::shared_ptr<BenchTeam> team, BenchTeam::Call call,
+                            std::function<void(const Timing&)> keep) {
+  tasks_.push_back({std::move(team), std::move(call), std::move(keep), 1, 0, {}});
 }
 
+void ProbeSession::add_task(RankLayout layout, BenchTeam::Call call, std::function<void(const Timing&)> keep) {
+  auto& team = teams_[layout];
+  if (!team) team = std::make_shared<BenchTeam>(layout);
+  add_task(team, std::move(call), std::move(keep));
+}
+
+// A sample lasts milliseconds: a thread that is scheduled away once doubles it, which says nothing about a run of
+// seconds. The quartiles leave such a round out; what drifts through the rounds they keep.
 Timing timing_of(const std::vector<double>& seconds) {
-  double mean = 0.0;
-  for (double t : seconds) mean += std::log(t) / static_cast<double>(seconds.size());
-  double variance = 0.0;
-  for (double t : seconds) variance += std::pow(std::log(t) - mean, 2) / static_cast<double>(seconds.size() - 1);
-  return {Seconds{quantile(seconds, 0.5)}, std::sqrt(variance)};
+  constexpr double kQuartilesOfNormal = 1.349;   // distance of the quartiles in standard deviations
+  return {Seconds{quantile(seconds, 0.5)},
+          std::log(quantile(seconds, 0.75) / quantile(seconds, 0.25)) / kQuartilesOfNormal};
 }
 
 void ProbeSession::run_tasks() {
@@ -79,16 +87,11 @@ void ProbeSession::run_tasks() {
   constexpr double kBatchSeconds = 3e-3;
   constexpr double kFirst = 0.05;
   constexpr double kLast = 0.9;
-  std::map<RankLayout, std::unique_ptr<BenchTeam>> teams;
-  for (const Task& task : tasks_) {
-    auto& team = teams[task.layout];
-    if (!team) team = std::make_unique<BenchTeam>(task.layout);
-  }
   // The first round only warms up and finds how many calls fill a batch.
   for (int round = -1; round < kRounds; ++round) {
     for (std::size_t i = 0; i < tasks_.size(); ++i) {
       Task& task = tasks_[i];
-      BenchTeam& team = *teams[task.layout];
+      BenchTeam& team = *task.team;
       const double t = team.batch(task.call, task.visited, task.iterations).count();
       task.visited += task.iterations;
       if (round >= 0) {
@@ -105,6 +108,7 @@ void ProbeSession::run_tasks() {
   }
   for (const Task& task : tasks_) task.keep(timing_of(task.seconds));
   tasks_.clear();
+  teams_.clear();
 }
 
 void ProbeSession::report(const std::string& what, double fraction) const {
@@ -119,6 +123,7 @@ Profile probe(const ProbeRequest& request) {
   session.gemm();
   session.attention();
   session.stream();
+  session.stages();
   session.run_tasks();
   session.collectives();
   session.step_overhead();

@@ -45,8 +45,9 @@ void ProbeSession::gemm() {
       }
     }
   }
-  for (const auto& [layout, set] : sites) {
-    for (const Site& site : set) {
+  for (const auto& entry : sites) {
+    const RankLayout layout = entry.first;   // clang 14 captures no structured binding
+    for (const Site& site : entry.second) {
       if (site.n == 0 || site.k == 0) continue;
       const kernels::WeightType type = weight_type(site.dtype);
       const std::size_t bytes = kernels::packed_bytes(type, site.n, site.k);

@@ -22,7 +22,7 @@ namespace lindos::exec {
 
 struct Timing {
   Seconds time{0};       // median over the rounds
-  double spread = 0.0;   // standard deviation of log(time) between rounds
+  double spread = 0.0;   // standard deviation of log(time) between rounds, by their quartiles
 };
 [[nodiscard]] Timing timing_of(const std::vector<double>& seconds);
 
@@ -33,19 +33,22 @@ class ProbeSession {
   void gemm();
   void attention();
   void stream();
+  void stages();
   void run_tasks();
   void collectives();
   void step_overhead();
 
  private:
   struct Task {
-    RankLayout layout;
+    std::shared_ptr<BenchTeam> team;
     BenchTeam::Call call;
     std::function<void(const Timing&)> keep;   // appends the sample to the profile
     std::int64_t iterations = 1;
     std::int64_t visited = 0;
     std::vector<double> seconds;               // one per round
   };
+  void add_task(std::shared_ptr<BenchTeam> team, BenchTeam::Call call, std::function<void(const Timing&)> keep);
+  // On the one team of this layout.
   void add_task(RankLayout layout, BenchTeam::Call call, std::function<void(const Timing&)> keep);
   // Layouts that the ranks of `group` run under, from one busy stage to all of them.
   [[nodiscard]] std::set<RankLayout> layouts_of(const GroupPlan& group) const;
@@ -53,10 +56,13 @@ class ProbeSession {
   void report(const std::string& what, double fraction) const;
   void attention_of(const GroupPlan& group, const TensorShare& share, RankLayout layout);
   void stream_of(const GroupPlan& group, ShardId shard, RankLayout layout);
+  [[nodiscard]] StageSample stage_sample(const GroupPlan& group, int stage, int at_once) const;
+  void stages_of(const GroupPlan& group, int stage, int at_once, StageSample sample);
 
   const ProbeRequest* request_;
   Profile* profile_;
   std::map<kernels::WeightType, std::unique_ptr<ColdRegion>> cold_;
+  std::map<RankLayout, std::shared_ptr<BenchTeam>> teams_;
   std::vector<Task> tasks_;
 };
 

@@ -36,6 +36,8 @@ Profile sample_profile() {
   profile.attention = {{Dtype::kF32, 4, 1, 128, 9, 3, 64, 2, 1, Seconds{2e-5}, 0.03}};
   profile.stream = {{"norm", Bytes{4096}, 1, 2, Seconds{1e-6}, 0.0}};
   profile.collectives = {{"all_reduce", "thread", 2, Bytes{2304}, Seconds{3e-6}, 0.2}};
+  profile.stages = {{Dtype::kBf16, Dtype::kF32, 576, 64, {{6, 2, 1024, 1}, {3, 1, 512, 1}}, 1, 14, 4, 1, 64,
+                     Seconds{2e-3}, 0.04}};
   return profile;
 }
 
@@ -73,6 +75,16 @@ RC_GTEST_PROP(ProfileProperty, ReadsWhatItWrote, ()) {
   RC_ASSERT(profile_from_json(to_json(profile), "p.json") == profile);
 }
 
+// Version 1 knew no stages; profiles of then stand in stores and files.
+TEST(Profile, ReadsTheOlderVersion) {
+  Profile profile = sample_profile();
+  profile.stages.clear();
+  nlohmann::json json = nlohmann::json::parse(to_json(profile));
+  EXPECT_FALSE(json.contains("stages"));
+  json["version"] = 1;
+  EXPECT_EQ(profile_from_json(json.dump(), "p.json"), profile);
+}
+
 TEST(Profile, DigestIsOfTheContentNotOfTheSpelling) {
   const Profile profile = sample_profile();
   const auto sorted_keys = nlohmann::json::parse(to_json(profile)).dump();
@@ -99,8 +111,12 @@ TEST(Profile, ComplaintsNameThePlaceAndTheRemedy) {
             "p.json: missing key \"attention\"; \"atention\" is unknown and looks like it");
   EXPECT_EQ(complaint([](auto& json) { json["stream"][0]["bites"] = 1; }),
             "p.json: /stream/0/bites: unknown key (did you mean \"bytes\"?)");
-  EXPECT_EQ(complaint([](auto& json) { json["version"] = 2; }),
-            "p.json: /version: this build reads version 1, saw 2");
+  EXPECT_EQ(complaint([](auto& json) { json["version"] = 3; }),
+            "p.json: /version: this build reads version 1 to 2, saw 3");
+  EXPECT_EQ(complaint([](auto& json) { json["stages"][0]["ranks"] = nlohmann::json::array(); }),
+            "p.json: /stages/0/ranks: expected at least one rank");
+  EXPECT_EQ(complaint([](auto& json) { json["stages"][0]["sequences"] = 1 << 21; }),
+            "p.json: /stages/0/sequences: expected at most 1048576, saw 2097152");
   EXPECT_EQ(complaint([](auto& json) { json["format"] = "lindos-plan"; }),
             "p.json: /format: expected \"lindos-profile\", saw \"lindos-plan\"");
   EXPECT_EQ(complaint([](auto& json) { json["cores"] = 0; }),

@@ -12,7 +12,7 @@ namespace lindos::exec {
 namespace {
 
 TEST(BenchTeam, TimesOneCall) {
-  BenchTeam team({1, 1});
+  BenchTeam team(RankLayout{1, 1});
   const BenchTeam::Call call = [](int, kernels::CpuPool&, std::int64_t) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   };
@@ -22,8 +22,7 @@ TEST(BenchTeam, TimesOneCall) {
 
 TEST(BenchTeam, CallsEachRankOfEachIterationOnce) {
   constexpr int kRanks = 3;
-  BenchTeam team({2, kRanks});
-  EXPECT_EQ(team.layout(), (RankLayout{2, kRanks}));
+  BenchTeam team(RankLayout{2, kRanks});
   for (int use = 0; use < 3; ++use) {
     std::vector<std::set<std::int64_t>> seen(kRanks);
     std::vector<std::set<const kernels::CpuPool*>> pools(kRanks);
@@ -51,8 +50,14 @@ TEST(BenchTeam, CallsEachRankOfEachIterationOnce) {
   }
 }
 
+TEST(BenchTeam, GivesEachRankItsThreads) {
+  BenchTeam team(std::vector<int>{1, 3});
+  EXPECT_EQ(team.pool(0).threads(), 1);
+  EXPECT_EQ(team.pool(1).threads(), 3);
+}
+
 TEST(BenchTeam, EndsWithoutEverTiming) {
-  for (const int ranks : {1, 2, 5}) BenchTeam team({1, ranks});
+  for (const int ranks : {1, 2, 5}) BenchTeam team(RankLayout{1, ranks});
 }
 
 }  // namespace

@@ -71,8 +71,7 @@ Session Session::open(const std::filesystem::path& scenario, const std::filesyst
   if (!plan.empty()) {
     session.scenario.plan = plan_from_json(read_file(plan), plan.string());
     session.scenario.plan_given = true;
-    validate_plan(session.scenario.plan, session.scenario.model, plan.string());
-    check_pools(session.scenario.plan, session.scenario, plan.string());
+    check_plan(session.scenario.plan, session.scenario, plan.string());
   }
   return session;
 }

@@ -62,8 +62,7 @@ void adopt_checkpoint(Session& session, const RunVerb& options) {
     session.scenario.plan.groups.front().limits = limits;
   }
   const std::string where = options.plan.empty() ? "default plan" : options.plan;
-  validate_plan(session.scenario.plan, session.scenario.model, where);
-  check_pools(session.scenario.plan, session.scenario, where);
+  check_plan(session.scenario.plan, session.scenario, where);
 }
 
 // Starts this program once per rank and becomes mpirun.

@@ -46,11 +46,14 @@ double layer_work(const Model& model, std::int64_t layer) {
     const auto heads = static_cast<double>(2 * model.q_heads + 2 * model.kv_heads);
     attention = hidden * heads * static_cast<double>(model.head_dim);
   }
-  if (!model.is_moe_layer(layer)) return attention + 3.0 * hidden * static_cast<double>(model.ffn);
+  const double matrices = model.ffn_inputs() + 1.0;
+  if (!model.is_moe_layer(layer)) {
+    return attention + matrices * hidden * static_cast<double>(model.ffn);
+  }
   const double width = static_cast<double>(model.moe.top_k) *
                            static_cast<double>(model.moe.expert_ffn) +
                        static_cast<double>(model.moe.shared_ffn);
-  return attention + hidden * (3.0 * width + model.moe.experts);
+  return attention + hidden * (matrices * width + model.moe.experts);
 }
 
 }  // namespace

@@ -74,12 +74,13 @@ Bytes activation_bytes(const Model& model, const GroupPlan& group, ShardId shard
                                                 model.mla.q_lora_rank + shape.latent
                                           : shape.qkv_width;
   const std::int64_t ffn = std::max(shape.ffn, shape.shared_ffn);
-  // Residual, norm output and partial sum; q|k|v, attention output; gate|up and their product.
-  std::int64_t row = 3 * hidden + qkv + shape.attention_width + 3 * ffn;
+  // Residual, norm output and partial sum; q|k|v, attention output; gate|up (or up) and the activation.
+  const std::int64_t ffn_rows = model.ffn_inputs() + 1;
+  std::int64_t row = 3 * hidden + qkv + shape.attention_width + ffn_rows * ffn;
   if (model.is_moe()) {
     // Rows of the pairs that may meet on this rank: in, gate|up, product, out.
     const std::int64_t pairs = std::min<std::int64_t>(model.moe.top_k, shape.experts);
-    row += pairs * (2 * hidden + 3 * shape.expert_ffn);
+    row += pairs * (2 * hidden + ffn_rows * shape.expert_ffn);
   }
   const Bytes rows{static_cast<double>(group.limits.max_batched_tokens * row) *
                    bytes_of(group.activation_dtype)};

@@ -182,7 +182,6 @@ std::vector<GroupPlan> training_groups(const Scenario& scenario) {
     // A replica without a micro-batch would only wait, so surplus replicas are left out evenly.
     if (replicas > batches) own = std::max<std::int64_t>(1, own * batches / replicas);
     group.replicas = own;
-    group.training.data_parallel = group.replicas;
     group.training.zero_stage = 1;
     groups.push_back(std::move(group));
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A decoder-only transformer as its configuration describes it: Llama-family dense models (grouped-query
-// attention, RoPE scaling, SwiGLU, tied embeddings, QK-norm, biases) and mixture-of-experts shapes.
+// attention, RoPE scaling, SwiGLU, tied embeddings, QK-norm, biases), mixture-of-experts shapes, and the GPT
+// shape that training results are published for (two-matrix FFN, learned positions), which is priced, not run.
 // Read from a Hugging Face config.json (hf_config.h) or a catalogue entry. Plain value.
 #pragma once
 
@@ -67,6 +68,8 @@ struct Model {
   bool qkv_bias = false;
   bool o_bias = false;
   bool mlp_bias = false;
+  bool gated_ffn = true;           // false: up and down only (GELU of GPT, squared ReLU of Nemotron)
+  bool learned_positions = false;  // a table of max_positions rows added to the embedding instead of RoPE
   double rms_eps = 1e-5;
   double rope_theta = 10000.0;
   RopeScaling rope;
@@ -85,6 +88,8 @@ struct Model {
            (layer - moe.first_dense_layers) % moe.layer_interval == 0;
   }
   [[nodiscard]] bool is_mla() const { return mla.kv_lora_rank > 0; }
+  // Columns of the first FFN product per column of the second: gate and up, or up alone.
+  [[nodiscard]] int ffn_inputs() const { return gated_ffn ? 2 : 1; }
   [[nodiscard]] std::int64_t group() const { return kv_heads == 0 ? 0 : q_heads / kv_heads; }
 };
 

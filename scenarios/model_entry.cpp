@@ -247,6 +247,8 @@ Model parse_model_entry(std::string_view text, const std::string& where) {
   model.qkv_bias = entry.flag("qkv_bias", false);
   model.o_bias = entry.flag("o_bias", false);
   model.mlp_bias = entry.flag("mlp_bias", false);
+  model.gated_ffn = entry.flag("gated_ffn", true);
+  model.learned_positions = entry.flag("learned_positions", false);
   model.attention_sinks = entry.flag("attention_sinks", false);
   model.rms_eps = entry.number("rms_eps", 1e-12, 1.0);
   model.rope_theta = entry.number("rope_theta", 1.0, 1e12);

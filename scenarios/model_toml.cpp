@@ -82,6 +82,8 @@ Model read_inline(const TomlTable& table) {
                "qkv_bias",
                "o_bias",
                "mlp_bias",
+               "gated_ffn",
+               "learned_positions",
                "rms_eps",
                "rope_theta",
                "rope",
@@ -109,6 +111,8 @@ Model read_inline(const TomlTable& table) {
   m.qkv_bias = table.boolean_or("qkv_bias", false);
   m.o_bias = table.boolean_or("o_bias", false);
   m.mlp_bias = table.boolean_or("mlp_bias", false);
+  m.gated_ffn = table.boolean_or("gated_ffn", true);
+  m.learned_positions = table.boolean_or("learned_positions", false);
   m.rms_eps = table.number_or("rms_eps", m.rms_eps, 0.0, 1.0);
   m.rope_theta = table.number_or("rope_theta", m.rope_theta, 0.0, 1e12);
   if (table.has("rope")) m.rope = read_rope(table.table("rope"));
@@ -177,6 +181,9 @@ void write_model(TomlText& out, const Model& m) {
   out.boolean("qkv_bias", m.qkv_bias);
   out.boolean("o_bias", m.o_bias);
   out.boolean("mlp_bias", m.mlp_bias);
+  // Absent in files older than these keys; so left out where they say nothing, and digests stay.
+  if (!m.gated_ffn) out.boolean("gated_ffn", false);
+  if (m.learned_positions) out.boolean("learned_positions", true);
   out.number("rms_eps", m.rms_eps);
   out.number("rope_theta", m.rope_theta);
   out.dtype("dtype", m.dtype);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scenarios/ops.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -38,20 +39,12 @@ void finish(StepBuilder& step) {
   if (!step.shape.last_stage || rows == 0) return;
   const auto m = static_cast<double>(rows);
   const auto hidden = static_cast<double>(step.model.hidden);
-  const auto vocab = static_cast<double>(step.shape.vocab);
-  const double logits = m * vocab * bytes_of(Dtype::kF32);
   step.norm(m, hidden, hidden);
+  step.lm_head(rows, Dtype::kF32);
   if (step.shape.vocab > 0) {
-    Op& head = step.add(OpKind::kGemm, m * hidden);
-    head.activation_bytes += Bytes{logits};
-    head.site = GemmSite::kLmHead;
-    head.m = head.tokens = rows;
-    head.n = step.shape.vocab;
-    head.k = step.model.hidden;
-    head.flop = Flop{2.0 * m * vocab * hidden};
-    head.weight_bytes = Bytes{vocab * hidden * step.bytes.side};
     Op& sample = step.add(OpKind::kSample, 0.0);
-    sample.activation_bytes = Bytes{logits};
+    sample.activation_bytes =
+        Bytes{m * static_cast<double>(step.shape.vocab) * bytes_of(Dtype::kF32)};
     sample.tokens = rows;
     sample.n = step.shape.vocab;
   }
@@ -84,6 +77,15 @@ const char* name_of(OpKind kind) {
     case OpKind::kAllToAll: return "all_to_all";
     case OpKind::kSendRecv: return "send_recv";
     case OpKind::kSample: return "sample";
+    case OpKind::kAttentionBackward: return "attention_backward";
+    case OpKind::kBatchedGemm: return "batched_gemm";
+    case OpKind::kSoftmax: return "softmax";
+    case OpKind::kDropout: return "dropout";
+    case OpKind::kQuantise: return "quantise";
+    case OpKind::kLoss: return "loss";
+    case OpKind::kReduceScatter: return "reduce_scatter";
+    case OpKind::kRingExchange: return "ring_exchange";
+    case OpKind::kOptimizer: return "optimizer";
   }
   return "";
 }
@@ -99,6 +101,8 @@ const char* name_of(GemmSite site) {
     case GemmSite::kRouter: return "router";
     case GemmSite::kMlaDown: return "mla_down";
     case GemmSite::kMlaUp: return "mla_up";
+    case GemmSite::kScores: return "scores";
+    case GemmSite::kContext: return "context";
   }
   return "";
 }
@@ -113,7 +117,8 @@ Op& StepBuilder::add(OpKind kind, double activations) {
   return ops.back();
 }
 
-void StepBuilder::gemm(GemmSite site, std::int64_t m, std::int64_t n, std::int64_t k, double bias) {
+void StepBuilder::gemm(GemmSite site, std::int64_t m, std::int64_t n, std::int64_t k, double bias,
+                       std::optional<double> kept_rows) {
   if (m == 0 || n == 0 || k == 0) return;
   const auto rows = static_cast<double>(m);
   const double weights = static_cast<double>(n) * static_cast<double>(k);
@@ -124,21 +129,48 @@ void StepBuilder::gemm(GemmSite site, std::int64_t m, std::int64_t n, std::int64
   op.k = k;
   op.flop = Flop{2.0 * rows * weights};
   op.weight_bytes = Bytes{weights * bytes.weight + bias * bytes.side};
+  keep(op, kept_rows.value_or(rows) * static_cast<double>(k), std::min(bytes.weight, bytes.activation));
 }
 
-void StepBuilder::all_reduce() {
+// Norms and activations write their result in 8 bits themselves; what other ops wrote is cast.
+void StepBuilder::quantise(double width) {
+  if (!training || bytes.weight >= bytes.activation) return;
+  Op& op = add(OpKind::kQuantise, tokens * width);
+  op.activation_bytes += Bytes{2.0 * tokens * width * bytes.weight};
+  op.tokens = static_cast<std::int64_t>(tokens);
+}
+
+void StepBuilder::enter_tensor_parallel(double width) {
+  if (!training || shape.ranks == 1) return;
+  const Bytes message{tokens * width * bytes.activation};
+  if (training->sequence_parallel) {
+    Op& op = add(OpKind::kAllGather, 0.0);
+    op.group = static_cast<int>(shape.ranks);
+    op.tokens = static_cast<std::int64_t>(tokens);
+    op.message_bytes = message;
+  }
+  entries.push_back({ops.size(), message, static_cast<int>(shape.ranks)});
+}
+
+void StepBuilder::leave_tensor_parallel() {
   if (shape.ranks == 1) return;
-  Op& op = add(OpKind::kAllReduce, 0.0);
+  const bool scatter = training && training->sequence_parallel;
+  Op& op = add(scatter ? OpKind::kReduceScatter : OpKind::kAllReduce, 0.0);
   op.group = static_cast<int>(shape.ranks);
   op.tokens = static_cast<std::int64_t>(tokens);
   op.message_bytes = Bytes{tokens * static_cast<double>(model.hidden) * bytes.activation};
 }
 
-// Reads both operands, writes the sum.
+// Reads both operands, writes the sum. Dropout of one operand is part of the kernel: it writes a mask of a byte.
 void StepBuilder::residual(double bias) {
-  Op& op = add(OpKind::kResidual, 3.0 * tokens * static_cast<double>(model.hidden));
-  op.tokens = static_cast<std::int64_t>(tokens);
+  const double elements = own_tokens() * static_cast<double>(model.hidden);
+  Op& op = add(OpKind::kResidual, 3.0 * elements);
+  op.tokens = static_cast<std::int64_t>(own_tokens());
   op.weight_bytes = Bytes{bias * bytes.side};
+  if (training && training->dropout) {
+    op.activation_bytes += Bytes{elements};
+    keep(op, elements, 1.0);
+  }
 }
 
 void StepBuilder::norm(double rows, double width, double weights) {
@@ -146,6 +178,35 @@ void StepBuilder::norm(double rows, double width, double weights) {
   op.tokens = static_cast<std::int64_t>(rows);
   op.n = static_cast<std::int64_t>(width);
   op.weight_bytes = Bytes{weights * bytes.side};
+  keep(op, rows * width, bytes.activation);
+}
+
+void StepBuilder::lm_head(std::int64_t rows, Dtype logits) {
+  if (shape.vocab == 0) return;
+  const auto m = static_cast<double>(rows);
+  const auto hidden = static_cast<double>(model.hidden);
+  const auto vocab = static_cast<double>(shape.vocab);
+  Op& head = add(OpKind::kGemm, m * hidden);
+  head.activation_bytes += Bytes{m * vocab * bytes_of(logits)};
+  head.site = GemmSite::kLmHead;
+  head.m = head.tokens = rows;
+  head.n = shape.vocab;
+  head.k = model.hidden;
+  head.flop = Flop{2.0 * m * vocab * hidden};
+  head.weight_bytes = Bytes{vocab * hidden * bytes.side};
+  keep(head, own_tokens() * hidden, bytes.activation);
+}
+
+void StepBuilder::layers(const Range& range) {
+  for (std::int64_t l = range.begin; l < range.end; l += count) {
+    layer = l;
+    count = 1;
+    while (options.fold_layers && l + count < range.end && alike(model, l, l + count)) ++count;
+    attention_layer();
+    ffn_layer();
+  }
+  layer = -1;
+  count = 1;
 }
 
 std::vector<Op> step_ops(const Model& model, const GroupPlan& group, ShardId shard,
@@ -158,22 +219,13 @@ std::vector<Op> step_ops(const Model& model, const GroupPlan& group, ShardId sha
                    .shape = shard_shape(model, group, shard),
                    .bytes = element_bytes(group),
                    .experts = rank.share.experts,
-                   .ops = {}};
+                   .ops = {},
+                   .training = {},
+                   .entries = {}};
   for (const Slice& slice : batch) step.tokens += static_cast<double>(slice.tokens);
   if (step.tokens == 0.0) return {};
   enter_stage(step);
-  const Range layers = step.shape.layers;
-  for (std::int64_t l = layers.begin; l < layers.end; l += step.count) {
-    step.layer = l;
-    step.count = 1;
-    while (options.fold_layers && l + step.count < layers.end && alike(model, l, l + step.count)) {
-      ++step.count;
-    }
-    step.attention_layer();
-    step.ffn_layer();
-  }
-  step.layer = -1;
-  step.count = 1;
+  step.layers(step.shape.layers);
   finish(step);
   return std::move(step.ops);
 }

@@ -38,7 +38,7 @@ enum class OpKind {
   kRopeKvWrite,    // RoPE on q and k, append k and v to the cache
   kAttentionPrefill,
   kAttentionDecode,
-  kActivation,     // SwiGLU product
+  kActivation,     // SwiGLU product, or the function of an FFN without a gate
   kMoeRoute,       // router scores and top-k
   kMoeGemm,        // grouped GEMM over the experts hit
   kResidual,       // add to the residual stream (with bias where there is one)
@@ -47,11 +47,24 @@ enum class OpKind {
   kAllToAll,       // expert parallel dispatch or combine
   kSendRecv,       // pipeline boundary
   kSample,         // argmax / top-k over local logits
+  // Training only (training_ops.h).
+  kAttentionBackward,  // fused: scores again, then gradients of q, k and v
+  kBatchedGemm,        // unfused attention: one product per sequence and head, `products` of them
+  kSoftmax,            // unfused attention, and its gradient
+  kDropout,            // of attention probabilities, and its gradient
+  kQuantise,           // cast to an 8-bit format with the transposed copy that the weight gradient reads
+  kLoss,               // cross-entropy over local logits, and its gradient
+  kReduceScatter,      // sequence parallel
+  kRingExchange,       // context parallel: keys and values of the other ranks
+  kOptimizer,          // gradient norm, clipping, update
 };
 [[nodiscard]] const char* name_of(OpKind kind);
 
 // Which matrix a GEMM is; names the row in tables and the weight in the checkpoint.
-enum class GemmSite { kNone, kQkv, kO, kGateUp, kDown, kLmHead, kRouter, kMlaDown, kMlaUp };
+enum class GemmSite {
+  kNone, kQkv, kO, kGateUp, kDown, kLmHead, kRouter, kMlaDown, kMlaUp,
+  kScores, kContext,  // unfused attention: q·kᵀ and p·v
+};
 [[nodiscard]] const char* name_of(GemmSite site);
 
 struct Op {
@@ -62,6 +75,7 @@ struct Op {
   // GEMM: m tokens, n outputs, k inputs; MoE: m = token-expert pairs on this rank, experts_hit of them.
   std::int64_t m = 0, n = 0, k = 0;
   std::int64_t experts_hit = 0;
+  std::int64_t products = 1;       // kBatchedGemm: products of m×n×k
   // Attention: local heads, dims and the slices it covers.
   std::int64_t q_heads = 0, kv_heads = 0, head_dim = 0;
   std::int64_t tokens = 0;         // tokens the op touches
@@ -72,6 +86,8 @@ struct Op {
   Bytes kv_bytes{0};
   Bytes message_bytes{0};          // communication: full buffer per rank
   int group = 1;                   // ranks that take part in the communication
+  bool beside_next = false;        // communication that runs beside the op after it
+  Bytes saved_bytes{0};            // training, forward: what the backward pass needs of this op
 
   [[nodiscard]] Bytes bytes() const { return weight_bytes + activation_bytes + kv_bytes; }
   bool operator==(const Op&) const = default;

@@ -17,9 +17,11 @@ std::int64_t visible_pairs(std::int64_t first, std::int64_t n, std::int64_t wind
   return triangle(first + growing) - triangle(first) + (n - growing) * window;
 }
 
-std::int64_t window_of(const Model& model, std::int64_t layer) {
-  return model.sliding_window.empty() ? 0
-                                      : model.sliding_window[static_cast<std::size_t>(layer)];
+void add_slice(AttentionWork& work, const Slice& slice, std::int64_t window) {
+  work.tokens += slice.tokens;
+  work.pairs += visible_pairs(slice.context, slice.tokens, window);
+  // The first query reaches back to context + 1 − window.
+  work.keys += slice.tokens + (window == 0 ? slice.context : std::min(slice.context, window - 1));
 }
 
 void grouped_query(StepBuilder& step) {
@@ -30,16 +32,24 @@ void grouped_query(StepBuilder& step) {
   const auto kv_width = 2.0 * static_cast<double>(shape.kv_heads) * dim;
   const auto tokens = static_cast<std::int64_t>(step.tokens);
 
+  step.enter_tensor_parallel(static_cast<double>(model.hidden));
   step.gemm(GemmSite::kQkv, tokens, shape.qkv_width, model.hidden,
-            model.qkv_bias ? static_cast<double>(shape.qkv_width) : 0.0);
+            model.qkv_bias ? static_cast<double>(shape.qkv_width) : 0.0, step.own_tokens());
   if (model.qk_norm) step.norm(step.tokens, q_width + kv_width / 2.0, 2.0 * dim);
-  // q is rotated in place; k and v go to the cache.
-  Op& rope = step.add(OpKind::kRopeKvWrite, step.tokens * (2.0 * q_width + kv_width));
-  rope.q_heads = shape.q_heads;
-  rope.kv_heads = shape.kv_heads;
-  rope.head_dim = model.head_dim;
-  rope.tokens = tokens;
-  rope.kv_bytes = Bytes{step.tokens * kv_width * step.bytes.kv};
+  // q is rotated in place; k and v go to the cache. In training k is rotated in place as well: as many elements.
+  if (!step.training || !model.learned_positions) {
+    Op& rope = step.add(OpKind::kRopeKvWrite, step.tokens * (2.0 * q_width + kv_width));
+    rope.q_heads = shape.q_heads;
+    rope.kv_heads = shape.kv_heads;
+    rope.head_dim = model.head_dim;
+    rope.tokens = tokens;
+    if (!step.training) rope.kv_bytes = Bytes{step.tokens * kv_width * step.bytes.kv};
+  }
+  if (step.training) {
+    step.training_attention(
+        {shape.q_heads, shape.kv_heads, model.head_dim, model.head_dim});
+    return;
+  }
 
   for (const bool decodes : {false, true}) {
     const AttentionWork work = attention_work(step.batch, decodes, window_of(model, step.layer));
@@ -70,18 +80,27 @@ void latent(StepBuilder& step) {
   const std::int64_t rank = mla.kv_lora_rank;
   const std::int64_t cached = step.shape.latent;
   const auto tokens = static_cast<std::int64_t>(step.tokens);
+  const std::int64_t query_input = mla.q_lora_rank > 0 ? mla.q_lora_rank : model.hidden;
 
-  step.gemm(GemmSite::kMlaDown, tokens, mla.q_lora_rank + cached, model.hidden);
+  step.gemm(GemmSite::kMlaDown, static_cast<std::int64_t>(step.own_tokens()),
+            mla.q_lora_rank + cached, model.hidden);
   const double latents = mla.q_lora_rank + mla.kv_lora_rank;
-  step.norm(step.tokens, latents, latents);
-  step.gemm(GemmSite::kMlaUp, tokens, query_width,
-            mla.q_lora_rank > 0 ? mla.q_lora_rank : model.hidden);
+  step.norm(step.own_tokens(), latents, latents);
+  // The latents are what the ranks' heads share.
+  step.enter_tensor_parallel(static_cast<double>(query_input + cached));
+  step.gemm(GemmSite::kMlaUp, tokens, query_width, query_input, 0.0, step.own_tokens());
   Op& rope = step.add(OpKind::kRopeKvWrite,
                       step.tokens * static_cast<double>(2 * query_width + cached));
   rope.q_heads = heads;
   rope.kv_heads = 1;
   rope.head_dim = cached;
   rope.tokens = tokens;
+  if (step.training) {
+    step.gemm(GemmSite::kMlaUp, tokens, heads * (mla.nope_head_dim + mla.v_head_dim), rank, 0.0,
+              step.own_tokens());
+    step.training_attention({heads, heads, key_width, mla.v_head_dim});
+    return;
+  }
   rope.kv_bytes = Bytes{step.tokens * static_cast<double>(cached) * step.bytes.kv};
 
   const std::int64_t window = window_of(model, step.layer);
@@ -140,20 +159,27 @@ void latent(StepBuilder& step) {
 
 }  // namespace
 
+std::int64_t window_of(const Model& model, std::int64_t layer) {
+  return model.sliding_window.empty() ? 0
+                                      : model.sliding_window[static_cast<std::size_t>(layer)];
+}
+
 AttentionWork attention_work(const Batch& batch, bool decodes, std::int64_t window) {
   AttentionWork work;
   for (const Slice& slice : batch) {
-    if (slice.is_decode() != decodes) continue;
-    work.tokens += slice.tokens;
-    work.pairs += visible_pairs(slice.context, slice.tokens, window);
-    // The first query reaches back to context + 1 − window.
-    work.keys += slice.tokens + (window == 0 ? slice.context : std::min(slice.context, window - 1));
+    if (slice.is_decode() == decodes) add_slice(work, slice, window);
   }
   return work;
 }
 
+AttentionWork attention_work(const Batch& batch, std::int64_t window) {
+  AttentionWork work;
+  for (const Slice& slice : batch) add_slice(work, slice, window);
+  return work;
+}
+
 void StepBuilder::attention_layer() {
-  norm(tokens, static_cast<double>(model.hidden), static_cast<double>(model.hidden));
+  norm(own_tokens(), static_cast<double>(model.hidden), static_cast<double>(model.hidden));
   // A rank without heads only takes part in the sum.
   if (shape.q_heads > 0) {
     if (model.is_mla()) {
@@ -161,9 +187,10 @@ void StepBuilder::attention_layer() {
     } else {
       grouped_query(*this);
     }
+    quantise(static_cast<double>(shape.attention_width));
     gemm(GemmSite::kO, static_cast<std::int64_t>(tokens), model.hidden, shape.attention_width);
   }
-  all_reduce();
+  leave_tensor_parallel();
   residual(model.o_bias ? static_cast<double>(model.hidden) : 0.0);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ops of the FFN half of a layer: dense SwiGLU, or routed and shared experts.
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -8,36 +9,54 @@
 namespace lindos {
 namespace {
 
-// gate|up, SiLU product and down over `width` local columns.
-void dense(StepBuilder& step, std::int64_t width, bool bias) {
+// Reads gate and up (or up alone), writes their product (or the function of it).
+Op& activation(StepBuilder& step, double rows, double width) {
+  const int inputs = step.model.ffn_inputs();
+  Op& op = step.add(OpKind::kActivation, (inputs + 1.0) * rows * width);
+  step.keep(op, inputs * rows * width, step.bytes.activation);
+  return op;
+}
+
+// gate|up (or up), activation and down over `width` local columns. `kept_rows` of the input in training.
+void dense(StepBuilder& step, std::int64_t width, bool bias, double kept_rows) {
   if (width == 0) return;
   const auto tokens = static_cast<std::int64_t>(step.tokens);
-  step.gemm(GemmSite::kGateUp, tokens, 2 * width, step.model.hidden,
-            bias ? 2.0 * static_cast<double>(width) : 0.0);
-  step.add(OpKind::kActivation, 3.0 * step.tokens * static_cast<double>(width)).tokens = tokens;
+  const int inputs = step.model.ffn_inputs();
+  step.gemm(GemmSite::kGateUp, tokens, inputs * width, step.model.hidden,
+            bias ? inputs * static_cast<double>(width) : 0.0, kept_rows);
+  activation(step, step.tokens, static_cast<double>(width)).tokens = tokens;
   step.gemm(GemmSite::kDown, tokens, step.model.hidden, width);
 }
 
 void route(StepBuilder& step) {
   const Moe& moe = step.model.moe;
-  Op& op = step.add(OpKind::kMoeRoute, step.tokens * static_cast<double>(step.model.hidden));
-  op.activation_bytes += Bytes{step.tokens * moe.experts * bytes_of(Dtype::kF32)};  // scores
+  const double rows = step.own_tokens();
+  Op& op = step.add(OpKind::kMoeRoute, rows * static_cast<double>(step.model.hidden));
+  op.activation_bytes += Bytes{rows * moe.experts * bytes_of(Dtype::kF32)};  // scores
+  step.keep(op, rows * static_cast<double>(step.model.hidden), step.bytes.activation);
+  step.keep(op, rows * moe.experts, bytes_of(Dtype::kF32));
   op.site = GemmSite::kRouter;
-  op.m = op.tokens = static_cast<std::int64_t>(step.tokens);
+  op.m = op.tokens = static_cast<std::int64_t>(rows);
   op.n = moe.experts;
   op.k = step.model.hidden;
   const double scores = static_cast<double>(op.n) * static_cast<double>(op.k);
-  op.flop = Flop{2.0 * step.tokens * scores};
+  op.flop = Flop{2.0 * rows * scores};
   op.weight_bytes =
       Bytes{(scores + (step.model.mlp_bias ? moe.experts : 0.0)) * step.bytes.side};
 }
 
+// Between the ranks that deal the experts out: those of the stage, those of other replicas, or both.
 void all_to_all(StepBuilder& step) {
-  if (!step.shape.expert_parallel) return;
-  // Every rank hands on its part of the tokens, once per chosen expert.
-  const double rows = step.tokens * step.model.moe.top_k / static_cast<double>(step.shape.ranks);
+  const auto stage_ranks = static_cast<double>(step.shape.ranks);
+  const double dealt = step.shape.expert_parallel ? stage_ranks : 1.0;
+  const double group = dealt * static_cast<double>(step.expert_ranks());
+  if (group == 1.0) return;
+  // Every rank hands on its part of the tokens, once per chosen expert. Ranks that hold columns of the same
+  // experts hand on all of theirs.
+  const double part = step.shape.expert_parallel ? step.tokens / stage_ranks : step.own_tokens();
+  const double rows = part * step.model.moe.top_k;
   Op& op = step.add(OpKind::kAllToAll, 0.0);
-  op.group = static_cast<int>(step.shape.ranks);
+  op.group = static_cast<int>(group);
   op.tokens = static_cast<std::int64_t>(step.tokens);
   op.message_bytes =
       Bytes{rows * static_cast<double>(step.model.hidden) * step.bytes.activation};
@@ -48,9 +67,11 @@ void routed(StepBuilder& step) {
   const auto width = static_cast<double>(step.shape.expert_ffn);
   const auto hidden = static_cast<double>(model.hidden);
   if (step.shape.experts == 0 || step.shape.expert_ffn == 0) return;
-  const ExpertLoad load = expert_load(model.moe, step.experts,
-                                      static_cast<std::int64_t>(step.tokens),
-                                      step.options.expert_skew);
+  const ExpertLoad load = expert_load(
+      model.moe, step.experts, static_cast<std::int64_t>(step.tokens) * step.expert_ranks(),
+      step.options.expert_skew);
+  const double inputs = model.ffn_inputs();
+  const double kept = std::min(step.bytes.weight, step.bytes.activation);
   const auto grouped = [&](GemmSite site, double n, double k, double activations, double bias) {
     Op& op = step.add(OpKind::kMoeGemm, activations);
     op.site = site;
@@ -62,14 +83,41 @@ void routed(StepBuilder& step) {
     op.flop = Flop{2.0 * load.pairs * n * k};
     op.weight_bytes =
         Bytes{load.hit * (n * k * step.bytes.weight + bias * step.bytes.side)};
+    step.keep(op, load.pairs * k, kept);
   };
-  grouped(GemmSite::kGateUp, 2.0 * width, hidden, load.pairs * (hidden + 2.0 * width),
-          model.mlp_bias ? 2.0 * width : 0.0);
-  step.add(OpKind::kActivation, 3.0 * load.pairs * width).tokens = std::llround(load.pairs);
+  grouped(GemmSite::kGateUp, inputs * width, hidden, load.pairs * (hidden + inputs * width),
+          model.mlp_bias ? inputs * width : 0.0);
+  activation(step, load.pairs, width).tokens = std::llround(load.pairs);
   // Rows are written once per pair and read again by the weighted sum, which writes one row per token.
   grouped(GemmSite::kDown, hidden, width,
           load.pairs * (width + 2.0 * hidden) + step.tokens * hidden,
           model.mlp_bias && step.shape.holds_first_expert_column ? hidden : 0.0);
+}
+
+// Under sequence parallelism ranks dispatch rows of their own tokens; those that hold columns of the same experts
+// gather each other's rows and scatter the sums (Megatron Core's all-to-all dispatcher). Shared experts gather
+// and scatter by themselves.
+void scattered_experts(StepBuilder& step) {
+  const bool columns = step.shape.ranks > 1 && !step.shape.expert_parallel;
+  const double rows = step.tokens * step.model.moe.top_k;
+  const auto among_columns = [&](OpKind kind) {
+    if (!columns) return;
+    Op& op = step.add(kind, 0.0);
+    op.group = static_cast<int>(step.shape.ranks);
+    op.tokens = static_cast<std::int64_t>(step.tokens);
+    op.message_bytes =
+        Bytes{rows * static_cast<double>(step.model.hidden) * step.bytes.activation};
+  };
+  all_to_all(step);
+  among_columns(OpKind::kAllGather);
+  routed(step);
+  among_columns(OpKind::kReduceScatter);
+  all_to_all(step);
+  if (step.model.moe.shared_ffn == 0) return;
+  step.enter_tensor_parallel(static_cast<double>(step.model.hidden));
+  // Its input is the router's, which is kept already.
+  dense(step, step.shape.shared_ffn, false, 0.0);
+  step.leave_tensor_parallel();
 }
 
 }  // namespace
@@ -107,18 +155,24 @@ ExpertLoad expert_load(const Moe& moe, const Range& local, std::int64_t tokens, 
 
 void StepBuilder::ffn_layer() {
   const auto hidden = static_cast<double>(model.hidden);
-  norm(tokens, hidden, hidden);
+  norm(own_tokens(), hidden, hidden);
   if (model.is_moe_layer(layer)) {
     route(*this);
-    all_to_all(*this);
-    routed(*this);
-    all_to_all(*this);
-    dense(*this, shape.shared_ffn, false);
-    all_reduce();
+    if (training && training->sequence_parallel) {
+      scattered_experts(*this);
+    } else {
+      enter_tensor_parallel(hidden);
+      all_to_all(*this);
+      routed(*this);
+      all_to_all(*this);
+      dense(*this, shape.shared_ffn, false, 0.0);
+      leave_tensor_parallel();
+    }
     residual(0.0);
   } else {
-    dense(*this, shape.ffn, model.mlp_bias);
-    all_reduce();
+    enter_tensor_parallel(hidden);
+    dense(*this, shape.ffn, model.mlp_bias, own_tokens());
+    leave_tensor_parallel();
     residual(model.mlp_bias ? hidden : 0.0);
   }
 }

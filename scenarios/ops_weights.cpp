@@ -10,7 +10,9 @@
 namespace lindos {
 namespace {
 
-double sum(const LayerParameters& p) { return p.attention + p.ffn + p.side; }
+double sum(const LayerParameters& p) {
+  return p.attention + p.ffn + p.experts + p.side + p.expert_side;
+}
 
 // One copy of everything on one rank.
 ShardShape whole(const Model& model) {
@@ -30,7 +32,7 @@ bool head_is_table(const Model& model, const ShardShape& shape) {
 
 std::int64_t parameter_count(const Model& model) {
   const ShardShape shape = whole(model);
-  double count = table(model) * (model.tied_embeddings ? 1.0 : 2.0) +
+  double count = embedding_parameters(model) + (model.tied_embeddings ? 0.0 : table(model)) +
                  static_cast<double>(model.hidden);
   for (std::int64_t l = 0; l < model.layers; ++l) count += sum(layer_parameters(model, shape, l));
   return std::llround(count);
@@ -41,8 +43,9 @@ std::int64_t active_parameter_count(const Model& model) {
   double idle = 0.0;
   const auto hidden = static_cast<double>(model.hidden);
   const auto width = static_cast<double>(model.moe.expert_ffn);
+  const double inputs = model.ffn_inputs();
   const double expert =
-      3.0 * hidden * width + (model.mlp_bias ? 2.0 * width + hidden : 0.0);
+      (inputs + 1.0) * hidden * width + (model.mlp_bias ? inputs * width + hidden : 0.0);
   for (std::int64_t l = 0; l < model.layers; ++l) {
     if (model.is_moe_layer(l)) idle += expert * (model.moe.experts - model.moe.top_k);
   }
@@ -55,9 +58,10 @@ Bytes weight_bytes(const Model& model, const GroupPlan& group, ShardId shard) {
   double stored = 0.0;
   for (std::int64_t l = shape.layers.begin; l < shape.layers.end; ++l) {
     const LayerParameters p = layer_parameters(model, shape, l);
-    stored += (p.attention + p.ffn) * bytes.weight + p.side * bytes.side;
+    stored += (p.attention + p.ffn + p.experts) * bytes.weight +
+              (p.side + p.expert_side) * bytes.side;
   }
-  double side = shape.first_stage ? table(model) : 0.0;
+  double side = shape.first_stage ? embedding_parameters(model) : 0.0;
   if (shape.last_stage) {
     side += static_cast<double>(model.hidden);
     if (!head_is_table(model, shape)) {
@@ -110,7 +114,7 @@ StorageOverhead storage_overhead(const Model& model, const GroupPlan& group) {
   }
   const double first = static_cast<double>(group.stages.front().ranks.size());
   const double last = static_cast<double>(group.stages.back().ranks.size());
-  overhead.embedding = Bytes{(first - 1.0) * table(model) * bytes.side};
+  overhead.embedding = Bytes{(first - 1.0) * embedding_parameters(model) * bytes.side};
   overhead.per_rank += Bytes{(last - 1.0) * hidden * bytes.side};  // the final norm
   if (model.tied_embeddings && group.stages.size() > 1) {
     overhead.tied_copy = Bytes{table(model) * bytes.side};

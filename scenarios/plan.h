@@ -60,12 +60,21 @@ struct EngineLimits {
   bool operator==(const EngineLimits&) const = default;
 };
 
-// Training only: how the replicas exchange gradients.
+// Training only. The data-parallel degree is GroupPlan::replicas; the ranks of a stage are its tensor-parallel
+// ranks, each of which stands for `context_parallel` devices.
 struct TrainingPlan {
-  std::int64_t data_parallel = 1;
-  int zero_stage = 0;
-  int virtual_stages = 1;          // interleaving
-  bool sequence_parallel = false;
+  int zero_stage = 0;                      // 1: optimizer states sharded, 2: gradients too, 3: parameters too
+  int virtual_stages = 1;                  // model chunks per stage (interleaving)
+  bool sequence_parallel = false;          // norms and residual share a stage's tokens out over its ranks
+  std::int64_t context_parallel = 1;       // ranks of the attention ring, each with 1/cp of every sequence
+  std::int64_t expert_parallel = 1;        // of the replicas × context ranks, those that deal the experts out
+  std::int64_t micro_batches = 0;          // per replica and step; 0 = what the other groups leave of the batch
+  bool fused_attention = true;             // one kernel; false: scores, softmax and context apart, unmasked half included
+  Dtype gradient_dtype = Dtype::kF32;      // in which gradients are summed and exchanged: f32 or bf16
+  bool overlap_gradient_reduce = true;     // beside the last micro-batch's backward pass
+  bool overlap_parameter_gather = true;    // beside the first micro-batch's forward pass
+  bool overlap_tensor = false;             // tensor-parallel messages beside the GEMMs, in tiles
+  bool hierarchical_exchange = false;      // gradients: inside the scale-up domain first, then between domains
   bool operator==(const TrainingPlan&) const = default;
 };
 
@@ -86,6 +95,9 @@ struct GroupPlan {
     std::int64_t n = 0;
     for (const StagePlan& s : stages) n += static_cast<std::int64_t>(s.ranks.size());
     return n;
+  }
+  [[nodiscard]] std::int64_t devices_per_replica() const {
+    return ranks_per_replica() * training.context_parallel;
   }
   bool operator==(const GroupPlan&) const = default;
 };

@@ -20,6 +20,7 @@ constexpr const char* kFormat = "lindos-plan";
 constexpr int kVersion = 1;
 // Far beyond any plan that makes sense; bounds what a hostile file can ask for.
 constexpr std::int64_t kLargest = std::int64_t{1} << 40;
+constexpr std::int64_t kMostRanks = 65'536;  // of one kind of parallelism
 
 constexpr std::array<std::pair<Role, const char*>, 4> kRoles{{{Role::kBoth, "both"},
                                                               {Role::kPrefill, "prefill"},
@@ -62,23 +63,37 @@ Json json_of(const EngineLimits& limits) {
           {"memory_fraction", limits.memory_fraction}};
 }
 
+Json json_of(const TrainingPlan& training) {
+  return {{"zero_stage", training.zero_stage},
+          {"virtual_stages", training.virtual_stages},
+          {"sequence_parallel", training.sequence_parallel},
+          {"context_parallel", training.context_parallel},
+          {"expert_parallel", training.expert_parallel},
+          {"micro_batches", training.micro_batches},
+          {"fused_attention", training.fused_attention},
+          {"gradient_dtype", name_of(training.gradient_dtype)},
+          {"overlap_gradient_reduce", training.overlap_gradient_reduce},
+          {"overlap_parameter_gather", training.overlap_parameter_gather},
+          {"overlap_tensor", training.overlap_tensor},
+          {"hierarchical_exchange", training.hierarchical_exchange}};
+}
+
 Json json_of(const GroupPlan& group) {
   Json stages = Json::array();
   for (const StagePlan& stage : group.stages) stages.push_back(json_of(stage));
-  return {{"name", group.name},
-          {"role", name_of(group.role)},
-          {"replicas", group.replicas},
-          {"routing_weight", group.routing_weight},
-          {"weight_dtype", name_of(group.weight_dtype)},
-          {"kv_dtype", name_of(group.kv_dtype)},
-          {"activation_dtype", name_of(group.activation_dtype)},
-          {"limits", json_of(group.limits)},
-          {"training",
-           {{"data_parallel", group.training.data_parallel},
-            {"zero_stage", group.training.zero_stage},
-            {"virtual_stages", group.training.virtual_stages},
-            {"sequence_parallel", group.training.sequence_parallel}}},
-          {"stages", std::move(stages)}};
+  Json json = {{"name", group.name},
+               {"role", name_of(group.role)},
+               {"replicas", group.replicas},
+               {"routing_weight", group.routing_weight},
+               {"weight_dtype", name_of(group.weight_dtype)},
+               {"kv_dtype", name_of(group.kv_dtype)},
+               {"activation_dtype", name_of(group.activation_dtype)},
+               {"limits", json_of(group.limits)}};
+  if (group.role == Role::kTrain || group.training != TrainingPlan{}) {
+    json["training"] = json_of(group.training);
+  }
+  json["stages"] = std::move(stages);
+  return json;
 }
 
 // Indented by two, but a value that fits stays on its line: a rank is one line, whatever its shares.
@@ -184,12 +199,43 @@ EngineLimits limits_of(JsonObject object) {
   return limits;
 }
 
-TrainingPlan training_of(JsonObject object) {
+TrainingPlan training_of(JsonObject object, const GroupPlan& group) {
   TrainingPlan training;
-  training.data_parallel = object.integer("data_parallel", 1, kLargest);
-  training.zero_stage = small_integer(object, "zero_stage", 0, 3);
-  training.virtual_stages = small_integer(object, "virtual_stages", 1, 1024);
-  training.sequence_parallel = object.boolean("sequence_parallel");
+  // Plans of older versions say the degree twice; it is read as long as it says the same. They wrote 1 into
+  // every plan for serving.
+  if (object.optional("data_parallel")) {
+    const std::int64_t degree = object.integer("data_parallel", 1, kLargest);
+    if (degree != group.replicas && (degree != 1 || group.role == Role::kTrain)) {
+      object.fail("data_parallel", "the degree is the group's replicas, " +
+                                       std::to_string(group.replicas) + ", but this says " +
+                                       std::to_string(degree) +
+                                       "; remove the key and set \"replicas\"");
+    }
+  }
+  const auto small = [&](const char* key, int low, int high, int& value) {
+    if (object.optional(key)) value = small_integer(object, key, low, high);
+  };
+  const auto count = [&](const char* key, std::int64_t low, std::int64_t high,
+                         std::int64_t& value) {
+    if (object.optional(key)) value = object.integer(key, low, high);
+  };
+  const auto flag = [&](const char* key, bool& value) {
+    if (object.optional(key)) value = object.boolean(key);
+  };
+  small("zero_stage", 0, 3, training.zero_stage);
+  small("virtual_stages", 1, 1024, training.virtual_stages);
+  flag("sequence_parallel", training.sequence_parallel);
+  count("context_parallel", 1, kMostRanks, training.context_parallel);
+  count("expert_parallel", 1, kMostRanks, training.expert_parallel);
+  count("micro_batches", 0, kLargest, training.micro_batches);
+  flag("fused_attention", training.fused_attention);
+  if (object.optional("gradient_dtype")) {
+    training.gradient_dtype = dtype_of(object, "gradient_dtype");
+  }
+  flag("overlap_gradient_reduce", training.overlap_gradient_reduce);
+  flag("overlap_parameter_gather", training.overlap_parameter_gather);
+  flag("overlap_tensor", training.overlap_tensor);
+  flag("hierarchical_exchange", training.hierarchical_exchange);
   object.finish();
   return training;
 }
@@ -206,7 +252,9 @@ GroupPlan group_of(JsonObject object) {
   group.kv_dtype = dtype_of(object, "kv_dtype");
   group.activation_dtype = dtype_of(object, "activation_dtype");
   if (object.optional("limits")) group.limits = limits_of(object.object("limits"));
-  if (object.optional("training")) group.training = training_of(object.object("training"));
+  if (object.optional("training")) {
+    group.training = training_of(object.object("training"), group);
+  }
   for (JsonObject& stage : object.objects("stages")) group.stages.push_back(stage_of(stage));
   object.finish();
   return group;

@@ -2,12 +2,17 @@
 #include "scenarios/plan_pools.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>
 
 #include "scenarios/error.h"
 #include "scenarios/json_reader.h"
+#include "scenarios/plan_json.h"
+#include "scenarios/text_layout.h"
+#include "scenarios/training_plan.h"
 
 namespace lindos {
 namespace {
@@ -20,8 +25,17 @@ const Pool* find_pool(const Cluster& cluster, const std::string& name) {
 
 }  // namespace
 
+void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where) {
+  validate_plan(plan, scenario.model, where);
+  if (scenario.workload.kind == WorkloadKind::kTraining) {
+    validate_training(plan, scenario.model, scenario.workload.training, where);
+  }
+  check_pools(plan, scenario, where);
+}
+
 void check_pools(const Plan& plan, const Scenario& scenario, const std::string& where) {
-  std::map<std::string, std::int64_t> used;
+  // Doubles: a hostile plan asks for more than an integer counts.
+  std::map<std::string, std::map<std::size_t, double>> used;  // pool → group → devices of one replica
   for (std::size_t g = 0; g < plan.groups.size(); ++g) {
     const GroupPlan& group = plan.groups[g];
     for (std::size_t s = 0; s < group.stages.size(); ++s) {
@@ -35,17 +49,28 @@ void check_pools(const Plan& plan, const Scenario& scenario, const std::string& 
                           std::to_string(r) + "/pool",
                       "the cluster has no pool \"" + name + "\"" + did_you_mean(name, names));
         }
-        used[name] += group.replicas;
+        used[name][g] += static_cast<double>(group.training.context_parallel);
       }
     }
   }
-  for (const auto& [name, count] : used) {
+  for (const auto& [name, groups] : used) {
     const Pool& pool = *find_pool(scenario.cluster, name);
-    if (scenario.devices.at(pool.node.device).compute_capability > 0 && count > pool.devices()) {
-      throw Error(ErrorKind::kInput, where,
-                  "the plan takes " + std::to_string(count) + " devices of pool \"" + name + "\", which has " +
-                      std::to_string(pool.devices()));
+    if (scenario.devices.at(pool.node.device).compute_capability == 0) continue;
+    double count = 0.0;
+    for (const auto& [g, devices] : groups) {
+      count += devices * static_cast<double>(plan.groups[g].replicas);
     }
+    const auto available = static_cast<double>(pool.devices());
+    if (count <= available) continue;
+    const double per_replica = groups.begin()->second;
+    std::string way_out = "take " + number_text(count - available, 15) + " less";
+    if (groups.size() == 1 && per_replica <= available) {
+      way_out = "at most " + number_text(std::floor(available / per_replica), 15) +
+                " replicas of " + number_text(per_replica, 15) + " fit";
+    }
+    throw Error(ErrorKind::kInput, where,
+                "the plan takes " + number_text(count, 15) + " devices of pool \"" + name +
+                    "\", which has " + std::to_string(pool.devices()) + "; " + way_out);
   }
 }
 

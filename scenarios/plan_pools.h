@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plan asks of the cluster, wherever the plan comes from: a scenario's table or a file of its own.
+// Whether a plan can be what a scenario runs, wherever it comes from: the scenario's table or a file of its own.
 #pragma once
 
 #include <string>
@@ -8,6 +8,9 @@
 #include "scenarios/scenario.h"
 
 namespace lindos {
+
+// validate_plan, validate_training for a training workload, and check_pools.
+void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where);
 
 // Every rank names a pool of the scenario's cluster, and no pool lends more devices than it has. CPU ranks share a
 // machine's cores, so any number of them fits. Throws Error{kInput} at `where` (a file, or file:line:column).

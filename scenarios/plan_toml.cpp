@@ -20,7 +20,14 @@ const std::initializer_list<std::string_view> kGroupKeys = {
     "name", "pool", "role", "replicas", "routing_weight", "stages", "stage_weights", "tensor",
     "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens", "max_sequences",
     "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "zero_stage",
-    "virtual_stages", "sequence_parallel"};
+    "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel", "micro_batches",
+    "fused_attention", "gradient_dtype", "overlap_gradient_reduce", "overlap_parameter_gather",
+    "overlap_tensor", "hierarchical_exchange"};
+// Those of them that only a training job has.
+const std::initializer_list<std::string_view> kTrainingKeys = {
+    "zero_stage", "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel",
+    "micro_batches", "fused_attention", "gradient_dtype", "overlap_gradient_reduce",
+    "overlap_parameter_gather", "overlap_tensor", "hierarchical_exchange"};
 
 // Keeps a slip of the finger from building millions of ranks; the largest real replicas have
 // thousands.
@@ -89,6 +96,24 @@ std::vector<double> read_weights(const TomlTable& table, std::string_view count_
   return weights;
 }
 
+TrainingPlan read_training(const TomlTable& table) {
+  TrainingPlan t;
+  t.zero_stage = table.small_or("zero_stage", t.zero_stage, 0, 3);
+  t.virtual_stages = table.small_or("virtual_stages", t.virtual_stages, 1, 1024);
+  t.sequence_parallel = table.boolean_or("sequence_parallel", t.sequence_parallel);
+  t.context_parallel = table.integer_or("context_parallel", t.context_parallel, 1, kMaxRanks);
+  t.expert_parallel = table.integer_or("expert_parallel", t.expert_parallel, 1, kMaxRanks);
+  t.micro_batches = table.integer_or("micro_batches", t.micro_batches, 0, kMaxTokens);
+  t.fused_attention = table.boolean_or("fused_attention", t.fused_attention);
+  t.gradient_dtype = table.dtype_or("gradient_dtype", t.gradient_dtype);
+  t.overlap_gradient_reduce = table.boolean_or("overlap_gradient_reduce", t.overlap_gradient_reduce);
+  t.overlap_parameter_gather =
+      table.boolean_or("overlap_parameter_gather", t.overlap_parameter_gather);
+  t.overlap_tensor = table.boolean_or("overlap_tensor", t.overlap_tensor);
+  t.hierarchical_exchange = table.boolean_or("hierarchical_exchange", t.hierarchical_exchange);
+  return t;
+}
+
 GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   const Model& model = scenario.model;
   const Pool& pool = pool_of(table, scenario.cluster);
@@ -128,12 +153,9 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   group.routing_weight = table.number_or("routing_weight", 1.0, 0.0, 1e9);
   group.kv_dtype = table.dtype_or("kv_dtype", group.kv_dtype);
   if (trains) {
-    group.training.data_parallel = group.replicas;
-    group.training.zero_stage = table.small_or("zero_stage", 0, 0, 3);
-    group.training.virtual_stages = table.small_or("virtual_stages", 1, 1, 1024);
-    group.training.sequence_parallel = table.boolean_or("sequence_parallel", false);
+    group.training = read_training(table);
   } else {
-    for (const char* key : {"zero_stage", "virtual_stages", "sequence_parallel"}) {
+    for (const std::string_view key : kTrainingKeys) {
       if (table.has(key)) table.fail(key, "is for training; the workload is serving");
     }
   }
@@ -179,8 +201,7 @@ Plan read_plan(const TomlTable& table, const std::filesystem::path& base,
   } else {
     plan = read_simple(table, scenario);
   }
-  validate_plan(plan, scenario.model, place);
-  check_pools(plan, scenario, place);
+  check_plan(plan, scenario, place);
   return plan;
 }
 

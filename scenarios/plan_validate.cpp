@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <set>
 #include <string>
-#include <utility>
 
 #include "scenarios/balance.h"
 #include "scenarios/error.h"
 #include "scenarios/plan_json.h"
+#include "scenarios/plan_place.h"
 
 namespace lindos {
 namespace {
@@ -16,25 +16,6 @@ namespace {
 std::string text(const Range& range) {
   return "[" + std::to_string(range.begin) + ", " + std::to_string(range.end) + ")";
 }
-
-// Knows the JSON pointer of what is being looked at.
-class Place {
- public:
-  Place(std::string where, std::string pointer)
-      : where_(std::move(where)), pointer_(std::move(pointer)) {}
-  [[nodiscard]] Place at(const std::string& key) const { return {where_, pointer_ + "/" + key}; }
-  [[nodiscard]] Place at(std::size_t index) const { return at(std::to_string(index)); }
-  [[noreturn]] void fail(const std::string& message) const {
-    throw Error(ErrorKind::kInput, where_.empty() ? pointer_ : where_ + ": " + pointer_, message);
-  }
-  void require(bool holds, const std::string& message) const {
-    if (!holds) fail(message);
-  }
-
- private:
-  std::string where_;
-  std::string pointer_;
-};
 
 using ShareField = Range TensorShare::*;
 
@@ -83,7 +64,7 @@ void check_experts(const StagePlan& stage, const Place& ranks, const Model& mode
   if (!columns) check_partition(stage, ranks, &TensorShare::experts, "experts", all.end);
 }
 
-void check_stage(const StagePlan& stage, const Place& place, const Model& model, bool last) {
+void check_stage(const StagePlan& stage, const Place& place, const Model& model, bool vocabulary) {
   const Place ranks = place.at("ranks");
   ranks.require(!stage.ranks.empty(), "a stage needs at least one rank");
   for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
@@ -95,7 +76,7 @@ void check_stage(const StagePlan& stage, const Place& place, const Model& model,
   check_kv_heads(stage, ranks, model);
   check_partition(stage, ranks, &TensorShare::ffn, "ffn", model.ffn);
   check_experts(stage, ranks, model);
-  if (last) check_partition(stage, ranks, &TensorShare::vocab, "vocab", model.vocab);
+  if (vocabulary) check_partition(stage, ranks, &TensorShare::vocab, "vocab", model.vocab);
 }
 
 void check_limits(const EngineLimits& limits, const Place& place, const Model& model) {
@@ -153,16 +134,24 @@ void check_group(const GroupPlan& group, const Place& place, const Model& model)
   place.at("kv_dtype").require(group.kv_dtype != Dtype::kFp4, weights_only);
   const TrainingPlan& training = group.training;
   const Place training_place = place.at("training");
-  training_place.at("data_parallel").require(training.data_parallel >= 1, "expected at least 1");
   training_place.at("zero_stage")
       .require(training.zero_stage >= 0 && training.zero_stage <= 3, "expected 0, 1, 2 or 3");
   training_place.at("virtual_stages").require(training.virtual_stages >= 1, "expected at least 1");
+  training_place.at("context_parallel")
+      .require(training.context_parallel >= 1, "expected at least 1");
+  training_place.at("expert_parallel")
+      .require(training.expert_parallel >= 1, "expected at least 1");
+  training_place.at("micro_batches")
+      .require(training.micro_batches >= 0, "expected 0 (its share of the global batch) or more");
   check_limits(group.limits, place.at("limits"), model);
   const Place stages = place.at("stages");
   stages.require(!group.stages.empty(), "a group needs at least one stage");
   check_layers(group, stages, model);
   for (std::size_t s = 0; s < group.stages.size(); ++s) {
-    check_stage(group.stages[s], stages.at(s), model, s + 1 == group.stages.size());
+    // In training the ranks of the first stage share the embedding out like those of the last the head.
+    const bool vocabulary =
+        s + 1 == group.stages.size() || (s == 0 && group.role == Role::kTrain);
+    check_stage(group.stages[s], stages.at(s), model, vocabulary);
   }
 }
 

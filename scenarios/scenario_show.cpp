@@ -168,7 +168,8 @@ std::string workload(const Scenario& s) {
     const TrainingWorkload& t = s.workload.training;
     return "\nWorkload  synchronous training: " + with_thousands(t.global_batch) +
            " sequences of " + with_thousands(t.sequence) + " tokens per step,\n  micro-batch " +
-           with_thousands(t.micro_batch) + ", recompute " + t.recompute + '\n';
+           with_thousands(t.micro_batch) + ", recompute " + name_of(t.recompute) +
+           (t.dropout ? ", dropout" : "") + '\n';
   }
   const ServingWorkload& w = s.workload.serving;
   std::string out = "\nWorkload  serving: " + plural(w.requests, "request") + ", ";

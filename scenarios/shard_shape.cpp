@@ -62,6 +62,11 @@ ShardShape shard_shape(const Model& model, const GroupPlan& group, ShardId shard
   return shape;
 }
 
+double embedding_parameters(const Model& model) {
+  const std::int64_t rows = model.vocab + (model.learned_positions ? model.max_positions : 0);
+  return static_cast<double>(rows) * static_cast<double>(model.hidden);
+}
+
 LayerParameters layer_parameters(const Model& model, const ShardShape& shape, std::int64_t layer) {
   const auto hidden = static_cast<double>(model.hidden);
   const auto q_heads = static_cast<double>(shape.q_heads);
@@ -84,18 +89,21 @@ LayerParameters layer_parameters(const Model& model, const ShardShape& shape, st
   }
   p.attention += hidden * static_cast<double>(shape.attention_width);
 
+  const double matrices = model.ffn_inputs() + 1.0;
   if (!model.is_moe_layer(layer)) {
-    p.ffn = 3.0 * hidden * static_cast<double>(shape.ffn);
-    if (model.mlp_bias) p.side += 2.0 * static_cast<double>(shape.ffn) + hidden;
+    p.ffn = matrices * hidden * static_cast<double>(shape.ffn);
+    if (model.mlp_bias) p.side += (matrices - 1.0) * static_cast<double>(shape.ffn) + hidden;
     return p;
   }
   const auto experts = static_cast<double>(shape.experts);
   const auto width = static_cast<double>(shape.expert_ffn);
-  p.ffn = 3.0 * hidden * (experts * width + static_cast<double>(shape.shared_ffn));
+  p.ffn = matrices * hidden * static_cast<double>(shape.shared_ffn);
+  p.experts = matrices * hidden * experts * width;
   p.side += model.moe.experts * hidden;
   if (model.mlp_bias) {
-    p.side += model.moe.experts +
-              experts * (2.0 * width + (shape.holds_first_expert_column ? hidden : 0.0));
+    p.side += model.moe.experts;
+    p.expert_side =
+        experts * ((matrices - 1.0) * width + (shape.holds_first_expert_column ? hidden : 0.0));
   }
   return p;
 }

@@ -48,11 +48,16 @@ struct ShardShape {
 // Parameters of one rank, by where they live.
 struct LayerParameters {
   double attention = 0.0;   // projections
-  double ffn = 0.0;         // dense FFN, routed and shared experts
+  double ffn = 0.0;         // dense FFN, shared experts
+  double experts = 0.0;     // routed experts
   double side = 0.0;        // norms, biases, router, sinks
+  double expert_side = 0.0; // biases of routed experts
 };
 [[nodiscard]] LayerParameters layer_parameters(const Model& model, const ShardShape& shape,
                                                std::int64_t layer);
+
+// The table that opens the first stage: tokens, and positions where they are learned.
+[[nodiscard]] double embedding_parameters(const Model& model);
 
 // A group of one stage and one rank that holds the whole model.
 [[nodiscard]] GroupPlan unsharded(const Model& model, const GroupPlan& formats);

@@ -70,6 +70,15 @@ std::int64_t whole_microseconds(double microseconds) {
 
 }  // namespace
 
+const char* name_of(Recompute recompute) {
+  switch (recompute) {
+    case Recompute::kNone: return "none";
+    case Recompute::kSelective: return "selective";
+    case Recompute::kFull: return "full";
+  }
+  return "";
+}
+
 std::vector<RequestSpec> generate_requests(const ServingWorkload& workload, std::uint64_t seed) {
   LINDOS_ASSERT(workload.requests >= 0, "a count of requests");
   LINDOS_ASSERT(workload.prompt.low <= workload.prompt.high, "an ordered range of prompt lengths");

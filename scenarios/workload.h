@@ -29,11 +29,18 @@ struct ServingWorkload {
   bool operator==(const ServingWorkload&) const = default;
 };
 
+// What the backward pass computes again instead of keeping it from the forward pass. kSelective is the core of
+// attention (scores, softmax, context; arXiv 2205.05198): a fused kernel keeps none of it anyway, so that there
+// kSelective is kNone. kFull keeps the input of each layer.
+enum class Recompute { kNone, kSelective, kFull };
+[[nodiscard]] const char* name_of(Recompute recompute);  // "none", "selective", "full"
+
 struct TrainingWorkload {
   std::int64_t sequence = 0;
   std::int64_t global_batch = 0;   // sequences per optimizer step
-  std::int64_t micro_batch = 1;
-  std::string recompute = "none";  // "none", "selective", "full"
+  std::int64_t micro_batch = 1;    // sequences that pass through the model at once
+  Recompute recompute = Recompute::kNone;
+  bool dropout = false;            // on attention probabilities, embedding and both residual branches
   bool operator==(const TrainingWorkload&) const = default;
 };
 

@@ -38,13 +38,24 @@ ServingWorkload read_serving(const TomlTable& table) {
 }
 
 TrainingWorkload read_training(const TomlTable& table) {
-  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "seed"});
+  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "dropout", "seed"});
   TrainingWorkload training;
   training.sequence = table.integer("sequence", 1, kMaxTokens);
   training.global_batch = table.integer("global_batch", 1, kMaxTokens);
   training.micro_batch = table.integer_or("micro_batch", 1, 1, training.global_batch);
-  if (table.has("recompute"))
-    training.recompute = table.word("recompute", {"none", "selective", "full"});
+  if (training.global_batch % training.micro_batch != 0) {
+    const std::int64_t below = training.global_batch / training.micro_batch * training.micro_batch;
+    table.fail("global_batch", std::to_string(training.global_batch) +
+                                   " sequences are not a whole number of micro-batches of " +
+                                   std::to_string(training.micro_batch) + "; " +
+                                   std::to_string(below) + " or " +
+                                   std::to_string(below + training.micro_batch) + " are");
+  }
+  if (table.has("recompute")) {
+    constexpr Recompute kChoices[] = {Recompute::kNone, Recompute::kSelective, Recompute::kFull};
+    training.recompute = kChoices[table.choice("recompute", {"none", "selective", "full"})];
+  }
+  training.dropout = table.boolean_or("dropout", false);
   return training;
 }
 
@@ -125,7 +136,8 @@ void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
     out.integer("sequence", t.sequence);
     out.integer("global_batch", t.global_batch);
     out.integer("micro_batch", t.micro_batch);
-    out.text("recompute", t.recompute);
+    out.text("recompute", name_of(t.recompute));
+    if (t.dropout) out.boolean("dropout", true);
   }
   out.integer("seed", static_cast<std::int64_t>(workload.seed));
   if (slo == Slo{}) return;

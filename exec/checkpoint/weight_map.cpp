@@ -21,6 +21,8 @@ void refuse_unsupported(const Model& model) {
   if (model.is_moe()) refuse("experts");
   if (model.is_mla()) refuse("latent attention");
   if (model.attention_sinks) refuse("attention sinks");
+  if (!model.gated_ffn) refuse("an FFN without a gate");
+  if (model.learned_positions) refuse("learned positions");
 }
 
 // Appends " missing: a, b, … and 7 more" lines; a 61-layer mismatch must not scroll the reason

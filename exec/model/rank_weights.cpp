@@ -38,6 +38,10 @@ bool executable(const Model& model, std::string& reason) {
     reason = "multi-head latent attention";
   } else if (model.attention_sinks) {
     reason = "attention sinks";
+  } else if (!model.gated_ffn) {
+    reason = "an FFN without a gate";
+  } else if (model.learned_positions) {
+    reason = "learned positions";
   } else if (model.head_dim % 8 != 0) {
     reason = "head_dim " + std::to_string(model.head_dim) + " (multiples of 8 are supported)";
   } else {

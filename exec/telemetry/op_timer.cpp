@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/telemetry/op_timer.h"
 
+#include "scenarios/error.h"
+
 namespace lindos::exec {
 
 std::string_view name_of(OpFamily family) {
@@ -36,6 +38,16 @@ OpFamily family_of(const Op& op) {
     case OpKind::kMoeRoute:
     case OpKind::kMoeGemm: return OpFamily::kDown;
     case OpKind::kGemm: break;
+    // The engine does not train.
+    case OpKind::kAttentionBackward:
+    case OpKind::kBatchedGemm:
+    case OpKind::kSoftmax:
+    case OpKind::kDropout:
+    case OpKind::kQuantise:
+    case OpKind::kLoss:
+    case OpKind::kReduceScatter:
+    case OpKind::kRingExchange:
+    case OpKind::kOptimizer: LINDOS_ASSERT(false, "an op of training in a step of the engine"); break;
   }
   switch (op.site) {
     case GemmSite::kQkv:
@@ -46,6 +58,8 @@ OpFamily family_of(const Op& op) {
     case GemmSite::kLmHead: return OpFamily::kLmHead;
     case GemmSite::kDown:
     case GemmSite::kRouter:
+    case GemmSite::kScores:
+    case GemmSite::kContext:
     case GemmSite::kNone: break;
   }
   return OpFamily::kDown;

@@ -195,7 +195,7 @@ TEST(DefaultPlan, TrainingFillsPoolsWithAlikeReplicas) {
   EXPECT_EQ(group.role, Role::kTrain);
   EXPECT_EQ(group.stages.size(), 1U);
   EXPECT_EQ(group.ranks_per_replica(), 8);
-  EXPECT_EQ(group.training.data_parallel, 16);
+  EXPECT_EQ(group.replicas, 16);
   s.workload.training.global_batch = 4;  // a replica without a micro-batch would only wait
   EXPECT_EQ(default_plan(s).groups.at(0).replicas, 4);
 }

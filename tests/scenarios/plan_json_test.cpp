@@ -44,8 +44,18 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
   group.kv_dtype = *rc::gen::element(Dtype::kF16, Dtype::kFp8);
   group.limits.max_context = *rc::gen::inRange(0, 1000);
   group.limits.memory_fraction = *rc::gen::inRange(1, 1000) / 1000.0;
-  group.training = {*rc::gen::inRange(1, 9), *rc::gen::inRange(0, 4), *rc::gen::inRange(1, 5),
-                    *rc::gen::arbitrary<bool>()};
+  group.training = {.zero_stage = *rc::gen::inRange(0, 4),
+                    .virtual_stages = *rc::gen::inRange(1, 5),
+                    .sequence_parallel = *rc::gen::arbitrary<bool>(),
+                    .context_parallel = *rc::gen::inRange(1, 9),
+                    .expert_parallel = *rc::gen::inRange(1, 9),
+                    .micro_batches = *rc::gen::inRange(0, 9),
+                    .fused_attention = *rc::gen::arbitrary<bool>(),
+                    .gradient_dtype = *rc::gen::element(Dtype::kF32, Dtype::kBf16),
+                    .overlap_gradient_reduce = *rc::gen::arbitrary<bool>(),
+                    .overlap_parameter_gather = *rc::gen::arbitrary<bool>(),
+                    .overlap_tensor = *rc::gen::arbitrary<bool>(),
+                    .hierarchical_exchange = *rc::gen::arbitrary<bool>()};
   group.stages[1].ranks[0].threads = *rc::gen::inRange(0, 64);
   group.stages[0].ranks[1].share.experts = {*rc::gen::inRange(0, 5), *rc::gen::inRange(5, 9)};
   const std::string text = to_json(plan);

@@ -149,7 +149,8 @@ const std::vector<BadInput>& bad_scenarios() {
       {"UnknownDtype", "tensor = 2", "tensor = 2\ndtype = \"bf61\"",
        "s.toml:52:9: plan.dtype: unknown dtype \"bf61\"; did you mean \"bf16\"?"},
       {"MoreDevicesThanThePool", "tensor = 2", "tensor = 2\nreplicas = 5",
-       "s.toml:50:1: plan: the plan takes 20 devices of pool \"a\", which has 16"},
+       "s.toml:50:1: plan: the plan takes 20 devices of pool \"a\", which has 16; at most 4 "
+       "replicas of 4 fit"},
       {"TrainingKeyInServing", "tensor = 2", "tensor = 2\nzero_stage = 1",
        "s.toml:52:14: plan.zero_stage: is for training; the workload is serving"},
       {"RoleOfTheOtherWorkload", "tensor = 2", "tensor = 2\nrole = \"train\"",

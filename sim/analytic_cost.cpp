@@ -33,6 +33,9 @@ Seconds analytic_compute_time(const Op& op, Dtype dtype, double keys, const Ceil
   switch (op.kind) {
     case OpKind::kAttentionPrefill:
       return bounded(op, c, attention, device.stream, device.unhidden) + device.launch;
+    case OpKind::kAttentionBackward:
+      return bounded(op, c, attention * device.attention_backward, device.stream, device.unhidden) +
+             device.launch;
     case OpKind::kAttentionDecode:
       return bounded(op, c, gemm, device.decode_attention, device.unhidden) + device.launch;
     default:

@@ -22,8 +22,9 @@ namespace lindos::sim {
 namespace {
 
 bool is_message(OpKind kind) {
-  return kind == OpKind::kAllReduce || kind == OpKind::kAllGather || kind == OpKind::kAllToAll ||
-         kind == OpKind::kSendRecv;
+  return kind == OpKind::kAllReduce || kind == OpKind::kAllGather ||
+         kind == OpKind::kReduceScatter || kind == OpKind::kAllToAll ||
+         kind == OpKind::kRingExchange || kind == OpKind::kSendRecv;
 }
 
 const char* collective_name(OpKind kind) {
@@ -32,6 +33,8 @@ const char* collective_name(OpKind kind) {
       return "all_reduce";
     case OpKind::kAllGather:
       return "all_gather";
+    case OpKind::kReduceScatter:
+      return "reduce_scatter";
     case OpKind::kAllToAll:
       return "all_to_all";
     default:
@@ -43,14 +46,18 @@ Family family_of(OpKind kind) {
   switch (kind) {
     case OpKind::kGemm:
     case OpKind::kMoeGemm:
+    case OpKind::kBatchedGemm:
       return Family::kGemm;
     case OpKind::kAttentionPrefill:
+    case OpKind::kAttentionBackward:
       return Family::kPrefillAttention;
     case OpKind::kAttentionDecode:
       return Family::kDecodeAttention;
     case OpKind::kAllReduce:
     case OpKind::kAllGather:
+    case OpKind::kReduceScatter:
     case OpKind::kAllToAll:
+    case OpKind::kRingExchange:
     case OpKind::kSendRecv:
       return Family::kCollective;
     case OpKind::kSample:
@@ -100,7 +107,10 @@ AttentionShape equal_slices(const Op& op) {
     shape.context = keys_per_token - 1.0;
     return shape;
   }
-  const double pairs = op.flop.value() / (4.0 * static_cast<double>(op.q_heads * op.head_dim));
+  // The backward pass has five products where the forward pass has two.
+  const double forward =
+      op.kind == OpKind::kAttentionBackward ? op.flop.value() / 2.5 : op.flop.value();
+  const double pairs = forward / (4.0 * static_cast<double>(op.q_heads * op.head_dim));
   const double length = (pairs / tokens - 0.5) / (keys_per_token - 0.5);
   shape.tokens = std::clamp(length, 1.0, tokens);
   shape.slices = tokens / shape.tokens;
@@ -110,7 +120,8 @@ AttentionShape equal_slices(const Op& op) {
 
 // Keys that a sequence's last query sees; 0 for ops that are not attention.
 double keys_per_sequence(const Op& op) {
-  if (op.kind != OpKind::kAttentionPrefill || op.q_heads <= 0 || op.head_dim <= 0) return 0.0;
+  if (op.kind != OpKind::kAttentionPrefill && op.kind != OpKind::kAttentionBackward) return 0.0;
+  if (op.q_heads <= 0 || op.head_dim <= 0) return 0.0;
   const AttentionShape shape = equal_slices(op);
   return shape.tokens + shape.context;
 }
@@ -386,6 +397,9 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
       if (op.m <= 0 || op.n <= 0 || op.k <= 0)
         return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
       return tables_->gemm_price(op, weight_dtype, context, c);
+    case OpKind::kBatchedGemm:
+    case OpKind::kAttentionBackward:  // no sample is of these
+      return tables_->analytic(op, weight_dtype, family, c);
     case OpKind::kAttentionDecode:
     case OpKind::kAttentionPrefill: {
       if (op.q_heads <= 0 || op.head_dim <= 0) return tables_->analytic(op, weight_dtype, family, c);

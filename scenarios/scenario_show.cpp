@@ -194,7 +194,7 @@ std::string workload(const Scenario& s) {
     return "\nWorkload  synchronous training: " + with_thousands(t.global_batch) +
            " sequences of " + with_thousands(t.sequence) + " tokens per step,\n  micro-batch " +
            with_thousands(t.micro_batch) + ", recompute " + name_of(t.recompute) +
-           (t.dropout ? ", dropout" : "") + '\n' +
+           (t.dropout ? ", dropout" : "") + (t.frozen_weights ? ", frozen weights" : "") + '\n' +
            checkpoint(t.checkpoint);
   }
   const ServingWorkload& w = s.workload.serving;

@@ -54,7 +54,8 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
                     .gradient_dtype = *rc::gen::element(Dtype::kF32, Dtype::kBf16),
                     .overlap_gradient_reduce = *rc::gen::arbitrary<bool>(),
                     .overlap_parameter_gather = *rc::gen::arbitrary<bool>(),
-                    .overlap_tensor = *rc::gen::arbitrary<bool>(),
+                    .overlap_tensor = *rc::gen::element(TensorOverlap::kNone, TensorOverlap::kBackward,
+                                                       TensorOverlap::kTiles),
                     .hierarchical_exchange = *rc::gen::arbitrary<bool>()};
   group.stages[1].ranks[0].threads = *rc::gen::inRange(0, 64);
   group.stages[0].ranks[1].share.experts = {*rc::gen::inRange(0, 5), *rc::gen::inRange(5, 9)};

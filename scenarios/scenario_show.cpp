@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scenarios/ops.h"
+#include "scenarios/plan_show.h"
 #include "scenarios/quantity_text.h"
 #include "scenarios/scenario.h"
 #include "scenarios/text_layout.h"
@@ -15,12 +16,6 @@ namespace lindos {
 namespace {
 
 constexpr std::size_t kWidth = 100;
-constexpr std::size_t kShownStages = 8;
-constexpr std::size_t kShownRanks = 8;
-
-std::string plural(std::int64_t n, const std::string& noun) {
-  return with_thousands(n) + ' ' + noun + (n == 1 ? "" : "s");
-}
 
 // "2,343 racks + 6 nodes": whole containers and the nodes of the last, partial one.
 std::string tiled(std::int64_t nodes, std::int64_t nodes_per_container, const std::string& noun) {
@@ -195,97 +190,6 @@ std::string workload(const Scenario& s) {
   return out + " at p" + number_text(s.slo.percentile * 100.0, 3) + '\n';
 }
 
-// First to last, both inclusive.
-std::string range(Range r) {
-  if (r.empty()) return "–";
-  return with_thousands(r.begin) + (r.size() == 1 ? "" : "–" + with_thousands(r.end - 1));
-}
-
-// Stages that follow `first` with equal ranks and equally many layers; they are shown as one row.
-std::size_t run_of_equals(const GroupPlan& group, std::size_t first) {
-  std::size_t last = first;
-  while (last + 1 < group.stages.size() &&
-         group.stages[last + 1].ranks == group.stages[first].ranks &&
-         group.stages[last + 1].layers.size() == group.stages[first].layers.size()) {
-    ++last;
-  }
-  return last - first + 1;
-}
-
-std::string stages(const GroupPlan& group) {
-  TextColumns table({false, false, false, false, false, false, false});
-  table.row({"stage", "layers", "rank", "q heads", "KV heads", "FFN columns", "LM head rows"});
-  std::size_t rows = 0;
-  std::size_t i = 0;
-  while (i < group.stages.size() && rows < kShownStages) {
-    const StagePlan& stage = group.stages[i];
-    const std::size_t run = run_of_equals(group, i);
-    const StagePlan& last = group.stages[i + run - 1];
-    const auto first_index = static_cast<std::int64_t>(i);
-    const std::string name = range({first_index, first_index + static_cast<std::int64_t>(run)});
-    const std::string layers =
-        range({stage.layers.begin, last.layers.end}) +
-        (run > 1 ? " (" + with_thousands(stage.layers.size()) + " each)" : "");
-    if (i > 0 && stage.ranks == group.stages[i - 1].ranks) {
-      table.row({name, layers, "as above", "", "", "", ""});
-    } else {
-      const std::size_t ranks = std::min(stage.ranks.size(), kShownRanks);
-      for (std::size_t r = 0; r < ranks; ++r) {
-        const TensorShare& share = stage.ranks[r].share;
-        table.row({r == 0 ? name : "", r == 0 ? layers : "",
-                   std::to_string(r) + " " + stage.ranks[r].pool, range(share.q_heads),
-                   range(share.kv_heads), range(share.ffn), range(share.vocab)});
-      }
-      const auto hidden = static_cast<std::int64_t>(stage.ranks.size() - ranks);
-      if (hidden > 0) table.row({"", "", "+ " + with_thousands(hidden) + " more", "", "", "", ""});
-    }
-    i += run;
-    ++rows;
-  }
-  std::string out = table.str(4);
-  const auto hidden = static_cast<std::int64_t>(group.stages.size() - i);
-  if (hidden > 0) out += "    + " + plural(hidden, "stage") + '\n';
-  return out;
-}
-
-std::string_view name_of(Role role) {
-  switch (role) {
-    case Role::kBoth:
-      return "prefill and decode";
-    case Role::kPrefill:
-      return "prefill";
-    case Role::kDecode:
-      return "decode";
-    case Role::kTrain:
-      return "training";
-  }
-  return "";
-}
-
-std::string plan(const Scenario& s) {
-  std::string out =
-      "\nPlan  " + s.plan.name + (s.plan_given ? "" : " (default; the scenario gives none)") + '\n';
-  for (const GroupPlan& g : s.plan.groups) {
-    std::string line = g.name + ": " + std::string(name_of(g.role)) + ", " +
-                       plural(g.replicas, "replica") + " of " +
-                       plural(static_cast<std::int64_t>(g.stages.size()), "stage") + " with " +
-                       plural(g.ranks_per_replica(), "rank") + " = " +
-                       plural(g.replicas * g.ranks_per_replica(), "rank") + ", weights " +
-                       std::string(name_of(g.weight_dtype));
-    if (g.role != Role::kTrain) {
-      line += ", KV " + std::string(name_of(g.kv_dtype)) + "; per step " +
-              with_thousands(g.limits.max_batched_tokens) + " tokens, " +
-              with_thousands(g.limits.max_sequences) + " sequences, chunks of " +
-              with_thousands(g.limits.prefill_chunk) + "; KV blocks of " +
-              with_thousands(g.limits.block_tokens) + " in " + percent(g.limits.memory_fraction) +
-              " of memory";
-    }
-    out += "  " + wrapped(line, kWidth, 4) + '\n';
-    out += stages(g);
-  }
-  return out;
-}
-
 std::string provenance(const Scenario& s) {
   // Facts that share a source are listed together, in order of appearance.
   std::vector<std::pair<Source, std::string>> notes;
@@ -333,7 +237,7 @@ std::string show(const Scenario& s) {
   if (!s.description.empty()) out += "  " + wrapped(s.description, kWidth, 2) + '\n';
   out += "  digest " + digest(s) + '\n';
   return out + fleet(s) + aggregate(s) + power(s) + network(s) + faults(s) + model(s) +
-         workload(s) + plan(s) + provenance(s);
+         workload(s) + show_plan(s) + provenance(s);
 }
 
 }  // namespace lindos

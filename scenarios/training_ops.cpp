@@ -10,34 +10,20 @@
 #include "scenarios/training_plan.h"
 
 namespace lindos {
-namespace {
 
-bool is_attention_core(const Op& op) {
-  return op.layer >= 0 && (op.kind == OpKind::kBatchedGemm || op.kind == OpKind::kSoftmax ||
-                           op.kind == OpKind::kDropout);
+bool is_recomputed(const Op& op, Recompute recompute) {
+  if (op.layer < 0 || recompute == Recompute::kNone) return false;
+  return recompute == Recompute::kFull || op.kind == OpKind::kBatchedGemm ||
+         op.kind == OpKind::kSoftmax || op.kind == OpKind::kDropout;
 }
-
-std::vector<Op> recomputed(const std::vector<Op>& forward, Recompute recompute) {
-  std::vector<Op> again;
-  std::copy_if(forward.begin(), forward.end(), std::back_inserter(again), [&](const Op& op) {
-    switch (recompute) {
-      case Recompute::kNone: return false;
-      case Recompute::kSelective: return is_attention_core(op);
-      case Recompute::kFull: return op.layer >= 0;
-    }
-    return false;
-  });
-  return again;
-}
-
-}  // namespace
 
 MicroBatchWork micro_batch_work(const Model& model, const GroupPlan& group,
                                 const TrainingWorkload& training, ShardId shard, int chunk) {
   ForwardPass pass = forward_pass(model, group, training, shard, chunk);
   MicroBatchWork work;
   work.backward = backward_pass(model, group, pass, training.frozen_weights);
-  work.recompute = recomputed(pass.ops, training.recompute);
+  std::copy_if(pass.ops.begin(), pass.ops.end(), std::back_inserter(work.recompute),
+               [&](const Op& op) { return is_recomputed(op, training.recompute); });
   work.forward = std::move(pass.ops);
 
   for (const Op& op : work.forward) {

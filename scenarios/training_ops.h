@@ -38,6 +38,9 @@ struct MicroBatchWork {
                                               const TrainingWorkload& training, ShardId shard,
                                               int chunk);
 
+// Whether an op of the forward pass is computed again before the backward pass.
+[[nodiscard]] bool is_recomputed(const Op& op, Recompute recompute);
+
 // How one rank's gradients and parameters travel among the `ranks` that hold the same parameters.
 //   ZeRO-0: gradients all-reduced. ZeRO-1: gradients reduce-scattered, parameters gathered, once per step.
 //   ZeRO-2: gradients reduce-scattered with every micro-batch. ZeRO-3: also parameters gathered before each

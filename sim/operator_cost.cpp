@@ -67,24 +67,6 @@ Family family_of(OpKind kind) {
   }
 }
 
-// Priced for inference; what only training has is none of it.
-bool is_training(OpKind kind) {
-  switch (kind) {
-    case OpKind::kAttentionBackward:
-    case OpKind::kBatchedGemm:
-    case OpKind::kSoftmax:
-    case OpKind::kDropout:
-    case OpKind::kQuantise:
-    case OpKind::kLoss:
-    case OpKind::kReduceScatter:
-    case OpKind::kRingExchange:
-    case OpKind::kOptimizer:
-      return true;
-    default:
-      return false;
-  }
-}
-
 double median_of(std::vector<double> values) {
   if (values.empty()) return 0.0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -375,10 +357,6 @@ Seconds OperatorCost::speed_of_light(const Op& op, Dtype weight_dtype,
 
 Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext context) const {
   const Family family = family_of(op.kind);
-  if (is_training(op.kind)) {
-    return Miss{name_of(family), tables_->ceiling.device, name_of(op.kind),
-                "the profile and its formulas describe inference, not training"};
-  }
   if (is_message(op.kind)) return tables_->message(op);
   if (op.kind == OpKind::kSample) {
     return Priced{tables_->ceiling.per_sequence_overhead * static_cast<double>(op.tokens), 0.0,

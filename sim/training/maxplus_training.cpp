@@ -10,14 +10,15 @@ namespace lindos::sim {
 namespace {
 
 // slowdown × throttle of one replica's stages; nullptr when neither deviates.
-const float* factors_of(const StepDraw& draw, std::size_t group, std::size_t first, std::size_t stages,
+const float* factors_of(const TrainingJob& job, const StepDraw& draw, std::size_t group, std::size_t first,
                         std::vector<float>& buffer) {
+  const std::vector<StageJob>& stages = job.groups[group].stages;
   const bool slow = !draw.slowdown.empty() && !draw.slowdown[group].empty();
   const bool hot = !draw.throttle.empty() && !draw.throttle[group].empty();
   if (!slow && !hot) return nullptr;
-  buffer.assign(stages, 1.0F);
-  for (std::size_t s = 0; s < stages; ++s) {
-    if (slow) buffer[s] *= draw.slowdown[group][first + s];
+  buffer.assign(stages.size(), 1.0F);
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    if (slow) buffer[s] *= std::max(draw.slowdown[group][first + s], stages[s].fastest());
     if (hot) buffer[s] *= draw.throttle[group][first + s];
   }
   return buffer.data();
@@ -42,7 +43,7 @@ Gate gate_of(const TrainingJob& job, const std::vector<std::vector<double>>& end
   const std::size_t stages = group.stages.size();
   std::vector<float> buffer;
   const float* factors =
-      factors_of(draw, gate.group, static_cast<std::size_t>(gate.replica) * stages, stages, buffer);
+      factors_of(job, draw, gate.group, static_cast<std::size_t>(gate.replica) * stages, buffer);
   double longest = -1.0;
   for (std::size_t s = 0; s < stages; ++s) {
     double busy = 0.0;
@@ -75,12 +76,12 @@ std::vector<std::vector<double>> MaxplusTraining::stage_ends(const StepDraw& dra
   std::vector<float> buffer;
   for (std::size_t g = 0; g < job_.groups.size(); ++g) {
     const std::size_t stages = job_.groups[g].stages.size();
-    const float* nominal = factors_of(draw, g, 0, stages, buffer);
+    const float* nominal = factors_of(job_, draw, g, 0, buffer);
     const std::size_t replicas =
         nominal == nullptr ? 1 : static_cast<std::size_t>(job_.groups[g].replicas);
     ends[g].resize(replicas * stages);
     for (std::size_t r = 0; r < replicas; ++r) {
-      pipelines_[g].run(factors_of(draw, g, r * stages, stages, buffer), &ends[g][r * stages]);
+      pipelines_[g].run(factors_of(job_, draw, g, r * stages, buffer), &ends[g][r * stages]);
     }
   }
   return ends;

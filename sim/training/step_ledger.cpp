@@ -133,7 +133,7 @@ Ledger book_step(const TrainingJob& job, const NominalStep& nominal, const StepD
       };
       double sped_up = 0.0;  // devices faster than nominal: less inefficiency
       for (std::size_t r = 0; r < kinds; ++r) {
-        const float own_speed = at(draw.slowdown, g, r * stages + s);
+        const float own_speed = std::max(at(draw.slowdown, g, r * stages + s), stage.fastest());
         const double slow = own_speed;
         // As the recursion multiplies them, so that both count the same time.
         const double factor = own_speed * at(draw.throttle, g, r * stages + s);

@@ -7,6 +7,7 @@
 //   StepOutcome nominal = maxplus_step(job, {});                 // no deviation
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -53,6 +54,25 @@ struct StageJob {
   Interconnect next;                // one rank's path to the next stage; last stage: to the first
   GradientExchange exchange;
   TimeSplit optimizer;              // clip and update, once per step
+  // The least factor on compute that its peaks and bandwidths allow: no pass below its roofline.
+  [[nodiscard]] float fastest() const {
+    double least = 0.0;
+    for (const ChunkWork& chunk : chunks) {
+      for (const TimeSplit* split : {&chunk.forward, &chunk.backward}) {
+        const Seconds spare = split->of(Cause::kKernelInefficiency) + split->of(Cause::kMemoryBound);
+        if (split->compute().count() > 0.0) least = std::max(least, 1.0 - spare / split->compute());
+      }
+    }
+    return static_cast<float>(least);
+  }
+};
+
+// Deviations in one step; empty vectors mean none. Index [group][replica × stages + stage].
+// `slowdown` and `throttle` stretch compute (1 = nominal), `link` the exchange through the NIC.
+struct StepDraw {
+  std::vector<std::vector<float>> slowdown;  // slowest device of the stage: spread, jitter, fail-slow
+  std::vector<std::vector<float>> throttle;  // part of the slowdown by heat, >= 1, multiplied on top
+  std::vector<std::vector<float>> link;
 };
 
 // Replicas on one pool that work alike.
@@ -96,14 +116,6 @@ struct TrainingJob {
     for (const GroupJob& g : groups) sum += g.peak();
     return sum;
   }
-};
-
-// Deviations in one step; empty vectors mean none. Index [group][replica × stages + stage].
-// `slowdown` and `throttle` stretch compute (1 = nominal), `link` the exchange through the NIC.
-struct StepDraw {
-  std::vector<std::vector<float>> slowdown;  // slowest device of the stage: spread, jitter, fail-slow
-  std::vector<std::vector<float>> throttle;  // part of the slowdown by heat, >= 1, multiplied on top
-  std::vector<std::vector<float>> link;
 };
 
 // Whom the step waited for.

@@ -63,6 +63,7 @@ std::string batch_text(const Scenario& before, const Scenario& after) {
 std::optional<double> closed_rate(const Scenario& scenario, const Profiles& profiles, std::string* why = nullptr) {
   try {
     validate_training(scenario.plan, scenario.model, scenario.workload.training, scenario.name);
+    static_cast<void>(fullest_training_rank(scenario));
     const TrainingJob job = make_training_job(scenario, profiles);
     return job.tokens_per_step / closed_step(job).step.count();
   } catch (const Error& e) {
@@ -128,11 +129,21 @@ Change uneven_micro_batches(const Profiles& profiles) {
           {}};
 }
 
-Change mixed_pipelines() {
+Change mixed_pipelines(const Profiles& profiles) {
   return {"mixed-pipelines", "replicas mix the kinds: a stage on the fastest kind takes more layers",
-          [](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+          [&profiles](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
             const Scenario before = scenario;
-            if (auto why = mix_pipelines(scenario)) return why;
+            // Layers per second of a stage in the middle, without embedding and head.
+            const TrainingJob job = make_training_job(scenario, profiles);
+            std::vector<double> rates;
+            for (std::size_t g = 0; g < job.groups.size(); ++g) {
+              const std::size_t middle = job.groups[g].stages.size() / 2;
+              double seconds = 0.0;
+              for (const ChunkWork& chunk : job.groups[g].stages[middle].chunks)
+                seconds += chunk.forward.total().count() + chunk.backward.total().count();
+              rates.push_back(static_cast<double>(scenario.plan.groups[g].stages[middle].layers.size()) / seconds);
+            }
+            if (auto why = mix_pipelines(scenario, rates)) return why;
             cost = batch_text(before, scenario) + "; kinds must be cabled as one fabric";
             return std::nullopt;
           },
@@ -144,7 +155,7 @@ Change wider_tensor(const Profiles& profiles) {
   return {"wider-tensor-groups", "replicas in a wide scale-up domain use more tensor ranks and fewer stages",
           [&profiles](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
             bool any = false;
-            const Scenario before = scenario;
+            std::string why;
             for (std::size_t g = 0; g < scenario.plan.groups.size(); ++g) {
               const GroupPlan group = scenario.plan.groups[g];
               const std::string& pool = group.stages.front().ranks.front().pool;
@@ -159,7 +170,7 @@ Change wider_tensor(const Profiles& profiles) {
                 Scenario candidate = scenario;
                 candidate.plan.groups[g] = recut(scenario, group, wide, static_cast<int>(devices / wide));
                 if (candidate.plan.groups[g].training.virtual_stages > 1 && devices == wide) continue;
-                const auto rate = closed_rate(candidate, profiles);
+                const auto rate = closed_rate(candidate, profiles, &why);
                 // Alone it may only shorten the wait of a kind that is not the slowest; take it where the kind
                 // itself gets faster.
                 const auto own = [&](const Scenario& s) {
@@ -173,21 +184,42 @@ Change wider_tensor(const Profiles& profiles) {
                         std::to_string(devices / wide) + " stages";
               }
             }
+            if (!any && !why.empty()) return why;
             if (!any) return "no pool has a scale-up domain in which a wider group would be faster";
             return std::nullopt;
           },
           {}};
 }
 
-Change larger_batch(int times) {
+// More micro-batches in flight need room: the given sharding, gradients sharded too, or layers recomputed,
+// whichever is fastest of what fits.
+Change larger_batch(int times, const Profiles& profiles) {
   return {"larger-batch", std::to_string(times) + " times as many micro-batches per step",
-          [times](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+          [times, &profiles](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
             const Scenario before = scenario;
             std::vector<std::int64_t> counts = micro_batches_of(scenario);
             for (std::int64_t& m : counts) m *= times;
             set_batch(scenario, counts);
-            cost = batch_text(before, scenario) +
-                   ": beyond a model's critical batch more tokens are needed for the same loss (arXiv 1812.06162)";
+            Scenario sharded = scenario;
+            for (GroupPlan& group : sharded.plan.groups)
+              group.training.zero_stage = std::max(group.training.zero_stage, 2);
+            Scenario recomputed = scenario;
+            recomputed.workload.training.recompute = Recompute::kFull;
+            const std::pair<const Scenario*, const char*> ways[] = {
+                {&scenario, ""}, {&sharded, "; ZeRO-2 to make room"}, {&recomputed, "; layers recomputed to make room"}};
+            double best = 0.0;
+            const std::pair<const Scenario*, const char*>* chosen = nullptr;
+            std::string why;
+            for (const auto& way : ways) {
+              const auto rate = closed_rate(*way.first, profiles, &why);
+              if (!rate || *rate <= best) continue;
+              best = *rate;
+              chosen = &way;
+            }
+            if (chosen == nullptr) return why;
+            cost = batch_text(before, scenario) + chosen->second +
+                   "; beyond a model's critical batch more tokens are needed for the same loss (arXiv 1812.06162)";
+            scenario = Scenario(*chosen->first);
             return std::nullopt;
           },
           {}};
@@ -378,9 +410,9 @@ Mitigation one_job_per_kind(const Scenario& scenario, const Profiles& profiles, 
 std::vector<Mitigation> price_mitigations(const Scenario& scenario, const Profiles& profiles,
                                           const TrainingDraws& base, const DrawOptions& options) {
   const std::vector<Change> changes = {uneven_micro_batches(profiles),
-                                       mixed_pipelines(),
+                                       mixed_pipelines(profiles),
                                        wider_tensor(profiles),
-                                       larger_batch(4),
+                                       larger_batch(4, profiles),
                                        interleaving(profiles),
                                        hierarchical_exchange(),
                                        evict_slowest(),

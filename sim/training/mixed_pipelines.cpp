@@ -10,7 +10,6 @@
 
 #include "scenarios/balance.h"
 #include "scenarios/training_plan.h"
-#include "sim/datasheet.h"
 
 namespace lindos::sim {
 
@@ -20,11 +19,11 @@ namespace {
 struct Kind {
   const GroupPlan* group = nullptr;
   const Pool* pool = nullptr;
-  double speed = 0.0;          // peak of one device
+  double speed = 0.0;          // layers per second of one stage
   std::int64_t stages = 0;     // that its devices can form
 };
 
-std::optional<Kind> kind_of(const Scenario& scenario, const GroupPlan& group) {
+std::optional<Kind> kind_of(const Scenario& scenario, const GroupPlan& group, double layer_rate) {
   const std::string& name = group.stages.front().ranks.front().pool;
   for (const StagePlan& stage : group.stages) {
     for (const RankPlan& rank : stage.ranks) {
@@ -33,9 +32,7 @@ std::optional<Kind> kind_of(const Scenario& scenario, const GroupPlan& group) {
   }
   const auto pool = std::find_if(scenario.cluster.pools.begin(), scenario.cluster.pools.end(),
                                  [&](const Pool& p) { return p.name == name; });
-  const Device& device = scenario.devices.at(pool->node.device);
-  return Kind{&group, &*pool, datasheet_profile(device, group.weight_dtype).matrix_rate.value(),
-              group.replicas * static_cast<std::int64_t>(group.stages.size())};
+  return Kind{&group, &*pool, layer_rate, group.replicas * static_cast<std::int64_t>(group.stages.size())};
 }
 
 // `slow` stages of one kind, then one stage of the fast kind with layers in proportion.
@@ -55,11 +52,11 @@ GroupPlan mixed(const Scenario& scenario, const Kind& slow, const Kind& fast, in
 
 }  // namespace
 
-std::optional<std::string> mix_pipelines(Scenario& scenario) {
+std::optional<std::string> mix_pipelines(Scenario& scenario, const std::vector<double>& layer_rates) {
   if (scenario.plan.groups.size() < 2) return "all replicas are of one kind";
   std::vector<Kind> kinds;
-  for (const GroupPlan& group : scenario.plan.groups) {
-    const auto kind = kind_of(scenario, group);
+  for (std::size_t g = 0; g < scenario.plan.groups.size(); ++g) {
+    const auto kind = kind_of(scenario, scenario.plan.groups[g], layer_rates[g]);
     if (!kind) return "the plan mixes kinds inside replicas already";
     kinds.push_back(*kind);
   }

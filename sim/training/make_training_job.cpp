@@ -18,6 +18,7 @@
 #include "sim/replica_model.h"
 #include "sim/stage_work.h"
 #include "sim/training/gradient_exchange.h"
+#include "sim/training/power_limit.h"
 #include "sim/uncertainty.h"
 
 namespace lindos::sim {
@@ -80,8 +81,18 @@ class GroupPricer {
     job.devices = devices_of(plan);
     for (const RankCeiling& rank : costs.ceilings)
       job.peak += rank.peak * static_cast<double>(group_.training.context_parallel);
-    for (int chunk = 0; chunk < group_.training.virtual_stages; ++chunk)
-      job.chunks.push_back(chunk_work(index, chunk, costs));
+    // The stage's slowest clock under the power limits counts: all its ranks end a pass together.
+    double clock = 1.0;
+    for (const RankPlan& rank : plan.ranks) {
+      const PricedPool& own = pools_.at(rank.pool);
+      clock = std::min(clock, clock_under(own.device.device, device_limit(scenario_, *own.pool)));
+    }
+    for (int chunk = 0; chunk < group_.training.virtual_stages; ++chunk) {
+      ChunkWork work = chunk_work(index, chunk, costs);
+      work.forward = at_clock(work.forward, clock);
+      work.backward = at_clock(work.backward, clock);
+      job.chunks.push_back(std::move(work));
+    }
     job.next = path_to_next(index);
     const StepEnd end = step_end(scenario_.model, group_, {static_cast<int>(index), 0},
                                  parameter_copies(scenario_.plan), micro_batches());

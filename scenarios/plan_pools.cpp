@@ -20,8 +20,23 @@ const Pool* find_pool(const Cluster& cluster, const std::string& name) {
 
 }  // namespace
 
+std::map<std::string, std::int64_t> devices_per_replica(const GroupPlan& group) {
+  std::map<std::string, std::int64_t> devices;
+  for (const StagePlan& stage : group.stages) {
+    for (const RankPlan& rank : stage.ranks) ++devices[rank.pool];
+  }
+  return devices;
+}
+
+std::map<std::string, std::int64_t> devices_by_pool(const Plan& plan) {
+  std::map<std::string, std::int64_t> devices;
+  for (const GroupPlan& group : plan.groups) {
+    for (const auto& [pool, count] : devices_per_replica(group)) devices[pool] += count * group.replicas;
+  }
+  return devices;
+}
+
 void check_pools(const Plan& plan, const Scenario& scenario, const std::string& where) {
-  std::map<std::string, std::int64_t> used;
   for (std::size_t g = 0; g < plan.groups.size(); ++g) {
     const GroupPlan& group = plan.groups[g];
     for (std::size_t s = 0; s < group.stages.size(); ++s) {
@@ -35,11 +50,10 @@ void check_pools(const Plan& plan, const Scenario& scenario, const std::string& 
                           std::to_string(r) + "/pool",
                       "the cluster has no pool \"" + name + "\"" + did_you_mean(name, names));
         }
-        used[name] += group.replicas;
       }
     }
   }
-  for (const auto& [name, count] : used) {
+  for (const auto& [name, count] : devices_by_pool(plan)) {
     const Pool& pool = *find_pool(scenario.cluster, name);
     if (scenario.devices.at(pool.node.device).compute_capability > 0 && count > pool.devices()) {
       throw Error(ErrorKind::kInput, where,

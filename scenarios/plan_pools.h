@@ -2,12 +2,18 @@
 // What a plan asks of the cluster, wherever the plan comes from: a scenario's table or a file of its own.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 
 #include "scenarios/plan.h"
 #include "scenarios/scenario.h"
 
 namespace lindos {
+
+// Devices by pool name: of one replica of a group, and of all replicas of a plan.
+[[nodiscard]] std::map<std::string, std::int64_t> devices_per_replica(const GroupPlan& group);
+[[nodiscard]] std::map<std::string, std::int64_t> devices_by_pool(const Plan& plan);
 
 // Every rank names a pool of the scenario's cluster, and no pool lends more devices than it has. CPU ranks share a
 // machine's cores, so any number of them fits. Throws Error{kInput} at `where` (a file, or file:line:column).

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/fault_units.h"
 #include "scenarios/ops.h"
 #include "scenarios/quantity_text.h"
 #include "scenarios/scenario.h"
@@ -123,20 +124,49 @@ std::string faults(const Scenario& s) {
   const Faults& f = s.cluster.faults;
   if (f == Faults{}) return "";
   std::string out;
-  Hertz rate{0};
-  for (const FaultClass& c : f.classes) rate += c.rate_per_device;
-  if (rate != Hertz{0}) {
-    const double per_second = rate.value() * static_cast<double>(s.cluster.devices());
-    const Seconds interval(1.0 / per_second);
+  const Hertz fleet = fleet_fault_rate(s.cluster);
+  if (fleet != Hertz{0}) {
+    const Seconds interval(1.0 / fleet.value());
     out += "  faults      " + std::to_string(f.classes.size()) +
-           (f.classes.size() == 1 ? " class, " : " classes, ") + about(rate) +
-           " per device: one every " + number_text(interval.count() / 60.0, 3) +
-           " min over the fleet\n";
+           (f.classes.size() == 1 ? " class, " : " classes, ") +
+           about(fleet / static_cast<double>(s.cluster.devices())) + " per device: one every " +
+           number_text(interval.count() / 60.0, 3) + " min over the fleet\n";
   }
-  out += "  spread      speed sigma " + percent(f.speed_sigma) + ", " + percent(f.slow_share) +
-         " of nodes at " + number_text(f.slow_factor) + "x, jitter sigma " +
-         percent(f.jitter_sigma) + '\n';
+  std::string spread = "speed sigma " + percent(f.speed_sigma) + ", " + percent(f.slow_share) +
+                       " of nodes at " + number_text(f.slow_factor) + "x, " +
+                       percent(f.thermal_share) + " at " + number_text(f.thermal_factor) +
+                       "x by heat, jitter sigma " + percent(f.jitter_sigma);
+  if (!f.episodes.empty()) {
+    spread += ", " + plural(static_cast<std::int64_t>(f.episodes.size()), "kind") +
+              " of fail-slow episode";
+  }
+  out += "  spread      " + wrapped(spread, kWidth, 14) + '\n';
+  out += "  recovery    detect " + format(f.detect) + ", restart " + format(f.restart) +
+         ", warm-up " + format(f.warm_up) + "; without a spare the job " +
+         (f.without_spare == WithoutSpare::kWait ? "waits" : "shrinks") + '\n';
   return out;
+}
+
+std::string storage(const Scenario& s) {
+  const Storage& st = s.cluster.storage;
+  if (st == Storage{}) return "";
+  std::string out =
+      "  storage     write " + format(st.write_bandwidth) + ", read " + format(st.read_bandwidth);
+  if (st.node_bandwidth != BytesPerSecond{0})
+    out += ", at most " + format(st.node_bandwidth) + " per node";
+  return out + '\n';
+}
+
+std::string checkpoint(const CheckpointPolicy& c) {
+  if (c == CheckpointPolicy{}) return "";
+  const auto about_time = [](Seconds time) { return format(Seconds(rounded(time.count(), 3))); };
+  std::string out =
+      c.interval == Seconds{0} ? "at the best interval" : "every " + format(c.interval);
+  out +=
+      c.asynchronous ? ", asynchronous, the job stops for " + format(c.blocking) : ", synchronous";
+  out += "; software takes " + about_time(c.save_overhead) + " per save, " +
+         about_time(c.load_overhead) + " per load";
+  return "  checkpoint  " + wrapped(out, kWidth, 14) + '\n';
 }
 
 std::string model(const Scenario& s) {
@@ -168,7 +198,8 @@ std::string workload(const Scenario& s) {
     const TrainingWorkload& t = s.workload.training;
     return "\nWorkload  synchronous training: " + with_thousands(t.global_batch) +
            " sequences of " + with_thousands(t.sequence) + " tokens per step,\n  micro-batch " +
-           with_thousands(t.micro_batch) + ", recompute " + t.recompute + '\n';
+           with_thousands(t.micro_batch) + ", recompute " + t.recompute + '\n' +
+           checkpoint(t.checkpoint);
   }
   const ServingWorkload& w = s.workload.serving;
   std::string out = "\nWorkload  serving: " + plural(w.requests, "request") + ", ";
@@ -299,9 +330,12 @@ std::string provenance(const Scenario& s) {
   };
   for (const Pool& p : s.cluster.pools) add("pool " + p.name, p.source);
   add("fabric", s.cluster.fabric.source);
+  add("storage", s.cluster.storage.source);
   add("power", s.cluster.power.source);
   add("spread and recovery", s.cluster.faults.source);
   for (const FaultClass& c : s.cluster.faults.classes) add("fault " + c.name, c.source);
+  for (const FailSlowEpisode& e : s.cluster.faults.episodes) add("fail-slow " + e.name, e.source);
+  add("checkpoint", s.workload.training.checkpoint.source);
   for (const auto& [path, source] : s.sources) add(path, source);
   std::string out = "\nProvenance\n";
   for (const auto& [source, facts] : notes) {
@@ -330,7 +364,7 @@ std::string show(const Scenario& s) {
   std::string out = s.name + '\n';
   if (!s.description.empty()) out += "  " + wrapped(s.description, kWidth, 2) + '\n';
   out += "  digest " + digest(s) + '\n';
-  return out + fleet(s) + aggregate(s) + power(s) + network(s) + faults(s) + model(s) +
+  return out + fleet(s) + aggregate(s) + power(s) + network(s) + storage(s) + faults(s) + model(s) +
          workload(s) + plan(s) + provenance(s);
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/checkpoint_policy.h"
 #include "scenarios/units.h"
 
 namespace lindos {
@@ -34,6 +35,7 @@ struct TrainingWorkload {
   std::int64_t global_batch = 0;   // sequences per optimizer step
   std::int64_t micro_batch = 1;
   std::string recompute = "none";  // "none", "selective", "full"
+  CheckpointPolicy checkpoint;
   bool operator==(const TrainingWorkload&) const = default;
 };
 

@@ -38,13 +38,15 @@ ServingWorkload read_serving(const TomlTable& table) {
 }
 
 TrainingWorkload read_training(const TomlTable& table) {
-  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "seed"});
+  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "seed",
+               "checkpoint"});
   TrainingWorkload training;
   training.sequence = table.integer("sequence", 1, kMaxTokens);
   training.global_batch = table.integer("global_batch", 1, kMaxTokens);
   training.micro_batch = table.integer_or("micro_batch", 1, 1, training.global_batch);
   if (table.has("recompute"))
     training.recompute = table.word("recompute", {"none", "selective", "full"});
+  if (table.has("checkpoint")) training.checkpoint = read_checkpoint(table.table("checkpoint"));
   return training;
 }
 
@@ -128,6 +130,7 @@ void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
     out.text("recompute", t.recompute);
   }
   out.integer("seed", static_cast<std::int64_t>(workload.seed));
+  write_checkpoint(out, workload.training.checkpoint);
   if (slo == Slo{}) return;
   out.header("slo");
   out.quantity("ttft", slo.ttft);

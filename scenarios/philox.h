@@ -6,7 +6,9 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <numbers>
 
 namespace lindos {
 
@@ -29,6 +31,22 @@ using PhiloxKey = std::array<std::uint32_t, 2>;
     key = {key[0] + kWeyl0, key[1] + kWeyl1};
   }
   return counter;
+}
+
+// Uniform in (0, 1): never 0, so that its logarithm is finite.
+[[nodiscard]] constexpr double open_unit(std::uint32_t bits) {
+  return (static_cast<double>(bits) + 0.5) / 4294967296.0;
+}
+
+// Two independent standard normals from two words (Box and Muller, 1958).
+[[nodiscard]] inline std::array<double, 2> normal_pair(std::uint32_t a, std::uint32_t b) {
+  const double radius = std::sqrt(-2.0 * std::log(open_unit(a)));
+  const double angle = 2.0 * std::numbers::pi * open_unit(b);
+  return {radius * std::cos(angle), radius * std::sin(angle)};
+}
+
+[[nodiscard]] constexpr PhiloxKey philox_key(std::uint64_t seed) {
+  return {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32U)};
 }
 
 }  // namespace lindos

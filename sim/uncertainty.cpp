@@ -2,33 +2,28 @@
 #include "sim/uncertainty.h"
 
 #include <cmath>
-#include <numbers>
 
 #include "scenarios/philox.h"
 
 namespace lindos::sim {
 
-namespace {
-
-// Uniform in (0, 1): never 0, so that its logarithm is finite.
-double open_unit(std::uint32_t bits) { return (static_cast<double>(bits) + 0.5) / 4294967296.0; }
-
-}  // namespace
+double tier_sigma(const WorkTotals& totals, Family family) {
+  const auto& by_tier = totals.seconds[static_cast<std::size_t>(family)];
+  double seconds = 0.0;
+  double weighted = 0.0;
+  for (std::size_t t = 0; t < kTierCount; ++t) {
+    seconds += by_tier[t];
+    weighted += by_tier[t] * systematic_sigma(static_cast<Tier>(t), family);
+  }
+  return seconds > 0.0 ? weighted / seconds : 0.0;
+}
 
 std::vector<Factors> systematic_sigmas(const ReplicaModel& replica, const WorkTotals& totals) {
   std::vector<Factors> sigmas(replica.device_names().size());
   for (std::size_t f = 0; f < kFamilyCount; ++f) {
     const auto family = static_cast<Family>(f);
-    double seconds = 0.0;
-    double weighted = 0.0;
-    for (std::size_t t = 0; t < kTierCount; ++t) {
-      seconds += totals.seconds[f][t];
-      weighted += totals.seconds[f][t] * systematic_sigma(static_cast<Tier>(t), family);
-    }
-    const double tier_sigma = seconds > 0.0 ? weighted / seconds : 0.0;
-    for (std::size_t d = 0; d < sigmas.size(); ++d) {
-      sigmas[d][f] = std::hypot(replica.spread(d, family), tier_sigma);
-    }
+    for (std::size_t d = 0; d < sigmas.size(); ++d)
+      sigmas[d][f] = std::hypot(replica.spread(d, family), tier_sigma(totals, family));
   }
   return sigmas;
 }
@@ -36,15 +31,12 @@ std::vector<Factors> systematic_sigmas(const ReplicaModel& replica, const WorkTo
 Draw draw_factors(const std::vector<Factors>& sigmas, std::uint64_t seed, std::uint32_t index) {
   Draw draw;
   draw.devices.resize(sigmas.size());
-  const PhiloxKey key{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32U)};
+  const PhiloxKey key = philox_key(seed);
   for (std::size_t d = 0; d < sigmas.size(); ++d) {
     for (std::size_t f = 0; f < kFamilyCount; ++f) {
       const PhiloxCounter bits =
           philox({index, static_cast<std::uint32_t>(d), static_cast<std::uint32_t>(f), 0}, key);
-      // Box-Muller; the second normal of the pair is not needed.
-      const double normal = std::sqrt(-2.0 * std::log(open_unit(bits[0]))) *
-                            std::cos(2.0 * std::numbers::pi * open_unit(bits[1]));
-      draw.devices[d][f] = std::exp(sigmas[d][f] * normal);
+      draw.devices[d][f] = std::exp(sigmas[d][f] * normal_pair(bits[0], bits[1])[0]);
     }
   }
   return draw;

@@ -46,6 +46,7 @@ struct GradientExchange {
 };
 
 struct StageJob {
+  std::string pool;                 // of its devices; stages of one replica may lie in different pools
   std::int64_t devices = 1;         // of this stage in one replica: tensor × context ranks
   FlopPerSecond peak{0};            // Σ over these devices, dense, of the training dtype
   std::vector<ChunkWork> chunks;    // one per virtual stage
@@ -57,19 +58,32 @@ struct StageJob {
 // Replicas on one pool that work alike.
 struct GroupJob {
   std::string name;
-  std::string pool;
-  std::string device;               // catalogue name
-  std::int64_t first_device = 0;    // position in the pool of the first replica's first device;
+  std::string pool;                 // of the first stage
+  std::string device;               // its catalogue name
+  std::int64_t first_device = 0;    // position in the pool of the first replica's first device there;
                                     // replicas follow each other, stages inside a replica as well
   int devices_per_node = 1;
   std::int64_t replicas = 1;
   std::int64_t micro_batches = 1;   // per replica and step
   int virtual_stages = 1;
   std::vector<StageJob> stages;
+  // Standard deviation of log(time) that the prices may be off by, for the whole run: kernels, and messages.
+  double kernel_sigma = 0.0;
+  double link_sigma = 0.0;
+  [[nodiscard]] FlopPerSecond peak() const {  // of all replicas
+    FlopPerSecond sum{0};
+    for (const StageJob& s : stages) sum += s.peak;
+    return sum * static_cast<double>(replicas);
+  }
   [[nodiscard]] std::int64_t devices_per_replica() const {
     std::int64_t n = 0;
     for (const StageJob& s : stages) n += s.devices;
     return n;
+  }
+  [[nodiscard]] std::int64_t devices_in(const std::string& pool_name) const {  // of all replicas
+    std::int64_t n = 0;
+    for (const StageJob& s : stages) n += s.pool == pool_name ? s.devices : 0;
+    return n * replicas;
   }
 };
 
@@ -77,6 +91,11 @@ struct TrainingJob {
   std::vector<GroupJob> groups;
   std::int64_t ranks_in_exchange = 1;  // Σ replicas × context ranks: length of the ring
   double tokens_per_step = 0.0;
+  [[nodiscard]] FlopPerSecond peak() const {
+    FlopPerSecond sum{0};
+    for (const GroupJob& g : groups) sum += g.peak();
+    return sum;
+  }
 };
 
 // Deviations in one step; empty vectors mean none. Index [group][replica × stages + stage].

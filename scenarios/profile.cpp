@@ -194,24 +194,24 @@ std::string canonical_text(const Profile& profile) {
     by_threads.push_back(rate.value());
   }
   Json json = {{"format", kFormat},
-                     {"version", kVersion},
-                     {"device", profile.device},
-                     {"label", profile.label},
-                     {"source", profile.source},
-                     {"date", profile.date},
-                     {"git_revision", profile.git_revision},
-                     {"cores", profile.cores},
-                     {"memory_bytes", profile.memory.value()},
-                     {"matrix_rate_flop_per_s", profile.matrix_rate.value()},
-                     {"read_bandwidth_bytes_per_s", profile.read_bandwidth.value()},
-                     {"read_bandwidth_by_threads_bytes_per_s", by_threads},
-                     {"step_overhead_s", profile.step_overhead.count()},
-                     {"step_overhead_spread", profile.step_overhead_spread},
-                     {"per_sequence_overhead_s", profile.per_sequence_overhead.count()},
-                     {"gemm", write_all(profile.gemm)},
-                     {"attention", write_all(profile.attention)},
-                     {"stream", write_all(profile.stream)},
-                     {"collectives", write_all(profile.collectives)}};
+               {"version", kVersion},
+               {"device", profile.device},
+               {"label", profile.label},
+               {"source", profile.source},
+               {"date", profile.date},
+               {"git_revision", profile.git_revision},
+               {"cores", profile.cores},
+               {"memory_bytes", profile.memory.value()},
+               {"matrix_rate_flop_per_s", profile.matrix_rate.value()},
+               {"read_bandwidth_bytes_per_s", profile.read_bandwidth.value()},
+               {"read_bandwidth_by_threads_bytes_per_s", by_threads},
+               {"step_overhead_s", profile.step_overhead.count()},
+               {"step_overhead_spread", profile.step_overhead_spread},
+               {"per_sequence_overhead_s", profile.per_sequence_overhead.count()},
+               {"gemm", write_all(profile.gemm)},
+               {"attention", write_all(profile.attention)},
+               {"stream", write_all(profile.stream)},
+               {"collectives", write_all(profile.collectives)}};
   if (!profile.stages.empty()) json["stages"] = write_all(profile.stages);
   try {
     return json.dump(1) + "\n";

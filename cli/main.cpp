@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
@@ -20,18 +21,25 @@ int lost_output() {
   return static_cast<int>(lindos::ErrorKind::kEnvironment);
 }
 
-bool knows_verb(const CLI::App& app, const std::string& word) {
-  return !app.get_subcommands([&](const CLI::App* verb) { return verb->check_name(word); }).empty();
-}
-
-[[noreturn]] void refuse_verb(const CLI::App& app, const std::string& word) {
-  std::vector<std::string> verbs;
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(verb->get_name());
-  const auto nearest = lindos::nearest_spelling(word, verbs.data(), verbs.size());
+// A word that stands where `verb` needs one of its subverbs and is none; the parser would only say that one is missing.
+void refuse_unknown_verb(const CLI::App& verb, const std::string& word) {
+  std::vector<std::string> known;
+  for (const CLI::App* sub : verb.get_subcommands([](const CLI::App*) { return true; })) known.push_back(sub->get_name());
+  if (std::find(known.begin(), known.end(), word) != known.end()) return;
+  const auto nearest = lindos::nearest_spelling(word, known.data(), known.size());
   throw lindos::Error(lindos::ErrorKind::kUsage, "",
                       fmt::format("unknown verb \"{}\"{}; known: {}", word,
                                   nearest ? fmt::format(", did you mean \"{}\"?", *nearest) : std::string(),
-                                  fmt::join(verbs, ", ")));
+                                  fmt::join(known, ", ")));
+}
+
+// Verbs come first: the words before any option.
+void refuse_unknown_verbs(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* verb = &app;
+  for (int i = 1; i < argc && argv[i][0] != '-' && verb->get_require_subcommand_min() > 0; ++i) {
+    refuse_unknown_verb(*verb, argv[i]);
+    verb = verb->get_subcommand(argv[i]);
+  }
 }
 
 }  // namespace
@@ -52,9 +60,9 @@ int main(int argc, char** argv) {
   lindos::cli::add_run(app);
   lindos::cli::add_twin(app);
   lindos::cli::add_compare(app);
+  lindos::cli::add_validate(app);
   try {
-    // The parser itself would only say that a subcommand is missing.
-    if (argc > 1 && argv[1][0] != '-' && !knows_verb(app, argv[1])) refuse_verb(app, argv[1]);
+    refuse_unknown_verbs(app, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     const int code = app.exit(e, std::cout, std::cerr);

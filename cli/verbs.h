@@ -12,5 +12,6 @@ void add_predict(CLI::App& app);
 void add_run(CLI::App& app);
 void add_twin(CLI::App& app);
 void add_compare(CLI::App& app);
+void add_validate(CLI::App& app);
 
 }  // namespace lindos::cli

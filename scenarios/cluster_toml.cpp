@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cluster, fabric, power and faults ↔ TOML.
+// Cluster, fabric, storage and power ↔ TOML.
 #include <set>
 #include <string>
 
@@ -10,7 +10,8 @@ namespace {
 
 Pool read_pool(const TomlTable& table) {
   table.allow({"name", "device", "node", "devices_per_node", "nodes", "node_power_max",
-               "node_power_idle", "nodes_per_rack", "racks_per_array", "source"});
+               "node_power_idle", "nodes_per_rack", "racks_per_array", "racks_per_cooling_unit",
+               "racks_per_hall", "spares", "source"});
   Pool pool;
   pool.name = table.text("name");
   pool.node.device = table.text("device");
@@ -19,29 +20,27 @@ Pool read_pool(const TomlTable& table) {
   pool.nodes = table.integer("nodes", 1, kMaxNodes);
   pool.node.power_max = table.quantity_or("node_power_max", Watts{0});
   pool.node.power_idle = table.quantity_or("node_power_idle", Watts{0});
-  if (table.has("node_power_idle") && pool.node.power_idle >= pool.node.power_max &&
-      pool.node.power_idle != Watts{0}) {
+  if (pool.node.power_idle != Watts{0} && !table.has("node_power_max")) {
+    table.fail("node_power_idle", "needs node_power_max beside it");
+  }
+  if (pool.node.power_idle != Watts{0} && pool.node.power_idle >= pool.node.power_max) {
     table.fail("node_power_idle", format(pool.node.power_idle) +
                                       " idle is not below node_power_max " +
                                       format(pool.node.power_max));
   }
   pool.nodes_per_rack = table.small_or("nodes_per_rack", 0, 0, 10'000);
   pool.racks_per_array = table.small_or("racks_per_array", 0, 0, 100'000);
+  pool.racks_per_cooling_unit = table.small_or("racks_per_cooling_unit", 1, 1, 100'000);
+  pool.racks_per_hall = table.small_or("racks_per_hall", 0, 0, 1'000'000);
   if (pool.racks_per_array > 0 && pool.nodes_per_rack == 0) {
     table.fail("racks_per_array", "arrays of racks need nodes_per_rack");
   }
+  if (pool.racks_per_hall > 0 && pool.nodes_per_rack == 0) {
+    table.fail("racks_per_hall", "halls of racks need nodes_per_rack");
+  }
+  if (table.has("spares")) pool.spares = table.integer("spares", 0, pool.nodes);
   pool.source = table.source();
   return pool;
-}
-
-FaultClass read_fault_class(const TomlTable& table) {
-  table.allow({"name", "rate_per_device", "repair", "source"});
-  FaultClass c;
-  c.name = table.text("name");
-  c.rate_per_device = table.quantity<Hertz>("rate_per_device");
-  c.repair = table.quantity<Seconds>("repair");
-  c.source = table.source();
-  return c;
 }
 
 }  // namespace
@@ -79,6 +78,21 @@ Fabric read_fabric(const TomlTable& table) {
   return fabric;
 }
 
+Storage read_storage(const TomlTable& table) {
+  table.allow({"write_bandwidth", "read_bandwidth", "node_bandwidth", "source"});
+  Storage storage;
+  const auto above_zero = [&](std::string_view key) {
+    const auto bandwidth = table.quantity<BytesPerSecond>(key);
+    if (bandwidth == BytesPerSecond{0}) table.fail(key, "must be above zero");
+    return bandwidth;
+  };
+  storage.write_bandwidth = above_zero("write_bandwidth");
+  storage.read_bandwidth = above_zero("read_bandwidth");
+  if (table.has("node_bandwidth")) storage.node_bandwidth = above_zero("node_bandwidth");
+  storage.source = table.source();
+  return storage;
+}
+
 Power read_power(const TomlTable& table) {
   table.allow({"site_cap", "pue", "rack_cap", "device_cap", "source"});
   Power power;
@@ -88,27 +102,6 @@ Power read_power(const TomlTable& table) {
   power.device_cap = table.quantity_or("device_cap", Watts{0});
   power.source = table.source();
   return power;
-}
-
-Faults read_faults(const TomlTable& table) {
-  table.allow({"speed_sigma", "slow_share", "slow_factor", "jitter_sigma", "detect", "restart",
-               "class", "source"});
-  Faults faults;
-  faults.speed_sigma = table.number_or("speed_sigma", 0.0, 0.0, 2.0);
-  faults.slow_share = table.number_or("slow_share", 0.0, 0.0, 1.0);
-  faults.slow_factor = table.number_or("slow_factor", 1.0, 0.01, 1.0);
-  faults.jitter_sigma = table.number_or("jitter_sigma", 0.0, 0.0, 2.0);
-  faults.detect = table.quantity_or("detect", Seconds{0});
-  faults.restart = table.quantity_or("restart", Seconds{0});
-  faults.source = table.source();
-  std::set<std::string> names;
-  for (const TomlTable& entry : table.tables_or_none("class")) {
-    faults.classes.push_back(read_fault_class(entry));
-    if (!names.insert(faults.classes.back().name).second) {
-      entry.fail("name", "second fault class named \"" + faults.classes.back().name + '"');
-    }
-  }
-  return faults;
 }
 
 void write_cluster(TomlText& out, const Cluster& cluster) {
@@ -125,6 +118,9 @@ void write_cluster(TomlText& out, const Cluster& cluster) {
     out.quantity("node_power_idle", p.node.power_idle);
     out.integer("nodes_per_rack", p.nodes_per_rack);
     out.integer("racks_per_array", p.racks_per_array);
+    out.integer("racks_per_cooling_unit", p.racks_per_cooling_unit);
+    out.integer("racks_per_hall", p.racks_per_hall);
+    if (p.spares) out.integer("spares", *p.spares);
     out.source(p.source);
   }
   // Tables that no file gave are equal to their defaults and stay absent.
@@ -140,6 +136,14 @@ void write_cluster(TomlText& out, const Cluster& cluster) {
     out.quantity("hop_latency", f.hop_latency);
     out.source(f.source);
   }
+  if (cluster.storage != Storage{}) {
+    const Storage& s = cluster.storage;
+    out.header("storage");
+    out.quantity("write_bandwidth", s.write_bandwidth);
+    out.quantity("read_bandwidth", s.read_bandwidth);
+    if (s.node_bandwidth != BytesPerSecond{0}) out.quantity("node_bandwidth", s.node_bandwidth);
+    out.source(s.source);
+  }
   if (cluster.power != Power{}) {
     const Power& p = cluster.power;
     out.header("power");
@@ -149,24 +153,7 @@ void write_cluster(TomlText& out, const Cluster& cluster) {
     out.quantity("device_cap", p.device_cap);
     out.source(p.source);
   }
-  if (cluster.faults != Faults{}) {
-    const Faults& f = cluster.faults;
-    out.header("faults");
-    out.number("speed_sigma", f.speed_sigma);
-    out.number("slow_share", f.slow_share);
-    out.number("slow_factor", f.slow_factor);
-    out.number("jitter_sigma", f.jitter_sigma);
-    out.quantity("detect", f.detect);
-    out.quantity("restart", f.restart);
-    out.source(f.source);
-    for (const FaultClass& c : f.classes) {
-      out.array_header("faults.class");
-      out.text("name", c.name);
-      out.quantity("rate_per_device", c.rate_per_device);
-      out.quantity("repair", c.repair);
-      out.source(c.source);
-    }
-  }
+  if (cluster.faults != Faults{}) write_faults(out, cluster.faults);
 }
 
 }  // namespace lindos

@@ -12,6 +12,7 @@
 #include "scenarios/capacity.h"
 #include "scenarios/error.h"
 #include "scenarios/scenario.h"
+#include "scenarios/training_memory.h"
 
 namespace lindos {
 namespace {
@@ -19,8 +20,8 @@ namespace {
 // Sequences that must find room in the KV cache beside the weights: fewer would decode at a batch so small
 // that one more device pays at once.
 constexpr std::int64_t kLeastSequences = 8;
-// Share of a training device's memory for weights, gradients and optimizer; the rest holds activations.
-constexpr double kTrainingState = 0.6;
+// Wider groups gain little: their messages cross the node, and their GEMMs become narrow.
+constexpr int kMostTensorRanks = 8;
 
 const Device& device_of(const Scenario& scenario, const Pool& pool) {
   const auto found = scenario.devices.find(pool.node.device);
@@ -52,20 +53,26 @@ std::int64_t replicas_in(const Pool& pool, const Degrees& degrees) {
   return pool.nodes * (pool.node.devices / degrees.tensor) / degrees.stages;
 }
 
+// The largest power of two of ranks that a node's domain and the heads allow.
+int widest_tensor(const Scenario& scenario, const Pool& pool, const Device& device) {
+  const int domain = std::max(1, std::min(pool.node.devices, device.scale_up_domain));
+  int tensor = 1;
+  while (2 * tensor <= std::min(domain, kMostTensorRanks) &&
+         2 * tensor <= scenario.model.q_heads) {
+    tensor *= 2;
+  }
+  return tensor;
+}
+
 // Tensor degrees up to the domain in powers of two, then more stages at the largest, as long as the pool has
 // one such group.
 std::vector<Degrees> candidates(const Scenario& scenario, const Pool& pool, const Device& device) {
-  const int domain = std::max(1, std::min(pool.node.devices, device.scale_up_domain));
   std::vector<Degrees> out;
-  int tensor = 1;
-  while (tensor <= domain && tensor <= scenario.model.q_heads && tensor <= 8) {
-    out.push_back({tensor, 1});
-    tensor *= 2;
-  }
-  tensor = out.back().tensor;
+  const int widest = widest_tensor(scenario, pool, device);
+  for (int tensor = 1; tensor <= widest; tensor *= 2) out.push_back({tensor, 1});
   for (int stages = 2; stages <= scenario.model.layers; ++stages) {
-    if (replicas_in(pool, {tensor, stages}) < 1) break;
-    out.push_back({tensor, stages});
+    if (replicas_in(pool, {widest, stages}) < 1) break;
+    out.push_back({widest, stages});
   }
   return out;
 }
@@ -74,8 +81,12 @@ GroupPlan make_group(const Scenario& scenario, const Pool& pool, const Device& d
                      const Degrees& degrees, const EngineLimits& limits) {
   const std::int64_t granule = device.compute_capability == 0 ? kCpuGranule : kGpuGranule;
   const std::vector<double> even(static_cast<std::size_t>(degrees.tensor), 1.0);
-  Plan plan = make_plan(scenario.model, pool.name, degrees.stages, even, {}, scenario.model.dtype,
-                        limits, granule);
+  // Checkpoints of models trained in wider formats are stored in these.
+  const Dtype stored = scenario.model.dtype;
+  const bool narrow = stored == Dtype::kFp4 || stored == Dtype::kInt8;
+  const bool trains = scenario.workload.kind == WorkloadKind::kTraining;
+  Plan plan = make_plan(scenario.model, pool.name, degrees.stages, even, {},
+                        trains && narrow ? Dtype::kBf16 : stored, limits, granule);
   return std::move(plan.groups.front());
 }
 
@@ -126,77 +137,80 @@ std::optional<GroupPlan> serving_group(const Scenario& scenario, const Pool& poo
   return std::nullopt;
 }
 
-// Bytes per parameter of mixed-precision training: bf16 weights and gradients on every replica; fp32 master
-// copy and two moments split over the replicas (ZeRO stage 1).
-double training_bytes(double replicas) { return 2.0 + 2.0 + 12.0 / replicas; }
-
-std::optional<Degrees> training_degrees(const Scenario& scenario, const Pool& pool,
-                                        const Device& device) {
-  const double parameters = static_cast<double>(parameter_count(scenario.model));
-  const std::vector<Degrees> all = candidates(scenario, pool, device);
-  const int tensor = std::max_element(all.begin(), all.end(), [](const Degrees& a, const Degrees& b) {
-                       return a.tensor < b.tensor;
-                     })->tensor;
-  for (const Degrees& degrees : all) {
-    if (degrees.tensor != tensor) continue;
-    const auto replicas = static_cast<double>(replicas_in(pool, degrees));
-    if (replicas < 1.0) break;
-    // The fullest stage has ⌈layers / stages⌉ layers; embedding and head ride along on the ends.
-    const Bytes state{parameters / (degrees.tensor * degrees.stages) * training_bytes(replicas)};
-    if (state <= kTrainingState * device.memory) return degrees;
-  }
-  return std::nullopt;
+// The largest number of replicas, at most `available`, that share `batches` micro-batches out evenly.
+std::int64_t even_replicas(std::int64_t available, std::int64_t batches) {
+  std::int64_t replicas = std::min(available, batches);
+  while (batches % replicas != 0) --replicas;
+  return replicas;
 }
 
-// One synchronous job: all pools use the degrees of the pool that needs the most devices per replica, so that
-// replicas are alike, and the global batch is dealt out over all of them.
-std::vector<GroupPlan> training_groups(const Scenario& scenario) {
-  Degrees common{8, 1};
-  int devices = 1;
-  for (const Pool& pool : scenario.cluster.pools) {
-    const auto degrees = training_degrees(scenario, pool, device_of(scenario, pool));
-    if (!degrees) {
-      throw Error(ErrorKind::kInfeasible, "",
-                  "training " + scenario.model.name + ": pool \"" + pool.name + "\" of " +
-                      std::to_string(pool.devices()) +
-                      " devices cannot hold weights, gradients and optimizer in " +
-                      std::to_string(std::lround(100.0 * kTrainingState)) + " % of its memory");
-    }
-    common.tensor = std::min(common.tensor, degrees->tensor);
-    devices = std::max(devices, degrees->tensor * degrees->stages);
-  }
-  common.stages = static_cast<int>(std::min<std::int64_t>(
-      scenario.model.layers, (devices + common.tensor - 1) / common.tensor));
-  std::int64_t replicas = 0;
-  for (const Pool& pool : scenario.cluster.pools) replicas += replicas_in(pool, common);
+// One synchronous job: replicas of all pools have the same degrees, and the global batch is dealt out over them.
+// A pool that is too small for one replica is left out. Empty: no pool has room for one.
+std::vector<GroupPlan> training_groups(const Scenario& scenario, const Degrees& degrees) {
   const TrainingWorkload& training = scenario.workload.training;
+  std::int64_t available = 0;
+  for (const Pool& pool : scenario.cluster.pools) available += replicas_in(pool, degrees);
+  if (available == 0) return {};
   const std::int64_t batches =
       std::max<std::int64_t>(1, training.global_batch / std::max<std::int64_t>(1, training.micro_batch));
+  const std::int64_t replicas = even_replicas(available, batches);
 
   std::vector<GroupPlan> groups;
+  std::int64_t before = 0;  // of `available`, in the pools so far
   for (const Pool& pool : scenario.cluster.pools) {
-    std::int64_t own = replicas_in(pool, common);
+    const std::int64_t after = before + replicas_in(pool, degrees);
+    const std::int64_t own = after * replicas / available - before * replicas / available;
+    before = after;
     if (own == 0) continue;
-    GroupPlan group = make_group(scenario, pool, device_of(scenario, pool), common, {});
+    GroupPlan group = make_group(scenario, pool, device_of(scenario, pool), degrees, {});
     group.role = Role::kTrain;
-    // A replica without a micro-batch would only wait, so surplus replicas are left out evenly.
-    if (replicas > batches) own = std::max<std::int64_t>(1, own * batches / replicas);
     group.replicas = own;
     group.training.zero_stage = 1;
+    group.training.sequence_parallel =
+        degrees.tensor > 1 && training.sequence % degrees.tensor == 0;
     groups.push_back(std::move(group));
   }
   return groups;
 }
 
+// Why the fullest rank of a group does not fit its device, if it does not.
+std::optional<std::string> does_not_fit(const Scenario& scenario, const Plan& plan) {
+  for (const GroupPlan& group : plan.groups) {
+    const auto pool = std::find_if(scenario.cluster.pools.begin(), scenario.cluster.pools.end(),
+                                   [&](const Pool& p) { return p.name == group.name; });
+    const std::vector<std::vector<Bytes>> memory(
+        group.stages.size(), std::vector<Bytes>(group.stages.front().ranks.size(),
+                                                device_of(scenario, *pool).memory));
+    const auto answer = fits_in_training(plan, group, scenario.model, scenario.workload.training,
+                                         memory, WaysOut::kNone);
+    if (const auto* infeasible = std::get_if<Infeasible>(&answer)) return infeasible->reason;
+  }
+  return std::nullopt;
+}
+
+// The shortest pipeline, of the widest tensor group that all pools have, that fits all of them.
+Plan training_plan(const Scenario& scenario) {
+  Degrees degrees{kMostTensorRanks, 1};
+  for (const Pool& pool : scenario.cluster.pools) {
+    degrees.tensor =
+        std::min(degrees.tensor, widest_tensor(scenario, pool, device_of(scenario, pool)));
+  }
+  std::optional<std::string> reason = "the cluster has no pools";
+  for (; degrees.stages <= scenario.model.layers; ++degrees.stages) {
+    Plan plan{"default", training_groups(scenario, degrees)};
+    if (plan.groups.empty()) break;
+    reason = does_not_fit(scenario, plan);
+    if (!reason) return plan;
+  }
+  throw Error(ErrorKind::kInfeasible, "", "training " + scenario.model.name + ": " + *reason);
+}
+
 }  // namespace
 
 Plan default_plan(const Scenario& scenario) {
+  if (scenario.workload.kind == WorkloadKind::kTraining) return training_plan(scenario);
   Plan plan;
   plan.name = "default";
-  if (scenario.workload.kind == WorkloadKind::kTraining) {
-    plan.groups = training_groups(scenario);
-    return plan;
-  }
   std::string reason = "the cluster has no pools";
   for (const Pool& pool : scenario.cluster.pools) {
     const Device& device = device_of(scenario, pool);

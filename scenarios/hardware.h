@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fleet: devices in nodes, nodes in racks and arrays, pools of identical nodes, fabric, power, faults.
+// The fleet: devices in nodes, nodes in racks and arrays, pools of identical nodes, fabric, storage, power, faults.
 // Pool is the unit of heterogeneity. Counts need not tile: partial racks and arrays are kept.
 // Plain values; SI units; datasheet figures are dense, one way, per device unless the name says otherwise.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +58,9 @@ struct Pool {
   std::int64_t nodes = 0;
   int nodes_per_rack = 0;
   int racks_per_array = 0;     // 0 = no arrays
+  int racks_per_cooling_unit = 1;  // racks on one coolant loop
+  int racks_per_hall = 0;      // 0 = not said
+  std::optional<std::int64_t> spares;  // nodes held ready for a failing one; absent = all that no plan takes
   Source source;
   [[nodiscard]] std::int64_t devices() const { return nodes * node.devices; }
   bool operator==(const Pool&) const = default;
@@ -70,7 +76,21 @@ struct Fabric {
   double efficiency = 1.0;              // usable share of link rate (routing, congestion)
   Seconds hop_latency{0};
   Source source;
+  // Nodes that one leaf serves: it carries one plane (rail) of as many nodes as it has ports down.
+  [[nodiscard]] std::int64_t leaf_down_ports() const {
+    const double o = leaf_oversubscription;
+    return std::max<std::int64_t>(1, std::llround(switch_ports * o / (1.0 + o)));
+  }
   bool operator==(const Fabric&) const = default;
+};
+
+// What checkpoints are written to and read from.
+struct Storage {
+  BytesPerSecond write_bandwidth{0};    // of the site, sustained; 0 = not said, then bytes cost no time
+  BytesPerSecond read_bandwidth{0};
+  BytesPerSecond node_bandwidth{0};     // most that one node reads or writes; 0 = no limit of its own
+  Source source;
+  bool operator==(const Storage&) const = default;
 };
 
 struct Power {
@@ -82,22 +102,53 @@ struct Power {
   bool operator==(const Power&) const = default;
 };
 
+// What one event takes out of service: the node of one device, or all nodes of a larger unit at once.
+enum class FaultScope { kDevice, kNode, kRack, kCoolingUnit, kLeaf, kArray, kHall };
+
+// One cause of fail-stop: it interrupts the job and takes nodes out until they are repaired.
 struct FaultClass {
   std::string name;                     // "gpu", "hbm", "link", "host", "software", …
-  Hertz rate_per_device{0};             // events per device and second
-  Seconds repair{0};
+  std::string device;                   // only in pools of this device type; empty = in every pool
+  FaultScope scope = FaultScope::kDevice;
+  Hertz rate{0};                        // events per second and unit of the scope
+  Seconds repair{0};                    // mean; 0 = no node leaves, the job restarts in place
   Source source;
   bool operator==(const FaultClass&) const = default;
 };
 
+// Fail-slow: for a while a node works, but slower.
+struct FailSlowEpisode {
+  std::string name;
+  Hertz rate_per_node{0};
+  Seconds duration{0};                  // median of a log-normal …
+  double duration_sigma = 0.0;          // … and the sigma of its logarithm
+  double compute_slowdown = 1.0;        // time of computation while it lasts, relative; >= 1
+  double network_slowdown = 1.0;        // time of what passes the node's NICs
+  Source source;
+  bool operator==(const FailSlowEpisode&) const = default;
+};
+
+// What a synchronous job does when a node is lost and no spare is free.
+enum class WithoutSpare {
+  kWait,                                // stand still until a repair gives enough nodes
+  kShrink,                              // go on with fewer replicas until then
+};
+
 struct Faults {
   std::vector<FaultClass> classes;
+  std::vector<FailSlowEpisode> episodes;
+  double rate_sigma = 0.0;              // log-normal sigma of one factor on all class rates: what is not known of them
   double speed_sigma = 0.0;             // log-normal sigma of the static speed factor per device
   double slow_share = 0.0;              // share of nodes that are slow …
   double slow_factor = 1.0;             // … and their speed relative to the others
+  double thermal_share = 0.0;           // share of nodes that are throttled by heat …
+  double thermal_factor = 1.0;          // … and their speed relative to the others
   double jitter_sigma = 0.0;            // log-normal sigma per step
-  Seconds detect{0};
-  Seconds restart{0};
+  Seconds detect{0};                    // from the failure until it is noticed and located
+  Seconds restart{0};                   // new nodes assigned, processes and communicators started
+  Seconds warm_up{0};                   // after reading the checkpoint, until steps have full speed
+  WithoutSpare without_spare = WithoutSpare::kWait;
+  std::int64_t repair_slots = 0;        // units repaired at the same time; 0 = no queue
   Source source;
   bool operator==(const Faults&) const = default;
 };
@@ -106,6 +157,7 @@ struct Cluster {
   std::string name;
   std::vector<Pool> pools;
   Fabric fabric;
+  Storage storage;
   Power power;
   Faults faults;
   [[nodiscard]] std::int64_t devices() const {

@@ -148,6 +148,7 @@ void StepBuilder::enter_tensor_parallel(double width) {
     op.group = static_cast<int>(shape.ranks);
     op.tokens = static_cast<std::int64_t>(tokens);
     op.message_bytes = message;
+    op.tiled = training->tiled_messages;
   }
   entries.push_back({ops.size(), message, static_cast<int>(shape.ranks)});
 }
@@ -159,6 +160,7 @@ void StepBuilder::leave_tensor_parallel() {
   op.group = static_cast<int>(shape.ranks);
   op.tokens = static_cast<std::int64_t>(tokens);
   op.message_bytes = Bytes{tokens * static_cast<double>(model.hidden) * bytes.activation};
+  op.tiled = training && training->tiled_messages;
 }
 
 // Reads both operands, writes the sum. Dropout of one operand is part of the kernel: it writes a mask of a byte.

@@ -87,6 +87,7 @@ struct Op {
   Bytes message_bytes{0};          // communication: full buffer per rank
   int group = 1;                   // ranks that take part in the communication
   bool beside_next = false;        // communication that runs beside the op after it
+  bool tiled = false;              // communication in tiles beside the GEMM before or after it
   Bytes saved_bytes{0};            // training, forward: what the backward pass needs of this op
 
   [[nodiscard]] Bytes bytes() const { return weight_bytes + activation_bytes + kv_bytes; }

@@ -60,6 +60,15 @@ struct EngineLimits {
   bool operator==(const EngineLimits&) const = default;
 };
 
+// Which tensor-parallel messages run beside computation.
+//   kNone: none, as Megatron-LM did in 2021.
+//   kBackward: the sum of a gradient beside the weight gradient's GEMM, and the gather that is repeated for it
+//     beside the input gradient's (arXiv 2205.05198).
+//   kTiles: also all others, cut into tiles beside the GEMM that makes or takes their rows (Transformer Engine's
+//     user buffers).
+enum class TensorOverlap { kNone, kBackward, kTiles };
+[[nodiscard]] const char* name_of(TensorOverlap overlap);  // "none", "backward", "tiles"
+
 // Training only. The data-parallel degree is GroupPlan::replicas; the ranks of a stage are its tensor-parallel
 // ranks, each of which stands for `context_parallel` devices.
 struct TrainingPlan {
@@ -70,10 +79,11 @@ struct TrainingPlan {
   std::int64_t expert_parallel = 1;        // of the replicas × context ranks, those that deal the experts out
   std::int64_t micro_batches = 0;          // per replica and step; 0 = what the other groups leave of the batch
   bool fused_attention = true;             // one kernel; false: scores, softmax and context apart, unmasked half included
+  bool fused_loss = true;                  // cross-entropy in one pass each way; false: maximum, exponential, sum … apart
   Dtype gradient_dtype = Dtype::kF32;      // in which gradients are summed and exchanged: f32 or bf16
   bool overlap_gradient_reduce = true;     // beside the last micro-batch's backward pass
   bool overlap_parameter_gather = true;    // beside the first micro-batch's forward pass
-  bool overlap_tensor = false;             // tensor-parallel messages beside the GEMMs, in tiles
+  TensorOverlap overlap_tensor = TensorOverlap::kBackward;
   bool hierarchical_exchange = false;      // gradients: inside the scale-up domain first, then between domains
   bool operator==(const TrainingPlan&) const = default;
 };

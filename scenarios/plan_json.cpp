@@ -71,10 +71,11 @@ Json json_of(const TrainingPlan& training) {
           {"expert_parallel", training.expert_parallel},
           {"micro_batches", training.micro_batches},
           {"fused_attention", training.fused_attention},
+          {"fused_loss", training.fused_loss},
           {"gradient_dtype", name_of(training.gradient_dtype)},
           {"overlap_gradient_reduce", training.overlap_gradient_reduce},
           {"overlap_parameter_gather", training.overlap_parameter_gather},
-          {"overlap_tensor", training.overlap_tensor},
+          {"overlap_tensor", name_of(training.overlap_tensor)},
           {"hierarchical_exchange", training.hierarchical_exchange}};
 }
 
@@ -157,6 +158,18 @@ Role role_of(JsonObject& object) {
                           did_you_mean(text, known));
 }
 
+TensorOverlap overlap_of(JsonObject& object) {
+  const std::string text = object.text("overlap_tensor");
+  std::vector<std::string> known;
+  for (const TensorOverlap overlap :
+       {TensorOverlap::kNone, TensorOverlap::kBackward, TensorOverlap::kTiles}) {
+    if (text == name_of(overlap)) return overlap;
+    known.emplace_back(name_of(overlap));
+  }
+  object.fail("overlap_tensor", "unknown overlap \"" + text + "\"; known: none, backward, tiles" +
+                                    did_you_mean(text, known));
+}
+
 RankPlan rank_of(JsonObject object) {
   RankPlan rank;
   rank.pool = object.text("pool");
@@ -229,12 +242,13 @@ TrainingPlan training_of(JsonObject object, const GroupPlan& group) {
   count("expert_parallel", 1, kMostRanks, training.expert_parallel);
   count("micro_batches", 0, kLargest, training.micro_batches);
   flag("fused_attention", training.fused_attention);
+  flag("fused_loss", training.fused_loss);
   if (object.optional("gradient_dtype")) {
     training.gradient_dtype = dtype_of(object, "gradient_dtype");
   }
   flag("overlap_gradient_reduce", training.overlap_gradient_reduce);
   flag("overlap_parameter_gather", training.overlap_parameter_gather);
-  flag("overlap_tensor", training.overlap_tensor);
+  if (object.optional("overlap_tensor")) training.overlap_tensor = overlap_of(object);
   flag("hierarchical_exchange", training.hierarchical_exchange);
   object.finish();
   return training;
@@ -261,6 +275,15 @@ GroupPlan group_of(JsonObject object) {
 }
 
 }  // namespace
+
+const char* name_of(TensorOverlap overlap) {
+  switch (overlap) {
+    case TensorOverlap::kNone: return "none";
+    case TensorOverlap::kBackward: return "backward";
+    case TensorOverlap::kTiles: return "tiles";
+  }
+  return "";
+}
 
 std::string to_json(const Plan& plan) {
   Json groups = Json::array();

@@ -25,6 +25,23 @@ const Pool* find_pool(const Cluster& cluster, const std::string& name) {
 
 }  // namespace
 
+std::map<std::string, std::int64_t> devices_per_replica(const GroupPlan& group) {
+  std::map<std::string, std::int64_t> devices;
+  for (const StagePlan& stage : group.stages) {
+    for (const RankPlan& rank : stage.ranks)
+      devices[rank.pool] += group.training.context_parallel;
+  }
+  return devices;
+}
+
+std::map<std::string, std::int64_t> devices_by_pool(const Plan& plan) {
+  std::map<std::string, std::int64_t> devices;
+  for (const GroupPlan& group : plan.groups) {
+    for (const auto& [pool, count] : devices_per_replica(group)) devices[pool] += count * group.replicas;
+  }
+  return devices;
+}
+
 void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where) {
   validate_plan(plan, scenario.model, where);
   if (scenario.workload.kind == WorkloadKind::kTraining) {

@@ -2,6 +2,8 @@
 // Whether a plan can be what a scenario runs, wherever it comes from: the scenario's table or a file of its own.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 
 #include "scenarios/plan.h"
@@ -11,6 +13,10 @@ namespace lindos {
 
 // validate_plan, validate_training for a training workload, and check_pools.
 void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where);
+
+// Devices by pool name: of one replica of a group, and of all replicas of a plan.
+[[nodiscard]] std::map<std::string, std::int64_t> devices_per_replica(const GroupPlan& group);
+[[nodiscard]] std::map<std::string, std::int64_t> devices_by_pool(const Plan& plan);
 
 // Every rank names a pool of the scenario's cluster, and no pool lends more devices than it has. CPU ranks share a
 // machine's cores, so any number of them fits. Throws Error{kInput} at `where` (a file, or file:line:column).

@@ -2,6 +2,7 @@
 #include "scenarios/profile.h"
 
 #include <cfloat>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -212,6 +213,10 @@ std::string canonical_text(const Profile& profile) {
                {"attention", write_all(profile.attention)},
                {"stream", write_all(profile.stream)},
                {"collectives", write_all(profile.collectives)}};
+  if (profile.compute_capability > 0) json["compute_capability"] = profile.compute_capability;
+  for (const auto& [dtype, rate] : profile.matrix_rates) {
+    json["matrix_rates_flop_per_s"][std::string(name_of(dtype))] = rate.value();
+  }
   if (!profile.stages.empty()) json["stages"] = write_all(profile.stages);
   try {
     return json.dump(1) + "\n";
@@ -244,6 +249,17 @@ Profile profile_from_json(std::string_view text, const std::string& where) {
   profile.memory = Bytes{root.number("memory_bytes", kPositive)};
   profile.matrix_rate = FlopPerSecond{root.number("matrix_rate_flop_per_s", kPositive)};
   profile.read_bandwidth = BytesPerSecond{root.number("read_bandwidth_bytes_per_s", kPositive)};
+  if (root.optional("compute_capability")) {
+    profile.compute_capability = static_cast<int>(root.integer("compute_capability", 1, 1000));
+  }
+  if (root.optional("matrix_rates_flop_per_s")) {
+    JsonObject rates = root.object("matrix_rates_flop_per_s");
+    for (const std::string& name : rates.keys()) {
+      const std::optional<Dtype> dtype = find_dtype(name);
+      if (!dtype) rates.fail(name, "unknown number format");
+      profile.matrix_rates.emplace(*dtype, rates.number(name, kPositive));
+    }
+  }
   for (const double rate : root.numbers("read_bandwidth_by_threads_bytes_per_s", kPositive)) {
     profile.read_bandwidth_by_threads.emplace_back(rate);
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,8 +91,10 @@ struct Profile {
   std::string date;                // ISO date
   std::string git_revision;
   int cores = 1;                   // CPU
+  int compute_capability = 0;      // 90 = sm_90; 0 = not a CUDA device
   Bytes memory{0};                 // usable
   FlopPerSecond matrix_rate{0};    // best measured dense rate of the device (ceiling)
+  std::map<Dtype, FlopPerSecond> matrix_rates;  // per format, where they differ; else matrix_rate
   BytesPerSecond read_bandwidth{0};// best measured read-only rate of the device (ceiling)
   std::vector<BytesPerSecond> read_bandwidth_by_threads;  // [t-1] = rate with t threads
   Seconds step_overhead{0};        // scheduling + bookkeeping per step, without kernels

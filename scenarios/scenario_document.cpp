@@ -22,8 +22,8 @@ ScenarioDocument::ScenarioDocument(std::string_view text, const std::string& whe
     const File& last = *files_.back();
     const TomlTable root = root_of(last);
     root.expect_format("lindos-scenario");
-    root.allow({"format", "version", "name", "description", "extends", "cluster", "fabric", "power",
-                "faults", "model", "workload", "slo", "plan", "device", "sources"});
+    root.allow({"format", "version", "name", "description", "extends", "cluster", "fabric", "storage",
+                "power", "faults", "model", "workload", "slo", "plan", "device", "sources"});
     if (!root.has("extends")) return;
     const std::filesystem::path next = identity(last.base / root.text("extends"));
     const auto seen = std::find(chain.begin(), chain.end(), next);

@@ -44,16 +44,6 @@ Devices resolve_devices(const TomlTable& cluster_table, const Cluster& cluster,
   return resolved;
 }
 
-void check_fabric(const TomlTable& cluster_table, const Cluster& cluster) {
-  std::int64_t nodes = 0;
-  for (const Pool& p : cluster.pools) nodes += p.nodes;
-  if (nodes > 1 && cluster.fabric.kind == "none") {
-    cluster_table.fail(
-        "", std::to_string(nodes) +
-                " nodes need a [fabric], such as kind = \"rail-fat-tree\" with switch_ports = 64");
-  }
-}
-
 // Follows "cluster.pool.h100.nodes" through the document; elements of an array are addressed by
 // their name.
 bool names_a_value(const TomlTable& table, std::string_view rest) {
@@ -79,8 +69,8 @@ std::map<std::string, Source> read_sources(const ScenarioDocument& document) {
   if (!section) return sources;
   for (const std::string& path : section->table.keys()) {
     const std::string root = path.substr(0, path.find('.'));
-    const bool is_fleet =
-        root == "cluster" || root == "fabric" || root == "power" || root == "faults";
+    const bool is_fleet = root == "cluster" || root == "fabric" || root == "storage" ||
+                          root == "power" || root == "faults";
     const auto target = is_fleet ? document.find(root) : std::nullopt;
     if (!target || path.size() <= root.size() ||
         !names_a_value(target->table, std::string_view(path).substr(root.size() + 1))) {
@@ -116,10 +106,17 @@ Scenario parse_scenario(std::string_view text, const std::string& where,
   const auto cluster = document.section("cluster");
   s.cluster = read_cluster(cluster.table);
   if (const auto fabric = document.find("fabric")) s.cluster.fabric = read_fabric(fabric->table);
-  if (const auto power = document.find("power")) s.cluster.power = read_power(power->table);
-  if (const auto faults = document.find("faults")) s.cluster.faults = read_faults(faults->table);
+  if (const auto storage = document.find("storage")) {
+    s.cluster.storage = read_storage(storage->table);
+  }
+  const auto power = document.find("power");
+  if (power) s.cluster.power = read_power(power->table);
   check_fabric(cluster.table, s.cluster);
   s.devices = resolve_devices(cluster.table, s.cluster, devices_at_hand(document, catalogue));
+  if (power) check_power(power->table, s);
+  if (const auto faults = document.find("faults")) {
+    s.cluster.faults = read_faults(faults->table, s.cluster);
+  }
 
   const auto model = document.section("model");
   s.model = read_model(model.table, model.base, catalogue);
@@ -135,6 +132,7 @@ Scenario parse_scenario(std::string_view text, const std::string& where,
   } else {
     s.plan = plan_by_default(s, where);
   }
+  check_spares(cluster.table, s);
   return s;
 }
 

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/fault_units.h"
 #include "scenarios/ops.h"
+#include "scenarios/plan_show.h"
 #include "scenarios/quantity_text.h"
 #include "scenarios/scenario.h"
 #include "scenarios/text_layout.h"
@@ -15,12 +17,6 @@ namespace lindos {
 namespace {
 
 constexpr std::size_t kWidth = 100;
-constexpr std::size_t kShownStages = 8;
-constexpr std::size_t kShownRanks = 8;
-
-std::string plural(std::int64_t n, const std::string& noun) {
-  return with_thousands(n) + ' ' + noun + (n == 1 ? "" : "s");
-}
 
 // "2,343 racks + 6 nodes": whole containers and the nodes of the last, partial one.
 std::string tiled(std::int64_t nodes, std::int64_t nodes_per_container, const std::string& noun) {
@@ -123,20 +119,49 @@ std::string faults(const Scenario& s) {
   const Faults& f = s.cluster.faults;
   if (f == Faults{}) return "";
   std::string out;
-  Hertz rate{0};
-  for (const FaultClass& c : f.classes) rate += c.rate_per_device;
-  if (rate != Hertz{0}) {
-    const double per_second = rate.value() * static_cast<double>(s.cluster.devices());
-    const Seconds interval(1.0 / per_second);
+  const Hertz fleet = fleet_fault_rate(s.cluster);
+  if (fleet != Hertz{0}) {
+    const Seconds interval(1.0 / fleet.value());
     out += "  faults      " + std::to_string(f.classes.size()) +
-           (f.classes.size() == 1 ? " class, " : " classes, ") + about(rate) +
-           " per device: one every " + number_text(interval.count() / 60.0, 3) +
-           " min over the fleet\n";
+           (f.classes.size() == 1 ? " class, " : " classes, ") +
+           about(fleet / static_cast<double>(s.cluster.devices())) + " per device: one every " +
+           number_text(interval.count() / 60.0, 3) + " min over the fleet\n";
   }
-  out += "  spread      speed sigma " + percent(f.speed_sigma) + ", " + percent(f.slow_share) +
-         " of nodes at " + number_text(f.slow_factor) + "x, jitter sigma " +
-         percent(f.jitter_sigma) + '\n';
+  std::string spread = "speed sigma " + percent(f.speed_sigma) + ", " + percent(f.slow_share) +
+                       " of nodes at " + number_text(f.slow_factor) + "x, " +
+                       percent(f.thermal_share) + " at " + number_text(f.thermal_factor) +
+                       "x by heat, jitter sigma " + percent(f.jitter_sigma);
+  if (!f.episodes.empty()) {
+    spread += ", " + plural(static_cast<std::int64_t>(f.episodes.size()), "kind") +
+              " of fail-slow episode";
+  }
+  out += "  spread      " + wrapped(spread, kWidth, 14) + '\n';
+  out += "  recovery    detect " + format(f.detect) + ", restart " + format(f.restart) +
+         ", warm-up " + format(f.warm_up) + "; without a spare the job " +
+         (f.without_spare == WithoutSpare::kWait ? "waits" : "shrinks") + '\n';
   return out;
+}
+
+std::string storage(const Scenario& s) {
+  const Storage& st = s.cluster.storage;
+  if (st == Storage{}) return "";
+  std::string out =
+      "  storage     write " + format(st.write_bandwidth) + ", read " + format(st.read_bandwidth);
+  if (st.node_bandwidth != BytesPerSecond{0})
+    out += ", at most " + format(st.node_bandwidth) + " per node";
+  return out + '\n';
+}
+
+std::string checkpoint(const CheckpointPolicy& c) {
+  if (c == CheckpointPolicy{}) return "";
+  const auto about_time = [](Seconds time) { return format(Seconds(rounded(time.count(), 3))); };
+  std::string out =
+      c.interval == Seconds{0} ? "at the best interval" : "every " + format(c.interval);
+  out +=
+      c.asynchronous ? ", asynchronous, the job stops for " + format(c.blocking) : ", synchronous";
+  out += "; software takes " + about_time(c.save_overhead) + " per save, " +
+         about_time(c.load_overhead) + " per load";
+  return "  checkpoint  " + wrapped(out, kWidth, 14) + '\n';
 }
 
 std::string model(const Scenario& s) {
@@ -169,7 +194,8 @@ std::string workload(const Scenario& s) {
     return "\nWorkload  synchronous training: " + with_thousands(t.global_batch) +
            " sequences of " + with_thousands(t.sequence) + " tokens per step,\n  micro-batch " +
            with_thousands(t.micro_batch) + ", recompute " + name_of(t.recompute) +
-           (t.dropout ? ", dropout" : "") + '\n';
+           (t.dropout ? ", dropout" : "") + (t.frozen_weights ? ", frozen weights" : "") + '\n' +
+           checkpoint(t.checkpoint);
   }
   const ServingWorkload& w = s.workload.serving;
   std::string out = "\nWorkload  serving: " + plural(w.requests, "request") + ", ";
@@ -194,97 +220,6 @@ std::string workload(const Scenario& s) {
   return out + " at p" + number_text(s.slo.percentile * 100.0, 3) + '\n';
 }
 
-// First to last, both inclusive.
-std::string range(Range r) {
-  if (r.empty()) return "–";
-  return with_thousands(r.begin) + (r.size() == 1 ? "" : "–" + with_thousands(r.end - 1));
-}
-
-// Stages that follow `first` with equal ranks and equally many layers; they are shown as one row.
-std::size_t run_of_equals(const GroupPlan& group, std::size_t first) {
-  std::size_t last = first;
-  while (last + 1 < group.stages.size() &&
-         group.stages[last + 1].ranks == group.stages[first].ranks &&
-         group.stages[last + 1].layers.size() == group.stages[first].layers.size()) {
-    ++last;
-  }
-  return last - first + 1;
-}
-
-std::string stages(const GroupPlan& group) {
-  TextColumns table({false, false, false, false, false, false, false});
-  table.row({"stage", "layers", "rank", "q heads", "KV heads", "FFN columns", "LM head rows"});
-  std::size_t rows = 0;
-  std::size_t i = 0;
-  while (i < group.stages.size() && rows < kShownStages) {
-    const StagePlan& stage = group.stages[i];
-    const std::size_t run = run_of_equals(group, i);
-    const StagePlan& last = group.stages[i + run - 1];
-    const auto first_index = static_cast<std::int64_t>(i);
-    const std::string name = range({first_index, first_index + static_cast<std::int64_t>(run)});
-    const std::string layers =
-        range({stage.layers.begin, last.layers.end}) +
-        (run > 1 ? " (" + with_thousands(stage.layers.size()) + " each)" : "");
-    if (i > 0 && stage.ranks == group.stages[i - 1].ranks) {
-      table.row({name, layers, "as above", "", "", "", ""});
-    } else {
-      const std::size_t ranks = std::min(stage.ranks.size(), kShownRanks);
-      for (std::size_t r = 0; r < ranks; ++r) {
-        const TensorShare& share = stage.ranks[r].share;
-        table.row({r == 0 ? name : "", r == 0 ? layers : "",
-                   std::to_string(r) + " " + stage.ranks[r].pool, range(share.q_heads),
-                   range(share.kv_heads), range(share.ffn), range(share.vocab)});
-      }
-      const auto hidden = static_cast<std::int64_t>(stage.ranks.size() - ranks);
-      if (hidden > 0) table.row({"", "", "+ " + with_thousands(hidden) + " more", "", "", "", ""});
-    }
-    i += run;
-    ++rows;
-  }
-  std::string out = table.str(4);
-  const auto hidden = static_cast<std::int64_t>(group.stages.size() - i);
-  if (hidden > 0) out += "    + " + plural(hidden, "stage") + '\n';
-  return out;
-}
-
-std::string_view name_of(Role role) {
-  switch (role) {
-    case Role::kBoth:
-      return "prefill and decode";
-    case Role::kPrefill:
-      return "prefill";
-    case Role::kDecode:
-      return "decode";
-    case Role::kTrain:
-      return "training";
-  }
-  return "";
-}
-
-std::string plan(const Scenario& s) {
-  std::string out =
-      "\nPlan  " + s.plan.name + (s.plan_given ? "" : " (default; the scenario gives none)") + '\n';
-  for (const GroupPlan& g : s.plan.groups) {
-    std::string line = g.name + ": " + std::string(name_of(g.role)) + ", " +
-                       plural(g.replicas, "replica") + " of " +
-                       plural(static_cast<std::int64_t>(g.stages.size()), "stage") + " with " +
-                       plural(g.ranks_per_replica(), "rank") + " = " +
-                       plural(g.replicas * g.ranks_per_replica(), "rank") + ", weights " +
-                       std::string(name_of(g.weight_dtype));
-    if (g.role != Role::kTrain) {
-      line += ", KV " + std::string(name_of(g.kv_dtype)) + "; per step " +
-              with_thousands(g.limits.max_batched_tokens) + " tokens, " +
-              with_thousands(g.limits.max_sequences) + " sequences, chunks of " +
-              with_thousands(g.limits.prefill_chunk) + "; KV blocks of " +
-              with_thousands(g.limits.block_tokens) + " in " + percent(g.limits.memory_fraction) +
-              " of memory";
-    }
-    out += "  " + wrapped(line, kWidth, 4) + '\n';
-    out += stages(g);
-  }
-  return out;
-}
-
 std::string provenance(const Scenario& s) {
   // Facts that share a source are listed together, in order of appearance.
   std::vector<std::pair<Source, std::string>> notes;
@@ -300,9 +235,12 @@ std::string provenance(const Scenario& s) {
   };
   for (const Pool& p : s.cluster.pools) add("pool " + p.name, p.source);
   add("fabric", s.cluster.fabric.source);
+  add("storage", s.cluster.storage.source);
   add("power", s.cluster.power.source);
   add("spread and recovery", s.cluster.faults.source);
   for (const FaultClass& c : s.cluster.faults.classes) add("fault " + c.name, c.source);
+  for (const FailSlowEpisode& e : s.cluster.faults.episodes) add("fail-slow " + e.name, e.source);
+  add("checkpoint", s.workload.training.checkpoint.source);
   for (const auto& [path, source] : s.sources) add(path, source);
   std::string out = "\nProvenance\n";
   for (const auto& [source, facts] : notes) {
@@ -331,8 +269,8 @@ std::string show(const Scenario& s) {
   std::string out = s.name + '\n';
   if (!s.description.empty()) out += "  " + wrapped(s.description, kWidth, 2) + '\n';
   out += "  digest " + digest(s) + '\n';
-  return out + fleet(s) + aggregate(s) + power(s) + network(s) + faults(s) + model(s) +
-         workload(s) + plan(s) + provenance(s);
+  return out + fleet(s) + aggregate(s) + power(s) + network(s) + storage(s) + faults(s) + model(s) +
+         workload(s) + show_plan(s) + provenance(s);
 }
 
 }  // namespace lindos

@@ -24,7 +24,10 @@ inline constexpr std::int64_t kMaxTokens = 1'000'000'000;
 [[nodiscard]] Cluster read_cluster(const TomlTable& table);
 [[nodiscard]] Fabric read_fabric(const TomlTable& table);
 [[nodiscard]] Power read_power(const TomlTable& table);
-[[nodiscard]] Faults read_faults(const TomlTable& table);
+[[nodiscard]] Storage read_storage(const TomlTable& table);
+// `cluster` holds the pools and the fabric.
+[[nodiscard]] Faults read_faults(const TomlTable& table, const Cluster& cluster);
+[[nodiscard]] CheckpointPolicy read_checkpoint(const TomlTable& table);
 [[nodiscard]] Workload read_workload(const TomlTable& table);
 [[nodiscard]] Slo read_slo(const TomlTable& table);
 // `base` resolves a relative path to a config.json.
@@ -35,9 +38,15 @@ inline constexpr std::int64_t kMaxTokens = 1'000'000'000;
                              const Scenario& scenario);
 // Serving lengths must fit the model's context. REQUIRES: `table` is the workload's.
 void check_context(const TomlTable& table, const Workload& workload, const Model& model);
+// What concerns several tables of the fleet. REQUIRES: `table` is the one named.
+void check_fabric(const TomlTable& cluster_table, const Cluster& cluster);
+void check_power(const TomlTable& power_table, const Scenario& scenario);
+void check_spares(const TomlTable& cluster_table, const Scenario& scenario);
 
 void write_device(TomlText& out, const Device& device);
 void write_cluster(TomlText& out, const Cluster& cluster);
+void write_faults(TomlText& out, const Faults& faults);
+void write_checkpoint(TomlText& out, const CheckpointPolicy& checkpoint);
 void write_workload(TomlText& out, const Workload& workload, const Slo& slo);
 void write_model(TomlText& out, const Model& model);
 

@@ -30,6 +30,10 @@ std::string with_thousands(std::int64_t value) {
   return text;
 }
 
+std::string plural(std::int64_t n, const std::string& noun, const std::string& ending) {
+  return with_thousands(n) + ' ' + noun + (n == 1 ? "" : ending);
+}
+
 double rounded(double value, int digits) {
   std::array<char, 64> buffer{};
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,

@@ -15,6 +15,10 @@ namespace lindos {
 // 18750 → "18,750".
 [[nodiscard]] std::string with_thousands(std::int64_t value);
 
+// 2, "rack" → "2 racks"; 1, "rack" → "1 rack".
+[[nodiscard]] std::string plural(std::int64_t n, const std::string& noun,
+                                 const std::string& ending = "s");
+
 // `value` with `digits` significant decimal digits; for display only.
 [[nodiscard]] double rounded(double value, int digits = 4);
 // The same as text without trailing zeros: 1.1 → "1.1", 30000 → "30000".

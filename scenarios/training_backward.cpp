@@ -16,8 +16,9 @@ namespace {
 
 class BackwardPass {
  public:
-  BackwardPass(const Model& model, const GroupPlan& group, const ForwardPass& forward)
-      : model_(model), group_(group), forward_(forward) {}
+  BackwardPass(const Model& model, const GroupPlan& group, const ForwardPass& forward,
+               bool frozen_weights)
+      : model_(model), group_(group), forward_(forward), frozen_(frozen_weights) {}
 
   std::vector<Op> run() {
     for (std::size_t i = forward_.ops.size(); i-- > 0;) {
@@ -73,18 +74,21 @@ class BackwardPass {
   void sum_entry(const Op& near, const TensorEntry& entry, bool beside_next) {
     message(near,
             group_.training.sequence_parallel ? OpKind::kReduceScatter : OpKind::kAllReduce,
-            entry.message, entry.group, beside_next);
+            entry.message, entry.group,
+            beside_next && group_.training.overlap_tensor != TensorOverlap::kNone);
   }
 
   void dense_gradient(const Op& op, const TensorEntry* entry) {
     quantise(op);
     if (entry != nullptr && group_.training.sequence_parallel) {
-      message(op, OpKind::kAllGather, entry->message, entry->group, true);
+      message(op, OpKind::kAllGather, entry->message, entry->group,
+              group_.training.overlap_tensor != TensorOverlap::kNone);
     }
     Op& input = add(op, OpKind::kGemm);
     input.n = op.k;
     input.k = op.n;
-    if (entry != nullptr) sum_entry(op, *entry, true);
+    if (entry != nullptr) sum_entry(op, *entry, !frozen_);
+    if (frozen_) return;
     Op& weight = add(op, OpKind::kGemm);
     weight.m = op.n;
     weight.n = op.k;
@@ -97,6 +101,7 @@ class BackwardPass {
     Op& input = add(op, OpKind::kMoeGemm);
     input.n = op.k;
     input.k = op.n;
+    if (frozen_) return;
     // One product per expert, as m is shared out over the experts hit.
     Op& weight = add(op, OpKind::kMoeGemm);
     const std::int64_t experts = std::max<std::int64_t>(1, op.experts_hit);
@@ -158,6 +163,8 @@ class BackwardPass {
         scaled(op, op.kind, (2.0 * inputs + 1.0) / (inputs + 1.0));
         return;
       case OpKind::kEmbedding:       // rows of dy are added to the table's gradient
+        if (!frozen_) add(op, op.kind);
+        return;
       case OpKind::kRopeKvWrite:     // rotated back
       case OpKind::kResidual:        // the gradients of stream and branch are added
       case OpKind::kDropout:
@@ -167,7 +174,7 @@ class BackwardPass {
         return;
       case OpKind::kMoeRoute:        // gradients of the rows and of the weights
         add(op, op.kind);
-        add(op, op.kind);
+        if (!frozen_) add(op, op.kind);
         return;
       case OpKind::kMoeGemm:
         expert_gradient(op);
@@ -203,14 +210,15 @@ class BackwardPass {
   const Model& model_;
   const GroupPlan& group_;
   const ForwardPass& forward_;
+  bool frozen_;
   std::vector<Op> ops_;
 };
 
 }  // namespace
 
 std::vector<Op> backward_pass(const Model& model, const GroupPlan& group,
-                              const ForwardPass& forward) {
-  return BackwardPass(model, group, forward).run();
+                              const ForwardPass& forward, bool frozen_weights) {
+  return BackwardPass(model, group, forward, frozen_weights).run();
 }
 
 }  // namespace lindos

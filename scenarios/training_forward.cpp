@@ -45,6 +45,11 @@ void embed(StepBuilder& step) {
   }
 }
 
+// Bytes per logit of Megatron's cross-entropy without fusion (tensor_parallel/cross_entropy.py), both passes: cast to
+// f32 6, maximum 4, subtraction 8, exponential 8, sum 4, division 8; scaling of the gradient 8, cast back 6. Mean of
+// the two passes.
+constexpr double kUnfusedLoss = (6.0 + 4.0 + 8.0 + 8.0 + 4.0 + 8.0 + 8.0 + 6.0) / 2.0;
+
 // Final norm, LM head, cross-entropy over vocabulary shards: the ranks exchange maximum, sum and target logit
 // of each token in f32 (Megatron-LM, arXiv 1909.08053, section 3). Loss and gradient are one fused pass each.
 void take_loss(StepBuilder& step, Dtype activation) {
@@ -57,6 +62,7 @@ void take_loss(StepBuilder& step, Dtype activation) {
   if (logits > 0.0) {
     Op& loss = step.add(OpKind::kLoss, logits);
     loss.activation_bytes += Bytes{logits * bytes_of(Dtype::kF32)};
+    if (!step.training->fused_loss) loss.activation_bytes = Bytes{logits * kUnfusedLoss};
     loss.tokens = rows;
     loss.n = step.shape.vocab;
     step.keep(loss, logits, bytes_of(Dtype::kF32));
@@ -177,6 +183,9 @@ ForwardPass forward_pass(const Model& model, const GroupPlan& group,
                                             .context_ranks = plan.context_parallel,
                                             .expert_ranks = plan.expert_parallel,
                                             .fused_attention = plan.fused_attention,
+                                            .fused_loss = plan.fused_loss,
+                                            .tiled_messages =
+                                                plan.overlap_tensor == TensorOverlap::kTiles,
                                             .dropout = training.dropout},
                    .entries = {}};
   if (step.shape.first_stage && chunk == 0) embed(step);

@@ -10,34 +10,20 @@
 #include "scenarios/training_plan.h"
 
 namespace lindos {
-namespace {
 
-bool is_attention_core(const Op& op) {
-  return op.layer >= 0 && (op.kind == OpKind::kBatchedGemm || op.kind == OpKind::kSoftmax ||
-                           op.kind == OpKind::kDropout);
+bool is_recomputed(const Op& op, Recompute recompute) {
+  if (op.layer < 0 || recompute == Recompute::kNone) return false;
+  return recompute == Recompute::kFull || op.kind == OpKind::kBatchedGemm ||
+         op.kind == OpKind::kSoftmax || op.kind == OpKind::kDropout;
 }
-
-std::vector<Op> recomputed(const std::vector<Op>& forward, Recompute recompute) {
-  std::vector<Op> again;
-  std::copy_if(forward.begin(), forward.end(), std::back_inserter(again), [&](const Op& op) {
-    switch (recompute) {
-      case Recompute::kNone: return false;
-      case Recompute::kSelective: return is_attention_core(op);
-      case Recompute::kFull: return op.layer >= 0;
-    }
-    return false;
-  });
-  return again;
-}
-
-}  // namespace
 
 MicroBatchWork micro_batch_work(const Model& model, const GroupPlan& group,
                                 const TrainingWorkload& training, ShardId shard, int chunk) {
   ForwardPass pass = forward_pass(model, group, training, shard, chunk);
   MicroBatchWork work;
-  work.backward = backward_pass(model, group, pass);
-  work.recompute = recomputed(pass.ops, training.recompute);
+  work.backward = backward_pass(model, group, pass, training.frozen_weights);
+  std::copy_if(pass.ops.begin(), pass.ops.end(), std::back_inserter(work.recompute),
+               [&](const Op& op) { return is_recomputed(op, training.recompute); });
   work.forward = std::move(pass.ops);
 
   for (const Op& op : work.forward) {
@@ -49,8 +35,9 @@ MicroBatchWork micro_batch_work(const Model& model, const GroupPlan& group,
     }
   }
   const StagePlan& stage = group.stages[static_cast<std::size_t>(shard.stage)];
-  const double sharing =
-      group.training.sequence_parallel ? static_cast<double>(stage.ranks.size()) : 1.0;
+  // Without sequence parallelism all ranks hold the same rows: each sends its part, and the receivers gather
+  // them over the scale-up links (Narayanan et al., SC21, section 4.1).
+  const auto sharing = static_cast<double>(stage.ranks.size());
   const Bytes rows{micro_batch_tokens(group, training) * static_cast<double>(model.hidden) *
                    bytes_of(group.activation_dtype) / sharing};
   const bool first = shard.stage == 0 && chunk == 0;

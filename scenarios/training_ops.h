@@ -38,6 +38,9 @@ struct MicroBatchWork {
                                               const TrainingWorkload& training, ShardId shard,
                                               int chunk);
 
+// Whether an op of the forward pass is computed again before the backward pass.
+[[nodiscard]] bool is_recomputed(const Op& op, Recompute recompute);
+
 // How one rank's gradients and parameters travel among the `ranks` that hold the same parameters.
 //   ZeRO-0: gradients all-reduced. ZeRO-1: gradients reduce-scattered, parameters gathered, once per step.
 //   ZeRO-2: gradients reduce-scattered with every micro-batch. ZeRO-3: also parameters gathered before each
@@ -58,9 +61,11 @@ struct StepEnd {
   Bytes embedding_gradient{0};
   std::vector<Op> optimizer;       // gradient norm, clipping and Adam on this rank's part
 };
-// `copies` = parameter_copies(plan), `micro_batches` = micro_batches_of(plan, group, training).
+// `copies` = parameter_copies(plan), `micro_batches` = micro_batches_of(plan, group, training). Frozen weights
+// are neither exchanged nor updated.
 [[nodiscard]] StepEnd step_end(const Model& model, const GroupPlan& group, ShardId shard,
-                               std::int64_t copies, std::int64_t micro_batches);
+                               std::int64_t copies, std::int64_t micro_batches,
+                               bool frozen_weights = false);
 
 // Useful work, the numerator of MFU: 3 × the matrix FLOP of an unsharded forward pass (backward = 2 × forward),
 // attention by its causal half, nothing recomputed. Per token of a sequence, and of a whole step.

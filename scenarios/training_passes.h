@@ -19,9 +19,10 @@ struct ForwardPass {
 
 [[nodiscard]] ForwardPass forward_pass(const Model& model, const GroupPlan& group,
                                        const TrainingWorkload& training, ShardId shard, int chunk);
-// The gradient of every op of `forward`, last op first (training_backward.cpp).
+// The gradient of every op of `forward`, last op first (training_backward.cpp); of weights only when they are
+// not frozen.
 [[nodiscard]] std::vector<Op> backward_pass(const Model& model, const GroupPlan& group,
-                                            const ForwardPass& forward);
+                                            const ForwardPass& forward, bool frozen_weights);
 
 // Micro-batch tokens that one context rank works on.
 [[nodiscard]] double micro_batch_tokens(const GroupPlan& group, const TrainingWorkload& training);

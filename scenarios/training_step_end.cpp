@@ -56,7 +56,8 @@ RankParameters rank_parameters(const Model& model, const GroupPlan& group, Shard
 }
 
 StepEnd step_end(const Model& model, const GroupPlan& group, ShardId shard, std::int64_t copies,
-                 std::int64_t micro_batches) {
+                 std::int64_t micro_batches, bool frozen_weights) {
+  if (frozen_weights) return {};
   const TrainingPlan& plan = group.training;
   const ElementBytes bytes = element_bytes(group);
   const RankParameters held = rank_parameters(model, group, shard);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "scenarios/error.h"
+#include "scenarios/exponential_draw.h"
 #include "scenarios/philox.h"
 
 namespace lindos {
@@ -25,31 +26,6 @@ std::array<std::uint64_t, 2> draw(std::uint64_t seed, std::uint64_t request, Dra
     return static_cast<std::uint64_t>(high) << 32U | low;
   };
   return {join(words[0], words[1]), join(words[2], words[3])};
-}
-
-// −log2(u) of u = (word | 1) / 2^32, in units of 2^-32. Integers only: the last bit of std::log
-// differs between C libraries, and a gap rounded the other way would give two machines two
-// different workloads. Bit by bit: squaring x in [1, 2) doubles its logarithm, and the whole part
-// is the next binary digit.
-std::uint64_t negative_log2(std::uint32_t word) {
-  std::uint32_t mantissa = word | 1U;  // u · 2^32, odd
-  std::uint64_t whole = 0;             // leading zeros = whole part of −log2, rounded down
-  while ((mantissa & 0x80000000U) == 0) {
-    mantissa <<= 1U;
-    ++whole;
-  }
-  std::uint64_t x = mantissa;  // in [1, 2), 31 fraction bits
-  std::uint64_t logarithm = 0;
-  for (int bit = 0; bit < 32; ++bit) {
-    x = x * x >> 31U;
-    logarithm <<= 1U;
-    if (x >= std::uint64_t{1} << 32U) {
-      x >>= 1U;
-      logarithm |= 1U;
-    }
-  }
-  // u = x/2 · 2^-whole, so −log2(u) = whole + 1 − log2(x).
-  return ((whole + 1) << 32U) - logarithm;
 }
 
 // Uniform integer in [range.low, range.high]; exact IEEE arithmetic, so the same everywhere.
@@ -91,10 +67,7 @@ std::vector<RequestSpec> generate_requests(const ServingWorkload& workload, std:
   std::int64_t arrival_us = 0;
   for (std::uint64_t id = 0; id < static_cast<std::uint64_t>(workload.requests); ++id) {
     if (id > 0 && workload.arrival == Arrival::kPoisson) {
-      // Inverse transform: −ln(u)/rate, with ln(u) = log2(u) · ln 2.
-      constexpr double kLn2 = 0x1.62e42fefa39efp-1;
-      const auto bits = negative_log2(high_word(draw(seed, id, Draw::kGap)[0]));
-      const double gap = static_cast<double>(bits) * 0x1p-32 * kLn2;
+      const double gap = exponential_draw(high_word(draw(seed, id, Draw::kGap)[0]));
       const std::int64_t gap_us = whole_microseconds(gap * mean_gap_us);
       arrival_us =
           whole_microseconds(static_cast<double>(arrival_us) + static_cast<double>(gap_us));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/checkpoint_policy.h"
 #include "scenarios/units.h"
 
 namespace lindos {
@@ -40,7 +41,9 @@ struct TrainingWorkload {
   std::int64_t global_batch = 0;   // sequences per optimizer step
   std::int64_t micro_batch = 1;    // sequences that pass through the model at once
   Recompute recompute = Recompute::kNone;
+  bool frozen_weights = false;     // adapters are trained: the weights have no gradients; adapters cost nothing
   bool dropout = false;            // on attention probabilities, embedding and both residual branches
+  CheckpointPolicy checkpoint;
   bool operator==(const TrainingWorkload&) const = default;
 };
 

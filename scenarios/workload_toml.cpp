@@ -38,7 +38,8 @@ ServingWorkload read_serving(const TomlTable& table) {
 }
 
 TrainingWorkload read_training(const TomlTable& table) {
-  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "dropout", "seed"});
+  table.allow({"kind", "sequence", "global_batch", "micro_batch", "recompute", "dropout",
+               "frozen_weights", "seed", "checkpoint"});
   TrainingWorkload training;
   training.sequence = table.integer("sequence", 1, kMaxTokens);
   training.global_batch = table.integer("global_batch", 1, kMaxTokens);
@@ -56,6 +57,8 @@ TrainingWorkload read_training(const TomlTable& table) {
     training.recompute = kChoices[table.choice("recompute", {"none", "selective", "full"})];
   }
   training.dropout = table.boolean_or("dropout", false);
+  if (table.has("checkpoint")) training.checkpoint = read_checkpoint(table.table("checkpoint"));
+  training.frozen_weights = table.boolean_or("frozen_weights", false);
   return training;
 }
 
@@ -138,8 +141,10 @@ void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
     out.integer("micro_batch", t.micro_batch);
     out.text("recompute", name_of(t.recompute));
     if (t.dropout) out.boolean("dropout", true);
+    if (t.frozen_weights) out.boolean("frozen_weights", true);
   }
   out.integer("seed", static_cast<std::int64_t>(workload.seed));
+  write_checkpoint(out, workload.training.checkpoint);
   if (slo == Slo{}) return;
   out.header("slo");
   out.quantity("ttft", slo.ttft);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/datasheet.h"
 
+#include <array>
+
 #include "scenarios/error.h"
 
 namespace lindos::sim {
@@ -11,6 +13,8 @@ namespace {
 // and 4.4 us per sequence. A prior until an engine is probed on the device.
 constexpr Seconds kStepOverhead{126e-6};
 constexpr Seconds kPerSequenceOverhead{4.4e-6};
+constexpr std::array kMatrixFormats{Dtype::kF32,  Dtype::kF16, Dtype::kBf16,
+                                   Dtype::kFp8, Dtype::kFp4, Dtype::kInt8};
 constexpr double kStepOverheadSpread = 0.3;  // assume: between engines and hosts
 
 FlopPerSecond peak_of(const Device& device, Dtype dtype) {
@@ -39,7 +43,9 @@ Profile datasheet_profile(const Device& device, Dtype dtype) {
   profile.label = device.label;
   profile.source = "modelled from the datasheet";
   profile.memory = device.memory;
+  profile.compute_capability = device.compute_capability;
   profile.matrix_rate = peak_of(device, dtype);
+  for (const Dtype format : kMatrixFormats) profile.matrix_rates[format] = peak_of(device, format);
   profile.read_bandwidth = device.memory_bandwidth;
   profile.read_bandwidth_by_threads = {device.memory_bandwidth};
   profile.step_overhead = kStepOverhead;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "sim/device_class.h"
+
 namespace lindos::sim {
 
 namespace {
@@ -14,6 +16,8 @@ constexpr Seconds kThreadWakeUp{5e-6};
 constexpr Seconds kScaleUpStart{
     3e-6};  // graph-launched one-shot kernels on Hopper: 2.6-3.1 us (handbook §2.2)
 constexpr Seconds kScaleOutStart{10e-6};  // handbook §1.3, PP send (unofficial)
+// Rings over NICs: 46-48 of 50 GB/s per port (nccl-tests issue 290; handbook §2.3).
+constexpr double kScaleOutRing = 0.94;
 
 }  // namespace
 
@@ -50,9 +54,11 @@ Interconnect interconnect_between(const Device& device, const Fabric& fabric,
   }
   const std::int64_t domain = std::max(1, device.scale_up_domain);
   if (device.scale_up_bandwidth.value() > 0.0 && first / domain == last / domain) {
-    return {device.scale_up_bandwidth, kScaleUpStart, ""};
+    const DeviceClass& attained = device_class(device.compute_capability);
+    return {device.scale_up_bandwidth, kScaleUpStart, "", attained.ring, attained.ring_start};
   }
-  return {device.scale_out_bandwidth * fabric.efficiency, kScaleOutStart + fabric.hop_latency, ""};
+  return {device.scale_out_bandwidth * fabric.efficiency, kScaleOutStart + fabric.hop_latency, "",
+          kScaleOutRing};
 }
 
 }  // namespace lindos::sim

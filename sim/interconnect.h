@@ -16,6 +16,9 @@ struct Interconnect {
   BytesPerSecond bandwidth{0};  // 0 = unknown
   Seconds alpha{0};             // start-up of one message
   std::string backend;          // of the collective samples to use; empty = any
+  // Of a ring without samples: share of the bandwidth, and start-up beyond alpha.
+  double ring_share = 0.75;
+  Seconds ring_start{12e-6};
   [[nodiscard]] Seconds transfer(Bytes message) const { return alpha + message / bandwidth; }
   bool operator==(const Interconnect&) const = default;
 };

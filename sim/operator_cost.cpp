@@ -21,11 +21,10 @@ namespace lindos::sim {
 
 namespace {
 
-constexpr Seconds kGpuLaunch{3e-6};  // per byte-bound kernel (handbook §1.3, unofficial)
-
 bool is_message(OpKind kind) {
-  return kind == OpKind::kAllReduce || kind == OpKind::kAllGather || kind == OpKind::kAllToAll ||
-         kind == OpKind::kSendRecv;
+  return kind == OpKind::kAllReduce || kind == OpKind::kAllGather ||
+         kind == OpKind::kReduceScatter || kind == OpKind::kAllToAll ||
+         kind == OpKind::kRingExchange || kind == OpKind::kSendRecv;
 }
 
 const char* collective_name(OpKind kind) {
@@ -34,6 +33,8 @@ const char* collective_name(OpKind kind) {
       return "all_reduce";
     case OpKind::kAllGather:
       return "all_gather";
+    case OpKind::kReduceScatter:
+      return "reduce_scatter";
     case OpKind::kAllToAll:
       return "all_to_all";
     default:
@@ -45,14 +46,18 @@ Family family_of(OpKind kind) {
   switch (kind) {
     case OpKind::kGemm:
     case OpKind::kMoeGemm:
+    case OpKind::kBatchedGemm:
       return Family::kGemm;
     case OpKind::kAttentionPrefill:
+    case OpKind::kAttentionBackward:
       return Family::kPrefillAttention;
     case OpKind::kAttentionDecode:
       return Family::kDecodeAttention;
     case OpKind::kAllReduce:
     case OpKind::kAllGather:
+    case OpKind::kReduceScatter:
     case OpKind::kAllToAll:
+    case OpKind::kRingExchange:
     case OpKind::kSendRecv:
       return Family::kCollective;
     case OpKind::kSample:
@@ -102,12 +107,23 @@ AttentionShape equal_slices(const Op& op) {
     shape.context = keys_per_token - 1.0;
     return shape;
   }
-  const double pairs = op.flop.value() / (4.0 * static_cast<double>(op.q_heads * op.head_dim));
+  // The backward pass has five products where the forward pass has two.
+  const double forward =
+      op.kind == OpKind::kAttentionBackward ? op.flop.value() / 2.5 : op.flop.value();
+  const double pairs = forward / (4.0 * static_cast<double>(op.q_heads * op.head_dim));
   const double length = (pairs / tokens - 0.5) / (keys_per_token - 0.5);
   shape.tokens = std::clamp(length, 1.0, tokens);
   shape.slices = tokens / shape.tokens;
   shape.context = std::max(0.0, shape.tokens * (keys_per_token - 1.0));
   return shape;
+}
+
+// Keys that a sequence's last query sees; 0 for ops that are not attention.
+double keys_per_sequence(const Op& op) {
+  if (op.kind != OpKind::kAttentionPrefill && op.kind != OpKind::kAttentionBackward) return 0.0;
+  if (op.q_heads <= 0 || op.head_dim <= 0) return 0.0;
+  const AttentionShape shape = equal_slices(op);
+  return shape.tokens + shape.context;
 }
 
 struct StreamKey {
@@ -193,10 +209,11 @@ struct OperatorCost::Tables {
     ceiling.device = profile.device;
     ceiling.cores = profile.cores;
     ceiling.matrix_rate = profile.matrix_rate;
+    ceiling.matrix_rates = profile.matrix_rates;
     ceiling.read_bandwidth = profile.read_bandwidth;
     ceiling.read_bandwidth_by_threads = profile.read_bandwidth_by_threads;
     ceiling.per_sequence_overhead = profile.per_sequence_overhead;
-    launch = profile.cores <= 1 ? kGpuLaunch : Seconds(0);
+    device = &device_class(profile.compute_capability);
     collect_streams(profile);
     collect_messages(profile);
     collect_spreads(profile);
@@ -300,8 +317,18 @@ struct OperatorCost::Tables {
         "the profile has no sample of this collective and the device states no link bandwidth"};
   }
 
-  [[nodiscard]] Priced analytic(const Op& op, Family family, const Ceilings& c) const {
-    return {analytic_compute_time(op, c, launch), 0.0, family, Tier::kAnalytic};
+  // `c.rate` in the format that the op multiplies in.
+  [[nodiscard]] Ceilings ceilings_of(const Op& op, Dtype weight_dtype,
+                                     ExecutionContext context) const {
+    Ceilings c = ceilings(ceiling, context.threads, context.active_ranks);
+    const auto rate = ceiling.matrix_rates.find(matrix_dtype(op, weight_dtype));
+    if (rate != ceiling.matrix_rates.end()) c.rate = c.rate * (rate->second / ceiling.matrix_rate);
+    return c;
+  }
+
+  [[nodiscard]] Priced analytic(const Op& op, Dtype dtype, Family family, const Ceilings& c) const {
+    return {analytic_compute_time(op, matrix_dtype(op, dtype), keys_per_sequence(op), c, *device),
+            0.0, family, Tier::kAnalytic};
   }
 
   [[nodiscard]] Priced gemm_price(const Op& op, Dtype dtype, ExecutionContext context,
@@ -313,7 +340,7 @@ struct OperatorCost::Tables {
     const double n = static_cast<double>(op.n);
     const double k = static_cast<double>(op.k);
     const std::optional<Utilisation> u = gemm.utilisation(m, n, k, dtype, context);
-    if (!u) return analytic(op, Family::kGemm, c);
+    if (!u) return analytic(op, dtype, Family::kGemm, c);
     const Work work = gemm_work(m, n, k, bytes_of(dtype));
     const Seconds sol = roofline(work.flop, work.bytes, c) * groups;
     return {sol / u->value, u->spread, Family::kGemm, experts ? Tier::kNeighbour : u->tier};
@@ -325,7 +352,7 @@ struct OperatorCost::Tables {
   std::vector<std::pair<StreamKey, ByteCurve>> streams;
   std::vector<std::pair<MessageKey, ByteCurve>> messages;
   Interconnect interconnect;
-  Seconds launch{0};
+  const DeviceClass* device = nullptr;
   std::array<double, kFamilyCount> spreads{};
 };
 
@@ -337,7 +364,7 @@ OperatorCost& OperatorCost::operator=(OperatorCost&&) noexcept = default;
 
 Seconds OperatorCost::speed_of_light(const Op& op, Dtype weight_dtype,
                                      ExecutionContext context) const {
-  const Ceilings c = ceilings(tables_->ceiling, context.threads, context.active_ranks);
+  const Ceilings c = tables_->ceilings_of(op, weight_dtype, context);
   if (op.kind == OpKind::kGemm && op.m > 0 && op.n > 0 && op.k > 0) {
     const Work work = gemm_work(static_cast<double>(op.m), static_cast<double>(op.n),
                                 static_cast<double>(op.k), bytes_of(weight_dtype));
@@ -357,7 +384,7 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
     return Priced{tables_->ceiling.per_sequence_overhead * static_cast<double>(op.tokens), 0.0,
                   Family::kHost, Tier::kMeasured};
   }
-  const Ceilings c = ceilings(tables_->ceiling, context.threads, context.active_ranks);
+  const Ceilings c = tables_->ceilings_of(op, weight_dtype, context);
   if (c.rate.value() <= 0.0 || c.bandwidth.value() <= 0.0) {
     return Miss{name_of(family), tables_->ceiling.device, name_of(op.kind),
                 "the profile states neither matrix rate nor bandwidth"};
@@ -370,19 +397,22 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
       if (op.m <= 0 || op.n <= 0 || op.k <= 0)
         return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
       return tables_->gemm_price(op, weight_dtype, context, c);
+    case OpKind::kBatchedGemm:
+    case OpKind::kAttentionBackward:  // no sample is of these
+      return tables_->analytic(op, weight_dtype, family, c);
     case OpKind::kAttentionDecode:
     case OpKind::kAttentionPrefill: {
-      if (op.q_heads <= 0 || op.head_dim <= 0) return tables_->analytic(op, family, c);
+      if (op.q_heads <= 0 || op.head_dim <= 0) return tables_->analytic(op, weight_dtype, family, c);
       const AttentionShape shape = equal_slices(op);
       const auto t = op.kind == OpKind::kAttentionDecode
                          ? tables_->attention.decode(shape, weight_dtype, context)
                          : tables_->attention.prefill(shape, weight_dtype, context);
-      if (!t) return tables_->analytic(op, family, c);
+      if (!t) return tables_->analytic(op, weight_dtype, family, c);
       return Priced{t->time, t->spread, family, t->tier};
     }
     default: {
       const auto [curve, exact] = tables_->stream_curve(name_of(op.kind), context);
-      if (curve == nullptr) return tables_->analytic(op, family, c);
+      if (curve == nullptr) return tables_->analytic(op, weight_dtype, family, c);
       return tables_->measured(curve->linear(op.bytes()), family, exact);
     }
   }

@@ -2,7 +2,6 @@
 #include "sim/platform.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "scenarios/error.h"
@@ -55,17 +54,12 @@ sg::Link* Platform::link(const std::string& name, BytesPerSecond bandwidth) {
   return entry;
 }
 
-std::int64_t Platform::leaf_down_ports() const {
-  const double o = fabric_.leaf_oversubscription;
-  return std::max<std::int64_t>(1, std::llround(fabric_.switch_ports * o / (1.0 + o)));
-}
-
 // A leaf serves one rail (plane) of as many nodes as it has down ports.
 std::string Platform::leaf_of(const PlatformDevice& d) const {
   const std::int64_t node = d.position / std::max(1, d.devices_per_node);
   const std::int64_t rail =
       d.position % std::max(1, d.devices_per_node) % std::max(1, fabric_.planes);
-  return std::to_string(node / leaf_down_ports()) + "-" + std::to_string(rail);
+  return std::to_string(node / fabric_.leaf_down_ports()) + "-" + std::to_string(rail);
 }
 
 std::vector<sg::LinkInRoute> Platform::route(std::size_t from, std::size_t to) {
@@ -96,7 +90,7 @@ std::vector<sg::LinkInRoute> Platform::route(std::size_t from, std::size_t to) {
   const BytesPerSecond nic_down = b.device.scale_out_bandwidth * fabric_.efficiency;
   pass("nic" + up, nic_up);
   if (fabric_.switch_ports > 0 && leaf_of(a) != leaf_of(b)) {
-    const double pooled = static_cast<double>(leaf_down_ports()) / fabric_.leaf_oversubscription;
+    const double pooled = static_cast<double>(fabric_.leaf_down_ports()) / fabric_.leaf_oversubscription;
     pass("leaf-up-" + leaf_of(a), nic_up * pooled);
     pass("leaf-down-" + leaf_of(b), nic_down * pooled);
   }

@@ -44,7 +44,6 @@ class Platform {
   [[nodiscard]] simgrid::s4u::Link* link(const std::string& name, BytesPerSecond bandwidth);
   [[nodiscard]] std::vector<simgrid::s4u::LinkInRoute> route(std::size_t from, std::size_t to);
   [[nodiscard]] std::string leaf_of(const PlatformDevice& d) const;
-  [[nodiscard]] std::int64_t leaf_down_ports() const;
 
   Fabric fabric_;
   std::vector<PlatformDevice> devices_;

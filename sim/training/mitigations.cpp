@@ -248,7 +248,7 @@ Change evict_slowest() {
 
 Change asynchronous_checkpoints() {
   // Blocking part of an asynchronous save, measured at 0.01 to 0.5 s (handbook §6.2): its upper end.
-  constexpr Seconds kBlocking{0.5};
+  static constexpr Seconds kBlocking{0.5};
   return {"faster-checkpoints", "state is copied to host memory and written while training goes on",
           {},
           [](TrainingRun& run, std::string& cost) -> std::optional<std::string> {
@@ -264,7 +264,7 @@ Change asynchronous_checkpoints() {
 
 Change hot_spares() {
   // Communicator start beyond 10,000 GPUs (handbook §6.2); processes on the spare run already.
-  constexpr Seconds kRejoin{30.0};
+  static constexpr Seconds kRejoin{30.0};
   return {"hot-spares", "spare nodes run the job's processes and take over without a new start of the job",
           {},
           [](TrainingRun& run, std::string& cost) -> std::optional<std::string> {

@@ -80,9 +80,9 @@ struct GroupJob {
     for (const StageJob& s : stages) n += s.devices;
     return n;
   }
-  [[nodiscard]] std::int64_t devices_in(const std::string& name) const {  // of all replicas, in a pool
+  [[nodiscard]] std::int64_t devices_in(const std::string& pool_name) const {  // of all replicas
     std::int64_t n = 0;
-    for (const StageJob& s : stages) n += s.pool == name ? s.devices : 0;
+    for (const StageJob& s : stages) n += s.pool == pool_name ? s.devices : 0;
     return n * replicas;
   }
 };

@@ -14,7 +14,7 @@ VERBS = ("show", "probe", "predict", "run", "twin", "compare")
 class Help(CliTest):
     def test_program(self):
         done = self.succeed("--help")
-        for verb in VERBS:
+        for verb in (*VERBS, "validate"):
             self.assertRegex(done.out, rf"(?m)^  {verb} ")
         self.assertIn("Exit status", done.out)
         self.assertEqual(done.err, "")
@@ -27,6 +27,15 @@ class Help(CliTest):
                     self.assertIn(option, done.out)
                 self.assertEqual("--no-db" in done.out, verb in ("predict", "run", "twin", "compare"))
                 self.assertEqual(done.err, "")
+
+    def test_kinds_of_validation(self):
+        kinds = re.findall(r"(?m)^  (\w+) ", self.succeed("validate", "--help").out.split("Subcommands:")[1])
+        self.assertIn("stragglers", kinds)
+        for kind in kinds:
+            with self.subTest(kind=kind):
+                done = self.succeed("validate", kind, "--help")
+                for option in ("--format", "--progress", "--catalogue"):
+                    self.assertIn(option, done.out)
 
     def test_version(self):
         self.assertRegex(self.succeed("--version").out, r"^lindos \d+\.\d+\.\d+ \([0-9a-f]{7,}(-dirty)?\)\n$")

@@ -39,6 +39,25 @@ inline Model llama_8b() {
   return m;
 }
 
+// GPT-3 as Megatron trains it (arXiv 2205.05198, Table 3): vocabulary padded to 51,200.
+inline Model gpt3_175b() {
+  Model m;
+  m.name = "gpt-3-175b";
+  m.architecture = "GPT2LMHeadModel";
+  m.hidden = 12288;
+  m.layers = 96;
+  m.q_heads = m.kv_heads = 96;
+  m.head_dim = 128;
+  m.ffn = 4 * m.hidden;
+  m.vocab = 51200;
+  m.max_positions = 2048;
+  m.tied_embeddings = true;
+  m.qkv_bias = m.o_bias = m.mlp_bias = true;
+  m.gated_ffn = false;
+  m.learned_positions = true;
+  return m;
+}
+
 inline Model deepseek_v3() {
   Model m;
   m.name = "deepseek-v3";

@@ -54,7 +54,8 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
                     .gradient_dtype = *rc::gen::element(Dtype::kF32, Dtype::kBf16),
                     .overlap_gradient_reduce = *rc::gen::arbitrary<bool>(),
                     .overlap_parameter_gather = *rc::gen::arbitrary<bool>(),
-                    .overlap_tensor = *rc::gen::arbitrary<bool>(),
+                    .overlap_tensor = *rc::gen::element(TensorOverlap::kNone, TensorOverlap::kBackward,
+                                                       TensorOverlap::kTiles),
                     .hierarchical_exchange = *rc::gen::arbitrary<bool>()};
   group.stages[1].ranks[0].threads = *rc::gen::inRange(0, 64);
   group.stages[0].ranks[1].share.experts = {*rc::gen::inRange(0, 5), *rc::gen::inRange(5, 9)};
@@ -110,6 +111,31 @@ TEST(PlanJson, ReaderComplaints) {
             "plan.json: /groups/0/training/sequence_parallel: expected true or false, saw 1");
   EXPECT_EQ(complaint([] { static_cast<void>(plan_from_json("{\"format\": 1, \"format\": 2}", "p")); }),
             "p: the key \"format\" stands twice in one object");
+}
+
+// Plans of older versions said the degree twice.
+TEST(PlanJson, DataParallelOfOlderPlansIsReadWhereItAgrees) {
+  const auto read = [](int replicas, int degree, const char* role) {
+    Json json = Json::parse(to_json(two_by_two()));
+    json["groups"][0]["replicas"] = replicas;
+    json["groups"][0]["role"] = role;
+    json["groups"][0]["training"] = {{"data_parallel", degree}, {"zero_stage", 1}};
+    return complaint([&] {
+      EXPECT_EQ(plan_from_json(json.dump(), "plan.json").groups[0].training.zero_stage, 1);
+    });
+  };
+  EXPECT_EQ(read(4, 4, "train"), "accepted");
+  EXPECT_EQ(read(4, 1, "both"), "accepted");  // what was written into every plan for serving
+  EXPECT_EQ(read(4, 1, "train"),
+            "plan.json: /groups/0/training/data_parallel: the degree is the group's replicas, 4, but this says 1; "
+            "remove the key and set \"replicas\"");
+}
+
+TEST(PlanJson, AServingPlanSaysNothingOfTraining) {
+  Plan plan = two_by_two();
+  EXPECT_EQ(to_json(plan).find("training"), std::string::npos);
+  plan.groups[0].role = Role::kTrain;
+  EXPECT_NE(to_json(plan).find("context_parallel"), std::string::npos);
 }
 
 TEST(ValidatePlan, Complaints) {

@@ -43,7 +43,8 @@ const std::vector<BadInput>& bad_scenarios() {
       {"UnknownKeyStranger", "nodes_per_rack", "temperature",
        "s.toml:13:1: cluster.pool.temperature: unknown key; known: \"name\", \"device\", \"node\", "
        "\"devices_per_node\", \"nodes\", \"node_power_max\", \"node_power_idle\", "
-       "\"nodes_per_rack\", \"racks_per_array\", \"source\""},
+       "\"nodes_per_rack\", \"racks_per_array\", \"racks_per_cooling_unit\", \"racks_per_hall\", "
+       "\"spares\", \"source\""},
       {"MissingKey", "nodes = 2\n", "", "s.toml:8:1: cluster.pool: missing key \"nodes\""},
       {"BareNumberForQuantity", "\"20 kW\"", "20000",
        "s.toml:23:12: power.site_cap: expected a quantity such as \"700 W\", saw 20000"},
@@ -90,6 +91,10 @@ const std::vector<BadInput>& bad_scenarios() {
       {"IdleAboveMax", "nodes_per_rack = 4",
        "node_power_max = \"5 kW\"\nnode_power_idle = \"6 kW\"",
        "s.toml:14:19: cluster.pool.node_power_idle: 6 kW idle is not below node_power_max 5 kW"},
+      {"IdleWithoutMax", "nodes_per_rack = 4", "node_power_idle = \"6 kW\"",
+       "s.toml:13:19: cluster.pool.node_power_idle: needs node_power_max beside it"},
+      {"HallWithoutRack", "nodes_per_rack = 4", "racks_per_hall = 8",
+       "s.toml:13:18: cluster.pool.racks_per_hall: halls of racks need nodes_per_rack"},
       {"ArrayWithoutRack", "nodes_per_rack = 4", "racks_per_array = 8",
        "s.toml:13:19: cluster.pool.racks_per_array: arrays of racks need nodes_per_rack"},
       {"TableForPool", "[[cluster.pool]]", "[cluster.pool]",
@@ -113,6 +118,62 @@ const std::vector<BadInput>& bad_scenarios() {
        "[[faults.class]]\nname = \"gpu\"\nrate_per_device = \"1 /d\"\nrepair = \"1 h\"\nsource = "
        "\"x\"\n\n[model]",
        "s.toml:37:8: faults.class.name: second fault class named \"gpu\""},
+      {"MoreSparesThanNodes", "nodes_per_rack = 4", "spares = 3",
+       "s.toml:13:10: cluster.pool.spares: expected an integer from 0 to 2, saw 3"},
+      {"SparesInThePlan", "nodes_per_rack = 4", "spares = 2",
+       "s.toml:13:10: cluster.pool.spares: the plan takes 1 of the 2 nodes, so at most 1 can be "
+       "spares, saw 2"},
+      {"DeviceCapBelowIdle", "site_cap = \"20 kW\"", "device_cap = \"70 W\"",
+       "s.toml:23:14: power.device_cap: 70 W is not above the idle power of gpu-a, 70 W; no "
+       "slowdown keeps it"},
+      {"RackCapBelowIdle", "site_cap = \"20 kW\"", "rack_cap = \"2 kW\"",
+       "s.toml:23:12: power.rack_cap: 2 kW is not above the idle power of a rack of pool \"a\", "
+       "2.24 kW; no slowdown keeps it"},
+      {"SiteCapBelowIdle", "site_cap = \"20 kW\"", "site_cap = \"1 kW\"\npue = 1.5",
+       "s.toml:23:12: power.site_cap: 1 kW is not above the idle power of the fleet at PUE 1.5, "
+       "1.68 kW; no slowdown keeps it"},
+      {"ZeroStorage", "[faults]",
+       "[storage]\nwrite_bandwidth = \"0 B/s\"\nread_bandwidth = \"1 TB/s\"\nsource = "
+       "\"x\"\n\n[faults]",
+       "s.toml:27:19: storage.write_bandwidth: must be above zero"},
+      {"RateMissingInClass", "rate_per_device = \"1e-5 /h\"\n", "",
+       "s.toml:30:1: faults.class: missing rate such as rate_per_device = \"1e-5 /h\"; known: "
+       "rate_per_device, rate_per_node, rate_per_rack, rate_per_cooling_unit, rate_per_leaf, "
+       "rate_per_array, rate_per_hall"},
+      {"TwoRatesOfOneClass", "rate_per_device = \"1e-5 /h\"",
+       "rate_per_device = \"1e-5 /h\"\nrate_per_rack = \"1e-5 /h\"",
+       "s.toml:33:17: faults.class.rate_per_rack: contradicts rate_per_device: a class has one "
+       "rate; make it two classes"},
+      {"RateOfHallsNobodyCounts", "rate_per_device = \"1e-5 /h\"", "rate_per_hall = \"1e-5 /h\"",
+       "s.toml:32:17: faults.class.rate_per_hall: pool \"a\" has no racks_per_hall, so units "
+       "cannot be counted; give it, or limit the class with device = \"…\""},
+      {"FaultOfADeviceTheFleetLacks", "rate_per_device = \"1e-5 /h\"",
+       "rate_per_device = \"1e-5 /h\"\ndevice = \"gpu-b\"",
+       "s.toml:33:10: faults.class.device: unknown device of this fleet \"gpu-b\"; did you mean "
+       "\"gpu-a\"?"},
+      {"ClassForOneDeviceAndForAll", "[model]",
+       "[[faults.class]]\nname = \"gpu\"\ndevice = \"gpu-a\"\nrate_per_device = \"1 /d\"\nrepair = "
+       "\"1 h\"\nsource = \"x\"\n\n[model]",
+       "s.toml:37:8: faults.class.name: class \"gpu\" gives gpu-a two rates: one of its own and "
+       "one "
+       "for every device; name a device in each"},
+      {"MoreNodesOutThanThereAre", "\"1e-5 /h\"", "\"1 /h\"",
+       "s.toml:30:1: faults.class: rates and repair times contradict: of the 2 nodes of pool "
+       "\"a\", "
+       "384 would be out of service on average"},
+      {"EpisodeThatSlowsNothing", "[model]",
+       "[[faults.episode]]\nname = \"slow\"\nrate_per_node = \"1 /d\"\nduration = \"1 h\"\nsource "
+       "= "
+       "\"x\"\n\n[model]",
+       "s.toml:36:1: faults.episode: slows nothing; give compute_slowdown or network_slowdown "
+       "above "
+       "1, such as 1.1"},
+      {"EpisodeThatSpeedsUp", "[model]",
+       "[[faults.episode]]\nname = \"slow\"\nrate_per_node = \"1 /d\"\nduration = \"1 h\"\n"
+       "compute_slowdown = 0.9\nsource = \"x\"\n\n[model]",
+       "s.toml:40:20: faults.episode.compute_slowdown: expected a number from 1 to 1000, saw 0.9"},
+      {"UnknownRecovery", "detect = \"60 s\"", "detect = \"60 s\"\nwithout_spare = \"shrik\"",
+       "s.toml:28:17: faults.without_spare: unknown choice \"shrik\"; did you mean \"shrink\"?"},
       {"UnknownWorkload", "kind = \"serving\"", "kind = \"surfing\"",
        "s.toml:40:8: workload.kind: unknown choice \"surfing\"; did you mean \"serving\"?"},
       {"KeyOfTheOtherWorkload", "output = 32", "output = 32\nglobal_batch = 8",
@@ -226,6 +287,50 @@ TEST_P(BadScenario, IsRefusedWithThisMessage) {
 }
 const auto name_of_case = [](const auto& info) { return std::string(info.param.name); };
 INSTANTIATE_TEST_SUITE_P(Scenario, BadScenario, ::testing::ValuesIn(bad_scenarios()), name_of_case);
+
+// Spares and repairs are in two tables: the fixture without any repair, with a spare.
+TEST(BadScenario, SparesThatNothingEverNeedsAreRefused) {
+  const std::string text = with(with(kScenarioText, "repair = \"1 d\"", "repair = \"0 s\""),
+                                "nodes_per_rack = 4", "spares = 1");
+  expect_message([](const std::string& t) { static_cast<void>(parse(t)); }, text,
+                 "s.toml:30:1: faults.class: every repair is 0 s, so no node ever leaves, but pool "
+                 "\"a\" holds 1 spares; give repair times or remove the spares");
+}
+
+const std::string kTraining =
+    with(with(kScenarioText,
+              "kind = \"serving\"\nrequests = 8\narrival = \"poisson\"\nrate = \"2 /s\"\n"
+              "prompt = [64, 128]\noutput = 32\n",
+              "kind = \"training\"\nsequence = 4096\nglobal_batch = 64\n[workload.checkpoint]\n"
+              "asynchronous = true\nblocking = \"1 s\"\ninterval = \"5 min\"\nsource = \"x\"\n"),
+         "[slo]\nttft = \"500 ms\"\n\n", "");
+
+const std::vector<BadInput>& bad_checkpoints() {
+  static const std::vector<BadInput> cases{
+      {"BlockingLongerThanInterval", "\"1 s\"", "\"6 min\"",
+       "s.toml:45:12: workload.checkpoint.blocking: 6 min is not below the interval of 5 min: the "
+       "job would only save"},
+      {"ZeroInterval", "\"5 min\"", "\"0 s\"",
+       "s.toml:46:12: workload.checkpoint.interval: must be above zero; remove the key for the "
+       "best "
+       "interval"},
+      {"BlockingOfASynchronousSave", "asynchronous = true\n", "",
+       "s.toml:44:12: workload.checkpoint.blocking: a synchronous save blocks for as long as it "
+       "writes; add asynchronous = true or remove the key"},
+      {"CheckpointWithoutSource", "interval = \"5 min\"\nsource = \"x\"\n",
+       "interval = \"5 min\"\n", "s.toml:43:1: workload.checkpoint: missing key \"source\""},
+  };
+  return cases;
+}
+
+class BadCheckpoint : public ::testing::TestWithParam<BadInput> {};
+TEST_P(BadCheckpoint, IsRefusedWithThisMessage) {
+  const BadInput& c = GetParam();
+  expect_message([](const std::string& t) { static_cast<void>(parse(t)); },
+                 with(kTraining, c.from, c.to), c.message);
+}
+INSTANTIATE_TEST_SUITE_P(Scenario, BadCheckpoint, ::testing::ValuesIn(bad_checkpoints()),
+                         name_of_case);
 
 class BadDevice : public ::testing::TestWithParam<BadInput> {};
 TEST_P(BadDevice, IsRefusedWithThisMessage) {

@@ -104,7 +104,9 @@ TEST(ScenarioFiles, Colossus1IsCountedAsInTheHandbook) {
 TEST(ScenarioFiles, Colossus1FailsAsOftenAsTheLlama3RunDid) {
   const Scenario s = load("colossus1-training");
   double rate = 0.0;
-  for (const FaultClass& c : s.cluster.faults.classes) rate += c.rate_per_device.value();
+  for (const FaultClass& c : s.cluster.faults.classes) {
+    if (c.scope == FaultScope::kDevice) rate += c.rate.value();
+  }
   const double anchor = 419.0 / (54.0 * 86400.0 * 16384.0);
   EXPECT_NEAR(rate / anchor, 1.0, 1e-3);  // rates are written with four digits
   EXPECT_THAT(show(s), HasSubstr("one every 13.8 min over the fleet"));

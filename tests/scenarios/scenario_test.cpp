@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "scenarios/error.h"
+#include "scenarios/fault_units.h"
 #include "tests/scenarios/scenario_fixture.h"
 
 namespace lindos::testing {
@@ -65,7 +66,7 @@ TEST(Scenario, ReadsEveryTable) {
   EXPECT_EQ(s.cluster.fabric.hop_latency, Seconds(1e-6));
   EXPECT_EQ(s.cluster.power.site_cap, Watts(20e3));
   ASSERT_EQ(s.cluster.faults.classes.size(), 1U);
-  EXPECT_EQ(s.cluster.faults.classes[0].rate_per_device, Hertz(1e-5 / 3600.0));
+  EXPECT_EQ(s.cluster.faults.classes[0].rate, Hertz(1e-5 / 3600.0));
   EXPECT_EQ(s.cluster.faults.classes[0].repair, Seconds(86400.0));
   EXPECT_EQ(s.devices.at("gpu-a").scale_out_bandwidth, BytesPerSecond(50e9));
   EXPECT_EQ(s.devices.at("gpu-a").sources.at("peak.bf16").text, "assume: test");
@@ -82,6 +83,51 @@ TEST(Scenario, ReadsEveryTable) {
   EXPECT_EQ(group.stages[1].layers, (Range{2, 4}));  // 4 layers over 2 stages
   EXPECT_EQ(group.stages[0].ranks[1].share.q_heads, (Range{4, 8}));
   EXPECT_EQ(group.stages[0].ranks[1].pool, "a");
+}
+
+TEST(Scenario, TheRateOfAFaultNamesItsScope) {
+  const std::vector<std::pair<std::string, FaultScope>> keys{
+      {"rate_per_device", FaultScope::kDevice},
+      {"rate_per_node", FaultScope::kNode},
+      {"rate_per_rack", FaultScope::kRack},
+      {"rate_per_cooling_unit", FaultScope::kCoolingUnit},
+      {"rate_per_leaf", FaultScope::kLeaf}};
+  for (const auto& [key, scope] : keys) {
+    const Scenario s = parse(with(kScenarioText, "rate_per_device", key));
+    EXPECT_EQ(s.cluster.faults.classes[0].scope, scope) << key;
+    EXPECT_EQ(s.cluster.faults.classes[0].rate, Hertz(1e-5 / 3600.0)) << key;
+  }
+}
+
+// One name, a rate for each of two device types: not a contradiction.
+TEST(Scenario, AFaultClassMayHaveOneRatePerDeviceType) {
+  std::string text = with(kScenarioText, "[fabric]",
+                          "[[cluster.pool]]\nname = \"b\"\ndevice = \"cpu\"\ndevices_per_node = 1\n"
+                          "nodes = 1\nsource = \"x\"\n\n[fabric]");
+  text = with(text, "rate_per_device", "device = \"gpu-a\"\nrate_per_device");
+  text = with(text, "[model]",
+              "[[faults.class]]\nname = \"gpu\"\ndevice = \"cpu\"\nrate_per_device = \"2e-5 /h\"\n"
+              "repair = \"1 h\"\nsource = \"x\"\n\n[model]");
+  text = with(text, "tensor = 2", "pool = \"a\"\ntensor = 2");
+  const Scenario s = parse(text);
+  ASSERT_EQ(s.cluster.faults.classes.size(), 2U);
+  // 16 devices at 1e-5 /h and one at 2e-5 /h.
+  EXPECT_NEAR(fleet_fault_rate(s.cluster).value() * 3600.0, 18e-5, 1e-12);
+}
+
+TEST(Scenario, ReadsHowATrainingJobSaves) {
+  std::string text =
+      with(kScenarioText,
+           "kind = \"serving\"\nrequests = 8\narrival = \"poisson\"\nrate = \"2 /s\"\n"
+           "prompt = [64, 128]\noutput = 32\n",
+           "kind = \"training\"\nsequence = 4096\nglobal_batch = 64\n[workload.checkpoint]\n"
+           "asynchronous = true\nblocking = \"1 s\"\nsave_overhead = \"2 min\"\n"
+           "load_overhead = \"1 min\"\nsource = \"x\"\n");
+  const Scenario s = parse(text);
+  const CheckpointPolicy expected{Seconds{0},   true,        Seconds{1},
+                                  Seconds{120}, Seconds{60}, {"x", ""}};
+  EXPECT_EQ(s.workload.training.checkpoint, expected);
+  EXPECT_EQ(parse(to_toml(s)), s);
 }
 
 TEST(Scenario, UnevenWeightsGiveUnevenShares) {
@@ -245,6 +291,38 @@ Source any_source() {
   return {any_text(), *rc::gen::element(std::string(), std::string("2026-08-01"))};
 }
 
+Faults any_faults(const Cluster& cluster) {
+  Faults f;
+  f.rate_sigma = *number(0.0, 1.0);
+  f.speed_sigma = *number(0.0, 1.0);
+  f.slow_share = *number(0.0, 1.0);
+  f.thermal_share = *number(0.0, 1.0);
+  f.thermal_factor = *number(0.1, 1.0);
+  f.detect = Seconds(*number(0.0, 1e3));
+  f.warm_up = Seconds(*number(0.0, 1e3));
+  f.without_spare = *rc::gen::element(WithoutSpare::kWait, WithoutSpare::kShrink);
+  f.repair_slots = *rc::gen::inRange<std::int64_t>(0, 100);
+  f.source = any_source();
+  for (const FaultScope scope : kFaultScopes) {
+    if (nodes_per_unit(scope, cluster.pools[0], cluster.fabric) == 0) continue;
+    FaultClass fault;
+    fault.name = std::string(name_of(scope)) + any_text();
+    fault.device = *rc::gen::element(std::string(), std::string("gpu-a"));
+    fault.scope = scope;
+    // Repaired far sooner than it fails, at seven scopes and eight devices per node.
+    fault.rate = Hertz(*number(0.0, 1e-6));
+    fault.repair = Seconds(*number(1.0, 1e3));
+    fault.source = any_source();
+    f.classes.push_back(fault);
+  }
+  if (*rc::gen::arbitrary<bool>()) {
+    f.episodes.push_back({any_text(), Hertz(*number(0.0, 1e-3)), Seconds(*number(1.0, 1e5)),
+                          *number(0.0, 5.0), *number(1.001, 10.0), *number(1.0, 10.0),
+                          any_source()});
+  }
+  return f;
+}
+
 Scenario any_scenario() {
   Scenario s = parse(kScenarioText);
   s.name = any_text();
@@ -255,6 +333,9 @@ Scenario any_scenario() {
   pool.nodes = *rc::gen::inRange<std::int64_t>(2, 1'000'000);
   pool.nodes_per_rack = *rc::gen::inRange(1, 100);
   pool.racks_per_array = *rc::gen::inRange(0, 100);
+  pool.racks_per_cooling_unit = *rc::gen::inRange(1, 10);
+  pool.racks_per_hall = *rc::gen::inRange(0, 1000);
+  if (*rc::gen::arbitrary<bool>()) pool.spares = *rc::gen::inRange<std::int64_t>(0, pool.nodes);
   pool.node.power_max = Watts(*number(1.0, 1e5));
   pool.node.power_idle = pool.node.power_max * 0.37;
   pool.source = any_source();
@@ -262,11 +343,12 @@ Scenario any_scenario() {
   s.cluster.fabric.leaf_oversubscription = *number(1.0, 8.0);
   s.cluster.fabric.hop_latency = Seconds(*number(0.0, 1e-3));
   s.cluster.power.pue = *number(1.0, 2.0);
-  s.cluster.power.site_cap = Watts(*number(0.0, 1e9));
-  s.cluster.faults.speed_sigma = *number(0.0, 1.0);
-  s.cluster.faults.classes[0].rate_per_device = Hertz(*number(0.0, 1e-6));
-  s.cluster.faults.classes[0].repair = Seconds(*number(0.0, 1e6));
-  s.cluster.faults.classes[0].source = any_source();
+  // Above what the idle nodes draw.
+  s.cluster.power.site_cap = pool.node.power_idle * static_cast<double>(pool.nodes) *
+                             s.cluster.power.pue * *number(1.001, 10.0);
+  s.cluster.storage = {BytesPerSecond(*number(1.0, 1e15)), BytesPerSecond(*number(1.0, 1e15)),
+                       BytesPerSecond(*number(0.0, 1e12)), any_source()};
+  s.cluster.faults = any_faults(s.cluster);
   Device& device = s.devices.at("gpu-a");
   device.memory = Bytes(*number(1.0, 1e12));
   device.peak[Dtype::kBf16] = FlopPerSecond(*number(1.0, 1e16));

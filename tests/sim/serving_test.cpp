@@ -26,6 +26,7 @@ using Devices = std::map<std::string, ProfiledDevice>;
 Profile gpu_profile() {
   Profile profile = datasheet_profile(toy::gpu_device());
   profile.matrix_rate = FlopPerSecond(10e12);
+  profile.matrix_rates.clear();
   return profile;
 }
 

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lindos validate`: its subverbs from the command line, JSON against table, refusals with their place."""
+import gzip
+import json
+
+import lindos_cli
+from lindos_cli import ROOT, CliTest
+
+HEADER = "dp_rank,stage,rank,step,optype,start_ts,duration,seq_id,mc,mb_id,gmc\n"
+REFERENCE = ROOT.parent / "shared" / "reference" / "stragglers"
+STATISTICS = ("n", "median_ape", "mape", "p90_ape", "max_ape", "bias", "interval_coverage")
+
+
+def two_data_ranks():
+    """One step of 7 s; the forward pass of data rank 1 takes 3 s instead of 1 s, so that the ideal step takes 6 s."""
+    rows = []
+    for rank in range(2):
+        late = 2.0 * rank
+        for optype, start, duration, chunk in (
+                ("params-all-gather", 0.0, 1.0, 0), ("forward-compute", 1.0, 1.0 + late, 0),
+                ("backward-compute", 2.0 + late, 2.0, 0), ("gc", 4.0 + late, 0.0, -1),
+                ("grads-reduce-scatter", 4.0 + late, 2.5 - late, 0), ("optimizer-clip-main-grad", 6.5, 0.25, -1),
+                ("optimizer", 6.75, 0.25, -1)):
+            micro_batch = 0 if optype.endswith("-compute") else -1
+            rows.append(f"{rank},0,{rank},5,{optype},{start},{duration},0,{chunk},{micro_batch},{micro_batch}\n")
+    return HEADER + "".join(rows)
+
+
+class Stragglers(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.trace = self.folder / "trace-two.csv"
+        self.trace.write_text(two_data_ranks())
+
+    def validate(self, *arguments):
+        return self.succeed("validate", "stragglers", *arguments, "--format", "json").json()
+
+    def test_json(self):
+        out = self.validate(self.trace)
+        self.assertEqual((out["rows"], out["covered"], out["misses"]), (14, 14, []))
+        self.assertEqual(set(out["metrics"]["step_time_s"]), set(STATISTICS))
+        self.assertEqual(out["metrics"]["step_time_s"]["n"], 1)
+        self.assertEqual(out["trace"]["data_parallel"], 2)
+        self.assertEqual(out["trace"]["degrees_from"], "")
+        what_if = out["what_if"]
+        self.assertAlmostEqual(what_if["slowdown"], 7 / 6)
+        self.assertAlmostEqual(what_if["mean_step_time_s"]["ideal"], 6.0)
+        self.assertAlmostEqual(what_if["by_dp_rank"]["1"]["slowdown"], 7 / 6)
+        self.assertAlmostEqual(what_if["by_dp_rank"]["0"]["recovery"], 0.0)
+        self.assertEqual(what_if["worst_ranks"]["ranks"], [1])
+        self.assertAlmostEqual(what_if["worst_ranks"]["recovery"], 1.0)
+        self.assertEqual(what_if["by_rank"][0], {"rank": 1, "dp_rank": 1, "stage": 0, "slowdown": what_if["slowdown"]})
+        self.assertEqual([s["step"] for s in what_if["steps"]], [5])
+
+    def test_table(self):
+        done = self.succeed("validate", "stragglers", self.trace)
+        for part in ("ops 14", "1.1667", "data rank 1", "forward-compute", "M_W", "M_S", "14 of 14 rows covered",
+                     "the rows alone"):
+            self.assertIn(part, done.out)
+        self.assertEqual(done.err, "")
+
+    def test_gzip_is_the_same_trace(self):
+        packed = self.folder / "packed.csv.gz"
+        packed.write_bytes(gzip.compress(self.trace.read_bytes()))
+        self.assertEqual(self.validate(packed)["what_if"], self.validate(self.trace)["what_if"])
+
+    def test_meta_beside_the_trace_and_by_option(self):
+        self.assertEqual(self.validate(self.trace, "--data-parallel", "2")["trace"]["degrees_from"], "the command line")
+        self.fail_with(1, ["trace-two.csv", "dp_rank 2 is missing", "the command line says 3"],
+                       "validate", "stragglers", self.trace, "--data-parallel", "3")
+        (self.folder / "meta-two.yaml").write_text("dp_size: 2\npp_size: 1\nworld_size: 2\n")
+        self.assertEqual(self.validate(self.trace)["trace"]["degrees_from"], str(self.folder / "meta-two.yaml"))
+        self.fail_with(2, ["--pipeline", "meta-two.yaml"], "validate", "stragglers", self.trace, "--pipeline", "1")
+        (self.folder / "other.yaml").write_text("dp_size: 2\npp_size: 4\n")
+        self.fail_with(1, ["stage 1 is missing", "other.yaml says 4"],
+                       "validate", "stragglers", self.trace, "--meta", "other.yaml")
+        self.fail_with(1, ["none.yaml", "no such file"], "validate", "stragglers", self.trace, "--meta", "none.yaml")
+
+    def test_expected_values(self):
+        expected = {"blocking_slowdown": 1.25, "launch_slowdown": 1.0,
+                    "blocking_decompose_by_dp_rank": {"0": 1.0, "1": 7 / 6, "2": 1.0},
+                    "blocking_decompose_by_stage": None}
+        (self.folder / "result.json").write_text(json.dumps(expected))
+        out = self.validate(self.trace, "--expect", "result.json")
+        self.assertEqual(out["misses"], [{"row": "result.json: /blocking_decompose_by_dp_rank/2",
+                                          "reason": "the trace has no such dp_rank"}])
+        self.assertEqual((out["covered"], out["rows"]), (14, 15))
+        slowdown = out["metrics"]["slowdown"]
+        self.assertEqual(slowdown["n"], 4)
+        self.assertAlmostEqual(slowdown["max_ape"], 1 - 7 / 6 / 1.25)
+        self.assertAlmostEqual(out["groups"]["dp_rank"]["slowdown"]["max_ape"], 0.0)
+        named = {(v["group"], v["name"]): v for v in out["expected"]}
+        self.assertAlmostEqual(named["job", "blocking_slowdown"]["difference"], 7 / 6 - 1.25)
+
+    def test_bad_expected_files(self):
+        for text, parts in (("{}", ["expected blocking_slowdown"]), ("{", ["bad.json:1:"]),
+                            ('{"blocking_slowdown": "x", "launch_slowdown": 1}', ["bad.json: /blocking_slowdown"]),
+                            ('{"blocking_slowdown": 1, "launch_slowdown": 1, "step_t_base": 3}', ["bad.json: /step_t_base"])):
+            with self.subTest(text=text):
+                (self.folder / "bad.json").write_text(text)
+                self.fail_with(1, parts, "validate", "stragglers", self.trace, "--expect", "bad.json")
+
+    def test_bad_traces(self):
+        good = two_data_ranks()
+        cases = {
+            "overlap": (good.replace("backward-compute,2.0,", "backward-compute,1.5,"), ["trace-bad.csv:4:", "overlaps"]),
+            "negative": (good.replace("gc,4.0,0.0", "gc,4.0,-1"), ["trace-bad.csv:5: duration", "saw -1"]),
+            "spelling": (good.replace("gc,4.0", "gcc,4.0"), ["trace-bad.csv:5:", 'did you mean "gc"?']),
+            "lacks an op": ("".join(good.splitlines(True)[:-1]), ["optimizer 0 of stage 0", "missing for dp_rank 1, step 5"]),
+            "no trace": ("a,b\n1,2\n", ["trace-bad.csv:1:", "no column"]),
+        }
+        for name, (text, parts) in cases.items():
+            with self.subTest(name):
+                self.assertNotEqual(text, good)
+                (self.folder / "trace-bad.csv").write_text(text)
+                self.fail_with(1, parts, "validate", "stragglers", "trace-bad.csv")
+        (self.folder / "cut.csv.gz").write_bytes(gzip.compress(good.encode())[:-8])
+        self.fail_with(1, ["cut.csv.gz", "cut short"], "validate", "stragglers", "cut.csv.gz")
+        self.fail_with(1, ["none.csv", "no such file"], "validate", "stragglers", "none.csv")
+        self.fail_with(1, ["not a regular file"], "validate", "stragglers", self.folder)
+
+    def test_usage(self):
+        self.fail_with(2, ['unknown verb "straglers", did you mean "stragglers"?'], "validate", "straglers", self.trace)
+        self.fail_with(2, ["subcommand"], "validate")
+        self.fail_with(2, ["trace", "required"], "validate", "stragglers")
+        self.fail_with(2, ["--data-parallel"], "validate", "stragglers", self.trace, "--data-parallel", "0")
+
+    def test_published_traces(self):
+        if not REFERENCE.exists():
+            self.skipTest(f"no reference data at {REFERENCE}")
+        for name in ("AR", "ST"):
+            with self.subTest(name):
+                files = [REFERENCE / f"{kind}-{name}.json" for kind in ("result", "mw", "ms")]
+                out = self.validate(REFERENCE / f"trace-{name}.csv.gz", "--expect", *files)
+                self.assertEqual(out["misses"], [])
+                self.assertLess(out["metrics"]["slowdown"]["max_ape"], 1e-4)
+                self.assertLess(out["metrics"]["what_if_step_time_s"]["max_ape"], 1e-4)
+                self.assertTrue(all(abs(v["difference"]) < 1e-4 for v in out["expected"]))
+
+
+if __name__ == "__main__":
+    lindos_cli.main()

@@ -108,13 +108,15 @@ std::string training_degrees(const Scenario& s, const GroupPlan& g) {
          std::string(name_of(t.gradient_dtype)) +
          (t.hierarchical_exchange ? " exchanged by domains" : "");
   if (!t.fused_attention) out += ", unfused attention";
+  if (!t.fused_loss) out += ", unfused loss";
   out += "; " + plural(micro_batches_of(s.plan, g, s.workload.training), "micro-batch", "es") +
          " per replica and step";
   std::string exposed;
   if (!t.overlap_gradient_reduce) exposed += " gradient reduction";
   if (!t.overlap_parameter_gather) exposed += (exposed.empty() ? "" : ",") + std::string(" parameter gather");
   if (!exposed.empty()) out += "; not overlapped:" + exposed;
-  if (t.overlap_tensor) out += "; tensor messages overlap GEMMs in tiles";
+  if (t.overlap_tensor == TensorOverlap::kTiles) out += "; tensor messages overlap GEMMs in tiles";
+  if (t.overlap_tensor == TensorOverlap::kNone) out += "; tensor messages overlap nothing";
   return out;
 }
 

@@ -89,7 +89,7 @@ double largest_unit(const Model& model, const GroupPlan& group, ShardId shard) {
 }
 
 void add_state(TrainingMemory& memory, const Model& model, const GroupPlan& group, ShardId shard,
-               std::int64_t copies) {
+               std::int64_t copies, bool frozen_weights) {
   const TrainingPlan& plan = group.training;
   const ElementBytes bytes = element_bytes(group);
   const RankParameters held = rank_parameters(model, group, shard);
@@ -104,11 +104,12 @@ void add_state(TrainingMemory& memory, const Model& model, const GroupPlan& grou
   memory.weights =
       Bytes{(held.projections * weight + held.side * bytes.side) / (sharded ? dense_ranks : 1.0) +
             held.experts * weight / (sharded ? expert_ranks : 1.0)};
-  const double gradient = bytes_of(plan.gradient_dtype);
+  const double gradient = frozen_weights ? 0.0 : bytes_of(plan.gradient_dtype);
   memory.gradients = Bytes{part(plan.zero_stage >= 2) * gradient};
   // Two moments; a master copy unless the weights are f32; an f32 copy of narrower gradients for the update
   // (Megatron Core, distributed optimizer: 6 + 12/d bytes with f32 gradients, 4 + 16/d with 16-bit ones).
-  const double states = 8.0 + (bytes.weight < 4.0 ? 4.0 : 0.0) + (gradient < 4.0 ? 4.0 : 0.0);
+  const double states =
+      frozen_weights ? 0.0 : 8.0 + (bytes.weight < 4.0 ? 4.0 : 0.0) + (gradient < 4.0 ? 4.0 : 0.0);
   memory.optimizer = Bytes{part(plan.zero_stage >= 1) * states};
   // assume: two units at once, the next one is gathered while one computes; one unit of gradients on its way.
   const double unit = largest_unit(model, group, shard);
@@ -123,7 +124,7 @@ TrainingMemory training_memory(const Model& model, const GroupPlan& group,
                                std::int64_t copies, std::int64_t micro_batches) {
   TrainingMemory memory;
   memory.reserve = kReserve;
-  add_state(memory, model, group, shard, copies);
+  add_state(memory, model, group, shard, copies, training.frozen_weights);
   for (int chunk = 0; chunk < group.training.virtual_stages; ++chunk) {
     const Kept kept = kept_by(model, group, training, shard, chunk);
     const auto flying =

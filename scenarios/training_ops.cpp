@@ -49,7 +49,9 @@ MicroBatchWork micro_batch_work(const Model& model, const GroupPlan& group,
 }
 
 Flop model_flop_per_token(const Model& model, std::int64_t sequence) {
-  const TrainingWorkload one{.sequence = sequence, .global_batch = 1, .micro_batch = 1};
+  TrainingWorkload one;
+  one.sequence = sequence;
+  one.global_batch = 1;
   const ForwardPass pass = forward_pass(model, unsharded(model, GroupPlan{}), one, {}, 0);
   return total(pass.ops).flop * (3.0 / static_cast<double>(sequence));
 }

@@ -139,8 +139,68 @@ TEST(TrainingOps, OrderOfALayerWithTensorParallelism) {
   const double rows = 512.0 * 4096 * 2;
   EXPECT_EQ(messages_of(work.forward, OpKind::kAllReduce), 2 * rows);
   EXPECT_EQ(messages_of(work.backward, OpKind::kAllReduce), 2 * rows);
-  EXPECT_EQ(work.forward_message.value(), rows);
-  EXPECT_EQ(work.backward_message.value(), rows);
+  // To the next stage each rank sends its half.
+  EXPECT_EQ(work.forward_message.value(), rows / 2);
+  EXPECT_EQ(work.backward_message.value(), rows / 2);
+}
+
+TEST(TrainingOps, WhichTensorMessagesRunBesideComputation) {
+  Model m = llama_8b();
+  m.layers = 3;
+  GroupPlan group = training_group(m, 3, 2);
+  group.training.sequence_parallel = true;
+  const TrainingWorkload training{.sequence = 512, .global_batch = 8, .micro_batch = 1};
+  const auto marks = [&](TensorOverlap overlap) {
+    group.training.overlap_tensor = overlap;
+    const MicroBatchWork work = micro_batch_work(m, group, training, {1, 0}, 0);
+    std::string text;
+    for (const std::vector<Op>* pass : {&work.forward, &work.backward}) {
+      for (const Op& op : *pass) {
+        if (op.group > 1) text += op.beside_next ? '+' : op.tiled ? '~' : '.';
+      }
+      text += '|';
+    }
+    return text;
+  };
+  // Forward: two gathers, two scatters. Backward, of each half of the layer: the gather of dy, the gather
+  // of x again, the scatter of dx.
+  EXPECT_EQ(marks(TensorOverlap::kNone), "....|......|");
+  EXPECT_EQ(marks(TensorOverlap::kBackward), "....|.++.++|");
+  EXPECT_EQ(marks(TensorOverlap::kTiles), "~~~~|~++~++|");
+}
+
+TEST(TrainingOps, FrozenWeightsHaveNoGradient) {
+  Model m = llama_8b();
+  m.layers = 3;
+  const GroupPlan group = training_group(m, 3, 2);
+  const TrainingWorkload training{
+      .sequence = 512, .global_batch = 8, .micro_batch = 1, .frozen_weights = true};
+  const MicroBatchWork work = micro_batch_work(m, group, training, {1, 0}, 0);
+  EXPECT_EQ(names(work.backward),
+            "residual down activation gate_up all_reduce norm "
+            "residual o attention_backward rope_kv_write qkv all_reduce norm");
+  const StepEnd end = step_end(m, group, {1, 0}, 4, 8, true);
+  EXPECT_TRUE(end.optimizer.empty());
+  EXPECT_EQ(end.dense.gradients.value(), 0.0);
+}
+
+TEST(TrainingOps, AnUnfusedLossGoesOverTheLogitsAgainAndAgain) {
+  const Model m = llama_8b();
+  GroupPlan group = training_group(m, 1, 1);
+  const TrainingWorkload training{.sequence = 512, .global_batch = 8, .micro_batch = 1};
+  const auto loss_bytes = [&](bool fused) {
+    group.training.fused_loss = fused;
+    double bytes = 0.0;
+    const MicroBatchWork work = micro_batch_work(m, group, training, {}, 0);
+    for (const std::vector<Op>* pass : {&work.forward, &work.backward}) {
+      for (const Op& op : *pass) {
+        if (op.kind == OpKind::kLoss) bytes += op.activation_bytes.value();
+      }
+    }
+    return bytes / (512.0 * 128256);
+  };
+  EXPECT_EQ(loss_bytes(true), 2 * (2 + 4));
+  EXPECT_EQ(loss_bytes(false), 38 + 14);
 }
 
 TEST(TrainingOps, OrderOfALayerWithSequenceParallelism) {

@@ -120,6 +120,49 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
   }
   step_overhead_ = device_or_throw(devices_by_pool, group.stages.front().ranks.front().pool)
                        .profile.step_overhead;
+  composed_ = true;
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    const ProfiledDevice& d = device_or_throw(devices_by_pool, group.stages[s].ranks.front().pool);
+    std::vector<Composition> compositions;
+    for (int steps = 1; steps <= static_cast<int>(stages_.size()); ++steps) {
+      compositions.push_back(compose(d.profile, s, steps));
+      composed_ = composed_ && compositions.back().measured();
+    }
+    stages_[s].compositions = std::move(compositions);
+  }
+}
+
+Composition ReplicaModel::compose(const Profile& profile, std::size_t stage_index, int steps) const {
+  const Stage& stage = stages_[stage_index];
+  const StagePlan& plan = group_.stages[stage_index];
+  const auto timed_here = [&](const StageSample& sample) {
+    if (sample.weight_dtype != group_.weight_dtype || sample.kv_dtype != group_.kv_dtype ||
+        sample.hidden != model_.hidden || sample.head_dim != model_.head_dim ||
+        sample.stages_at_once != steps || sample.ranks.size() != plan.ranks.size()) {
+      return false;
+    }
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+      const TensorShare& share = plan.ranks[r].share;
+      const StageRank own{share.q_heads.size(), share.kv_heads.size(), share.ffn.size(),
+                          stage.ranks[r].threads};
+      // The samples' device is the first rank's.
+      if (!(sample.ranks[r] == own) || stage.ceilings[r].device != stage.ceilings[0].device) return false;
+    }
+    return true;
+  };
+  std::vector<CompositionPoint> points;
+  for (const StageSample& sample : profile.stages) {
+    if (!timed_here(sample)) continue;
+    const Batch batch(static_cast<std::size_t>(sample.sequences),
+                      {sample.context, sample.tokens, false});
+    const StageWork layers = price_stage(batch, stage_index, steps, Part::kLayers);
+    const double share = static_cast<double>(sample.layers) / static_cast<double>(plan.layers.size());
+    const Seconds priced = compute_time(layers, stage.ceilings, Draw{}) * share;
+    if (priced.count() <= 0.0) continue;
+    points.push_back({static_cast<double>(sample.sequences * sample.tokens), sample.time / priced,
+                      sample.spread});
+  }
+  return Composition(std::move(points));
 }
 
 FlopPerSecond ReplicaModel::peak() const {
@@ -139,7 +182,8 @@ BytesPerSecond ReplicaModel::bandwidth() const {
 }
 
 double ReplicaModel::spread(std::size_t device, Family family) const {
-  return device_costs_[device]->spread(family);
+  const bool kernel = family != Family::kHost && family != Family::kCollective;
+  return kernel && composed_ ? 0.0 : device_costs_[device]->spread(family);
 }
 
 Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op,
@@ -152,7 +196,8 @@ Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op,
   return std::get<Priced>(price);
 }
 
-StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index, int steps) const {
+StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index, int steps,
+                                    Part part) const {
   const Stage& stage = stages_[stage_index];
   const int concurrent = std::min(static_cast<int>(stages_.size()), steps);
   // Folding moves equal replicated work between segments. Between alike ranks that changes no
@@ -162,13 +207,25 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
   for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
     ops.push_back(step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)},
                            batch, options));
+    if (part == Part::kLayers)
+      std::erase_if(ops.back(), [](const Op& op) { return op.layer < 0; });
   }
+  double tokens = 0.0;
+  for (const Slice& slice : batch) tokens += static_cast<double>(slice.tokens);
+  // Empty while the compositions themselves are made.
+  const Composition composition = stage.compositions.empty()
+                                      ? Composition()
+                                      : stage.compositions[static_cast<std::size_t>(concurrent - 1)];
+  const double in_place = composition.factor(tokens);
   StageWork work = make_stage_work(ops, [&](std::size_t r, const Op& op) {
     const Rank& rank = stage.ranks[r];
     ExecutionContext context;
     if (rank.is_host) context = {rank.threads, static_cast<int>(stage.ranks.size()) * concurrent};
-    return price_or_throw(rank, op, context);
+    Priced priced = price_or_throw(rank, op, context);
+    if (op.layer >= 0) priced.time *= in_place;
+    return priced;
   });
+  work.sigma = composition.sigma(tokens);
   if (stage_index == 0) {
     const auto ids =
         std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
@@ -186,7 +243,7 @@ const StageWork& ReplicaModel::work(const Batch& batch, std::size_t stage, int s
   const auto found = cache_.find(key);
   if (found != cache_.end()) return found->second;
   if (cache_.size() >= kCachedWorks) cache_.clear();
-  StageWork priced = price_stage(batch, stage, key.steps);
+  StageWork priced = price_stage(batch, stage, key.steps, Part::kStep);
   return cache_.emplace(std::move(key), std::move(priced)).first->second;
 }
 

@@ -18,6 +18,7 @@
 #include "scenarios/ops.h"
 #include "scenarios/plan.h"
 #include "scenarios/profile.h"
+#include "sim/composition.h"
 #include "sim/interconnect.h"
 #include "sim/operator_cost.h"
 #include "sim/stage_work.h"
@@ -51,7 +52,8 @@ class ReplicaModel {
   [[nodiscard]] FlopPerSecond peak() const;        // Σ over ranks
   [[nodiscard]] BytesPerSecond bandwidth() const;  // Σ over ranks
   [[nodiscard]] Seconds step_overhead() const { return step_overhead_; }
-  // Median spread of a family's samples on a device, for the draws.
+  // Median spread of a family's samples on a device, for the draws; 0 where the spread of whole stages
+  // stands in the works (StageWork::sigma) and holds that of their kernels.
   [[nodiscard]] double spread(std::size_t device, Family family) const;
 
   // `steps` under way, this one included: on a host they share its memory bandwidth. The reference
@@ -72,6 +74,7 @@ class ReplicaModel {
     std::vector<RankCeiling> ceilings;
     Interconnect path;
     bool alike = true;  // all ranks on one device type with equal threads
+    std::vector<Composition> compositions;  // [steps under way - 1]
   };
   struct Key {
     std::size_t stage = 0;
@@ -83,7 +86,11 @@ class ReplicaModel {
     std::size_t operator()(const Key& key) const;
   };
 
-  [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps) const;
+  // Which ops of a step: all, or those of the layers.
+  enum class Part { kStep, kLayers };
+  [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
+                                      Part part) const;
+  [[nodiscard]] Composition compose(const Profile& profile, std::size_t stage, int steps) const;
   [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op,
                                       ExecutionContext context) const;
 
@@ -92,6 +99,7 @@ class ReplicaModel {
   std::vector<Stage> stages_;
   std::vector<std::string> device_names_;
   std::vector<std::shared_ptr<const OperatorCost>> device_costs_;
+  bool composed_ = false;  // every stage has a measured composition
   Seconds step_overhead_{0};
   std::unordered_map<Key, StageWork, KeyHash> cache_;
 };

@@ -12,9 +12,9 @@ namespace {
 
 // own[segment] of one rank.
 void sum_segments(const std::vector<PricedOp>& ops, std::size_t device, const Draw& draw,
-                  std::vector<Seconds>& own) {
+                  double sigma, std::vector<Seconds>& own) {
   std::fill(own.begin(), own.end(), Seconds(0));
-  for (const PricedOp& op : ops) own[op.segment] += op.time * draw.factor(device, op.family);
+  for (const PricedOp& op : ops) own[op.segment] += op.time * draw.factor(device, op.family, sigma);
 }
 
 // slowest[segment] over the ranks.
@@ -23,7 +23,7 @@ std::vector<Seconds> slowest_segments(const StageWork& work, const std::vector<R
   std::vector<Seconds> slowest(work.collectives.size(), Seconds(0));
   std::vector<Seconds> own(work.collectives.size());
   for (std::size_t r = 0; r < work.ranks.size(); ++r) {
-    sum_segments(work.ranks[r], ranks[r].device, draw, own);
+    sum_segments(work.ranks[r], ranks[r].device, draw, work.sigma, own);
     for (std::size_t s = 0; s < own.size(); ++s) slowest[s] = std::max(slowest[s], own[s]);
   }
   return slowest;
@@ -91,7 +91,8 @@ StageWork make_stage_work(const std::vector<std::vector<Op>>& ranks, const Price
 
 Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks,
                      const Draw& draw) {
-  const double collective_factor = draw.factor(ranks.front().device, Family::kCollective);
+  const double collective_factor =
+      draw.factor(ranks.front().device, Family::kCollective, work.sigma);
   Seconds sum{0};
   for (const Seconds segment : slowest_segments(work, ranks, draw)) sum += segment;
   for (const Collective& c : work.collectives) sum += c.time * collective_factor;
@@ -100,7 +101,8 @@ Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& rank
 
 void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw,
           Ledger& ledger, WorkTotals& totals) {
-  const double collective_factor = draw.factor(ranks.front().device, Family::kCollective);
+  const double collective_factor =
+      draw.factor(ranks.front().device, Family::kCollective, work.sigma);
   const std::vector<Seconds> slowest = slowest_segments(work, ranks, draw);
   std::vector<Seconds> own(slowest.size());
   for (const Collective& c : work.collectives) {
@@ -111,7 +113,7 @@ void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Dr
   for (std::size_t r = 0; r < work.ranks.size(); ++r) {
     const RankCeiling& rank = ranks[r];
     for (const PricedOp& op : work.ranks[r]) {
-      const Seconds time = op.time * draw.factor(rank.device, op.family);
+      const Seconds time = op.time * draw.factor(rank.device, op.family, work.sigma);
       totals.seconds[static_cast<std::size_t>(op.family)][static_cast<std::size_t>(op.tier)] +=
           time.count();
       if (op.family == Family::kHost) {
@@ -123,7 +125,7 @@ void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Dr
       totals.speed_of_light += std::max(op.flop / rank.peak, op.bytes / rank.bandwidth);
       totals.busy += time;
     }
-    sum_segments(work.ranks[r], rank.device, draw, own);
+    sum_segments(work.ranks[r], rank.device, draw, work.sigma, own);
     Seconds waited{0};
     for (std::size_t s = 0; s < own.size(); ++s) waited += slowest[s] - own[s];
     ledger.book(Cause::kStragglerMix, waited, rank.peak);

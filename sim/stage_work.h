@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <functional>
 #include <vector>
@@ -44,6 +45,7 @@ struct StageWork {
   std::vector<std::vector<PricedOp>> ranks;  // [rank], ascending by segment
   std::vector<Collective> collectives;       // [segment]; the last segment may end without one
   Bytes arrival_bytes{0};  // activations from the stage before; on the first, sampled ids
+  double sigma = 0.0;      // of log(time), of all kernels and collectives together (composition.h)
 };
 
 // The ops of the stage's ranks, each in execution order, priced and cut into segments. All ranks meet in the
@@ -52,12 +54,16 @@ struct StageWork {
 using PriceOp = std::function<Priced(std::size_t rank, const Op& op)>;
 [[nodiscard]] StageWork make_stage_work(const std::vector<std::vector<Op>>& ranks, const PriceOp& price);
 
-// One outcome of everything systematic: time factor per device type and family. Empty = the centre.
+// One outcome of everything systematic, per device type: a time factor of each family, and by how many
+// sigmas of StageWork the whole machine is slower. Empty = the centre.
 using Factors = std::array<double, kFamilyCount>;
 struct Draw {
   std::vector<Factors> devices;
-  [[nodiscard]] double factor(std::size_t device, Family family) const {
-    return devices.empty() ? 1.0 : devices[device][static_cast<std::size_t>(family)];
+  std::vector<double> machines;  // as many as devices
+  [[nodiscard]] double factor(std::size_t device, Family family, double sigma = 0.0) const {
+    if (devices.empty()) return 1.0;
+    const double own = devices[device][static_cast<std::size_t>(family)];
+    return sigma == 0.0 ? own : own * std::exp(sigma * machines[device]);
   }
 };
 

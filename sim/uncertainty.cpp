@@ -31,13 +31,17 @@ std::vector<Factors> systematic_sigmas(const ReplicaModel& replica, const WorkTo
 Draw draw_factors(const std::vector<Factors>& sigmas, std::uint64_t seed, std::uint32_t index) {
   Draw draw;
   draw.devices.resize(sigmas.size());
+  draw.machines.resize(sigmas.size());
   const PhiloxKey key = philox_key(seed);
+  const auto normal = [&](std::size_t device, std::size_t what) {
+    const PhiloxCounter bits =
+        philox({index, static_cast<std::uint32_t>(device), static_cast<std::uint32_t>(what), 0}, key);
+    return normal_pair(bits[0], bits[1])[0];
+  };
   for (std::size_t d = 0; d < sigmas.size(); ++d) {
-    for (std::size_t f = 0; f < kFamilyCount; ++f) {
-      const PhiloxCounter bits =
-          philox({index, static_cast<std::uint32_t>(d), static_cast<std::uint32_t>(f), 0}, key);
-      draw.devices[d][f] = std::exp(sigmas[d][f] * normal_pair(bits[0], bits[1])[0]);
-    }
+    for (std::size_t f = 0; f < kFamilyCount; ++f)
+      draw.devices[d][f] = std::exp(sigmas[d][f] * normal(d, f));
+    draw.machines[d] = normal(d, kFamilyCount);
   }
   return draw;
 }

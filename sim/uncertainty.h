@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Systematic uncertainty of a run as draws: one log-normal time factor per device type and operator
 // family, fixed for the whole run, because one kernel's error repeats in every layer and step
-// (modelling handbook §9). sigma² = (spread of the repeats)² + (time-weighted error of the tiers
-// that priced the run)².
+// (modelling handbook §9), and one per device type for the machine as a whole, whose bandwidth drifts
+// from second to second (composition.h). sigma² of a family = (spread of the repeats)² +
+// (time-weighted error of the tiers that priced the run)².
 #pragma once
 
 #include <cstdint>

@@ -13,6 +13,8 @@
 
 #include "cli/expected_what_if.h"
 #include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
 #include "cli/table.h"
 #include "cli/validation.h"
 #include "scenarios/error.h"
@@ -184,8 +186,11 @@ std::string render(const std::vector<ExpectedValue>& values) {
 
 void execute(const StragglersVerb& options) {
   const sim::TraceDegrees degrees = degrees_of(options);
+  Progress progress(options.common.progress, "validate");
+  progress.update("reading", 0.0);
   const sim::StragglerTrace trace = sim::read_straggler_trace(options.trace, degrees);
-  const sim::WhatIf result = sim::analyse_what_if(trace);
+  const sim::WhatIf result = sim::analyse_what_if(
+      trace, {[&](double done) { progress.update("replaying", done); }, cancel_requested});
   ValidationReport report = replay_report(trace, result);
   std::vector<ExpectedValue> expected;
   for (const std::string& file : options.expected) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "scenarios/error.h"
 #include "scenarios/timeline.h"
 #include "sim/stragglers/step_graph.h"
 
@@ -166,7 +167,8 @@ std::string_view group_of(OpType type) {
 
 class Analysis {
  public:
-  explicit Analysis(const StragglerTrace& trace) : trace_(trace), replay_(trace) {
+  Analysis(const StragglerTrace& trace, const WhatIfHooks& hooks)
+      : trace_(trace), hooks_(hooks), replay_(trace), groups_(op_groups()) {
     result_.recorded = recorded_steps(trace);
     result_.no_delay = replay_.steps([](const TracedOp&, int) { return true; });
     result_.ideal = replay_.steps([](const TracedOp&, int) { return false; });
@@ -187,7 +189,7 @@ class Analysis {
       result_.by_stage.push_back(
           {std::to_string(i), effect([i](const TracedOp& op, int) { return op.stage == i; })});
     }
-    for (const std::string_view group : op_groups()) {
+    for (const std::string_view group : groups_) {
       result_.by_op_type.push_back({std::string(group), effect([group](const TracedOp& op, int) {
                                       return group_of(op.type) == group;
                                     })});
@@ -201,7 +203,8 @@ class Analysis {
   // A trace of ops without any duration has nothing that could be slowed.
   static double ratio(Seconds a, Seconds b) { return b > Seconds(0) ? a / b : 1.0; }
 
-  [[nodiscard]] WhatIfEffect effect(const Keep& group) const {
+  WhatIfEffect effect(const Keep& group) {
+    if (hooks_.cancelled && hooks_.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
     WhatIfEffect effect;
     effect.only = mean(replay_.steps(group));
     effect.without = mean(replay_.steps(
@@ -213,6 +216,9 @@ class Analysis {
     if (std::abs(straggling.count()) > kRounding * result_.mean_ideal.count()) {
       effect.recovery = (result_.mean_no_delay - effect.without) / straggling;
     }
+    // One effect per data rank, stage and op type, and that of the worst ranks.
+    const double all = static_cast<double>(groups_.size() + 1) + trace_.data + trace_.pipeline;
+    if (hooks_.progress) hooks_.progress(++effects_done_ / all);
     return effect;
   }
 
@@ -258,12 +264,17 @@ class Analysis {
   }
 
   const StragglerTrace& trace_;
+  const WhatIfHooks& hooks_;
   Replay replay_;
+  std::vector<std::string_view> groups_;  // of op types
+  int effects_done_ = 0;
   WhatIf result_;
 };
 
 }  // namespace
 
-WhatIf analyse_what_if(const StragglerTrace& trace) { return Analysis(trace).run(); }
+WhatIf analyse_what_if(const StragglerTrace& trace, const WhatIfHooks& hooks) {
+  return Analysis(trace, hooks).run();
+}
 
 }  // namespace lindos::sim

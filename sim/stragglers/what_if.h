@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,7 +60,13 @@ struct WhatIf {
   WhatIfEffect last_stage_effect;         // its recovery is M_S
 };
 
-// Throws what build_step_graph() throws.
-[[nodiscard]] WhatIf analyse_what_if(const StragglerTrace& trace);
+struct WhatIfHooks {
+  std::function<void(double done)> progress;  // share of the replays, rising to 1
+  std::function<bool()> cancelled;
+};
+
+// Replays the trace twice per data rank, stage and op type. Throws what build_step_graph() throws
+// and Error{kCancelled}.
+[[nodiscard]] WhatIf analyse_what_if(const StragglerTrace& trace, const WhatIfHooks& hooks = {});
 
 }  // namespace lindos::sim

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "scenarios/error.h"
 #include "sim/training/pipeline_schedule.h"
 #include "tests/sim/stragglers/recorded_job.h"
 
@@ -171,6 +172,20 @@ TEST(WhatIf, EqualStepsOfEqualRanksHaveNoStragglers) {
   for (const auto& e : r.by_data_rank) {
     EXPECT_NEAR(e.effect.slowdown, 1.0, kExact);
     EXPECT_FALSE(e.effect.recovery) << "a share of nothing";
+  }
+}
+
+TEST(WhatIf, ProgressEndsAtOneAndCancellingStops) {
+  const StragglerTrace trace = parse(two_data_ranks().csv());
+  std::vector<double> seen;
+  (void)analyse_what_if(trace, {[&](double done) { seen.push_back(done); }, {}});
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_EQ(seen.back(), 1.0);
+  try {
+    (void)analyse_what_if(trace, {{}, [] { return true; }});
+    FAIL() << "not cancelled";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kCancelled);
   }
 }
 

@@ -46,9 +46,13 @@ std::string stages(const GroupPlan& group) {
     const StagePlan& last = group.stages[i + run - 1];
     const auto first_index = static_cast<std::int64_t>(i);
     const std::string name = range({first_index, first_index + static_cast<std::int64_t>(run)});
-    const std::string layers =
-        range({stage.layers.begin, last.layers.end}) +
-        (run > 1 ? " (" + with_thousands(stage.layers.size()) + " each)" : "");
+    std::string layers = range({stage.layers.begin, last.layers.end}) +
+                         (run > 1 ? " (" + with_thousands(stage.layers.size()) + " each)" : "");
+    // Chunks of a stage lie apart; the plan says how many layers it holds.
+    if (group.training.virtual_stages > 1) {
+      layers = with_thousands(stage.layers.size()) + " in " +
+               plural(group.training.virtual_stages, "chunk");
+    }
     if (i > 0 && stage.ranks == group.stages[i - 1].ranks) {
       table.row({name, layers, "as above", "", "", "", ""});
     } else {
@@ -111,7 +115,7 @@ std::string training_degrees(const Scenario& s, const GroupPlan& g) {
   if (t.portable_attention) out += ", portable attention";
   if (!t.fused_loss) out += ", unfused loss";
   out += "; " + plural(micro_batches_of(s.plan, g, s.workload.training), "micro-batch", "es") +
-         " per replica and step";
+         " per step";
   std::string exposed;
   if (!t.overlap_gradient_reduce) exposed += " gradient reduction";
   if (!t.overlap_parameter_gather) exposed += (exposed.empty() ? "" : ",") + std::string(" parameter gather");
@@ -157,9 +161,7 @@ std::string show_plan(const Scenario& s) {
                        plural(g.devices_per_replica(), "rank") + " = " +
                        plural(g.replicas * g.devices_per_replica(), "rank") + ", weights " +
                        std::string(name_of(g.weight_dtype));
-    if (g.role == Role::kTrain) {
-      line += "; " + training_degrees(s, g);
-    } else {
+    if (g.role != Role::kTrain) {
       line += ", KV " + std::string(name_of(g.kv_dtype)) + "; per step " +
               with_thousands(g.limits.max_batched_tokens) + " tokens, " +
               with_thousands(g.limits.max_sequences) + " sequences, chunks of " +
@@ -169,6 +171,7 @@ std::string show_plan(const Scenario& s) {
     }
     out += "  " + wrapped(line, kWidth, 4) + '\n';
     if (g.role == Role::kTrain) {
+      out += "    " + wrapped(training_degrees(s, g), kWidth, 4) + '\n';
       const std::string memory = training_memory_line(s, g);
       if (!memory.empty()) out += "    " + wrapped(memory, kWidth, 4) + '\n';
     }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "scenarios/error.h"
+#include "scenarios/training_ops.h"
 #include "scenarios/training_passes.h"
 
 namespace lindos {
@@ -107,7 +108,7 @@ class BackwardPass {
     const std::int64_t experts = std::max<std::int64_t>(1, op.experts_hit);
     weight.m = op.n * experts;
     weight.n = op.k;
-    weight.k = op.m / experts;
+    weight.k = std::max<std::int64_t>(1, op.m / experts);
     weight.weight_bytes = accumulated(static_cast<double>(op.n * experts) * static_cast<double>(op.k));
   }
 
@@ -118,8 +119,8 @@ class BackwardPass {
 
   // 8-bit GEMMs read dy in two layouts, cast from the activations' format.
   void quantise(const Op& op) {
-    const double narrow = bytes_of(group_.weight_dtype);
-    if (narrow >= bytes_of(group_.activation_dtype) || op.site == GemmSite::kLmHead) return;
+    const double narrow = bytes_of(gemm_dtype(op, group_));
+    if (narrow >= bytes_of(group_.activation_dtype)) return;
     Op& cast = add(op, OpKind::kQuantise);
     const double elements = static_cast<double>(op.m) * static_cast<double>(op.n);
     cast.flop = Flop{0};

@@ -17,6 +17,11 @@ bool is_recomputed(const Op& op, Recompute recompute) {
          op.kind == OpKind::kSoftmax || op.kind == OpKind::kDropout;
 }
 
+Dtype gemm_dtype(const Op& op, const GroupPlan& group) {
+  const bool narrow = bytes_of(group.weight_dtype) < bytes_of(Dtype::kBf16);
+  return narrow && op.site == GemmSite::kLmHead ? group.activation_dtype : group.weight_dtype;
+}
+
 MicroBatchWork micro_batch_work(const Model& model, const GroupPlan& group,
                                 const TrainingWorkload& training, ShardId shard, int chunk) {
   ForwardPass pass = forward_pass(model, group, training, shard, chunk);

@@ -41,6 +41,10 @@ struct MicroBatchWork {
 // Whether an op of the forward pass is computed again before the backward pass.
 [[nodiscard]] bool is_recomputed(const Op& op, Recompute recompute);
 
+// The format in which a GEMM multiplies: of the weights, but the head's is never narrower than bf16. Everything else
+// computes in the group's activation_dtype.
+[[nodiscard]] Dtype gemm_dtype(const Op& op, const GroupPlan& group);
+
 // How one rank's gradients and parameters travel among the `ranks` that hold the same parameters.
 //   ZeRO-0: gradients all-reduced. ZeRO-1: gradients reduce-scattered, parameters gathered, once per step.
 //   ZeRO-2: gradients reduce-scattered with every micro-batch. ZeRO-3: also parameters gathered before each

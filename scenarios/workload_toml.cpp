@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Workload and SLO ↔ TOML.
+#include <algorithm>
 #include <string>
 
 #include "scenarios/scenario_toml.h"
@@ -43,7 +44,10 @@ TrainingWorkload read_training(const TomlTable& table) {
   TrainingWorkload training;
   training.sequence = table.integer("sequence", 1, kMaxTokens);
   training.global_batch = table.integer("global_batch", 1, kMaxTokens);
-  training.micro_batch = table.integer_or("micro_batch", 1, 1, training.global_batch);
+  // Beyond what any device holds; keeps a slip of the finger from building a list of millions of sequences.
+  constexpr std::int64_t kMostSequences = 65'536;
+  training.micro_batch =
+      table.integer_or("micro_batch", 1, 1, std::min(training.global_batch, kMostSequences));
   if (training.global_batch % training.micro_batch != 0) {
     const std::int64_t below = training.global_batch / training.micro_batch * training.micro_batch;
     table.fail("global_batch", std::to_string(training.global_batch) +

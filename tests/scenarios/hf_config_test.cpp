@@ -14,6 +14,7 @@
 #include "scenarios/error.h"
 #include "scenarios/ops.h"
 #include "scenarios/scenario.h"
+#include "tests/scenarios/models.h"
 
 namespace lindos {
 namespace {
@@ -237,6 +238,11 @@ TEST(ModelCatalogue, EveryEntryLoads) {
     ++entries;
   }
   EXPECT_GE(entries, 12);
+}
+
+TEST(ModelCatalogue, AGptHasNeitherGateNorRotation) {
+  const fs::path path = fs::path(LINDOS_SOURCE_DIR) / "data/catalogue/models/gpt-3-175b.toml";
+  EXPECT_EQ(parse_model_entry(read(path), path.string()), gpt3_175b());
 }
 
 TEST(ModelCatalogue, ComplaintsNameTheLine) {

@@ -14,6 +14,7 @@
 
 #include "scenarios/error.h"
 #include "scenarios/fault_units.h"
+#include "scenarios/plan_pools.h"
 #include "tests/scenarios/scenario_fixture.h"
 
 namespace lindos::testing {
@@ -135,17 +136,75 @@ TEST(Scenario, UnevenWeightsGiveUnevenShares) {
   EXPECT_EQ(s.plan.groups[0].stages[0].ranks[0].share.q_heads, (Range{0, 6}));  // 8 heads, 3 : 1
 }
 
-TEST(Scenario, ATrainingGroupTakesItsReplicasAsDataParallel) {
-  std::string text =
-      with(kScenarioText,
-           "kind = \"serving\"\nrequests = 8\narrival = \"poisson\"\nrate = \"2 /s\"\n"
-           "prompt = [64, 128]\noutput = 32",
-           "kind = \"training\"\nsequence = 4096\nglobal_batch = 64");
-  text = with(text, "tensor = 2", "tensor = 2\nreplicas = 4\nzero_stage = 1");
-  const GroupPlan group = parse(text).plan.groups[0];
+std::string training_text() {
+  return with(kScenarioText,
+              "kind = \"serving\"\nrequests = 8\narrival = \"poisson\"\nrate = \"2 /s\"\n"
+              "prompt = [64, 128]\noutput = 32",
+              "kind = \"training\"\nsequence = 4096\nglobal_batch = 64\nrecompute = \"full\"\n"
+              "dropout = true");
+}
+
+TEST(Scenario, ATrainingGroup) {
+  const Scenario s = parse(with(training_text(), "tensor = 2",
+                                "tensor = 2\nreplicas = 2\nzero_stage = 1\nvirtual_stages = 2\n"
+                                "sequence_parallel = true\ncontext_parallel = 2\nmicro_batches = 32\n"
+                                "gradient_dtype = \"bf16\"\noverlap_gradient_reduce = false\n"
+                                "overlap_parameter_gather = false\noverlap_tensor = true\n"
+                                "hierarchical_exchange = true"));
+  EXPECT_EQ(s.workload.training.recompute, Recompute::kFull);
+  EXPECT_TRUE(s.workload.training.dropout);
+  const GroupPlan& group = s.plan.groups[0];
   EXPECT_EQ(group.role, Role::kTrain);
-  EXPECT_EQ(group.replicas, 4);
-  EXPECT_EQ(group.training.zero_stage, 1);
+  EXPECT_EQ(group.replicas, 2);
+  EXPECT_EQ(group.devices_per_replica(), 2 * 2 * 2);
+  EXPECT_EQ(group.training, (TrainingPlan{.zero_stage = 1,
+                                          .virtual_stages = 2,
+                                          .sequence_parallel = true,
+                                          .context_parallel = 2,
+                                          .micro_batches = 32,
+                                          .gradient_dtype = Dtype::kBf16,
+                                          .overlap_gradient_reduce = false,
+                                          .overlap_parameter_gather = false,
+                                          .overlap_tensor = true,
+                                          .hierarchical_exchange = true}));
+  EXPECT_EQ(parse(to_toml(s)), s);
+}
+
+// 16 devices; each of two stages has two ranks, each of them two context ranks.
+TEST(Scenario, ContextRanksAreDevices) {
+  const auto replicas = [](int n) {
+    return parse(with(training_text(), "tensor = 2",
+                      "tensor = 2\ncontext_parallel = 2\nreplicas = " + std::to_string(n)));
+  };
+  EXPECT_EQ(replicas(2).plan.groups[0].replicas, 2);
+  try {
+    static_cast<void>(replicas(4));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("takes 32 devices of pool \"a\", which has 16; at most 2 replicas of 8 fit"));
+  }
+}
+
+TEST(Scenario, ShowsTheTrainingPlanAndItsMemory) {
+  const std::string text = show(parse(
+      with(training_text(), "tensor = 2",
+           "tensor = 2\nreplicas = 4\nzero_stage = 1\nsequence_parallel = true")));
+  EXPECT_THAT(text, HasSubstr("micro-batch 1, recompute full, dropout"));
+  EXPECT_THAT(text, HasSubstr("TP 2 with sequence parallelism × PP 2 × DP 4, ZeRO-1"));
+  EXPECT_THAT(text, HasSubstr("16 micro-batches"));
+  EXPECT_THAT(text, HasSubstr("fullest rank (stage 1): "));
+  EXPECT_THAT(text, HasSubstr(" of 80 GiB: weights 0.0"));
+}
+
+TEST(Scenario, TheDefaultTrainingPlanIsValid) {
+  for (const int batch : {1, 7, 12, 64}) {
+    std::string text = training_text();
+    text.resize(text.find("[plan]"));
+    const Scenario s = parse(with(text, "global_batch = 64", "global_batch = " + std::to_string(batch)));
+    EXPECT_NO_THROW(check_plan(s.plan, s, "default"));
+    EXPECT_EQ(s.plan.groups[0].devices_per_replica(), 8);  // one node's domain
+    EXPECT_EQ(s.plan.groups[0].replicas, batch % 2 == 0 ? 2 : 1);
+  }
 }
 
 TEST(Scenario, RanksOfACpuShareTheMachine) {
@@ -358,6 +417,8 @@ Scenario any_scenario() {
   s.model.rope.factor = *number(1.0, 64.0);
   s.model.rope.original_max_positions = *rc::gen::inRange<std::int64_t>(1, 1 << 20);
   s.model.tied_embeddings = *rc::gen::arbitrary<bool>();
+  s.model.gated_ffn = *rc::gen::arbitrary<bool>();
+  s.model.learned_positions = *rc::gen::arbitrary<bool>();
   s.model.eos_tokens =
       *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(0, 2048));
   if (*rc::gen::arbitrary<bool>()) s.model.sliding_window = {128, 0, 128, 0};

@@ -49,6 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
                 [](Model& m) { m.moe.experts = 8, m.moe.top_k = 2, m.moe.expert_ffn = 32; }},
         Refusal{"LatentAttention", "multi-head latent attention", [](Model& m) { m.mla.kv_lora_rank = 16; }},
         Refusal{"Sinks", "attention sinks", [](Model& m) { m.attention_sinks = true; }},
+        Refusal{"NoGate", "an FFN without a gate", [](Model& m) { m.gated_ffn = false; }},
+        Refusal{"LearnedPositions", "learned positions", [](Model& m) { m.learned_positions = true; }},
         Refusal{"OddHeadDim", "head_dim 12 (multiples of 8 are supported)", [](Model& m) { m.head_dim = 12; }}),
     [](const ::testing::TestParamInfo<Refusal>& test) { return test.param.name; });
 

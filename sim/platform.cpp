@@ -6,44 +6,17 @@
 
 #include "scenarios/error.h"
 #include "sim/interconnect.h"
+#include "sim/simgrid_engine.h"
 
 namespace lindos::sim {
 
 namespace sg = simgrid::s4u;
 
-namespace {
-
-constexpr double kSecondsPerSecond = 1.0;  // host speed: work is given in seconds
-
-// SimGrid's engine wants a command line; ours silences its log below errors.
-sg::Engine make_engine() {
-  std::string program = "lindos";
-  std::string quiet = "--log=root.thresh:error";
-  std::vector<char*> argv{program.data(), quiet.data(), nullptr};
-  int argc = 2;
-  return sg::Engine(&argc, argv.data());
-}
-
-// So that time = size/bandwidth exactly; each default that is overridden would bend it (handbook
-// §3.1).
-void configure() {
-  sg::Engine::set_config("network/model:CM02");
-  sg::Engine::set_config("network/latency-factor:1");
-  sg::Engine::set_config("network/bandwidth-factor:1");
-  sg::Engine::set_config("network/crosstraffic:0");
-  sg::Engine::set_config("network/weight-S:0");
-  // Not 0: that would silently cancel rate limits of flows.
-  sg::Engine::set_config("network/TCP-gamma:1e30");
-}
-
-}  // namespace
-
 Platform::Platform(const Fabric& fabric, std::vector<PlatformDevice> devices)
-    : fabric_(fabric), devices_(std::move(devices)), engine_(make_engine()) {
-  configure();
+    : fabric_(fabric), devices_(std::move(devices)), engine_(make_engine(Actors::kFew)) {
   zone_ = sg::create_full_zone("cluster");
   for (std::size_t i = 0; i < devices_.size(); ++i) {
-    hosts_.push_back(zone_->create_host("device-" + std::to_string(i), kSecondsPerSecond));
+    hosts_.push_back(zone_->create_host("device-" + std::to_string(i), kHostSpeed));
   }
 }
 

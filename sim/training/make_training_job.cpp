@@ -353,6 +353,9 @@ TrainingJob make_training_job(const Scenario& scenario,
     group.replicas = plan.replicas;
     group.micro_batches = pricers[g].micro_batches();
     group.virtual_stages = plan.training.virtual_stages;
+    group.expert_replicas =
+        std::max<std::int64_t>(1, plan.training.expert_parallel / plan.training.context_parallel);
+    job.hierarchical_exchange = job.hierarchical_exchange || plan.training.hierarchical_exchange;
     for (std::size_t s = 0; s < plan.stages.size(); ++s)
       group.stages.push_back(pricers[g].stage(s, exchange));
     group.kernel_sigma = pricers[g].kernel_sigma();

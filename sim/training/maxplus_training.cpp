@@ -7,9 +7,6 @@
 
 namespace lindos::sim {
 
-namespace {
-
-// slowdown × throttle of one replica's stages; nullptr when neither deviates.
 const float* factors_of(const TrainingJob& job, const StepDraw& draw, std::size_t group, std::size_t first,
                         std::vector<float>& buffer) {
   const std::vector<StageJob>& stages = job.groups[group].stages;
@@ -24,7 +21,6 @@ const float* factors_of(const TrainingJob& job, const StepDraw& draw, std::size_
   return buffer.data();
 }
 
-// The replica whose stage ended last among those the step waited for, and its slowest stage.
 Gate gate_of(const TrainingJob& job, const std::vector<std::vector<double>>& ends, const StepDraw& draw,
              std::size_t stage) {
   Gate gate;
@@ -59,8 +55,6 @@ Gate gate_of(const TrainingJob& job, const std::vector<std::vector<double>>& end
   }
   return gate;
 }
-
-}  // namespace
 
 MaxplusTraining::MaxplusTraining(TrainingJob job) : job_(std::move(job)) {
   for (const GroupJob& group : job_.groups) {

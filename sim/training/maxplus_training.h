@@ -3,6 +3,7 @@
 // step() is thread-safe. The step ends when the exchanges of all stages and all optimizers have ended.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "sim/training/replica_pipeline.h"
@@ -10,6 +11,14 @@
 #include "sim/training/training_job.h"
 
 namespace lindos::sim {
+
+// slowdown × throttle of one replica's stages, from [group][first] of the draw on, in `buffer`; nullptr when
+// neither deviates.
+[[nodiscard]] const float* factors_of(const TrainingJob& job, const StepDraw& draw, std::size_t group,
+                                      std::size_t first, std::vector<float>& buffer);
+// The replica whose stage ended last among those that exchange with `stage`, and its own slowest stage.
+[[nodiscard]] Gate gate_of(const TrainingJob& job, const std::vector<std::vector<double>>& ends,
+                           const StepDraw& draw, std::size_t stage);
 
 class MaxplusTraining {
  public:

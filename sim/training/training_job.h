@@ -86,6 +86,7 @@ struct GroupJob {
   std::int64_t replicas = 1;
   std::int64_t micro_batches = 1;   // per replica and step
   int virtual_stages = 1;
+  std::int64_t expert_replicas = 1; // neighbouring replicas that deal one set of experts out
   std::vector<StageJob> stages;
   // Standard deviation of log(time) that the prices may be off by, for the whole run: kernels, and messages.
   double kernel_sigma = 0.0;
@@ -110,6 +111,7 @@ struct GroupJob {
 struct TrainingJob {
   std::vector<GroupJob> groups;
   std::int64_t ranks_in_exchange = 1;  // Σ replicas × context ranks: length of the ring
+  bool hierarchical_exchange = false;  // inside each array first, then between arrays
   double tokens_per_step = 0.0;
   [[nodiscard]] FlopPerSecond peak() const {
     FlopPerSecond sum{0};

@@ -86,6 +86,7 @@ struct Op {
   Bytes kv_bytes{0};
   Bytes message_bytes{0};          // communication: full buffer per rank
   int group = 1;                   // ranks that take part in the communication
+  bool portable = false;           // attention kernel for any GPU generation
   bool beside_next = false;        // communication that runs beside the op after it
   bool tiled = false;              // communication in tiles beside the GEMM before or after it
   Bytes saved_bytes{0};            // training, forward: what the backward pass needs of this op

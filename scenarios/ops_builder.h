@@ -41,6 +41,7 @@ struct TrainingPass {
   std::int64_t context_ranks = 1;
   std::int64_t expert_ranks = 1;
   bool fused_attention = true;
+  bool portable_attention = false;
   bool fused_loss = true;
   bool tiled_messages = false;
   bool dropout = false;

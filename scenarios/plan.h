@@ -79,6 +79,8 @@ struct TrainingPlan {
   std::int64_t expert_parallel = 1;        // of the replicas × context ranks, those that deal the experts out
   std::int64_t micro_batches = 0;          // per replica and step; 0 = what the other groups leave of the batch
   bool fused_attention = true;             // one kernel; false: scores, softmax and context apart, unmasked half included
+  bool portable_attention = false;         // fused, but for any GPU (FlashAttention-2): leaves Hopper's and later
+                                           // generations' asynchronous units idle
   bool fused_loss = true;                  // cross-entropy in one pass each way; false: maximum, exponential, sum … apart
   Dtype gradient_dtype = Dtype::kF32;      // in which gradients are summed and exchanged: f32 or bf16
   bool overlap_gradient_reduce = true;     // beside the last micro-batch's backward pass

@@ -71,6 +71,7 @@ Json json_of(const TrainingPlan& training) {
           {"expert_parallel", training.expert_parallel},
           {"micro_batches", training.micro_batches},
           {"fused_attention", training.fused_attention},
+          {"portable_attention", training.portable_attention},
           {"fused_loss", training.fused_loss},
           {"gradient_dtype", name_of(training.gradient_dtype)},
           {"overlap_gradient_reduce", training.overlap_gradient_reduce},
@@ -242,6 +243,7 @@ TrainingPlan training_of(JsonObject object, const GroupPlan& group) {
   count("expert_parallel", 1, kMostRanks, training.expert_parallel);
   count("micro_batches", 0, kLargest, training.micro_batches);
   flag("fused_attention", training.fused_attention);
+  flag("portable_attention", training.portable_attention);
   flag("fused_loss", training.fused_loss);
   if (object.optional("gradient_dtype")) {
     training.gradient_dtype = dtype_of(object, "gradient_dtype");

@@ -112,6 +112,7 @@ std::string training_degrees(const Scenario& s, const GroupPlan& g) {
          std::string(name_of(t.gradient_dtype)) +
          (t.hierarchical_exchange ? " exchanged by domains" : "");
   if (!t.fused_attention) out += ", unfused attention";
+  if (t.portable_attention) out += ", portable attention";
   if (!t.fused_loss) out += ", unfused loss";
   out += "; " + plural(micro_batches_of(s.plan, g, s.workload.training), "micro-batch", "es") +
          " per step";

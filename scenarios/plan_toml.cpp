@@ -21,12 +21,12 @@ const std::initializer_list<std::string_view> kGroupKeys = {
     "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens", "max_sequences",
     "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "zero_stage",
     "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel", "micro_batches",
-    "fused_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce", "overlap_parameter_gather",
+    "fused_attention", "portable_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce", "overlap_parameter_gather",
     "overlap_tensor", "hierarchical_exchange"};
 // Those of them that only a training job has.
 const std::initializer_list<std::string_view> kTrainingKeys = {
     "zero_stage", "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel",
-    "micro_batches", "fused_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce",
+    "micro_batches", "fused_attention", "portable_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce",
     "overlap_parameter_gather", "overlap_tensor", "hierarchical_exchange"};
 
 // Keeps a slip of the finger from building millions of ranks; the largest real replicas have
@@ -105,6 +105,7 @@ TrainingPlan read_training(const TomlTable& table) {
   t.expert_parallel = table.integer_or("expert_parallel", t.expert_parallel, 1, kMaxRanks);
   t.micro_batches = table.integer_or("micro_batches", t.micro_batches, 0, kMaxTokens);
   t.fused_attention = table.boolean_or("fused_attention", t.fused_attention);
+  t.portable_attention = table.boolean_or("portable_attention", t.portable_attention);
   t.fused_loss = table.boolean_or("fused_loss", t.fused_loss);
   t.gradient_dtype = table.dtype_or("gradient_dtype", t.gradient_dtype);
   t.overlap_gradient_reduce = table.boolean_or("overlap_gradient_reduce", t.overlap_gradient_reduce);

@@ -88,6 +88,7 @@ void fused(StepBuilder& step, const AttentionHeads& heads) {
   op.head_dim = heads.key_dim;
   op.tokens = work.tokens;
   op.kv_tokens = work.keys;
+  op.portable = step.training->portable_attention;
   op.flop = Flop{2.0 * static_cast<double>(work.pairs) * (q_width + out_width)};
   op.kv_bytes = Bytes{static_cast<double>(work.keys) * kv_width * step.bytes.activation};
   if (step.model.attention_sinks) op.weight_bytes = Bytes{q_heads * step.bytes.side};
@@ -183,6 +184,7 @@ ForwardPass forward_pass(const Model& model, const GroupPlan& group,
                                             .context_ranks = plan.context_parallel,
                                             .expert_ranks = plan.expert_parallel,
                                             .fused_attention = plan.fused_attention,
+                                            .portable_attention = plan.portable_attention,
                                             .fused_loss = plan.fused_loss,
                                             .tiled_messages =
                                                 plan.overlap_tensor == TensorOverlap::kTiles,

@@ -86,13 +86,14 @@ StepEnd step_end(const Model& model, const GroupPlan& group, ShardId shard, std:
 
   // Adam on this rank's part: gradient, master copy and two moments in f32 read, all but the gradient written, and
   // the copy that the passes use. Weights that are f32 themselves are the master copy. Before it the gradient is
-  // read once for its norm. assume: the norm stays below the clipping threshold, so nothing is scaled.
+  // read for its norm and scaled in place; after it the buffer is zeroed. assume: the norm is above the clipping
+  // threshold, as it is in the early steps that benchmarks time.
   const bool sharded = plan.zero_stage > 0;
   const double part = held.dense() / (sharded ? static_cast<double>(end.dense.ranks) : 1.0) +
                       held.experts / (sharded ? static_cast<double>(end.experts.ranks) : 1.0);
   constexpr double kStates = 3.0 * 4.0;
   const double copy = bytes.weight < 4.0 ? bytes.weight : 0.0;
-  end.optimizer.push_back(optimizer_op(part, gradient));
+  end.optimizer.push_back(optimizer_op(part, 4.0 * gradient));
   end.optimizer.push_back(optimizer_op(part, gradient + 2.0 * kStates + copy));
   return end;
 }

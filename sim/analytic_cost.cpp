@@ -16,6 +16,12 @@ Seconds bounded(const Op& op, const Ceilings& c, double compute, double memory, 
   return std::max(arithmetic, traffic) + std::min(arithmetic, traffic) * unhidden;
 }
 
+double attention_share(const Op& op, double keys, const DeviceClass& device) {
+  const double most = op.portable ? device.portable_attention : device.attention;
+  const double half = op.portable ? device.portable_attention_half : device.attention_half;
+  return keys > 0.0 ? most * keys / (keys + half) : most;
+}
+
 }  // namespace
 
 Dtype matrix_dtype(const Op& op, Dtype weight_dtype) {
@@ -28,8 +34,7 @@ Dtype matrix_dtype(const Op& op, Dtype weight_dtype) {
 Seconds analytic_compute_time(const Op& op, Dtype dtype, double keys, const Ceilings& c,
                               const DeviceClass& device) {
   const double gemm = device.gemm(dtype);
-  const double attention =
-      keys > 0.0 ? device.attention * keys / (keys + device.attention_half) : device.attention;
+  const double attention = attention_share(op, keys, device);
   switch (op.kind) {
     case OpKind::kAttentionPrefill:
       return bounded(op, c, attention, device.stream, device.unhidden) + device.launch;

@@ -16,14 +16,19 @@ struct DeviceClass {
   double gemm_bf16 = 0.75;  // large matrix products, for hours at the power limit
   double gemm_fp8 = 0.75;
   double gemm_fp4 = 0.75;
-  // Compute and memory traffic of one kernel overlap but for this share of the shorter of the two.
+  // Arithmetic and memory traffic of one kernel overlap but for this share of the shorter of the
+  // two.
   double unhidden = 0.0;
-  double attention = 0.5;       // fused causal forward pass, of the bf16 peak, long sequences …
-  double attention_half = 0.0;  // … and the keys per sequence at which it sustains half of that
+  // Fused causal attention, forward, of the bf16 peak: with very long sequences, and the keys per
+  // sequence at which it sustains half of that. Portable: kernels that run on any generation.
+  double attention = 0.5;
+  double attention_half = 0.0;
+  double portable_attention = 0.5;
+  double portable_attention_half = 0.0;
   double attention_backward = 0.8;  // of the forward pass' rate
-  double stream = 0.8;              // byte-bound kernels
   double decode_attention = 0.75;   // of the bandwidth
-  // Rings over the scale-up links: of the one-way rate of a link, and start-up.
+  double stream = 0.8;              // byte-bound kernels, of the bandwidth
+  // Rings over the scale-up links: of a link's one-way rate, and start-up.
   double ring = 0.75;
   Seconds ring_start{12e-6};
   Seconds launch{0};  // of one kernel

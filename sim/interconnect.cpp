@@ -26,7 +26,8 @@ bool is_host(const Device& device) {
 }
 
 Interconnect slower(const Interconnect& a, const Interconnect& b) {
-  return {std::min(a.bandwidth, b.bandwidth), std::max(a.alpha, b.alpha), a.backend};
+  return {std::min(a.bandwidth, b.bandwidth), std::max(a.alpha, b.alpha), a.backend,
+          std::min(a.ring_share, b.ring_share), std::max(a.ring_start, b.ring_start)};
 }
 
 Interconnect fit_send_recv(const Profile& profile) {

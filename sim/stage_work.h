@@ -50,7 +50,7 @@ struct StageWork {
 
 // The ops of the stage's ranks, each in execution order, priced and cut into segments. All ranks meet in the
 // same collectives; the slowest price counts. A message that runs beside the op after it is exposed as far as it
-// outlasts that op.
+// outlasts that op; one in tiles but for its first tile as far as it outlasts the GEMM beside it.
 using PriceOp = std::function<Priced(std::size_t rank, const Op& op)>;
 [[nodiscard]] StageWork make_stage_work(const std::vector<std::vector<Op>>& ranks, const PriceOp& price);
 

@@ -95,7 +95,8 @@ class GroupPricer {
     }
     job.next = path_to_next(index);
     const StepEnd end = step_end(scenario_.model, group_, {static_cast<int>(index), 0},
-                                 parameter_copies(scenario_.plan), micro_batches());
+                                 parameter_copies(scenario_.plan), micro_batches(),
+                                 scenario_.workload.training.frozen_weights);
     const Range layers = chunk_layers(group_, static_cast<int>(index), 0);
     job.exchange = gradient_exchange(end, group_.training, exchange,
                                      {.backward = job.chunks.back().backward.total(),

@@ -11,34 +11,35 @@ namespace lindos::sim {
 
 namespace {
 
-// GPT of Megatron-LM: learned positions, biases, GELU over 4 × hidden, tied embeddings. Layers, hidden
-// size and heads: Narayanan et al., SC21, Table 1 (arXiv 2104.04473); Korthikanti et al., Table 3
-// (arXiv 2205.05198); NVIDIA/NeMo-Framework-Launcher, conf/training/gpt3; mosaicml/llm-foundry,
-// scripts/train/yamls/pretrain (MPT). Vocabularies as padded there.
+// GPT of Megatron-LM: learned positions, biases, GELU over 4 × hidden, tied embeddings. Layers,
+// hidden size and heads: Narayanan et al., SC21, Table 1 (arXiv 2104.04473); Korthikanti et al.,
+// Table 3 (arXiv 2205.05198); NVIDIA/NeMo-Framework-Launcher, conf/training/gpt3;
+// mosaicml/llm-foundry, scripts/train/yamls/pretrain (MPT). Vocabularies as padded there.
 struct GptShape {
   std::string_view name;
   std::int64_t layers, hidden, heads, vocab;
 };
 constexpr std::array kGpt{
-    GptShape{"gpt1.7b", 24, 2304, 24, 51200},     GptShape{"gpt3.6b", 30, 3072, 32, 51200},
-    GptShape{"gpt7.5b", 36, 4096, 32, 51200},     GptShape{"gpt18.4b", 40, 6144, 48, 51200},
-    GptShape{"gpt39.1b", 48, 8192, 64, 51200},    GptShape{"gpt76.1b", 60, 10240, 80, 51200},
-    GptShape{"gpt145.6b", 80, 12288, 96, 51200},  GptShape{"gpt310.1b", 96, 16384, 128, 51200},
+    GptShape{"gpt1.7b", 24, 2304, 24, 51200},      GptShape{"gpt3.6b", 30, 3072, 32, 51200},
+    GptShape{"gpt7.5b", 36, 4096, 32, 51200},      GptShape{"gpt18.4b", 40, 6144, 48, 51200},
+    GptShape{"gpt39.1b", 48, 8192, 64, 51200},     GptShape{"gpt76.1b", 60, 10240, 80, 51200},
+    GptShape{"gpt145.6b", 80, 12288, 96, 51200},   GptShape{"gpt310.1b", 96, 16384, 128, 51200},
     GptShape{"gpt529.6b", 105, 20480, 128, 51200}, GptShape{"gpt1008b", 128, 25600, 160, 51200},
-    GptShape{"gpt22b", 48, 6144, 64, 51200},      GptShape{"gpt175b", 96, 12288, 96, 51200},
-    GptShape{"gpt530b", 105, 20480, 128, 51200},  GptShape{"gpt1t", 128, 25600, 160, 51200},
-    GptShape{"gpt3126m", 12, 768, 12, 51200},     GptShape{"gpt35b", 24, 4096, 32, 51200},
-    GptShape{"gpt320b", 44, 6144, 48, 51200},     GptShape{"gpt340b", 48, 8192, 64, 51200},
-    GptShape{"gpt3175b", 96, 12288, 96, 51200},   GptShape{"mpt125m", 12, 768, 12, 50368},
-    GptShape{"mpt350m", 24, 1024, 16, 50368},     GptShape{"mpt760m", 24, 1536, 12, 50368},
-    GptShape{"mpt1b", 24, 2048, 16, 50368},       GptShape{"mpt3b", 32, 2560, 20, 50368},
-    GptShape{"mpt7b", 32, 4096, 32, 50368},       GptShape{"mpt13b", 40, 5120, 40, 50368},
-    GptShape{"mpt30b", 48, 7168, 56, 50368},      GptShape{"mpt70b", 80, 8192, 64, 50368},
+    GptShape{"gpt22b", 48, 6144, 64, 51200},       GptShape{"gpt175b", 96, 12288, 96, 51200},
+    GptShape{"gpt530b", 105, 20480, 128, 51200},   GptShape{"gpt1t", 128, 25600, 160, 51200},
+    GptShape{"gpt3126m", 12, 768, 12, 51200},      GptShape{"gpt35b", 24, 4096, 32, 51200},
+    GptShape{"gpt320b", 44, 6144, 48, 51200},      GptShape{"gpt340b", 48, 8192, 64, 51200},
+    GptShape{"gpt3175b", 96, 12288, 96, 51200},    GptShape{"mpt125m", 12, 768, 12, 50368},
+    GptShape{"mpt350m", 24, 1024, 16, 50368},      GptShape{"mpt760m", 24, 1536, 12, 50368},
+    GptShape{"mpt1b", 24, 2048, 16, 50368},        GptShape{"mpt3b", 32, 2560, 20, 50368},
+    GptShape{"mpt7b", 32, 4096, 32, 50368},        GptShape{"mpt13b", 40, 5120, 40, 50368},
+    GptShape{"mpt30b", 48, 7168, 56, 50368},       GptShape{"mpt70b", 80, 8192, 64, 50368},
 };
 
-// Rotary positions, no biases, own output matrix. Llama 2: microsoft/vidur @7d475133, model_config.py, and
-// Touvron et al., Table 1 (arXiv 2302.13971) for 13B. Nemotron (squared ReLU, no gate):
-// NVIDIA/NeMo-Framework-Launcher, conf/training/nemotron; Parmar et al. (arXiv 2402.16819).
+// Rotary positions, no biases, own output matrix. Llama 2: microsoft/vidur @7d475133,
+// model_config.py, and Touvron et al., Table 1 (arXiv 2302.13971) for 13B. Nemotron (squared ReLU,
+// no gate): NVIDIA/NeMo-Framework-Launcher, conf/training/nemotron; Parmar et al. (arXiv
+// 2402.16819).
 struct RotaryShape {
   std::string_view name;
   std::int64_t layers, hidden, q_heads, kv_heads, head_dim, ffn, vocab;
@@ -72,7 +73,8 @@ std::string key_of(std::string_view name) {
   std::string key;
   for (const char c : name) {
     const auto letter = static_cast<unsigned char>(c);
-    if (std::isalnum(letter) != 0 || c == '.') key.push_back(static_cast<char>(std::tolower(letter)));
+    if (std::isalnum(letter) != 0 || c == '.')
+      key.push_back(static_cast<char>(std::tolower(letter)));
   }
   return key;
 }

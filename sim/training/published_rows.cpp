@@ -41,9 +41,9 @@ enum Column : std::size_t {
   kColumnCount,
 };
 const std::array<std::string, kColumnCount> kNames = {
-    "id",     "group", "software", "model", "gpu", "precision", "recompute",
-    "FSDP",   "strict", "n_gpus",   "gbs",   "seq_len", "mbs",  "TP",
-    "PP",     "CP",    "VP",       "DP",    "EP",  "step_time_s", "tokens_per_s",
+    "id",   "group",  "software", "model", "gpu",     "precision",   "recompute",
+    "FSDP", "strict", "n_gpus",   "gbs",   "seq_len", "mbs",         "TP",
+    "PP",   "CP",     "VP",       "DP",    "EP",      "step_time_s", "tokens_per_s",
 };
 
 // 2^31: more GPUs, sequences or tokens than any row can mean, and products of two stay exact.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scenario that a published row describes, so that `lindos validate training` prices it exactly as
-// `lindos predict` prices any other. What a row leaves out its source's software decides (Megatron-LM
-// 2021 and 2022, llm-foundry, NeMo, Megatron-Bridge: flags from their configurations); every such
-// decision is listed as an assumption of the row.
+// The scenario that a published row describes, so that `lindos validate training` prices it exactly
+// as `lindos predict` prices any other. What a row leaves out its source's software decides
+// (Megatron-LM 2021 and 2022, llm-foundry, NeMo, Megatron-Bridge: flags from their configurations);
+// every such decision is listed as an assumption of the row.
 #pragma once
 
 #include <string>
@@ -24,8 +24,8 @@ struct PublishedMiss {
   std::string reason;
 };
 
-// A miss: a GPU, model, number format or software that is not known, degrees that do not multiply to
-// the row's GPUs or do not divide the model.
+// A miss: a GPU, model, number format or software that is not known, degrees that do not multiply
+// to the row's GPUs or do not divide the model.
 [[nodiscard]] std::variant<PublishedScenario, PublishedMiss> published_scenario(
     const PublishedRow& row, const Catalogue& catalogue);
 

@@ -51,6 +51,8 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
                     .expert_parallel = *rc::gen::inRange(1, 9),
                     .micro_batches = *rc::gen::inRange(0, 9),
                     .fused_attention = *rc::gen::arbitrary<bool>(),
+                    .portable_attention = *rc::gen::arbitrary<bool>(),
+                    .fused_loss = *rc::gen::arbitrary<bool>(),
                     .gradient_dtype = *rc::gen::element(Dtype::kF32, Dtype::kBf16),
                     .overlap_gradient_reduce = *rc::gen::arbitrary<bool>(),
                     .overlap_parameter_gather = *rc::gen::arbitrary<bool>(),

@@ -329,6 +329,10 @@ TrainingJob make_training_job(const Scenario& scenario,
                               const std::map<std::string, Profile>& profiles_by_device) {
   std::vector<GroupPricer> pricers;
   for (const GroupPlan& group : scenario.plan.groups) {
+    if (group.role != Role::kTrain) {
+      throw Error(ErrorKind::kInput, "group \"" + group.name + "\"",
+                  "is not for training; the workload is a training job, so every group's role is \"train\"");
+    }
     pricers.emplace_back(scenario, group, profiles_by_device);
   }
   // All groups exchange with each other, at the pace of the slowest NIC.

@@ -20,10 +20,12 @@ using ::testing::HasSubstr;
 TEST(Metrics, TheNamesOfTheDesignInOrder) {
   std::vector<std::string_view> names;
   for (const Metric& metric : metric_registry()) names.push_back(metric.name);
-  EXPECT_THAT(names, ElementsAre("mfu", "mbu", "roofline_utilisation", "output_tokens_per_s",
-                                 "requests_per_s", "ttft_s", "tpot_s", "e2e_latency_s",
-                                 "step_time_s", "goodput", "memory_peak_bytes", "kv_blocks",
-                                 "power_w", "energy_per_token_j"));
+  EXPECT_THAT(names, ElementsAre("mfu", "steady_mfu", "mbu", "roofline_utilisation",
+                                 "output_tokens_per_s", "trained_tokens_per_s", "requests_per_s",
+                                 "ttft_s", "tpot_s", "e2e_latency_s", "step_time_s", "goodput",
+                                 "interruption_interval_s", "checkpoint_interval_s",
+                                 "memory_peak_bytes", "kv_blocks", "power_w",
+                                 "energy_per_token_j"));
 }
 
 TEST(Metrics, EachIsComplete) {

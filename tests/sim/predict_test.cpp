@@ -102,10 +102,9 @@ TEST(Predict, WeightsThatDoNotFitAreInfeasibleWithTheReason) {
   }
 }
 
-TEST(Predict, TrainingIsRefusedByAnAnswerThatNamesWhatWorks) {
+TEST(Predict, ATrainingJobNeedsTrainingGroups) {
   Scenario scenario = toy_scenario();
   scenario.workload.kind = WorkloadKind::kTraining;
-  EXPECT_FALSE(supports(scenario.workload));
   EXPECT_THROW(static_cast<void>(predict(scenario, toy_profiles())), Error);
 }
 

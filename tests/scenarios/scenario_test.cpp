@@ -149,7 +149,7 @@ TEST(Scenario, ATrainingGroup) {
                                 "tensor = 2\nreplicas = 2\nzero_stage = 1\nvirtual_stages = 2\n"
                                 "sequence_parallel = true\ncontext_parallel = 2\nmicro_batches = 32\n"
                                 "gradient_dtype = \"bf16\"\noverlap_gradient_reduce = false\n"
-                                "overlap_parameter_gather = false\noverlap_tensor = true\n"
+                                "overlap_parameter_gather = false\noverlap_tensor = \"tiles\"\n"
                                 "hierarchical_exchange = true"));
   EXPECT_EQ(s.workload.training.recompute, Recompute::kFull);
   EXPECT_TRUE(s.workload.training.dropout);
@@ -165,7 +165,7 @@ TEST(Scenario, ATrainingGroup) {
                                           .gradient_dtype = Dtype::kBf16,
                                           .overlap_gradient_reduce = false,
                                           .overlap_parameter_gather = false,
-                                          .overlap_tensor = true,
+                                          .overlap_tensor = TensorOverlap::kTiles,
                                           .hierarchical_exchange = true}));
   EXPECT_EQ(parse(to_toml(s)), s);
 }

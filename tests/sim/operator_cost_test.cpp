@@ -188,8 +188,8 @@ TEST(OperatorCost, ACollectiveWithoutSampleOrLinkIsAMissThatNamesIt) {
 
 TEST(OperatorCost, WithoutSamplesTheDatasheetAnswersAndSaysSo) {
   // 1 TB/s, 100 TFLOP/s, of Hopper's class. Norm of 8 MB: 8e6/(0.8·1e12) + 3 us launch = 13 us. GEMM
-  // of 1×1000×1000 in bf16, bound by its 2,004,000 bytes: 2.505 us, of the 2e6/(0.64·1e14) =
-  // 31.25 ns of arithmetic 0.32 is not hidden, and the launch.
+  // of 1×1000×1000 in bf16, bound by its 2,004,000 bytes: 2.505 us, of the 2e6/(0.60·1e14) =
+  // 33.33 ns of arithmetic 0.3 is not hidden, and the launch.
   const Profile profile = datasheet_profile(toy::gpu_device());
   const OperatorCost cost(profile);
   Op norm;
@@ -206,7 +206,7 @@ TEST(OperatorCost, WithoutSamplesTheDatasheetAnswersAndSaysSo) {
   gemm.weight_bytes = Bytes(2e6);
   gemm.activation_bytes = Bytes(4e3);
   const Priced g = std::get<Priced>(cost.price(gemm, Dtype::kBf16, {1, 1}));
-  EXPECT_NEAR(g.time.count(), 2.505e-6 + 0.32 * 31.25e-9 + 3e-6, 1e-15);
+  EXPECT_NEAR(g.time.count(), 2.505e-6 + 0.3 * (2e6 / 0.6e14) + 3e-6, 1e-15);
 }
 
 RC_GTEST_PROP(OperatorCostProperty, TimeIsAtLeastTheSpeedOfLightWhileUtilisationIsAtMostOne, ()) {

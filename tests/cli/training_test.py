@@ -32,9 +32,11 @@ class Training(CliTest):
                 for cause in ("useful", "pipeline_bubble", "straggler_mix", "straggler_jitter", "exposed_tensor",
                               "exposed_data", "restart", "lost_work"):
                     self.assertGreater(self.share(record, cause), 0.0, cause)
-        for a, b in (("closed", "maxplus"), ("maxplus", "simgrid")):
+        # closed lets the slowest device's expected slowdown stretch every pass of its replica, so it is an upper
+        # estimate (docs/training.md); of a dense job the sharing of links adds next to nothing.
+        for a, b, apart in (("closed", "maxplus", 0.15), ("simgrid", "maxplus", 0.02)):
             ratio = records[a]["metrics"]["step_time_s"]["p50"] / records[b]["metrics"]["step_time_s"]["p50"]
-            self.assertLess(abs(math.log(ratio)), 0.1, f"{a} against {b}")
+            self.assertLess(abs(math.log(ratio)), apart, f"{a} against {b}")
 
     def test_equal_seeds_give_equal_records(self):
         def timeless(record):

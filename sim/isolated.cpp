@@ -10,6 +10,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <poll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,15 +48,25 @@ bool write_all(int file, std::string_view bytes) {
   return true;
 }
 
-// Reads to the end. False when reading fails, with errno set.
-bool read_all(int file, std::string& bytes) {
+// How often a waiting parent asks whether it was cancelled.
+constexpr int kPollMilliseconds = 100;
+
+enum class Received { kAll, kFailed, kCancelled };
+
+// Reads to the end. After kFailed errno says why.
+Received read_all(int file, std::string& bytes, const std::function<bool()>& cancelled) {
   char chunk[1 << 14];
   for (;;) {
+    if (cancelled && cancelled()) return Received::kCancelled;
+    pollfd ready{file, POLLIN, 0};
+    const int events = ::poll(&ready, 1, kPollMilliseconds);
+    if (events == 0 || (events < 0 && errno == EINTR)) continue;
+    if (events < 0) return Received::kFailed;
     const ssize_t got = ::read(file, chunk, sizeof chunk);
-    if (got == 0) return true;
+    if (got == 0) return Received::kAll;
     if (got < 0) {
       if (errno == EINTR) continue;
-      return false;
+      return Received::kFailed;
     }
     bytes.append(chunk, static_cast<std::size_t>(got));
   }
@@ -96,12 +108,14 @@ std::string describe_end(int status) {
 
 }  // namespace
 
-std::string run_isolated(const std::function<std::string()>& work) {
+std::string run_isolated(const std::function<std::string()>& work,
+                         const std::function<bool()>& cancelled) {
   int ends[2];
   if (::pipe(ends) != 0) throw environment("cannot create a pipe");
   const Pipe pipe{ends[0], ends[1]};
   // What stdio holds would otherwise be written twice if the child flushed it.
   std::fflush(nullptr);
+  const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) {
     const Error error = environment("cannot start a simulation process");
@@ -111,6 +125,13 @@ std::string run_isolated(const std::function<std::string()>& work) {
   }
   if (child == 0) {
     ::close(pipe.read_end);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);  // it died before that took hold
+    sigset_t parents_affair;
+    sigemptyset(&parents_affair);
+    sigaddset(&parents_affair, SIGINT);
+    sigaddset(&parents_affair, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &parents_affair, nullptr);
     // A parent that gave up must not kill the child with SIGPIPE noise; the failed write ends it.
     std::signal(SIGPIPE, SIG_IGN);
     const bool delivered = write_all(pipe.write_end, report(work) + kComplete);
@@ -118,11 +139,13 @@ std::string run_isolated(const std::function<std::string()>& work) {
   }
   ::close(pipe.write_end);
   std::string bytes;
-  const bool received = read_all(pipe.read_end, bytes);
+  const Received received = read_all(pipe.read_end, bytes, cancelled);
+  if (received == Received::kCancelled) ::kill(child, SIGKILL);
   ::close(pipe.read_end);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (!received || bytes.size() < 2 || bytes.back() != kComplete || !WIFEXITED(status) ||
+  if (received == Received::kCancelled) throw Error(ErrorKind::kCancelled, "", "cancelled");
+  if (received == Received::kFailed || bytes.size() < 2 || bytes.back() != kComplete || !WIFEXITED(status) ||
       WEXITSTATUS(status) != 0) {
     throw Error(ErrorKind::kEnvironment, "simulation process", describe_end(status));
   }

@@ -110,7 +110,7 @@ ServingRun serve_at(Fidelity fidelity, ServingGroup& group, const Fabric& fabric
       return serve_closed(group.replica, group.limits, requests);
     case Fidelity::kSimgrid:
       return serve_simgrid_isolated(group.replica, fabric, group.stage_devices, group.limits,
-                                    requests);
+                                    requests, cancelled);
     case Fidelity::kMaxplus:
       break;
   }

@@ -175,9 +175,11 @@ ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric,
 ServingRun serve_simgrid_isolated(ReplicaModel& replica, const Fabric& fabric,
                                   const std::vector<PlatformDevice>& stages,
                                   const scheduler::Limits& limits,
-                                  const std::vector<RequestSpec>& requests) {
+                                  const std::vector<RequestSpec>& requests,
+                                  const std::function<bool()>& cancelled) {
   return serving_run_from_bytes(run_isolated(
-      [&] { return to_bytes(serve_simgrid(replica, fabric, stages, limits, requests)); }));
+      [&] { return to_bytes(serve_simgrid(replica, fabric, stages, limits, requests)); },
+      cancelled));
 }
 
 }  // namespace lindos::sim

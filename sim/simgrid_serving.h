@@ -29,10 +29,11 @@ namespace lindos::sim {
                                        const scheduler::Limits& limits,
                                        const std::vector<RequestSpec>& requests);
 
-// The same in a child process; may be called any number of times.
+// The same in a child process; may be called any number of times. `cancelled` as in run_isolated.
 [[nodiscard]] ServingRun serve_simgrid_isolated(ReplicaModel& replica, const Fabric& fabric,
                                                 const std::vector<PlatformDevice>& stages,
                                                 const scheduler::Limits& limits,
-                                                const std::vector<RequestSpec>& requests);
+                                                const std::vector<RequestSpec>& requests,
+                                                const std::function<bool()>& cancelled = {});
 
 }  // namespace lindos::sim

@@ -96,7 +96,7 @@ StepOutcome simgrid_step(const TrainingJob& job, const Cluster& cluster,
   const std::string bytes = run_isolated([&] {
     const Exchanged last = simulate(job, cluster, devices, draw, stage_ends, options);
     return std::string(reinterpret_cast<const char*>(&last), sizeof last);
-  });
+  }, options.cancelled);
   Exchanged last;
   LINDOS_ASSERT(bytes.size() == sizeof last, "the child reports one value");
   std::memcpy(&last, bytes.data(), sizeof last);

@@ -8,6 +8,7 @@
 // Runs in a child process; may be called any number of times.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -17,11 +18,12 @@
 namespace lindos::sim {
 
 struct SimgridOptions {
-  bool every_pass =
-      false;  // of every replica as activities, whether its messages can meet others or not
+  // Every pass of every replica as activities, whether its messages can meet others or not.
+  bool every_pass = false;
+  std::function<bool()> cancelled{};  // polled while the event level runs; may be empty
 };
 
-// Throws Error{kInput} for a pool that the cluster lacks, Error{kInfeasible} when the fabric cannot
+// Throws Error{kCancelled}, Error{kInput} for a pool that the cluster lacks, Error{kInfeasible} when the fabric cannot
 // be built from its switches, the job does not fit its pools, or a link that it needs has no
 // bandwidth.
 [[nodiscard]] StepOutcome simgrid_step(const TrainingJob& job, const Cluster& cluster,

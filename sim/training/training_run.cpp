@@ -123,12 +123,16 @@ TrainingRun make_training_run(const Scenario& scenario,
 
 TrainingDraws draw_training(const TrainingRun& run, const Scenario& scenario, const DrawOptions& options) {
   TrainingDraws result;
+  if (options.progress) options.progress(0.0);
   const StragglerModel stragglers(run.job, run.faults, run.evicted_share);
   if (options.fidelity == Fidelity::kSimgrid) {
     // Links are shared at event level once; what that adds to the recursion is added to every draw.
     const StepDraw draw = stragglers.draw(options.seed, 0);
     const Seconds alone = MaxplusTraining(run.job).step(draw).step;
-    const Seconds shared = simgrid_step(run.job, scenario.cluster, scenario.devices, draw, {}).step;
+    SimgridOptions simgrid;
+    simgrid.cancelled = options.cancelled;
+    const Seconds shared =
+        simgrid_step(run.job, scenario.cluster, scenario.devices, draw, simgrid).step;
     result.contention = std::max(0.0, shared / alone - 1.0);
   }
   for (int d = 0; d < options.draws; ++d) {

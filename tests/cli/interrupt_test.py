@@ -99,6 +99,15 @@ class Interrupted(CliTest):
         self.interrupt("probe", "predict", self.tiny, "--db", "store.db")
         self.assertEqual(self.store(), [])
 
+    def test_training(self):
+        # The event level of a million GPUs runs for seconds in a process of its own.
+        self.interrupt("predict", "predict", lindos_cli.SCENARIOS / "million-gpus.toml", "--fidelity", "simgrid",
+                       "--db", "store.db")
+        self.interrupt("predict", "predict", lindos_cli.SCENARIOS / "colossus1-training.toml", "--fidelity", "maxplus",
+                       "--seeds", "100000", "--explain", "--out", "plans", "--db", "store.db")
+        self.assertFalse((self.folder / "plans").exists())
+        self.assertEqual(self.store(), [])
+
     def test_run(self):
         write_tiny(self.folder, LONG)
         self.interrupt("run 1", "run", self.tiny, "--profile", self.profile, "--db", "store.db")

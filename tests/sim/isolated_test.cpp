@@ -61,6 +61,29 @@ TEST(Isolated, ADeadChildIsNamedByItsSignal) {
   EXPECT_STREQ(e.what(), "simulation process: ended by signal 9");
 }
 
+TEST(Isolated, CancellingEndsAChildThatWouldNotEnd) {
+  int asked = 0;
+  try {
+    static_cast<void>(run_isolated(
+        []() -> std::string {
+          for (;;) ::pause();
+        },
+        [&] { return ++asked > 2; }));
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kCancelled);
+  }
+}
+
+TEST(Isolated, TheChildDoesNotSeeCtrlC) {
+  EXPECT_EQ(run_isolated([] {
+              std::raise(SIGINT);
+              std::raise(SIGTERM);
+              return std::string("still here");
+            }),
+            "still here");
+}
+
 TEST(Isolated, AChildThatLeavesEarlyIsNamedByItsStatus) {
   const Error e = error_of([]() -> std::string { ::_exit(7); });
   EXPECT_STREQ(e.what(), "simulation process: ended with status 7 before it reported");

@@ -21,7 +21,7 @@ namespace {
 using toy::fleet_job;
 using toy::FleetJob;
 
-constexpr SimgridOptions kEveryPass{.every_pass = true};
+const SimgridOptions kEveryPass{.every_pass = true};
 
 double step_of(const TrainingJob& job, const toy::Fleet& fleet, const StepDraw& draw = {},
                const SimgridOptions& options = {}) {

@@ -105,15 +105,11 @@ double pipeline_end(const GroupJob& group, double slowdown, bool free_messages) 
 }
 
 Seconds after_pipelines(const TrainingJob& job) {
-  double exchange = 0.0;
-  double optimizer = 0.0;
+  Seconds exchange{0};
   for (const GroupJob& group : job.groups) {
-    for (const StageJob& stage : group.stages) {
-      exchange = std::max(exchange, stage.exchange.exposed().count());
-      optimizer = std::max(optimizer, stage.optimizer.total().count());
-    }
+    for (const StageJob& stage : group.stages) exchange = std::max(exchange, stage.exchange.exposed());
   }
-  return Seconds(exchange + optimizer);
+  return exchange + job.longest_optimizer();
 }
 
 }  // namespace

@@ -313,25 +313,17 @@ Change hot_spares() {
           }};
 }
 
-double median_share(const TrainingDraws& drawn, bool whole) {
+double median_share(const TrainingDraws& drawn, Ledger TrainingDraw::*ledger) {
   std::vector<double> shares;
-  for (const TrainingDraw& draw : drawn.draws)
-    shares.push_back((whole ? draw.whole : draw.steady).share(Cause::kUseful));
+  for (const TrainingDraw& draw : drawn.draws) shares.push_back((draw.*ledger).share(Cause::kUseful));
   return quantile(shares, 0.5);
-}
-
-Gain steady_gain(const TrainingDraws& after, const TrainingDraws& before) {
-  std::vector<double> gains;
-  for (std::size_t d = 0; d < before.draws.size(); ++d)
-    gains.push_back(after.draws[d].steady.share(Cause::kUseful) - before.draws[d].steady.share(Cause::kUseful));
-  return {quantile(gains, 0.1), quantile(gains, 0.5), quantile(gains, 0.9)};
 }
 
 void fill(Mitigation& m, const TrainingDraws& drawn, const TrainingDraws& base) {
   m.gain = gain_of(drawn, base);
-  m.steady_gain = steady_gain(drawn, base);
-  m.mfu = median_share(drawn, true);
-  m.steady_mfu = median_share(drawn, false);
+  m.steady_gain = gain_of(drawn, base, &TrainingDraw::steady);
+  m.mfu = median_share(drawn, &TrainingDraw::whole);
+  m.steady_mfu = median_share(drawn, &TrainingDraw::steady);
 }
 
 // Draws of the scenario with the changes' run parts applied.

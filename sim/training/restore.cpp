@@ -146,11 +146,13 @@ void add_over_same_time(TrainingDraws& sum, const TrainingDraws& other) {
   }
 }
 
-Gain gain_of(const TrainingDraws& after, const TrainingDraws& before) {
+Gain gain_of(const TrainingDraws& after, const TrainingDraws& before,
+             Ledger TrainingDraw::*ledger) {
   LINDOS_ASSERT(after.draws.size() == before.draws.size(), "gains are of paired draws");
   std::vector<double> gains;
   for (std::size_t d = 0; d < before.draws.size(); ++d)
-    gains.push_back(after.draws[d].whole.share(Cause::kUseful) - before.draws[d].whole.share(Cause::kUseful));
+    gains.push_back((after.draws[d].*ledger).share(Cause::kUseful) -
+                    (before.draws[d].*ledger).share(Cause::kUseful));
   return {quantile(gains, 0.1), quantile(gains, 0.5), quantile(gains, 0.9)};
 }
 

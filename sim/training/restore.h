@@ -19,7 +19,9 @@ struct Gain {
   double p90 = 0.0;
 };
 // REQUIRES: equally many draws of equal seed.
-[[nodiscard]] Gain gain_of(const TrainingDraws& after, const TrainingDraws& before);
+// `ledger`: &TrainingDraw::whole (the run) or &TrainingDraw::steady (a running step).
+[[nodiscard]] Gain gain_of(const TrainingDraws& after, const TrainingDraws& before,
+                           Ledger TrainingDraw::*ledger = &TrainingDraw::whole);
 
 // Adds a job that runs beside `sum` on other devices of the cluster, draw by draw, over the same wall time. An
 // empty `sum` becomes `other`.

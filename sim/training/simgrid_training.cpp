@@ -30,14 +30,6 @@ struct Exchanged {
 };
 static_assert(std::is_trivially_copyable_v<Exchanged>);
 
-Seconds longest_optimizer(const TrainingJob& job) {
-  Seconds longest{0};
-  for (const GroupJob& group : job.groups) {
-    for (const StageJob& stage : group.stages) longest = std::max(longest, stage.optimizer.total());
-  }
-  return longest;
-}
-
 // `stage_ends` as from MaxplusTraining: one replica of a group stands for all where the draw is
 // nominal.
 Exchanged simulate(const TrainingJob& job, const Cluster& cluster,
@@ -102,7 +94,7 @@ StepOutcome simgrid_step(const TrainingJob& job, const Cluster& cluster,
   std::memcpy(&last, bytes.data(), sizeof last);
 
   StepOutcome outcome;
-  outcome.step = Seconds(last.end) + longest_optimizer(job);
+  outcome.step = Seconds(last.end) + job.longest_optimizer();
   outcome.gate = gate_of(job, stage_ends, draw, last.ring);
   const Seconds alone = step_tail(job, stage_ends, draw).step;
   outcome.ledger = book_step(job, maxplus.nominal(), draw, outcome.step,

@@ -83,7 +83,6 @@ StepTail step_tail(const TrainingJob& job, const std::vector<std::vector<double>
     }
   }
   StepTail tail;
-  double optimizer = 0.0;
   for (const GroupJob& group : job.groups) {
     for (std::size_t s = 0; s < group.stages.size(); ++s) {
       const std::size_t ring = by_index ? s : 0;
@@ -95,21 +94,15 @@ StepTail step_tail(const TrainingJob& job, const std::vector<std::vector<double>
         tail.exchanged = end;
         tail.stage = s;
       }
-      optimizer = std::max(optimizer, group.stages[s].optimizer.total().count());
     }
   }
-  tail.step = tail.exchanged + Seconds(optimizer);
+  tail.step = tail.exchanged + job.longest_optimizer();
   return tail;
 }
 
 Ledger book_step(const TrainingJob& job, const NominalStep& nominal, const StepDraw& draw, Seconds step,
                  Seconds contention) {
-  double optimizer = 0.0;
-  for (const GroupJob& group : job.groups) {
-    for (const StageJob& stage : group.stages)
-      optimizer = std::max(optimizer, stage.optimizer.total().count());
-  }
-  const double tail = std::max(0.0, (nominal.step - nominal.end()).count() - optimizer);
+  const double tail = std::max(0.0, (nominal.step - nominal.end() - job.longest_optimizer()).count());
   Ledger ledger;
   for (std::size_t g = 0; g < job.groups.size(); ++g) {
     const GroupJob& group = job.groups[g];

@@ -118,6 +118,14 @@ struct TrainingJob {
     for (const GroupJob& g : groups) sum += g.peak();
     return sum;
   }
+  // All ranks wait for the gradient norm, so the step ends with the longest update.
+  [[nodiscard]] Seconds longest_optimizer() const {
+    Seconds longest{0};
+    for (const GroupJob& g : groups) {
+      for (const StageJob& s : g.stages) longest = std::max(longest, s.optimizer.total());
+    }
+    return longest;
+  }
 };
 
 // Whom the step waited for.

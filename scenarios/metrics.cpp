@@ -67,7 +67,7 @@ const std::vector<Metric>& metric_registry() {
        "token/s", 1.0, 4, "Σ output tokens / (last token of all − first arrival)",
        "Generated tokens per second over the whole run.", Better::kHigher, Worst::kMin, false},
       {"trained_tokens_per_s", "trained_tokens_per_s/1", "Trained tokens per second", "token/s",
-       "M token/s", 1e-6, 4,
+       "Mtoken/s", 1e-6, 4,
        "tokens of a step / step time × share of wall time that is kept (goodput)",
        "Training progress over the whole run, failures included.", Better::kHigher, Worst::kMin,
        false},

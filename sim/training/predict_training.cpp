@@ -9,6 +9,7 @@
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
 #include "scenarios/timeline.h"
+#include "sim/normal_distribution.h"
 #include "sim/training/training_run.h"
 
 namespace lindos::sim {
@@ -77,7 +78,12 @@ RunRecord record_of(const Scenario& scenario, const TrainingRun& run, const Trai
   record.metrics["goodput"] = quantiles("goodput", goodput);
   const auto exact = [&](const char* name, double value) { record.metrics[name] = quantiles(name, {value}); };
   if (std::isfinite(drawn.effective.mtbi.count())) {
-    exact("interruption_interval_s", drawn.effective.mtbi.count());
+    // The rates are known up to one log-normal factor, and so is their inverse.
+    const double mtbi = drawn.effective.mtbi.count();
+    const double spread = std::exp(run.reliability.rate_sigma * normal_tail_quantile(0.1));
+    record.metrics["interruption_interval_s"] = {
+        mtbi / spread, mtbi, mtbi * spread,
+        std::string(metric_or_throw("interruption_interval_s").unit), "modelled"};
     exact("checkpoint_interval_s", drawn.effective.interval.count());
   }
   exact("memory_peak_bytes", run.fullest.value());

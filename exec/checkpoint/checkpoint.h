@@ -26,6 +26,14 @@ struct TensorInfo {
   std::string foreign_dtype;
 };
 
+// How a synthetic tensor's values follow from their place: round(centred_sum(mix(key + i · golden)) · scale), i = row ·
+// row_length + column (synthetic.cpp). A device can make them by itself.
+struct SyntheticRule {
+  std::uint64_t key = 0;
+  float scale = 0.0F;
+  std::int64_t row_length = 0;
+};
+
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
@@ -35,6 +43,8 @@ class Checkpoint {
   // out (row-major, tight). Throws Error{kInput} for an unknown name or a range outside the shape.
   virtual void read(std::string_view name, std::int64_t row_begin, std::int64_t row_end,
                     std::int64_t col_begin, std::int64_t col_end, std::span<float> out) const = 0;
+  // The rule of a tensor whose values follow one; nullopt: read() is the only way.
+  [[nodiscard]] virtual std::optional<SyntheticRule> synthetic(std::string_view /*name*/) const { return std::nullopt; }
   [[nodiscard]] virtual std::string description() const = 0;   // "random:1", folder name
 };
 

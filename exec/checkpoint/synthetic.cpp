@@ -80,18 +80,24 @@ class Synthetic final : public Checkpoint {
       throw Error(ErrorKind::kInput, description(), fmt::format("no tensor \"{}\"", name));
     const TensorSlice slice =
         checked_slice(*info, row_begin, row_end, col_begin, col_end, out.size(), description());
-    if (name.ends_with("norm.weight")) {
+    const std::optional<SyntheticRule> rule = synthetic(name);
+    if (!rule) {
       std::fill(out.begin(), out.end(), 1.0F);
       return;
     }
-    const double deviation = name.ends_with(".bias")
-                                 ? kBiasDeviation
-                                 : 1.0 / std::sqrt(static_cast<double>(info->shape.back()));
-    const float scale = deviation_scale(deviation);
-    const std::uint64_t key = mix(mix(seed_ + kGolden) ^ hash_name(name));
     slice.for_each_run([&](std::size_t first, std::size_t count, std::size_t out_offset) {
-      fill(key, first, scale, out.subspan(out_offset, count));
+      fill(rule->key, first, rule->scale, out.subspan(out_offset, count));
     });
+  }
+
+  // Norms are 1 and follow none.
+  [[nodiscard]] std::optional<SyntheticRule> synthetic(std::string_view name) const override {
+    const TensorInfo* info = find(name);
+    if (info == nullptr || name.ends_with("norm.weight")) return std::nullopt;
+    const std::int64_t row_length = info->shape.back();
+    const double deviation =
+        name.ends_with(".bias") ? kBiasDeviation : 1.0 / std::sqrt(static_cast<double>(row_length));
+    return SyntheticRule{mix(mix(seed_ + kGolden) ^ hash_name(name)), deviation_scale(deviation), row_length};
   }
 
   [[nodiscard]] std::string description() const override { return fmt::format("random:{}", seed_); }

@@ -24,6 +24,7 @@ RankModel::RankModel(const Model& model, const GroupPlan& group, ShardId shard, 
                  .ranks.at(static_cast<std::size_t>(shard.rank))
                  .share),
       layer_range_(group.stages[static_cast<std::size_t>(shard.stage)].layers),
+      first_stage_(shard.stage == 0),
       weights_(model, group, shard, checkpoint),
       rope_(make_rope_table(model, max_positions)),
       kv_type_(group.kv_dtype == Dtype::kF32 ? kernels::WeightType::kF32 : kernels::WeightType::kBf16),
@@ -163,6 +164,25 @@ void RankModel::project_and_add(const kernels::PackedWeights& w, OpFamily family
   }
   kernels::residual_add(*pool_, residual_.floats(), h, partial_.floats(), h, bias_or_null, rows, h);
   timer_->mark(OpFamily::kElementwise);
+}
+
+void RankModel::forward(const StepInput& input) {
+  if (first_stage_) embed(input);
+  layers(input);
+}
+
+void RankModel::candidates(const StepInput& input, std::int64_t per_row, std::vector<kernels::Candidate>& out) {
+  last_logits_ = logits(input);
+  timer_->start();
+  out.clear();
+  const Range vocab = share_.vocab;
+  std::vector<kernels::Candidate> best;
+  for (std::size_t i = 0; i < input.logit_rows.size(); ++i) {
+    kernels::top_candidates(last_logits_.data() + static_cast<std::int64_t>(i) * vocab.size(), vocab.size(),
+                            static_cast<std::int32_t>(vocab.begin), per_row, best);
+    out.insert(out.end(), best.begin(), best.end());
+  }
+  timer_->mark(OpFamily::kSample);
 }
 
 std::span<const float> RankModel::logits(const StepInput& input) {

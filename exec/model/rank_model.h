@@ -12,6 +12,7 @@
 #include "exec/comm/communicator.h"
 #include "exec/model/rank_weights.h"
 #include "exec/model/rope_table.h"
+#include "exec/model/stage_model.h"
 #include "exec/runner/aligned_buffer.h"
 #include "exec/telemetry/op_timer.h"
 #include "kernels/attention.h"
@@ -22,18 +23,7 @@
 
 namespace lindos::exec {
 
-// A step as the kernels need it: rows are tokens of all slices, one after the other.
-struct StepInput {
-  std::vector<std::int32_t> ids;                  // [rows]; needed on the first stage only
-  std::vector<std::int64_t> positions;            // [rows]
-  std::vector<kernels::AttentionSlice> slices;    // blocks point into `blocks`
-  std::vector<std::int32_t> blocks;
-  std::vector<std::int64_t> logit_rows;           // rows whose logits are wanted, in slice order
-  std::vector<std::uint64_t> logit_requests;      // request of each of them
-  [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(positions.size()); }
-};
-
-class RankModel {
+class RankModel final : public StageModel {
  public:
   // `kv_blocks` by the capacity rule; `max_positions` bounds the rotary table.
   RankModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
@@ -49,10 +39,15 @@ class RankModel {
   // Residual stream [rows, hidden]: what travels between stages.
   [[nodiscard]] std::span<float> residual(std::int64_t rows);
 
-  [[nodiscard]] std::size_t weight_bytes() const { return weights_.bytes(); }
-  [[nodiscard]] std::size_t kv_bytes() const { return kv_.bytes(); }
-  [[nodiscard]] std::size_t scratch_bytes() const;
-  [[nodiscard]] const TensorShare& share() const { return share_; }
+  [[nodiscard]] std::span<float> incoming(std::int64_t rows) override { return residual(rows); }
+  void forward(const StepInput& input) override;
+  [[nodiscard]] std::span<const float> outgoing(std::int64_t rows) override { return residual(rows); }
+  void candidates(const StepInput& input, std::int64_t per_row, std::vector<kernels::Candidate>& out) override;
+  [[nodiscard]] std::span<const float> last_logits() override { return last_logits_; }
+
+  [[nodiscard]] std::size_t weight_bytes() const override { return weights_.bytes(); }
+  [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes(); }
+  [[nodiscard]] std::size_t scratch_bytes() const override;
 
  private:
   void attention_block(const StepInput& input, std::int64_t local_layer);
@@ -65,6 +60,7 @@ class RankModel {
   Model model_;
   TensorShare share_;
   Range layer_range_;
+  bool first_stage_;
   RankWeights weights_;
   RopeTable rope_;
   AlignedBuffer kv_;
@@ -73,6 +69,7 @@ class RankModel {
   kernels::WeightType kv_type_;
   // Scratch, f32: [max tokens, width].
   AlignedBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, partial_, logits_;
+  std::span<const float> last_logits_;
   kernels::CpuPool* pool_;
   Communicator* comm_;
   OpTimer* timer_;

@@ -45,8 +45,7 @@ RankWorker::RankWorker(const EngineConfig& config, ShardId shard, std::unique_pt
       world_(std::move(world)),
       tensor_group_(std::move(tensor_group)),
       pool_(threads_of(config.group, shard, config.cores)),
-      model_(config.model, config.group, shard, *config.checkpoint, config.kv_blocks,
-             context_limit(config.model, config.group.limits), pool_, *tensor_group_, timer_) {}
+      model_(make_stage_model(config, shard, pool_, *tensor_group_, timer_)) {}
 
 int RankWorker::ranks_in(int stage) const {
   return static_cast<int>(config_.group.stages[static_cast<std::size_t>(stage)].ranks.size());
@@ -84,11 +83,10 @@ void RankWorker::forward(Message message, std::span<const std::byte> payload,
 }
 
 void RankWorker::run_stage(const StepInput& input, std::span<const std::byte> payload) {
-  if (is_first()) model_.embed(input);
-  model_.layers(input);
+  model_->forward(input);
   if (!is_last()) {
     timer_.start();
-    forward(Message::kStep, payload, model_.residual(input.rows()));
+    forward(Message::kStep, payload, model_->outgoing(input.rows()));
     timer_.mark(OpFamily::kCommunication);
     return;
   }
@@ -105,9 +103,6 @@ void RankWorker::run_stage(const StepInput& input, std::span<const std::byte> pa
 std::vector<std::int32_t> RankWorker::sample(const StepInput& input) {
   std::vector<std::int32_t> ids;
   if (input.logit_rows.empty()) return ids;
-  last_logits_ = model_.logits(input);
-  timer_.start();
-  const Range vocab = model_.share().vocab;
   const std::int64_t wanted = config_.sampling.temperature <= 0.0
                                   ? 1
                                   : (config_.sampling.top_k > 0 ? config_.sampling.top_k : kSampledCandidates);
@@ -118,16 +113,14 @@ std::vector<std::int32_t> RankWorker::sample(const StepInput& input) {
   };
   const auto rows = static_cast<std::int64_t>(input.logit_rows.size());
   const std::int64_t slots = slots_of(shard_.rank);
+  std::vector<kernels::Candidate> best;
+  if (slots > 0) model_->candidates(input, slots, best);
+  timer_.start();
   std::vector<float> local;
   local.reserve(static_cast<std::size_t>(rows * slots * 2));
-  std::vector<kernels::Candidate> best;
-  for (std::int64_t i = 0; i < rows && slots > 0; ++i) {
-    kernels::top_candidates(last_logits_.data() + i * vocab.size(), vocab.size(),
-                            static_cast<std::int32_t>(vocab.begin), slots, best);
-    for (const kernels::Candidate& c : best) {
-      local.push_back(c.logit);
-      local.push_back(std::bit_cast<float>(c.id));
-    }
+  for (const kernels::Candidate& c : best) {
+    local.push_back(c.logit);
+    local.push_back(std::bit_cast<float>(c.id));
   }
   std::vector<std::int64_t> counts;
   std::int64_t total = 0;
@@ -205,7 +198,7 @@ void RankWorker::loop() {
         const StepInput input = decode(payload);
         if (!is_first()) {
           timer_.start();
-          from.recv(std::as_writable_bytes(model_.residual(input.rows())), source);
+          from.recv(std::as_writable_bytes(model_->incoming(input.rows())), source);
           timer_.mark(OpFamily::kCommunication);
         }
         run_stage(input, payload);
@@ -233,9 +226,9 @@ RankReport RankWorker::take_report() {
   report.comm_wait_s = tensor_group_->stats().wait_s;
   report.comm_transfer_s = tensor_group_->stats().transfer_s;
   report.step_wait_s = step_wait_s_;
-  report.weight_bytes = static_cast<double>(model_.weight_bytes());
-  report.kv_bytes = static_cast<double>(model_.kv_bytes());
-  report.scratch_bytes = static_cast<double>(model_.scratch_bytes());
+  report.weight_bytes = static_cast<double>(model_->weight_bytes());
+  report.kv_bytes = static_cast<double>(model_->kv_bytes());
+  report.scratch_bytes = static_cast<double>(model_->scratch_bytes());
   timer_.reset();
   tensor_group_->reset_stats();
   step_wait_s_ = 0.0;

@@ -12,8 +12,9 @@
 #include <memory>
 #include <vector>
 
+#include "exec/checkpoint/checkpoint.h"
 #include "exec/comm/communicator.h"
-#include "exec/model/rank_model.h"
+#include "exec/model/stage_model.h"
 #include "exec/telemetry/op_timer.h"
 #include "kernels/cpu_pool.h"
 #include "kernels/sample.h"
@@ -22,7 +23,11 @@
 
 namespace lindos::exec {
 
+// On what the ranks of a replica compute.
+enum class Backend { kCpu, kCuda };
+
 struct EngineConfig {
+  Backend backend = Backend::kCpu;
   Model model;
   GroupPlan group;
   std::shared_ptr<const Checkpoint> checkpoint;
@@ -51,6 +56,11 @@ struct RankReport {
   [[nodiscard]] double memory_bytes() const { return weight_bytes + kv_bytes + scratch_bytes; }
 };
 
+// The rank's model on the configured backend. Throws Error{kInput} for what that backend cannot run,
+// Error{kEnvironment} when its device is missing.
+[[nodiscard]] std::unique_ptr<StageModel> make_stage_model(const EngineConfig& config, ShardId shard, kernels::CpuPool& pool,
+                                                           Communicator& tensor_group, OpTimer& timer);
+
 class RankWorker {
  public:
   RankWorker(const EngineConfig& config, ShardId shard, std::unique_ptr<Communicator> world,
@@ -68,7 +78,7 @@ class RankWorker {
   void stop();
 
   // Logits of the last step this rank ran; last stage only (tests).
-  [[nodiscard]] std::span<const float> last_logits() const { return last_logits_; }
+  [[nodiscard]] std::span<const float> last_logits() const { return model_->last_logits(); }
   void abort(const std::string& reason);
 
  private:
@@ -94,11 +104,10 @@ class RankWorker {
   std::unique_ptr<Communicator> tensor_group_;
   kernels::CpuPool pool_;
   OpTimer timer_;
-  RankModel model_;
+  std::unique_ptr<StageModel> model_;
   double step_wait_s_ = 0.0;
   std::deque<std::vector<std::int32_t>> local_results_;   // driver of a single-stage replica
   std::deque<std::size_t> expected_ids_;                  // driver: sampled ids of each step in flight
-  std::span<const float> last_logits_;
 };
 
 }  // namespace lindos::exec

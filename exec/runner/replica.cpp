@@ -26,8 +26,10 @@ std::vector<ShardId> all_shards(const GroupPlan& group) {
   return shards;
 }
 
-// What the kernels' page layout does not hold would be read and written beside its page.
-void require_page_layout(const GroupPlan& group) {
+// What the CPU kernels' page layout does not hold would be read and written beside its page. (CudaModel checks its own.)
+void require_page_layout(const EngineConfig& config) {
+  if (config.backend != Backend::kCpu) return;
+  const GroupPlan& group = config.group;
   const std::string where = "plan group " + group.name;
   if (group.limits.block_tokens != kernels::kPageTokens) {
     throw Error(ErrorKind::kInput, where,
@@ -102,7 +104,7 @@ class EngineBackend final : public scheduler::StepBackend {
 }  // namespace
 
 std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
-  require_page_layout(config.group);
+  require_page_layout(config);
   std::unique_ptr<Replica> replica(new Replica(config));
   const std::vector<ShardId> shards = all_shards(config.group);
   auto world = make_thread_communicators(static_cast<int>(shards.size()));
@@ -134,7 +136,7 @@ std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
 }
 
 std::unique_ptr<Replica> Replica::over_mpi(const EngineConfig& config) {
-  require_page_layout(config.group);
+  require_page_layout(config);
   std::unique_ptr<Replica> replica(new Replica(config));
   const std::vector<ShardId> shards = all_shards(config.group);
   auto world = make_mpi_communicator(0, 0);

@@ -41,6 +41,8 @@ class OpTimer {
     total_[static_cast<std::size_t>(family)] += now - last_;
     last_ = now;
   }
+  // Time that something else measured (a device's events).
+  void add(OpFamily family, Seconds time) { total_[static_cast<std::size_t>(family)] += time; }
   [[nodiscard]] Seconds total(OpFamily family) const { return total_[static_cast<std::size_t>(family)]; }
   [[nodiscard]] Seconds total() const {
     Seconds sum{0};

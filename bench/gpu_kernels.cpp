@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA kernels against two ceilings measured in the same run: read bandwidth and bf16 matrix rate.
+//   gpu_kernels [--out FILE.json]
+// Shapes are those of Llama-3.1-8B and 70B (engine handbook, section 9.2).
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "bench/gpu_timing.h"
+#include "exec/cuda/blas_lt.h"
+#include "exec/cuda/device_info.h"
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/skinny_gemm.h"
+#include "scenarios/error.h"
+
+namespace lindos::bench {
+namespace {
+
+namespace kc = kernels::cuda;
+using exec::cuda::DeviceBuffer;
+using exec::cuda::Stream;
+using Json = nlohmann::ordered_json;
+
+constexpr double kBeyondL2 = 400e6;   // bytes that rotation passes through before data comes back
+
+Json times(const Timed& t) { return {{"median_s", t.median_s}, {"best_s", t.best_s}, {"worst_s", t.worst_s}}; }
+
+class Bench {
+ public:
+  Json run() {
+    Json result;
+    result["ceilings"] = ceilings();
+    result["skinny_gemm"] = skinny();
+    result["blas"] = blas();
+    result["decode_attention"] = decode();
+    result["prefill_attention"] = prefill();
+    return result;
+  }
+
+ private:
+  Json ceilings() {
+    constexpr std::int64_t kElements = std::int64_t{2} << 30;
+    const DeviceBuffer data = random_bf16(kElements, 1, stream_);
+    const DeviceBuffer sink(16);
+    const Timed read = time_launches(stream_, 1, [&](int) {
+      kc::stream_read(data.as<void>(), data.bytes(), sink.as<std::uint32_t>(), {stream_.get(), false});
+    });
+    bandwidth_ = static_cast<double>(data.bytes()) / read.best_s;
+    const Timed copy = time_launches(stream_, 1, [&](int) {
+      (void)cudaMemcpyAsync(data.as<char>() + data.bytes() / 2, data.as<char>(), data.bytes() / 2, cudaMemcpyDeviceToDevice, stream_.get());
+    });
+    constexpr std::int64_t kSize = 8192;
+    const DeviceBuffer y(kSize * kSize * sizeof(__nv_bfloat16));
+    const auto* a = data.as<__nv_bfloat16>();
+    const exec::cuda::BlasGemm gemm{a, kSize, kSize, a + kSize * kSize, kSize, y.as<void>(), false, false};
+    blas_.tune(gemm, stream_.get());
+    const Timed matrix = time_launches(stream_, 4, [&](int) { blas_.gemm(gemm, stream_.get()); });
+    matrix_rate_ = 2.0 * kSize * kSize * kSize / matrix.median_s;
+    fmt::print("read {:.3f} TB/s, copy {:.3f} TB/s (read + write), 8192^3 bf16 {:.0f} TFLOP/s\n", bandwidth_ / 1e12,
+               static_cast<double>(data.bytes()) / copy.best_s / 1e12, matrix_rate_ / 1e12);
+    return {{"read_bytes_per_s", bandwidth_},
+            {"read", times(read)},
+            {"copy_bytes_per_s", static_cast<double>(data.bytes()) / copy.best_s},
+            {"matrix_flop_per_s", matrix_rate_},
+            {"matrix", times(matrix)}};
+  }
+
+  Json skinny() {
+    struct Shape {
+      const char* name;
+      std::int64_t n, k;
+      kc::SkinnyOutput output;
+    };
+    Json list = Json::array();
+    for (const Shape& s : {Shape{"8B qkv", 6144, 4096, kc::SkinnyOutput::kStore}, Shape{"8B o", 4096, 4096, kc::SkinnyOutput::kAdd},
+                           Shape{"8B gate_up", 14336, 4096, kc::SkinnyOutput::kSwiglu}, Shape{"8B down", 4096, 14336, kc::SkinnyOutput::kAdd},
+                           Shape{"8B lm_head", 128256, 4096, kc::SkinnyOutput::kLogits}, Shape{"70B o", 8192, 8192, kc::SkinnyOutput::kAdd},
+                           Shape{"70B qkv", 10240, 8192, kc::SkinnyOutput::kStore}, Shape{"16384 x 16384", 16384, 16384, kc::SkinnyOutput::kStore},
+                           Shape{"1024 x 8192", 1024, 8192, kc::SkinnyOutput::kStore}, Shape{"65536 x 4096", 65536, 4096, kc::SkinnyOutput::kStore}}) {
+      const bool paired = s.output == kc::SkinnyOutput::kSwiglu;
+      const std::int64_t matrix = s.n * s.k * (paired ? 2 : 1);
+      const auto copies = static_cast<std::int64_t>(kBeyondL2 / (static_cast<double>(matrix) * 2.0)) + 1;
+      const DeviceBuffer w = random_bf16(matrix * copies, 2, stream_, 0.02F);
+      const DeviceBuffer x = random_bf16(8 * s.k, 3, stream_);
+      const DeviceBuffer norm = random_bf16(s.k, 4, stream_);
+      DeviceBuffer y(static_cast<std::size_t>(8 * s.n) * sizeof(float));
+      for (const int m : {1, 2, 4, 8}) {
+        for (const bool dependent : {false, true}) {
+          const bool with_norm = (s.output == kc::SkinnyOutput::kStore || paired) && kc::skinny_fits(m, s.k, true);
+          const Timed t = time_launches(stream_, 24, [&](int i) {
+            kc::SkinnyGemm g;
+            g.weights = w.as<__nv_bfloat16>() + i % copies * matrix;
+            g.up = g.weights + s.n * s.k;
+            g.n = s.n;
+            g.k = s.k;
+            g.x = x.as<__nv_bfloat16>();
+            g.ldx = s.k;
+            g.m = m;
+            g.norm = with_norm ? norm.as<__nv_bfloat16>() : nullptr;
+            g.eps = 1e-5F;
+            g.y = y.as<void>();
+            g.ldy = s.n;
+            g.output = s.output;
+            kc::skinny_gemm(g, {stream_.get(), dependent});
+          });
+          const double share = static_cast<double>(matrix) * 2.0 / t.median_s / bandwidth_;
+          if (m == 1 || m == 8) {
+            fmt::print("skinny {:>14} m {} {:>9}: {:7.2f} us, {:5.1f} % of read\n", s.name, m, dependent ? "chained" : "alone",
+                       t.median_s * 1e6, share * 100);
+          }
+          list.push_back({{"name", s.name}, {"m", m}, {"n", paired ? 2 * s.n : s.n}, {"k", s.k}, {"dependent_launch", dependent},
+                          {"time", times(t)}, {"bytes", static_cast<double>(matrix) * 2.0}, {"share_of_read", share}});
+        }
+      }
+    }
+    return list;
+  }
+
+  Json blas() {
+    Json list = Json::array();
+    struct Shape {
+      const char* name;
+      std::int64_t n, k;
+    };
+    for (const Shape& s : {Shape{"8B qkv", 6144, 4096}, Shape{"8B o", 4096, 4096}, Shape{"8B gate_up", 28672, 4096}, Shape{"8B down", 4096, 14336},
+                           Shape{"8B lm_head", 128256, 4096}}) {
+      for (const std::int64_t m : {1, 8, 16, 64, 256, 2048, 8192}) {
+        if (m > 256 && s.n > 100000) continue;
+        const std::int64_t matrix = s.n * s.k;
+        const auto copies = static_cast<std::int64_t>(kBeyondL2 / (static_cast<double>(matrix) * 2.0)) + 1;
+        const DeviceBuffer w = random_bf16(matrix * copies, 2, stream_, 0.02F);
+        const DeviceBuffer x = random_bf16(m * s.k, 3, stream_);
+        const DeviceBuffer y(static_cast<std::size_t>(m * s.n) * sizeof(__nv_bfloat16));
+        exec::cuda::BlasGemm g{w.as<__nv_bfloat16>(), s.n, s.k, x.as<__nv_bfloat16>(), m, y.as<void>(), false, false};
+        blas_.tune(g, stream_.get());
+        const Timed t = time_launches(stream_, m > 256 ? 3 : 12, [&](int i) {
+          g.weights = w.as<__nv_bfloat16>() + i % copies * matrix;
+          blas_.gemm(g, stream_.get());
+        }, m > 256 ? 5 : 10);
+        const double flop = 2.0 * static_cast<double>(m * s.n * s.k);
+        const double bytes = 2.0 * static_cast<double>(matrix + m * (s.n + s.k));
+        const double floor = std::max(flop / matrix_rate_, bytes / bandwidth_);
+        fmt::print("blas {:>12} m {:>5}: {:9.2f} us, {:5.1f} % of roofline ({:.0f} TFLOP/s)\n", s.name, m, t.median_s * 1e6,
+                   floor / t.median_s * 100, flop / t.median_s / 1e12);
+        list.push_back({{"name", s.name}, {"m", m}, {"n", s.n}, {"k", s.k}, {"time", times(t)}, {"roofline_share", floor / t.median_s}});
+      }
+    }
+    return list;
+  }
+
+  // Pages of `sequences` × `context` positions, every sequence on its own pages.
+  struct Cache {
+    DeviceBuffer pages, table, row, position, cos, sin;
+    std::int64_t stride = 0;
+  };
+  Cache cache(int sequences, int context, int kv_heads, int head_dim) {
+    Cache c;
+    c.stride = (context + 1 + kc::kDevicePageTokens - 1) / kc::kDevicePageTokens;
+    c.pages = random_bf16(sequences * c.stride * 2 * kv_heads * kc::kDevicePageTokens * head_dim, 5, stream_);
+    std::vector<int> table, row, position;
+    for (int s = 0; s < sequences; ++s) {
+      row.push_back(s);
+      position.push_back(context);
+      for (std::int64_t p = 0; p < c.stride; ++p) table.push_back(static_cast<int>(s * c.stride + p));
+    }
+    const auto upload = [](const std::vector<int>& v) {
+      DeviceBuffer b(v.size() * sizeof(int));
+      exec::cuda::check(cudaMemcpy(b.as<void>(), v.data(), b.bytes(), cudaMemcpyHostToDevice), "copy");
+      return b;
+    };
+    c.table = upload(table);
+    c.row = upload(row);
+    c.position = upload(position);
+    c.cos = DeviceBuffer(static_cast<std::size_t>(context + 2) * static_cast<std::size_t>(head_dim) / 2 * sizeof(float));
+    c.sin = DeviceBuffer(c.cos.bytes());
+    return c;
+  }
+
+  Json decode() {
+    constexpr int kQ = 32, kKv = 8, kDim = 128;
+    Json list = Json::array();
+    for (const auto& [batch, context] : std::vector<std::pair<int, int>>{{1, 128}, {1, 1024}, {1, 4096}, {1, 16384}, {1, 65536}, {8, 1024}, {8, 4096}, {8, 16384}, {64, 1024}, {64, 4096}}) {
+      const double bytes = 2.0 * 2.0 * kKv * kDim * static_cast<double>(batch) * context;
+      // Like GEMM weights, keys must come from memory and not from L2.
+      const int copies = std::max(1, static_cast<int>(kBeyondL2 / bytes)) > 24 ? 24 : static_cast<int>(kBeyondL2 / bytes) + 1;
+      std::vector<Cache> caches;
+      for (int i = 0; i < copies; ++i) caches.push_back(cache(batch, context, kKv, kDim));
+      const std::int64_t width = (kQ + 2 * kKv) * kDim;
+      const DeviceBuffer qkv = random_bf16(batch * width, 6, stream_);
+      const DeviceBuffer out(static_cast<std::size_t>(batch) * kQ * kDim * 2);
+      const int splits = kc::decode_splits(kc::multiprocessors(), batch, kKv);
+      const DeviceBuffer tickets(static_cast<std::size_t>(batch) * kKv * sizeof(unsigned));
+      const DeviceBuffer partials(kc::decode_partial_floats(batch, kKv, splits, kDim) * sizeof(float));
+      for (const bool dependent : {false, true}) {
+        const Timed t = time_launches(stream_, 24, [&](int i) {
+          const Cache& c = caches[static_cast<std::size_t>(i % copies)];
+          kc::DecodeAttention a;
+          a.kv = {c.pages.as<__nv_bfloat16>(), kKv, kDim};
+          a.heads = {kQ, kQ / kKv, 0};
+          a.transform = {nullptr, nullptr, 0.0F, c.cos.as<float>(), c.sin.as<float>()};
+          a.qkv = {qkv.as<__nv_bfloat16>(), width};
+          a.row = c.row.as<int>();
+          a.position = c.position.as<int>();
+          a.table = c.table.as<int>();
+          a.table_stride = c.stride;
+          a.sequences = batch;
+          a.scale = 0.088F;
+          a.splits = splits;
+          a.tickets = tickets.as<unsigned>();
+          a.partials = partials.as<float>();
+          a.out = out.as<__nv_bfloat16>();
+          a.ld_out = kQ * kDim;
+          kc::attention_decode(a, {stream_.get(), dependent});
+        });
+        fmt::print("decode attention batch {:>2} context {:>5} {:>9}: {:7.2f} us (bytes at read rate {:.1f})\n", batch, context,
+                   dependent ? "chained" : "alone", t.median_s * 1e6, bytes / bandwidth_ * 1e6);
+        list.push_back({{"batch", batch}, {"context", context}, {"dependent_launch", dependent}, {"time", times(t)},
+                        {"bytes", bytes}, {"share_of_read", bytes / bandwidth_ / t.median_s}});
+      }
+    }
+    return list;
+  }
+
+  Json prefill() {
+    constexpr int kQ = 32, kKv = 8, kDim = 128;
+    Json list = Json::array();
+    for (const int tokens : {1024, 2048, 4096, 8192, 16384}) {
+      const Cache c = cache(1, tokens, kKv, kDim);
+      const std::int64_t width = (kQ + 2 * kKv) * kDim;
+      const DeviceBuffer qkv = random_bf16(tokens * width, 6, stream_);
+      const DeviceBuffer out(static_cast<std::size_t>(tokens) * kQ * kDim * 2);
+      std::vector<kc::PrefillTile> tiles;
+      for (int t = tokens - kc::kPrefillTileRows; t >= 0; t -= kc::kPrefillTileRows) tiles.push_back({{0, tokens, 0, 0}, t});
+      const DeviceBuffer device_tiles(tiles.size() * sizeof(kc::PrefillTile));
+      exec::cuda::check(cudaMemcpy(device_tiles.as<void>(), tiles.data(), device_tiles.bytes(), cudaMemcpyHostToDevice), "copy");
+      const Timed t = time_launches(stream_, 3, [&](int) {
+        kc::PrefillAttention a;
+        a.kv = {c.pages.as<__nv_bfloat16>(), kKv, kDim};
+        a.heads = {kQ, kQ / kKv, 0};
+        a.qkv = {qkv.as<__nv_bfloat16>(), width};
+        a.tiles = device_tiles.as<kc::PrefillTile>();
+        a.count = static_cast<int>(tiles.size());
+        a.table = c.table.as<int>();
+        a.table_stride = c.stride;
+        a.scale = 0.088F;
+        a.out = out.as<__nv_bfloat16>();
+        a.ld_out = kQ * kDim;
+        kc::attention_prefill(a, {stream_.get(), false});
+      }, 5);
+      // Causal: half of the square, counted once.
+      const double flop = 4.0 * kQ * kDim * static_cast<double>(tokens) * tokens / 2.0;
+      fmt::print("prefill attention {:>5} tokens: {:8.1f} us, {:.0f} TFLOP/s (causal half)\n", tokens, t.median_s * 1e6, flop / t.median_s / 1e12);
+      list.push_back({{"tokens", tokens}, {"time", times(t)}, {"flop", flop}, {"flop_per_s", flop / t.median_s}});
+    }
+    return list;
+  }
+
+  Stream stream_;
+  exec::cuda::BlasLt blas_;
+  double bandwidth_ = 0.0;
+  double matrix_rate_ = 0.0;
+};
+
+}  // namespace
+}  // namespace lindos::bench
+
+int main(int argc, char** argv) {
+  std::string out;
+  if (argc == 3 && std::strcmp(argv[1], "--out") == 0) {
+    out = argv[2];
+  } else if (argc != 1) {
+    fmt::print(stderr, "usage: gpu_kernels [--out FILE.json]\n");
+    return 2;
+  }
+  try {
+    const lindos::exec::cuda::DeviceInfo device = lindos::exec::cuda::device_or_throw();
+    nlohmann::ordered_json result = lindos::bench::Bench().run();
+    result["device"] = device.name;
+    result["driver_cuda"] = device.driver;
+    if (!out.empty()) std::ofstream(out) << result.dump(1) << '\n';
+  } catch (const lindos::Error& e) {
+    fmt::print(stderr, "gpu_kernels: {}\n", e.what());
+    return e.exit_code();
+  }
+  return 0;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timing on the device: launches captured into a graph, replayed, the median over the replays.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "exec/cuda/device_buffer.h"
+#include "kernels/cuda/elementwise.h"
+
+namespace lindos::bench {
+
+struct Timed {
+  double median_s = 0.0;    // of one launch
+  double best_s = 0.0;
+  double worst_s = 0.0;
+};
+
+// `launch(i)` for i in [0, launches) is captured once and replayed.
+inline Timed time_launches(const exec::cuda::Stream& stream, int launches, const std::function<void(int)>& launch, int replays = 12) {
+  using exec::cuda::check;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  check(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal), "capture");
+  for (int i = 0; i < launches; ++i) launch(i);
+  check(cudaStreamEndCapture(stream.get(), &graph), "capture");
+  check(cudaGraphInstantiate(&executable, graph, 0), "instantiation");
+  std::vector<exec::cuda::Event> events;
+  for (int i = 0; i <= replays; ++i) events.emplace_back(true);
+  for (int i = 0; i < 2; ++i) check(cudaGraphLaunch(executable, stream.get()), "warm-up");
+  events[0].record(stream);
+  for (int i = 0; i < replays; ++i) {
+    check(cudaGraphLaunch(executable, stream.get()), "replay");
+    events[static_cast<std::size_t>(i) + 1].record(stream);
+  }
+  stream.synchronise("replays");
+  std::vector<double> seconds;
+  for (int i = 0; i < replays; ++i) {
+    float ms = 0.0F;
+    check(cudaEventElapsedTime(&ms, events[static_cast<std::size_t>(i)].get(), events[static_cast<std::size_t>(i) + 1].get()), "timing");
+    seconds.push_back(static_cast<double>(ms) * 1e-3 / launches);
+  }
+  (void)cudaGraphExecDestroy(executable);
+  (void)cudaGraphDestroy(graph);
+  std::sort(seconds.begin(), seconds.end());
+  return {seconds[seconds.size() / 2], seconds.front(), seconds.back()};
+}
+
+// Random bf16 (deviation about 1): on zeros the arithmetic units draw less power and run faster.
+inline exec::cuda::DeviceBuffer random_bf16(std::int64_t elements, std::uint64_t seed, const exec::cuda::Stream& stream,
+                                            float deviation = 1.0F) {
+  exec::cuda::DeviceBuffer buffer(static_cast<std::size_t>(elements) * sizeof(__nv_bfloat16));
+  // Deviation of the sum of four 16-bit uniforms: sqrt(4 · 65536² / 12) = 37,837.
+  kernels::cuda::fill_synthetic(buffer.as<__nv_bfloat16>(), seed, deviation / 37837.0F, 0, 1, elements, 0, elements, {stream.get(), false});
+  stream.synchronise("random data");
+  return buffer;
+}
+
+}  // namespace lindos::bench

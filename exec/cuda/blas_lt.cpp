@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/cuda/blas_lt.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <cublasLt.h>
+
+#include "exec/runner/dynamic_library.h"
+#include "scenarios/error.h"
+
+namespace lindos::exec::cuda {
+
+namespace {
+
+constexpr std::size_t kWorkspace = std::size_t{32} << 20;
+constexpr int kCandidates = 8;
+
+// The first candidate wins unless another is faster by more than the noise of a few runs.
+constexpr int kTimedRuns = 4;
+
+}  // namespace
+
+struct BlasLt::Api {
+  DynamicLibrary library;
+  cublasLtHandle_t handle = nullptr;
+#define LINDOS_CUBLASLT(name) std::remove_reference_t<decltype(::name)>& name = library.symbol_or_throw<decltype(::name)>(#name)
+  LINDOS_CUBLASLT(cublasLtCreate);
+  LINDOS_CUBLASLT(cublasLtDestroy);
+  LINDOS_CUBLASLT(cublasLtGetVersion);
+  LINDOS_CUBLASLT(cublasLtMatmul);
+  LINDOS_CUBLASLT(cublasLtMatmulAlgoGetHeuristic);
+  LINDOS_CUBLASLT(cublasLtMatmulDescCreate);
+  LINDOS_CUBLASLT(cublasLtMatmulDescDestroy);
+  LINDOS_CUBLASLT(cublasLtMatmulDescSetAttribute);
+  LINDOS_CUBLASLT(cublasLtMatmulPreferenceCreate);
+  LINDOS_CUBLASLT(cublasLtMatmulPreferenceDestroy);
+  LINDOS_CUBLASLT(cublasLtMatmulPreferenceSetAttribute);
+  LINDOS_CUBLASLT(cublasLtMatrixLayoutCreate);
+  LINDOS_CUBLASLT(cublasLtMatrixLayoutDestroy);
+#undef LINDOS_CUBLASLT
+  explicit Api(DynamicLibrary opened) : library(std::move(opened)) {}
+};
+
+namespace {
+
+void check_blas(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw Error(ErrorKind::kEnvironment, "cuBLASLt, " + std::string(what), "status " + std::to_string(static_cast<int>(status)));
+}
+
+}  // namespace
+
+struct BlasLt::Plan {
+  Api* api;
+  cublasLtMatmulDesc_t operation = nullptr;
+  cublasLtMatrixLayout_t w = nullptr, x = nullptr, y = nullptr;
+  std::vector<cublasLtMatmulHeuristicResult_t> candidates;   // best first
+  explicit Plan(Api* a) : api(a) {}
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan() {
+    if (y != nullptr) api->cublasLtMatrixLayoutDestroy(y);
+    if (x != nullptr) api->cublasLtMatrixLayoutDestroy(x);
+    if (w != nullptr) api->cublasLtMatrixLayoutDestroy(w);
+    if (operation != nullptr) api->cublasLtMatmulDescDestroy(operation);
+  }
+};
+
+BlasLt::BlasLt() : workspace_(kWorkspace) {
+  auto opened = DynamicLibrary::open({"libcublasLt.so.13", "libcublasLt.so"});
+  if (const auto* absent = std::get_if<Unavailable>(&opened)) {
+    throw Error(ErrorKind::kEnvironment, "cuBLASLt",
+                "is needed on the GPU and was not found (" + absent->reason +
+                    "); install the CUDA 13 libraries or put their folder into LD_LIBRARY_PATH (tools/get-cuda fetches them)");
+  }
+  api_ = std::make_unique<Api>(std::get<DynamicLibrary>(std::move(opened)));
+  check_blas(api_->cublasLtCreate(&api_->handle), "start");
+}
+
+BlasLt::~BlasLt() {
+  plans_.clear();
+  if (api_ && api_->handle != nullptr) api_->cublasLtDestroy(api_->handle);
+}
+
+std::size_t BlasLt::version() const { return api_->cublasLtGetVersion(); }
+
+// Column-major, as the library sees it: Yᵀ [n, m] = (W as [k, n])ᵀ · (X as [k, m]).
+BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
+  auto& slot = plans_[Key{gemm.m, gemm.n, gemm.k, gemm.logits, gemm.accumulate}];
+  if (slot) return *slot;
+  auto plan = std::make_unique<Plan>(api_.get());
+  check_blas(api_->cublasLtMatmulDescCreate(&plan->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "description");
+  const cublasOperation_t transposed = CUBLAS_OP_T;
+  check_blas(api_->cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
+             "description");
+  const auto u = [](std::int64_t v) { return static_cast<std::uint64_t>(v); };
+  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->w, CUDA_R_16BF, u(gemm.k), u(gemm.n), gemm.k), "layout");
+  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->x, CUDA_R_16BF, u(gemm.k), u(gemm.m), gemm.k), "layout");
+  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->y, gemm.logits ? CUDA_R_32F : CUDA_R_16BF, u(gemm.n), u(gemm.m), gemm.n),
+             "layout");
+  cublasLtMatmulPreference_t preference = nullptr;
+  check_blas(api_->cublasLtMatmulPreferenceCreate(&preference), "preference");
+  const std::size_t workspace = workspace_.bytes();
+  (void)api_->cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                                   sizeof workspace);
+  plan->candidates.resize(kCandidates);
+  int found = 0;
+  const cublasStatus_t status = api_->cublasLtMatmulAlgoGetHeuristic(api_->handle, plan->operation, plan->w, plan->x, plan->y,
+                                                                     plan->y, preference, kCandidates, plan->candidates.data(),
+                                                                     &found);
+  api_->cublasLtMatmulPreferenceDestroy(preference);
+  if (status != CUBLAS_STATUS_SUCCESS || found == 0) {
+    throw Error(ErrorKind::kEnvironment, "cuBLASLt",
+                "has no algorithm for m " + std::to_string(gemm.m) + ", n " + std::to_string(gemm.n) + ", k " +
+                    std::to_string(gemm.k) + " (status " + std::to_string(static_cast<int>(status)) + ")");
+  }
+  plan->candidates.resize(static_cast<std::size_t>(found));
+  slot = std::move(plan);
+  return *slot;
+}
+
+int BlasLt::run(const Plan& plan, const void* algorithm, const BlasGemm& gemm, cudaStream_t stream) {
+  const float one = 1.0F;
+  const float beta = gemm.accumulate ? 1.0F : 0.0F;
+  return static_cast<int>(api_->cublasLtMatmul(api_->handle, plan.operation, &one, gemm.weights, plan.w, gemm.x, plan.x, &beta,
+                                               gemm.y, plan.y, gemm.y, plan.y,
+                                               static_cast<const cublasLtMatmulAlgo_t*>(algorithm), workspace_.as<void>(),
+                                               workspace_.bytes(), stream));
+}
+
+void BlasLt::gemm(const BlasGemm& gemm, cudaStream_t stream) {
+  if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0) return;
+  const Plan& plan = plan_of(gemm);
+  check_blas(static_cast<cublasStatus_t>(run(plan, &plan.candidates.front().algo, gemm, stream)), "product");
+}
+
+void BlasLt::tune(const BlasGemm& gemm, cudaStream_t stream) {
+  if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0) return;
+  Plan& plan = plan_of(gemm);
+  const Event begin(true);
+  const Event end(true);
+  std::size_t best = 0;
+  float best_ms = 0.0F;
+  for (std::size_t c = 0; c < plan.candidates.size(); ++c) {
+    const void* algorithm = &plan.candidates[c].algo;
+    if (run(plan, algorithm, gemm, stream) != CUBLAS_STATUS_SUCCESS) continue;
+    check(cudaEventRecord(begin.get(), stream), "recording an event");
+    for (int i = 0; i < kTimedRuns; ++i) (void)run(plan, algorithm, gemm, stream);
+    check(cudaEventRecord(end.get(), stream), "recording an event");
+    check(cudaEventSynchronize(end.get()), "tuning of a product");
+    float ms = 0.0F;
+    check(cudaEventElapsedTime(&ms, begin.get(), end.get()), "tuning of a product");
+    if (best_ms == 0.0F || ms < best_ms) {
+      best_ms = ms;
+      best = c;
+    }
+  }
+  std::rotate(plan.candidates.begin(), plan.candidates.begin() + static_cast<std::ptrdiff_t>(best),
+              plan.candidates.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+}
+
+}  // namespace lindos::exec::cuda

@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/cuda/cuda_model.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "exec/model/rope_table.h"
+#include "kernels/bf16.h"
+#include "kernels/cuda/device_limits.h"
+#include "scenarios/error.h"
+
+namespace lindos::exec::cuda {
+
+namespace {
+
+namespace kc = kernels::cuda;
+using kernels::cuda::kDevicePageTokens;
+using Bf16 = __nv_bfloat16;
+
+std::size_t elements(std::int64_t rows, std::int64_t width) { return static_cast<std::size_t>(rows * width); }
+DeviceBuffer bf16_rows(std::int64_t rows, std::int64_t width) { return DeviceBuffer(elements(rows, width) * sizeof(Bf16)); }
+
+DeviceBuffer upload_floats(const std::vector<float>& values) {
+  DeviceBuffer buffer(values.size() * sizeof(float));
+  check(cudaMemcpy(buffer.as<void>(), values.data(), buffer.bytes(), cudaMemcpyHostToDevice), "copy of the rotary table");
+  return buffer;
+}
+
+const GroupPlan& checked(const Model& model, const GroupPlan& group) {
+  std::string reason;
+  if (!executable_on_cuda(model, group, reason)) {
+    throw Error(ErrorKind::kInput, "model " + model.name,
+                "the CUDA engine cannot run " + reason + " yet; `predict` can price it");
+  }
+  return group;
+}
+
+constexpr std::size_t kStepSlack = 1024;   // integers
+
+}  // namespace
+
+CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
+                     std::int64_t kv_blocks, std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer,
+                     CudaModelOptions options)
+    : model_(model),
+      share_(checked(model, group).stages.at(static_cast<std::size_t>(shard.stage)).ranks.at(static_cast<std::size_t>(shard.rank)).share),
+      limits_(group.limits),
+      layer_range_(group.stages[static_cast<std::size_t>(shard.stage)].layers),
+      first_stage_(shard.stage == 0),
+      last_stage_(shard.stage + 1 == static_cast<int>(group.stages.size())),
+      options_(options),
+      comm_(&tensor_group),
+      weights_(model, group, shard, checkpoint, stream_),
+      timer_(timer, stream_) {
+  const RopeTable rope = make_rope_table(model, max_positions);
+  cos_ = upload_floats(rope.cos);
+  sin_ = upload_floats(rope.sin);
+  const std::int64_t d = model.head_dim;
+  const std::int64_t q_heads = share_.q_heads.size();
+  const std::int64_t kv_heads = share_.kv_heads.size();
+  kv_layer_elements_ = elements(kv_blocks * 2 * kv_heads, kDevicePageTokens * d);
+  kv_ = DeviceBuffer(kv_layer_elements_ * static_cast<std::size_t>(layer_range_.size()) * sizeof(Bf16));
+  table_stride_ = (max_positions + kDevicePageTokens - 1) / kDevicePageTokens;
+
+  const std::int64_t tokens = std::max(limits_.max_batched_tokens, limits_.max_sequences);
+  residual_ = bf16_rows(tokens, model.hidden);
+  normed_ = bf16_rows(tokens, model.hidden);
+  qkv_ = bf16_rows(tokens, (q_heads + 2 * kv_heads) * d);
+  attention_ = bf16_rows(tokens, q_heads * d);
+  gate_up_ = bf16_rows(tokens, 2 * share_.ffn.size());
+  activated_ = bf16_rows(tokens, share_.ffn.size());
+  if (tensor_group.size() > 1) {
+    for (DeviceBuffer& partial : partial_) partial = bf16_rows(tokens, model.hidden);
+  }
+  const int sequences = static_cast<int>(graph_bucket(limits_.max_sequences));
+  if (kv_heads > 0) {
+    // The most that any number of sequences needs: few sequences are split, many are not.
+    std::size_t most = 0;
+    for (int n = 1; n <= sequences; ++n) {
+      most = std::max(most, kc::decode_partial_floats(n, static_cast<int>(kv_heads),
+                                                      kc::decode_splits(kc::multiprocessors(), n, static_cast<int>(kv_heads)),
+                                                      static_cast<int>(d)));
+    }
+    partials_ = DeviceBuffer(most * sizeof(float));
+    tickets_ = DeviceBuffer(elements(sequences, kv_heads) * sizeof(unsigned));
+  }
+  if (last_stage_) {
+    logits_ = DeviceBuffer(elements(sequences, share_.vocab.size()) * sizeof(float));
+    argmax_tickets_ = DeviceBuffer(elements(sequences, 1) * sizeof(unsigned));
+    argmax_parts_ = DeviceBuffer(elements(sequences, kc::kArgmaxParts) * sizeof(kc::Best));
+    best_ = DeviceBuffer(elements(sequences, 1) * sizeof(kc::Best));
+    best_host_ = PinnedBuffer(elements(sequences, 1) * sizeof(kc::Best));
+  }
+  if (!first_stage_ || !last_stage_) {
+    stage_host_ = PinnedBuffer(elements(tokens, model.hidden) * sizeof(float));
+    stage_bf16_ = PinnedBuffer(elements(tokens, model.hidden) * sizeof(Bf16));
+  }
+  step_capacity_ = static_cast<std::size_t>(4 * tokens + (2 + table_stride_) * sequences) +
+                   static_cast<std::size_t>((tokens / kc::kPrefillTileRows + sequences + 1) * StepLayout::kTileInts) + kStepSlack;
+  step_input_ = DeviceBuffer(step_capacity_ * sizeof(std::int32_t));
+  step_staging_ = PinnedBuffer(step_capacity_ * sizeof(std::int32_t));
+  if (comm_->size() > 1 && std::string(comm_->backend()) != "thread") {
+    throw Error(ErrorKind::kInput, "CUDA backend", "tensor-parallel ranks run as threads of one process: `--ranks threads`");
+  }
+  if (comm_->size() > kc::kMostRanks) {
+    throw Error(ErrorKind::kInput, "CUDA backend",
+                std::to_string(comm_->size()) + " tensor-parallel ranks on one device; at most " + std::to_string(kc::kMostRanks));
+  }
+  tune();
+  const bool graphs = options_.graphs && comm_->size() == 1 && first_stage_ && last_stage_;
+  options_.graphs = graphs;
+  if (graphs) {
+    for (std::int64_t bucket = graph_bucket(limits_.max_sequences); bucket >= 1; bucket /= 2) (void)graph_for(bucket);
+  }
+}
+
+CudaModel::~CudaModel() {
+  for (auto& [bucket, graph] : graphs_) {
+    if (graph.executable != nullptr) (void)cudaGraphExecDestroy(graph.executable);
+  }
+}
+
+std::size_t CudaModel::scratch_bytes() const {
+  std::size_t bytes = cos_.bytes() + sin_.bytes() + residual_.bytes() + normed_.bytes() + qkv_.bytes() + attention_.bytes() +
+                      gate_up_.bytes() + activated_.bytes() + logits_.bytes() + partial_[0].bytes() + partial_[1].bytes() +
+                      tickets_.bytes() + partials_.bytes() + argmax_tickets_.bytes() + argmax_parts_.bytes() + best_.bytes() +
+                      step_input_.bytes() + blas_.workspace_bytes();
+  for (const auto& [bucket, graph] : graphs_) bytes += graph.input.bytes();
+  return bytes;
+}
+
+// Ranks that share the device read each other's partial sums; pointers are valid in all of them, since they are threads.
+// At the first sum, when every rank runs in its own thread.
+void CudaModel::meet_ranks() {
+  for (int p = 0; p < 2; ++p) {
+    rank_partials_.emplace_back();
+    rank_events_.emplace_back();
+    for (int r = 0; r < comm_->size(); ++r) {
+      const Bf16* partial = partial_[p].as<Bf16>();
+      cudaEvent_t event = ready_[p].get();
+      comm_->broadcast(std::as_writable_bytes(std::span<const Bf16*, 1>(&partial, 1)), r);
+      comm_->broadcast(std::as_writable_bytes(std::span<cudaEvent_t, 1>(&event, 1)), r);
+      rank_partials_.back().push_back(partial);
+      rank_events_.back().push_back(event);
+    }
+  }
+}
+
+kc::DeviceKv CudaModel::kv_of(std::int64_t layer) const {
+  return {kv_.as<Bf16>() + kv_layer_elements_ * static_cast<std::size_t>(layer), static_cast<int>(share_.kv_heads.size()),
+          static_cast<int>(model_.head_dim)};
+}
+
+void CudaModel::mark(const Launches& step, OpFamily family) {
+  if (step.timed) timer_.mark(family);
+}
+
+std::span<float> CudaModel::incoming(std::int64_t rows) {
+  return {stage_host_.as<float>(), elements(rows, model_.hidden)};
+}
+
+std::span<const float> CudaModel::outgoing(std::int64_t rows) {
+  const std::size_t n = elements(rows, model_.hidden);
+  check(cudaMemcpyAsync(stage_bf16_.as<void>(), residual_.as<void>(), n * sizeof(Bf16), cudaMemcpyDeviceToHost, stream_.get()),
+        "copy of the residual stream");
+  stream_.synchronise("a step of a pipeline stage");
+  timer_.book(class_key_);
+  const auto* source = stage_bf16_.as<std::uint16_t>();
+  float* out = stage_host_.as<float>();
+  for (std::size_t i = 0; i < n; ++i) out[i] = kernels::from_bf16(source[i]);
+  return {out, n};
+}
+
+// Packs the step for a launch kernel by kernel.
+void CudaModel::upload(const StepInput& input) {
+  current_ = {};
+  current_.layout = layout_of(input, table_stride_);
+  LINDOS_ASSERT(current_.layout.size() <= step_capacity_, "step beyond the limits of the plan");
+  // The staging block may still be on its way to the device for the step before.
+  stream_.synchronise("the step before");
+  timer_.book(class_key_);
+  auto* staging = step_staging_.as<std::int32_t>();
+  current_.counts = pack_step(input, current_.layout, staging);
+  check(cudaMemcpyAsync(step_input_.as<void>(), staging, current_.layout.size() * sizeof(std::int32_t), cudaMemcpyHostToDevice,
+                        stream_.get()),
+        "copy of a step");
+  current_.input = step_input_.as<std::int32_t>();
+  current_.rows = input.rows();
+  current_.logit_rows = static_cast<std::int64_t>(input.logit_rows.size());
+  current_.timed = true;
+  current_.fused = options_.fused && comm_->size() == 1 && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
+}
+
+void CudaModel::forward(const StepInput& input) {
+  graph_step_ = options_.graphs && decode_only(input);
+  class_key_ = graph_step_ ? graph_bucket(input.rows()) : 0;
+  if (graph_step_) {
+    // The first step of a bucket runs kernel by kernel, which tells how the graph's time divides.
+    if (graph_for(class_key_).replays++ > 0) {
+      run_graph(input);
+      return;
+    }
+    graph_step_ = false;
+  }
+  upload(input);
+  timer_.begin();
+  if (first_stage_) {
+    kc::embedding(weights_.embedding().data, current_.input + current_.layout.ids(), current_.rows, model_.hidden,
+                  residual_.as<Bf16>(), launch(current_));
+    mark(current_, OpFamily::kEmbedding);
+  } else {
+    const std::size_t n = elements(current_.rows, model_.hidden);
+    const float* in = stage_host_.as<float>();
+    auto* rounded = stage_bf16_.as<std::uint16_t>();
+    for (std::size_t i = 0; i < n; ++i) rounded[i] = kernels::to_bf16(in[i]);
+    check(cudaMemcpyAsync(residual_.as<void>(), rounded, n * sizeof(Bf16), cudaMemcpyHostToDevice, stream_.get()),
+          "copy of the residual stream");
+    mark(current_, OpFamily::kCommunication);
+  }
+  run_layers(current_);
+  check_launch("a step");
+}
+
+void CudaModel::layers_only(const StepInput& input) {
+  upload(input);
+  current_.timed = false;
+  run_layers(current_);
+  check_launch("layers");
+}
+
+void CudaModel::run_layers(const Launches& step) {
+  for (std::int64_t l = 0; l < layer_range_.size(); ++l) {
+    attention_block(step, l);
+    ffn_block(step, l);
+  }
+}
+
+void CudaModel::attention_block(const Launches& step, std::int64_t layer) {
+  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
+  const std::int64_t h = model_.hidden;
+  const std::int64_t q_width = share_.q_heads.size() * model_.head_dim;
+  const auto eps = static_cast<float>(model_.rms_eps);
+  if (q_width > 0) {
+    if (step.fused && kc::skinny_fits(step.rows, h, true)) {
+      kc::SkinnyGemm g;
+      g.weights = w.qkv.data;
+      g.n = w.qkv.n;
+      g.k = h;
+      g.x = residual_.as<Bf16>();
+      g.ldx = h;
+      g.m = static_cast<int>(step.rows);
+      g.norm = w.input_norm;
+      g.eps = eps;
+      g.bias = w.qkv_bias;
+      g.y = qkv_.as<void>();
+      g.ldy = w.qkv.n;
+      kc::skinny_gemm(g, launch(step));
+    } else {
+      kc::rmsnorm(residual_.as<Bf16>(), nullptr, w.input_norm, eps, step.rows, h, normed_.as<Bf16>(), launch(step));
+      mark(step, OpFamily::kElementwise);
+      blas_.gemm({w.qkv.data, w.qkv.n, h, normed_.as<Bf16>(), step.rows, qkv_.as<void>(), false, false}, stream_.get());
+      if (w.qkv_bias != nullptr) kc::bias_add(qkv_.as<Bf16>(), w.qkv_bias, step.rows, w.qkv.n, launch(step));
+    }
+    mark(step, OpFamily::kQkv);
+    attend(step, layer);
+    mark(step, OpFamily::kAttention);
+  }
+  project_and_add(step, w.o, OpFamily::kO, attention_.as<Bf16>(), w.o_bias);
+}
+
+void CudaModel::attend(const Launches& step, std::int64_t layer) {
+  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
+  const auto kv_heads = static_cast<int>(share_.kv_heads.size());
+  const auto d = static_cast<int>(model_.head_dim);
+  kc::HeadMap heads;
+  heads.q_heads = static_cast<int>(share_.q_heads.size());
+  heads.group = static_cast<int>(model_.group());
+  heads.q_offset = static_cast<int>(share_.q_heads.begin - model_.group() * share_.kv_heads.begin);
+  const kc::HeadTransform transform{w.q_norm, w.k_norm, static_cast<float>(model_.rms_eps), cos_.as<float>(), sin_.as<float>()};
+  const kc::DeviceQkv qkv{qkv_.as<Bf16>(), static_cast<std::int64_t>(heads.q_heads + 2 * kv_heads) * d};
+  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
+  const auto global_layer = static_cast<std::size_t>(layer_range_.begin + layer);
+  const int window = model_.sliding_window.empty() ? 0 : static_cast<int>(model_.sliding_window[global_layer]);
+  const StepLayout& at = step.layout;
+  const std::int32_t* tables = step.input + at.tables();
+  const std::int64_t ld_out = static_cast<std::int64_t>(heads.q_heads) * d;
+  if (step.counts.decode_rows > 0) {
+    kc::DecodeAttention a;
+    a.kv = kv_of(layer);
+    a.heads = heads;
+    a.transform = transform;
+    a.qkv = qkv;
+    a.row = step.input + at.decode_rows();
+    a.position = step.input + at.positions();
+    a.table = tables;
+    a.table_stride = at.table_stride;
+    a.sequences = static_cast<int>(step.counts.decode_rows);
+    a.scale = scale;
+    a.window = window;
+    a.splits = kc::decode_splits(kc::multiprocessors(), a.sequences, kv_heads);
+    a.tickets = tickets_.as<unsigned>();
+    a.partials = partials_.as<float>();
+    a.out = attention_.as<Bf16>();
+    a.ld_out = ld_out;
+    kc::attention_decode(a, launch(step));
+  }
+  if (step.counts.prefill_rows > 0) {
+    kc::RopeKvWrite write;
+    write.kv = kv_of(layer);
+    write.heads = heads;
+    write.transform = transform;
+    write.qkv = qkv;
+    write.rows = step.input + at.prefill_rows();
+    write.row_table = step.input + at.row_table();
+    write.position = step.input + at.positions();
+    write.count = static_cast<int>(step.counts.prefill_rows);
+    write.table = tables;
+    write.table_stride = at.table_stride;
+    kc::rope_kv_write(write, launch(step));
+    kc::PrefillAttention a;
+    a.kv = kv_of(layer);
+    a.heads = heads;
+    a.qkv = qkv;
+    a.tiles = reinterpret_cast<const kc::PrefillTile*>(step.input + at.tile_list());
+    a.count = static_cast<int>(step.counts.tiles);
+    a.table = tables;
+    a.table_stride = at.table_stride;
+    a.scale = scale;
+    a.window = window;
+    a.out = attention_.as<Bf16>();
+    a.ld_out = ld_out;
+    kc::attention_prefill(a, launch(step));
+  }
+}
+
+void CudaModel::ffn_block(const Launches& step, std::int64_t layer) {
+  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
+  const std::int64_t h = model_.hidden;
+  const std::int64_t f = share_.ffn.size();
+  const auto eps = static_cast<float>(model_.rms_eps);
+  if (f > 0) {
+    if (step.fused && kc::skinny_fits(step.rows, h, true)) {
+      kc::SkinnyGemm g;
+      g.weights = w.gate_up.data;
+      g.up = w.gate_up.data + f * h;
+      g.n = f;
+      g.k = h;
+      g.x = residual_.as<Bf16>();
+      g.ldx = h;
+      g.m = static_cast<int>(step.rows);
+      g.norm = w.post_norm;
+      g.eps = eps;
+      g.bias = w.gate_up_bias;
+      g.up_bias = w.gate_up_bias == nullptr ? nullptr : w.gate_up_bias + f;
+      g.y = activated_.as<void>();
+      g.ldy = f;
+      g.output = kc::SkinnyOutput::kSwiglu;
+      kc::skinny_gemm(g, launch(step));
+      mark(step, OpFamily::kGateUp);
+    } else {
+      kc::rmsnorm(residual_.as<Bf16>(), nullptr, w.post_norm, eps, step.rows, h, normed_.as<Bf16>(), launch(step));
+      mark(step, OpFamily::kElementwise);
+      blas_.gemm({w.gate_up.data, 2 * f, h, normed_.as<Bf16>(), step.rows, gate_up_.as<void>(), false, false}, stream_.get());
+      if (w.gate_up_bias != nullptr) kc::bias_add(gate_up_.as<Bf16>(), w.gate_up_bias, step.rows, 2 * f, launch(step));
+      mark(step, OpFamily::kGateUp);
+      kc::swiglu(gate_up_.as<Bf16>(), step.rows, f, activated_.as<Bf16>(), launch(step));
+      mark(step, OpFamily::kElementwise);
+    }
+  }
+  project_and_add(step, w.down, OpFamily::kDown, activated_.as<Bf16>(), w.down_bias);
+}
+
+void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Bf16* x, const Bf16* bias) {
+  if (comm_->size() > 1) {
+    // A rank without heads or columns adds zeros to the sum; it still takes part in it.
+    if (w.k > 0) {
+      blas_.gemm({w.data, w.n, w.k, x, step.rows, partial_[parity_].as<void>(), false, false}, stream_.get());
+    } else {
+      check(cudaMemsetAsync(partial_[parity_].as<void>(), 0, elements(step.rows, model_.hidden) * sizeof(Bf16), stream_.get()),
+            "clearing a partial sum");
+    }
+    mark(step, family);
+    sum_over_ranks(step, bias);
+    return;
+  }
+  if (step.fused && kc::skinny_fits(step.rows, w.k, false)) {
+    kc::SkinnyGemm g;
+    g.weights = w.data;
+    g.n = w.n;
+    g.k = w.k;
+    g.x = x;
+    g.ldx = w.k;
+    g.m = static_cast<int>(step.rows);
+    g.bias = bias;
+    g.y = residual_.as<void>();
+    g.ldy = w.n;
+    g.output = kc::SkinnyOutput::kAdd;
+    // Attention leaves memory idle at short context: the matrix after it can come early.
+    g.prefetch = family == OpFamily::kO;
+    kc::skinny_gemm(g, launch(step));
+  } else {
+    blas_.gemm({w.data, w.n, w.k, x, step.rows, residual_.as<void>(), false, true}, stream_.get());
+    if (bias != nullptr) kc::bias_add(residual_.as<Bf16>(), bias, step.rows, w.n, launch(step));
+  }
+  mark(step, family);
+}
+
+// Two partial buffers in turn: when a rank writes one again, every rank has waited for an event that was recorded after
+// the last read of it.
+void CudaModel::sum_over_ranks(const Launches& step, const Bf16* bias) {
+  if (rank_partials_.empty()) meet_ranks();
+  const auto p = static_cast<std::size_t>(parity_);
+  ready_[p].record(stream_);
+  comm_->barrier();
+  kc::Partials partials;
+  partials.ranks = comm_->size();
+  for (std::size_t r = 0; r < rank_events_[p].size(); ++r) {
+    check(cudaStreamWaitEvent(stream_.get(), rank_events_[p][r], 0), "waiting for another rank");
+    partials.of_rank[r] = rank_partials_[p][r];
+  }
+  kc::add_partials(residual_.as<Bf16>(), partials, bias, step.rows, model_.hidden, launch(step));
+  parity_ = 1 - parity_;
+  mark(step, OpFamily::kCommunication);
+}
+
+void CudaModel::head(const Launches& step) {
+  const std::int64_t h = model_.hidden;
+  const auto eps = static_cast<float>(model_.rms_eps);
+  const std::int32_t* rows = step.input + step.layout.logit_rows();
+  const DeviceMatrix& w = weights_.lm_head();
+  const std::int64_t wanted = step.logit_rows;
+  kc::rmsnorm(residual_.as<Bf16>(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Bf16>(), launch(step));
+  mark(step, OpFamily::kElementwise);
+  if (options_.fused && kc::skinny_fits(wanted, h, false)) {
+    kc::SkinnyGemm g;
+    g.weights = w.data;
+    g.n = w.n;
+    g.k = h;
+    g.x = normed_.as<Bf16>();
+    g.ldx = h;
+    g.m = static_cast<int>(wanted);
+    g.y = logits_.as<void>();
+    g.ldy = w.n;
+    g.output = kc::SkinnyOutput::kLogits;
+    kc::skinny_gemm(g, launch(step));
+  } else {
+    blas_.gemm({w.data, w.n, h, normed_.as<Bf16>(), wanted, logits_.as<void>(), true, false}, stream_.get());
+  }
+  mark(step, OpFamily::kLmHead);
+  kc::argmax(logits_.as<float>(), wanted, w.n, static_cast<std::int32_t>(share_.vocab.begin), best_.as<kc::Best>(),
+             {argmax_tickets_.as<unsigned>(), argmax_parts_.as<kc::Best>()}, launch(step));
+  check(cudaMemcpyAsync(best_host_.as<void>(), best_.as<void>(), elements(wanted, 1) * sizeof(kc::Best), cudaMemcpyDeviceToHost,
+                        stream_.get()),
+        "copy of sampled tokens");
+  mark(step, OpFamily::kSample);
+}
+
+void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::vector<kernels::Candidate>& out) {
+  if (!graph_step_) {
+    head(current_);
+    check_launch("the LM head");
+  }
+  stream_.synchronise("a step");
+  timer_.book(class_key_);
+  out.clear();
+  const auto* best = best_host_.as<kc::Best>();
+  for (std::size_t i = 0; i < input.logit_rows.size(); ++i) {
+    if (std::isfinite(best[i].logit)) continue;
+    throw Error(ErrorKind::kEnvironment, "request " + std::to_string(input.logit_requests[i]),
+                "its logits are not finite at position " +
+                    std::to_string(input.positions[static_cast<std::size_t>(input.logit_rows[i])]) +
+                    ": broken weights, or a fault of the device (look for Xid and ECC errors in the system log)");
+  }
+  if (per_row == 1) {
+    for (std::size_t i = 0; i < input.logit_rows.size(); ++i) out.push_back({best[i].logit, best[i].id});
+    return;
+  }
+  const std::span<const float> logits = last_logits();
+  const std::int64_t n = share_.vocab.size();
+  std::vector<kernels::Candidate> row;
+  for (std::size_t i = 0; i < input.logit_rows.size(); ++i) {
+    kernels::top_candidates(logits.data() + static_cast<std::int64_t>(i) * n, n, static_cast<std::int32_t>(share_.vocab.begin),
+                            per_row, row);
+    out.insert(out.end(), row.begin(), row.end());
+  }
+}
+
+std::span<const float> CudaModel::last_logits() {
+  logits_host_.resize(elements(current_.logit_rows, share_.vocab.size()));
+  check(cudaMemcpyAsync(logits_host_.data(), logits_.as<void>(), logits_host_.size() * sizeof(float), cudaMemcpyDeviceToHost,
+                        stream_.get()),
+        "copy of logits");
+  stream_.synchronise("copy of logits");
+  return logits_host_;
+}
+
+// Shapes of graphs and of full prefill chunks; others take the library's first choice.
+void CudaModel::tune() {
+  std::vector<std::int64_t> sizes;
+  const std::int64_t largest_bucket = graph_bucket(limits_.max_sequences);
+  for (std::int64_t m = options_.fused ? 2 * kc::kSkinnyRows : 1; m <= largest_bucket; m *= 2) sizes.push_back(m);
+  for (const std::int64_t m : {limits_.prefill_chunk, limits_.max_batched_tokens}) {
+    if (m > largest_bucket && std::find(sizes.begin(), sizes.end(), m) == sizes.end()) sizes.push_back(m);
+  }
+  if (weights_.layers().empty()) return;
+  const DeviceLayer& w = weights_.layers().front();
+  const bool alone = comm_->size() == 1;
+  // Random operands: on zeros the arithmetic units draw less power and clock higher.
+  const auto fill = [this](const DeviceBuffer& buffer) {
+    kc::fill_synthetic(buffer.as<Bf16>(), 1, 1e-5F, 0, 1, static_cast<std::int64_t>(buffer.bytes() / sizeof(Bf16)), 0,
+                       static_cast<std::int64_t>(buffer.bytes() / sizeof(Bf16)), {stream_.get(), false});
+  };
+  fill(normed_);
+  fill(attention_);
+  fill(activated_);
+  for (const std::int64_t m : sizes) {
+    if (m > static_cast<std::int64_t>(normed_.bytes() / sizeof(Bf16)) / model_.hidden) continue;
+    blas_.tune({w.qkv.data, w.qkv.n, w.qkv.k, normed_.as<Bf16>(), m, qkv_.as<void>(), false, false}, stream_.get());
+    blas_.tune({w.gate_up.data, w.gate_up.n, w.gate_up.k, normed_.as<Bf16>(), m, gate_up_.as<void>(), false, false}, stream_.get());
+    void* sum = alone ? residual_.as<void>() : partial_[0].as<void>();
+    blas_.tune({w.o.data, w.o.n, w.o.k, attention_.as<Bf16>(), m, sum, false, alone}, stream_.get());
+    blas_.tune({w.down.data, w.down.n, w.down.k, activated_.as<Bf16>(), m, sum, false, alone}, stream_.get());
+    if (last_stage_ && m <= largest_bucket) {
+      const DeviceMatrix& lm = weights_.lm_head();
+      blas_.tune({lm.data, lm.n, lm.k, normed_.as<Bf16>(), m, logits_.as<void>(), true, false}, stream_.get());
+    }
+  }
+  check(cudaMemsetAsync(residual_.as<void>(), 0, residual_.bytes(), stream_.get()), "clearing the residual stream");
+  stream_.synchronise("tuning");
+}
+
+CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
+  Graph& graph = graphs_[bucket];
+  if (graph.executable != nullptr) return graph;
+  graph.layout = {bucket, bucket, table_stride_, 0};
+  graph.input = DeviceBuffer(graph.layout.size() * sizeof(std::int32_t));
+  graph.staging = PinnedBuffer(graph.layout.size() * sizeof(std::int32_t));
+  Launches step;
+  step.input = graph.input.as<std::int32_t>();
+  step.layout = graph.layout;
+  step.counts.decode_rows = bucket;
+  step.rows = bucket;
+  step.logit_rows = bucket;
+  step.fused = options_.fused && bucket <= kc::kSkinnyRows;
+  // Edges that let a kernel start early; products of the library do not take part.
+  step.dependent = step.fused;
+  cudaGraph_t captured = nullptr;
+  check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture of a graph");
+  kc::embedding(weights_.embedding().data, step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),
+                {stream_.get(), false});
+  run_layers(step);
+  head(step);
+  check(cudaStreamEndCapture(stream_.get(), &captured), "capture of a graph");
+  check(cudaGraphInstantiate(&graph.executable, captured, 0), "instantiation of a graph");
+  (void)cudaGraphDestroy(captured);
+  check(cudaGraphUpload(graph.executable, stream_.get()), "upload of a graph");
+  return graph;
+}
+
+void CudaModel::run_graph(const StepInput& input) {
+  Graph& graph = graph_for(class_key_);
+  stream_.synchronise("the step before");
+  auto* staging = graph.staging.as<std::int32_t>();
+  (void)pack_step(input, graph.layout, staging);
+  current_ = {};
+  current_.logit_rows = static_cast<std::int64_t>(input.logit_rows.size());
+  check(cudaMemcpyAsync(graph.input.as<void>(), staging, graph.layout.size() * sizeof(std::int32_t), cudaMemcpyHostToDevice,
+                        stream_.get()),
+        "copy of a step");
+  timer_.begin();
+  check(cudaGraphLaunch(graph.executable, stream_.get()), "launch of a graph");
+  timer_.end_graph();
+}
+
+}  // namespace lindos::exec::cuda

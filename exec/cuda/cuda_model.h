@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// One rank's part of a replica on an NVIDIA GPU. Residual stream and activations bf16, sums f32, logits f32.
+//   decode steps of one rank     → a CUDA graph per bucket of rows, kernels overlapped by dependent launch
+//   prefill, mixed steps, ranks  → kernel by kernel, cuBLASLt for the products
+// Ranks of a tensor group that share the device (threads) sum their partial products by a kernel that reads all of
+// them, in rank order, after events; host barriers only order the recording of those events.
+// Ownership: weights, KV pages, scratch, stream, graphs. Communicator and timer are borrowed.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "exec/comm/communicator.h"
+#include "exec/cuda/blas_lt.h"
+#include "exec/cuda/device_buffer.h"
+#include "exec/cuda/device_timer.h"
+#include "exec/cuda/device_weights.h"
+#include "exec/cuda/step_layout.h"
+#include "exec/model/stage_model.h"
+#include "exec/telemetry/op_timer.h"
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/elementwise.h"
+#include "kernels/cuda/skinny_gemm.h"
+
+namespace lindos::exec::cuda {
+
+struct CudaModelOptions {
+  bool graphs = true;      // false: every step kernel by kernel (tests, per-op timing of every step)
+  bool fused = true;       // false: cuBLASLt and separate kernels for small steps too (tests, comparison)
+};
+
+class CudaModel final : public StageModel {
+ public:
+  // `kv_blocks` by the capacity rule; `max_positions` bounds the rotary table. Throws Error{kInput} for what this backend
+  // cannot run, Error{kEnvironment} when the device has no room or fails.
+  CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint, std::int64_t kv_blocks,
+            std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer, CudaModelOptions options = {});
+  ~CudaModel() override;
+
+  [[nodiscard]] std::span<float> incoming(std::int64_t rows) override;
+  void forward(const StepInput& input) override;
+  [[nodiscard]] std::span<const float> outgoing(std::int64_t rows) override;
+  void candidates(const StepInput& input, std::int64_t per_row, std::vector<kernels::Candidate>& out) override;
+  [[nodiscard]] std::span<const float> last_logits() override;
+
+  [[nodiscard]] std::size_t weight_bytes() const override { return weights_.bytes(); }
+  [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes(); }
+  [[nodiscard]] std::size_t scratch_bytes() const override;
+
+  // For probes: the layers alone, on whatever the residual stream holds; `synchronise` waits for them.
+  void layers_only(const StepInput& input);
+  void synchronise() const { stream_.synchronise("layers"); }
+
+ private:
+  struct Graph {
+    cudaGraphExec_t executable = nullptr;
+    StepLayout layout;
+    DeviceBuffer input;
+    PinnedBuffer staging;
+    std::int64_t replays = 0;
+  };
+  // What the launches of one step need.
+  struct Launches {
+    const std::int32_t* input = nullptr;   // packed step on the device
+    StepLayout layout;
+    PackedStep counts;
+    std::int64_t rows = 0;
+    std::int64_t logit_rows = 0;
+    bool fused = false;                    // the kernels of small steps
+    bool dependent = false;
+    bool timed = false;
+  };
+
+  void upload(const StepInput& input);
+  void run_layers(const Launches& step);
+  void attention_block(const Launches& step, std::int64_t layer);
+  void ffn_block(const Launches& step, std::int64_t layer);
+  void attend(const Launches& step, std::int64_t layer);
+  void head(const Launches& step);
+  // residual += x · Wᵀ (+ bias), over all ranks of the group.
+  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const __nv_bfloat16* x,
+                       const __nv_bfloat16* bias);
+  void sum_over_ranks(const Launches& step, const __nv_bfloat16* bias);
+  void mark(const Launches& step, OpFamily family);
+  [[nodiscard]] kernels::cuda::Launch launch(const Launches& step) const { return {stream_.get(), step.dependent}; }
+  [[nodiscard]] kernels::cuda::DeviceKv kv_of(std::int64_t layer) const;
+  void meet_ranks();
+  void tune();
+  Graph& graph_for(std::int64_t bucket);
+  void run_graph(const StepInput& input);
+
+  Model model_;
+  TensorShare share_;
+  EngineLimits limits_;
+  Range layer_range_;
+  bool first_stage_, last_stage_;
+  CudaModelOptions options_;
+  Communicator* comm_;
+  Stream stream_;
+  DeviceWeights weights_;
+  BlasLt blas_;
+  DeviceTimer timer_;
+  DeviceBuffer cos_, sin_;
+  DeviceBuffer kv_;
+  std::size_t kv_layer_elements_ = 0;
+  std::int64_t table_stride_ = 0;
+  // Scratch.
+  DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;
+  DeviceBuffer partial_[2];
+  DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_;
+  int splits_capacity_ = 1;
+  DeviceBuffer step_input_;
+  PinnedBuffer step_staging_;
+  std::size_t step_capacity_ = 0;
+  PinnedBuffer best_host_, stage_host_, stage_bf16_;
+  std::vector<float> logits_host_;
+  // Of the ranks that share this device.
+  std::vector<std::vector<const __nv_bfloat16*>> rank_partials_;   // [parity][rank]
+  std::vector<std::vector<cudaEvent_t>> rank_events_;
+  Event ready_[2] = {Event(false), Event(false)};
+  int parity_ = 0;
+  Launches current_;
+  bool graph_step_ = false;
+  std::int64_t class_key_ = 0;
+  bool booked_ = true;
+  std::map<std::int64_t, Graph> graphs_;
+};
+
+}  // namespace lindos::exec::cuda

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/cuda/device_info.h"
+
+#include "scenarios/error.h"
+
+#ifdef LINDOS_HAS_CUDA
+#include <cuda_runtime_api.h>
+#endif
+
+namespace lindos::exec::cuda {
+
+#ifdef LINDOS_HAS_CUDA
+
+namespace {
+
+constexpr int kOldestCapability = 80;
+
+std::string version_text(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+
+}  // namespace
+
+std::variant<std::vector<DeviceInfo>, Unavailable> devices() {
+  int driver = 0;
+  int runtime = 0;
+  (void)cudaDriverGetVersion(&driver);
+  (void)cudaRuntimeGetVersion(&runtime);
+  if (driver == 0) return Unavailable{"no NVIDIA driver on this machine"};
+  if (driver / 1000 < runtime / 1000) {
+    return Unavailable{"the NVIDIA driver supports CUDA " + version_text(driver) + ", this build needs " + version_text(runtime) +
+                       ": update the driver"};
+  }
+  int count = 0;
+  if (const cudaError_t status = cudaGetDeviceCount(&count); status != cudaSuccess) {
+    (void)cudaGetLastError();
+    return Unavailable{std::string("no usable NVIDIA GPU: ") + cudaGetErrorString(status)};
+  }
+  std::vector<DeviceInfo> found;
+  std::string skipped;
+  for (int ordinal = 0; ordinal < count; ++ordinal) {
+    cudaDeviceProp properties{};
+    if (cudaGetDeviceProperties(&properties, ordinal) != cudaSuccess) continue;
+    DeviceInfo info;
+    info.ordinal = ordinal;
+    info.name = properties.name;
+    char bus[32] = {};
+    if (cudaDeviceGetPCIBusId(bus, sizeof bus, ordinal) == cudaSuccess) info.pci_bus_id = bus;
+    info.compute_capability = properties.major * 10 + properties.minor;
+    info.multiprocessors = properties.multiProcessorCount;
+    info.memory = Bytes{static_cast<double>(properties.totalGlobalMem)};
+    info.driver = version_text(driver);
+    info.runtime = version_text(runtime);
+    if (info.compute_capability < kOldestCapability) {
+      skipped += "; " + info.name + " is sm_" + std::to_string(info.compute_capability) + ", the oldest supported is sm_80";
+      continue;
+    }
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (cudaSetDevice(ordinal) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess) {
+      info.free_memory = Bytes{static_cast<double>(free)};
+    }
+    found.push_back(info);
+  }
+  if (found.empty()) return Unavailable{"no usable NVIDIA GPU" + skipped};
+  (void)cudaSetDevice(found.front().ordinal);
+  return found;
+}
+
+#else
+
+std::variant<std::vector<DeviceInfo>, Unavailable> devices() {
+  return Unavailable{"this build has no CUDA backend (nvcc was not found when it was configured)"};
+}
+
+#endif
+
+DeviceInfo device_or_throw() {
+  auto found = devices();
+  if (const auto* none = std::get_if<Unavailable>(&found)) throw Error(ErrorKind::kEnvironment, "GPU", none->reason);
+  return std::get<std::vector<DeviceInfo>>(found).front();
+}
+
+}  // namespace lindos::exec::cuda

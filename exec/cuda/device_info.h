@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The NVIDIA GPUs that this process can use. Compiled with and without CUDA: without, the answer is why there is none.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "exec/runner/dynamic_library.h"
+#include "scenarios/units.h"
+
+namespace lindos::exec::cuda {
+
+struct DeviceInfo {
+  int ordinal = 0;
+  std::string name;                 // "NVIDIA H200"
+  std::string pci_bus_id;           // "00000000:1B:00.0"
+  int compute_capability = 0;       // 90
+  int multiprocessors = 0;
+  Bytes memory{0};                  // of the device
+  Bytes free_memory{0};             // now
+  std::string driver;               // CUDA version of the driver, "13.0"
+  std::string runtime;              // of this build
+};
+
+// Devices, or the reason why there is none: a build without CUDA, no driver, a driver older than the build, no device
+// of sm_80 or later.
+[[nodiscard]] std::variant<std::vector<DeviceInfo>, Unavailable> devices();
+// The first of them. Throws Error{kEnvironment} with the reason.
+[[nodiscard]] DeviceInfo device_or_throw();
+
+}  // namespace lindos::exec::cuda

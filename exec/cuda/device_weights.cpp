@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/cuda/device_weights.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "exec/model/rank_weights.h"
+#include "kernels/bf16.h"
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/elementwise.h"
+#include "scenarios/error.h"
+
+namespace lindos::exec::cuda {
+
+namespace {
+
+Range scaled(Range r, std::int64_t by) { return {r.begin * by, r.end * by}; }
+
+}  // namespace
+
+bool executable_on_cuda(const Model& model, const GroupPlan& group, std::string& reason) {
+  if (!executable(model, reason)) return false;
+  const auto named = [](Dtype dtype) { return std::string(name_of(dtype)); };
+  if (group.weight_dtype != Dtype::kBf16 || group.kv_dtype != Dtype::kBf16 || group.activation_dtype != Dtype::kBf16) {
+    reason = "weights in " + named(group.weight_dtype) + ", KV in " + named(group.kv_dtype) + ", activations in " +
+             named(group.activation_dtype) + " (bf16 throughout is supported)";
+  } else if (model.head_dim != 64 && model.head_dim != 128) {
+    reason = "head_dim " + std::to_string(model.head_dim) + " (64 and 128 are supported)";
+  } else if (model.group() > kernels::cuda::kLargestGroup) {
+    reason = std::to_string(model.group()) + " query heads per KV head (up to " +
+             std::to_string(kernels::cuda::kLargestGroup) + " are supported)";
+  } else if (model.hidden % 8 != 0) {
+    reason = "hidden size " + std::to_string(model.hidden) + " (multiples of 8 are supported)";
+  } else if (group.limits.block_tokens != kernels::cuda::kDevicePageTokens) {
+    reason = "block_tokens " + std::to_string(group.limits.block_tokens) + "; its pages hold " +
+             std::to_string(kernels::cuda::kDevicePageTokens);
+  } else {
+    for (const StagePlan& stage : group.stages) {
+      for (const RankPlan& rank : stage.ranks) {
+        if (rank.share.ffn.size() % 8 == 0) continue;
+        reason = "an FFN share of " + std::to_string(rank.share.ffn.size()) + " columns (multiples of 8 are supported)";
+        return false;
+      }
+    }
+    return true;
+  }
+  return false;
+}
+
+DeviceWeights::DeviceWeights(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
+                             const Stream& stream)
+    : checkpoint_(&checkpoint), stream_(&stream) {
+  const StagePlan& stage = group.stages.at(static_cast<std::size_t>(shard.stage));
+  const TensorShare& share = stage.ranks.at(static_cast<std::size_t>(shard.rank)).share;
+  const std::int64_t d = model.head_dim;
+  const Range q = scaled(share.q_heads, d);
+  const Range kv = scaled(share.kv_heads, d);
+  const Range hidden{0, model.hidden};
+  const Range head{0, d};
+  const Range one{0, 1};
+  for (std::int64_t l = stage.layers.begin; l < stage.layers.end; ++l) {
+    const std::string prefix = "model.layers." + std::to_string(l) + ".";
+    const std::string attn = prefix + "self_attn.";
+    const std::string mlp = prefix + "mlp.";
+    DeviceLayer w;
+    w.input_norm = vector({{prefix + "input_layernorm.weight", one, hidden}});
+    w.post_norm = vector({{prefix + "post_attention_layernorm.weight", one, hidden}});
+    if (model.qk_norm) {
+      w.q_norm = vector({{attn + "q_norm.weight", one, head}});
+      w.k_norm = vector({{attn + "k_norm.weight", one, head}});
+    }
+    w.qkv = matrix({{attn + "q_proj.weight", q, hidden}, {attn + "k_proj.weight", kv, hidden}, {attn + "v_proj.weight", kv, hidden}});
+    if (model.qkv_bias) {
+      w.qkv_bias = vector({{attn + "q_proj.bias", one, q}, {attn + "k_proj.bias", one, kv}, {attn + "v_proj.bias", one, kv}});
+    }
+    w.o = matrix({{attn + "o_proj.weight", hidden, q}});
+    if (model.o_bias) w.o_bias = vector({{attn + "o_proj.bias", one, hidden}});
+    w.gate_up = matrix({{mlp + "gate_proj.weight", share.ffn, hidden}, {mlp + "up_proj.weight", share.ffn, hidden}});
+    w.down = matrix({{mlp + "down_proj.weight", hidden, share.ffn}});
+    if (model.mlp_bias) {
+      w.gate_up_bias = vector({{mlp + "gate_proj.bias", one, share.ffn}, {mlp + "up_proj.bias", one, share.ffn}});
+      w.down_bias = vector({{mlp + "down_proj.bias", one, hidden}});
+    }
+    layers_.push_back(w);
+  }
+  const bool first = shard.stage == 0;
+  const bool last = shard.stage + 1 == static_cast<int>(group.stages.size());
+  constexpr const char* kTable = "model.embed_tokens.weight";
+  if (first) embedding_ = matrix({{kTable, {0, model.vocab}, hidden}});
+  if (last) {
+    final_norm_ = vector({{"model.norm.weight", one, hidden}});
+    if (model.tied_embeddings && first) {
+      lm_head_ = {embedding_.data + share.vocab.begin * model.hidden, share.vocab.size(), model.hidden};
+    } else {
+      lm_head_ = matrix({{model.tied_embeddings ? kTable : "lm_head.weight", share.vocab, hidden}});
+    }
+  }
+  stream_->synchronise("loading of weights");
+}
+
+DeviceMatrix DeviceWeights::matrix(const std::vector<Part>& parts) {
+  std::int64_t rows = 0;
+  const std::int64_t cols = parts.front().cols.size();
+  for (const Part& part : parts) rows += part.rows.size();
+  buffers_.emplace_back(static_cast<std::size_t>(rows * cols) * sizeof(__nv_bfloat16));
+  bytes_ += buffers_.back().bytes();
+  auto* data = buffers_.back().as<__nv_bfloat16>();
+  std::int64_t row = 0;
+  for (const Part& part : parts) {
+    load(part, data + row * cols);
+    row += part.rows.size();
+  }
+  return {data, rows, cols};
+}
+
+const __nv_bfloat16* DeviceWeights::vector(const std::vector<Part>& parts) {
+  std::int64_t size = 0;
+  for (const Part& part : parts) size += part.cols.size();
+  buffers_.emplace_back(static_cast<std::size_t>(size) * sizeof(__nv_bfloat16));
+  bytes_ += buffers_.back().bytes();
+  auto* data = buffers_.back().as<__nv_bfloat16>();
+  std::int64_t at = 0;
+  for (const Part& part : parts) {
+    load(part, data + at);
+    at += part.cols.size();
+  }
+  return size > 0 ? data : nullptr;
+}
+
+void DeviceWeights::load(const Part& part, __nv_bfloat16* destination) {
+  const std::int64_t cols = part.cols.size();
+  if (part.rows.size() * cols == 0) return;
+  if (const std::optional<SyntheticRule> rule = checkpoint_->synthetic(part.name)) {
+    kernels::cuda::fill_synthetic(destination, rule->key, rule->scale, part.rows.begin, part.rows.size(), rule->row_length,
+                                  part.cols.begin, cols, {stream_->get(), false});
+    check_launch("making of synthetic weights");
+    return;
+  }
+  // By bands, so that the f32 copy of a large matrix never exists whole.
+  const std::int64_t band = std::max<std::int64_t>(1, (std::int64_t{16} << 20) / cols);
+  std::vector<float> values;
+  std::vector<std::uint16_t> rounded;
+  for (std::int64_t r = part.rows.begin; r < part.rows.end; r += band) {
+    const std::int64_t end = std::min(part.rows.end, r + band);
+    const auto count = static_cast<std::size_t>((end - r) * cols);
+    values.resize(count);
+    rounded.resize(count);
+    checkpoint_->read(part.name, r, end, part.cols.begin, part.cols.end, values);
+    for (std::size_t i = 0; i < count; ++i) rounded[i] = kernels::to_bf16(values[i]);
+    check(cudaMemcpyAsync(destination + (r - part.rows.begin) * cols, rounded.data(), count * sizeof(std::uint16_t),
+                          cudaMemcpyHostToDevice, stream_->get()),
+          "copy of weights");
+    stream_->synchronise("copy of weights");
+  }
+}
+
+}  // namespace lindos::exec::cuda

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/device_limits.h"
+
+#include <cuda_runtime.h>
+
+namespace lindos::kernels::cuda {
+
+namespace {
+
+int attribute(cudaDeviceAttr name) {
+  int device = 0;
+  int value = 0;
+  if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetAttribute(&value, name, device) != cudaSuccess) return 1;
+  return value;
+}
+
+}  // namespace
+
+int multiprocessors() {
+  static const int count = attribute(cudaDevAttrMultiProcessorCount);
+  return count;
+}
+
+int compute_capability() {
+  static const int value =
+      attribute(cudaDevAttrComputeCapabilityMajor) * 10 + attribute(cudaDevAttrComputeCapabilityMinor);
+  return value;
+}
+
+}  // namespace lindos::kernels::cuda

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// What launchers need to know of the current device, asked for once per process.
+#pragma once
+
+namespace lindos::kernels::cuda {
+
+[[nodiscard]] int multiprocessors();
+[[nodiscard]] int compute_capability();   // 90 = sm_90
+
+}  // namespace lindos::kernels::cuda

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// y = f(x · Wᵀ) for at most 8 rows x: the decode step of a few sequences, a race to read W once. bf16 weights and
+// activations, f32 accumulation on tensor cores (the rows padded to 8).
+// FLOP: 2·m·n·k; bytes: n·k·2 + small. The floor is n·k·2 / read bandwidth.
+//
+// On Hopper and later a producer warp of each block streams the block's rows of W into a ring in shared memory by bulk
+// copies; consumer warps take a 16-row by 512-column stage each. The ring starts to fill before the preceding kernel
+// has ended (dependent launch), so that memory does not idle between kernels. Elsewhere consumers read W directly.
+// Numerics: the sum over k is taken in one order for given k, so a row's bits do not depend on the other rows.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cuda/launch.h"
+
+namespace lindos::kernels::cuda {
+
+inline constexpr int kSkinnyRows = 8;
+
+enum class SkinnyOutput {
+  kStore,      // y = x · Wᵀ (+ bias), bf16
+  kAdd,        // y += x · Wᵀ (+ bias), bf16
+  kSwiglu,     // y = silu(x · Wᵀ) · (x · Upᵀ), bf16
+  kLogits,     // y = x · Wᵀ, f32
+};
+
+struct SkinnyGemm {
+  const __nv_bfloat16* weights = nullptr;   // [n, k], 16-byte aligned
+  const __nv_bfloat16* up = nullptr;        // kSwiglu: the second matrix [n, k]
+  std::int64_t n = 0;
+  std::int64_t k = 0;                       // multiple of 32
+  const __nv_bfloat16* x = nullptr;         // [m, k], row stride ldx (multiple of 8)
+  std::int64_t ldx = 0;
+  int m = 0;                                // 1 to 8
+  const __nv_bfloat16* norm = nullptr;      // if given: x is first normalised, x · norm / sqrt(mean(x²) + eps)
+  float eps = 0.0F;
+  const __nv_bfloat16* bias = nullptr;      // [n]; kSwiglu: gate's
+  const __nv_bfloat16* up_bias = nullptr;
+  void* y = nullptr;                        // [m, n], row stride ldy
+  std::int64_t ldy = 0;
+  SkinnyOutput output = SkinnyOutput::kStore;
+  // Fetches the rest of W into L2 while waiting for the predecessor (which leaves memory idle).
+  bool prefetch = false;
+};
+
+// True when skinny_gemm takes such a product: with `norm` the rows must fit shared memory.
+[[nodiscard]] bool skinny_fits(std::int64_t m, std::int64_t k, bool norm);
+void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch);
+
+}  // namespace lindos::kernels::cuda

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA engine against the CPU engine on the same synthetic weights (bf16): logits, tokens, layouts, graphs.
+#include <algorithm>
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "exec/cuda/device_info.h"
+#include "scenarios/error.h"
+#include "tests/exec/engine_harness.h"
+
+namespace lindos::exec::harness {
+
+namespace {
+
+// bf16 activations against f32 ones (engine handbook, section 6: start from 2e-2 of the largest logit).
+constexpr float kTolerance = 3e-2F;
+
+Model small_model() {
+  Model model = tiny_model();
+  model.hidden = 576;
+  model.layers = 3;
+  model.q_heads = 9;
+  model.kv_heads = 3;
+  model.head_dim = 64;
+  model.ffn = 1536;
+  model.vocab = 1000;
+  model.max_positions = 2048;
+  model.dtype = Dtype::kBf16;
+  return model;
+}
+
+Model wide_model() {
+  Model model = small_model();
+  model.hidden = 512;
+  model.q_heads = 8;
+  model.kv_heads = 2;
+  model.head_dim = 128;
+  model.ffn = 1024;
+  model.qk_norm = true;
+  model.qkv_bias = true;
+  model.o_bias = true;
+  model.mlp_bias = true;
+  model.tied_embeddings = true;
+  return model;
+}
+
+EngineConfig config_of(const Model& model, Backend backend, const Layout& layout = {}) {
+  EngineConfig config = make_config(model, make_synthetic(model, 3, Dtype::kBf16), layout, Dtype::kBf16);
+  config.backend = backend;
+  config.group.limits.max_batched_tokens = 512;
+  config.group.limits.prefill_chunk = 512;
+  config.group.limits.max_sequences = 16;
+  config.group.limits.max_context = 1024;
+  config.kv_blocks = 1024;
+  if (backend == Backend::kCuda) {
+    config.group.limits.block_tokens = 64;
+    config.group.activation_dtype = Dtype::kBf16;
+    config.kv_blocks = 256;
+  }
+  return config;
+}
+
+float largest(const std::vector<float>& values) {
+  float most = 0.0F;
+  for (const float v : values) most = std::max(most, std::abs(v));
+  return most;
+}
+
+class CudaEngineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto found = cuda::devices();
+    if (const auto* none = std::get_if<Unavailable>(&found)) GTEST_SKIP() << none->reason;
+  }
+};
+
+// Logits after prompt + continuation by both engines.
+void expect_like_cpu(const Model& model, const Layout& layout) {
+  SCOPED_TRACE(layout.name + " hidden " + std::to_string(model.hidden));
+  Engine gpu(config_of(model, Backend::kCuda, layout));
+  Engine cpu(config_of(model, Backend::kCpu));
+  for (const std::int64_t length : {1, 63, 64, 300, 700}) {
+    SCOPED_TRACE(length);
+    Tokens prompt = make_prompt(length, 5, model.vocab);
+    const Tokens out = gpu.generate(prompt, 6);
+    const std::vector<float> decoded = gpu.last_logits().front();
+    prompt.insert(prompt.end(), out.begin(), out.end() - 1);
+    (void)cpu.generate(prompt, 1);
+    const std::vector<float> reference = cpu.last_logits().front();
+    ASSERT_EQ(decoded.size(), reference.size());
+    float worst = 0.0F;
+    for (std::size_t i = 0; i < decoded.size(); ++i) worst = std::max(worst, std::abs(decoded[i] - reference[i]));
+    EXPECT_LE(worst, kTolerance * largest(reference));
+    // All of it as one prompt: the prefill path.
+    (void)gpu.generate(prompt, 1);
+    const std::vector<float> prefilled = gpu.last_logits().front();
+    worst = 0.0F;
+    for (std::size_t i = 0; i < prefilled.size(); ++i) worst = std::max(worst, std::abs(prefilled[i] - reference[i]));
+    EXPECT_LE(worst, kTolerance * largest(reference));
+  }
+}
+
+TEST_F(CudaEngineTest, LogitsEqualThoseOfTheCpu) {
+  expect_like_cpu(small_model(), {});
+  expect_like_cpu(wide_model(), {});
+}
+
+TEST_F(CudaEngineTest, TensorAndPipelineRanksOnOneDeviceGiveTheSameLogits) {
+  for (const Layout& layout : all_layouts()) {
+    if (layout.name == "Single" || layout.name == "Tensor8WithIdleRanks") continue;
+    expect_like_cpu(small_model(), layout);
+  }
+}
+
+// Every token of a batch is one that the CPU engine could have chosen: its logit is within the tolerance of the best.
+TEST_F(CudaEngineTest, BatchesOfEverySizeChooseTheTokensOfTheCpu) {
+  const Model model = small_model();
+  Engine gpu(config_of(model, Backend::kCuda));
+  Engine cpu(config_of(model, Backend::kCpu));
+  for (const std::size_t batch : {1U, 2U, 3U, 5U, 8U, 9U, 13U}) {
+    SCOPED_TRACE(batch);
+    std::vector<Tokens> prompts;
+    for (std::size_t i = 0; i < batch; ++i) prompts.push_back(make_prompt(static_cast<std::int64_t>(3 + 41 * i % 200), i, model.vocab));
+    const EngineRun run = gpu.serve(prompts, 4);
+    for (std::size_t i = 0; i < batch; ++i) {
+      Tokens text = prompts[i];
+      ASSERT_EQ(run.outcome.outputs[i].size(), 4U);
+      for (const scheduler::TokenId id : run.outcome.outputs[i]) {
+        (void)cpu.generate(text, 1);
+        const std::vector<float> logits = cpu.last_logits().front();
+        const float best = *std::max_element(logits.begin(), logits.end());
+        EXPECT_GE(logits[static_cast<std::size_t>(id)], best - kTolerance * largest(logits)) << "sequence " << i;
+        text.push_back(id);
+      }
+    }
+  }
+}
+
+// The same run again: graphs, tickets and pages left behind change nothing.
+TEST_F(CudaEngineTest, RunsRepeatBitForBit) {
+  const Model model = small_model();
+  Engine gpu(config_of(model, Backend::kCuda));
+  std::vector<Tokens> prompts;
+  for (std::size_t i = 0; i < 6; ++i) prompts.push_back(make_prompt(static_cast<std::int64_t>(20 + 90 * i), i, model.vocab));
+  const EngineRun first = gpu.serve(prompts, 20);
+  const EngineRun second = gpu.serve(prompts, 20);
+  EXPECT_EQ(first.outcome.outputs, second.outcome.outputs);
+  EXPECT_GT(first.ranks.front().family_s[static_cast<std::size_t>(OpFamily::kGateUp)], 0.0);
+}
+
+TEST_F(CudaEngineTest, SampledTokensFollowTheSeed) {
+  const Model model = small_model();
+  EngineConfig config = config_of(model, Backend::kCuda);
+  config.sampling.temperature = 1.0;
+  config.sampling.seed = 4;
+  Engine gpu(config);
+  const Tokens prompt = make_prompt(30, 1, model.vocab);
+  const Tokens first = gpu.generate(prompt, 12);
+  EXPECT_EQ(gpu.generate(prompt, 12), first);
+  config.sampling.seed = 5;
+  EXPECT_NE(Engine(config).generate(prompt, 12), first);
+}
+
+TEST_F(CudaEngineTest, WhatItCannotRunIsNamed) {
+  Model model = small_model();
+  EngineConfig config = config_of(model, Backend::kCuda);
+  config.group.weight_dtype = Dtype::kF32;
+  try {
+    Engine gpu(config);
+    FAIL() << "f32 weights ran";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInput);
+    EXPECT_NE(std::string(e.what()).find("weights in f32"), std::string::npos) << e.what();
+  }
+}
+
+TEST(CudaEngineWithoutDevice, IsRefusedWithTheReason) {
+  const auto found = cuda::devices();
+  if (std::holds_alternative<std::vector<cuda::DeviceInfo>>(found)) GTEST_SKIP() << "this machine has a GPU";
+  try {
+    Engine gpu(config_of(small_model(), Backend::kCuda));
+    FAIL() << "it ran without a device";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kEnvironment);
+    EXPECT_NE(std::string(e.what()).find(std::get<Unavailable>(found).reason), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+
+}  // namespace lindos::exec::harness

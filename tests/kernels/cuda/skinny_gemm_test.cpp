@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/skinny_gemm.h"
+
+#include <cmath>
+
+#include "tests/kernels/cuda/device_fixture.h"
+
+namespace lindos::kernels::cuda::test {
+
+namespace {
+
+struct Case {
+  int m;
+  std::int64_t n, k;
+};
+
+std::vector<double> product(const std::vector<float>& x, const std::vector<float>& w, int m, std::int64_t n, std::int64_t k) {
+  std::vector<double> y(static_cast<std::size_t>(m * n));
+  for (int i = 0; i < m; ++i) {
+    for (std::int64_t j = 0; j < n; ++j) {
+      double sum = 0.0;
+      for (std::int64_t l = 0; l < k; ++l) {
+        sum += static_cast<double>(x[static_cast<std::size_t>(i * k + l)]) * static_cast<double>(w[static_cast<std::size_t>(j * k + l)]);
+      }
+      y[static_cast<std::size_t>(i * n + j)] = sum;
+    }
+  }
+  return y;
+}
+
+std::vector<float> normalised(const std::vector<float>& x, const std::vector<float>& norm, int m, std::int64_t k, float eps) {
+  std::vector<float> y(x.size());
+  for (int i = 0; i < m; ++i) {
+    double squares = 0.0;
+    for (std::int64_t l = 0; l < k; ++l) squares += std::pow(static_cast<double>(x[static_cast<std::size_t>(i * k + l)]), 2);
+    const double scale = 1.0 / std::sqrt(squares / static_cast<double>(k) + static_cast<double>(eps));
+    for (std::int64_t l = 0; l < k; ++l) {
+      const auto at = static_cast<std::size_t>(i * k + l);
+      y[at] = static_cast<float>(static_cast<double>(x[at]) * scale * static_cast<double>(norm[static_cast<std::size_t>(l)]));
+    }
+  }
+  return rounded(y);
+}
+
+class SkinnyGemmTest : public CudaTest {
+ protected:
+  void check(const Case& c) {
+    SCOPED_TRACE(::testing::Message() << "m " << c.m << " n " << c.n << " k " << c.k);
+    const auto m = static_cast<std::size_t>(c.m);
+    const auto n = static_cast<std::size_t>(c.n);
+    const auto k = static_cast<std::size_t>(c.k);
+    const std::vector<float> w = random_values(n * k, 1, 1.0F / std::sqrt(static_cast<float>(k)));
+    const std::vector<float> up = random_values(n * k, 2, 1.0F / std::sqrt(static_cast<float>(k)));
+    const std::vector<float> x = random_values(m * k, 3);
+    const std::vector<float> norm = random_values(k, 4);
+    const std::vector<float> bias = random_values(n, 5);
+    const std::vector<float> start = random_values(m * n, 6);
+    const DeviceBf16 device_w(w), device_up(up), device_x(x), device_norm(norm), device_bias(bias);
+    SkinnyGemm g;
+    g.weights = device_w.get();
+    g.n = c.n;
+    g.k = c.k;
+    g.x = device_x.get();
+    g.ldx = c.k;
+    g.m = c.m;
+    g.ldy = c.n;
+    const std::vector<double> plain = product(x, w, c.m, c.n, c.k);
+    for (const bool dependent : {false, true}) {
+      const Launch launch{stream_, dependent};
+      {
+        Device<float> y(m * n);
+        SkinnyGemm logits = g;
+        logits.y = y.get();
+        logits.output = SkinnyOutput::kLogits;
+        skinny_gemm(logits, launch);
+        finish();
+        EXPECT_LT(relative_error(y.read(), plain), kF32Error);
+      }
+      {
+        const DeviceBf16 y(start);
+        SkinnyGemm add = g;
+        add.y = y.get();
+        add.bias = device_bias.get();
+        add.output = SkinnyOutput::kAdd;
+        add.prefetch = true;
+        skinny_gemm(add, launch);
+        finish();
+        std::vector<double> reference = plain;
+        for (std::size_t i = 0; i < reference.size(); ++i) {
+          reference[i] += static_cast<double>(start[i]) + static_cast<double>(bias[i % n]);
+        }
+        EXPECT_LT(relative_error(y.read(), reference), kBf16Error);
+      }
+      if (!skinny_fits(c.m, c.k, true)) continue;
+      const std::vector<float> xn = normalised(x, norm, c.m, c.k, 1e-5F);
+      const std::vector<double> gate = product(xn, w, c.m, c.n, c.k);
+      {
+        const DeviceBf16 y(m * n);
+        SkinnyGemm store = g;
+        store.norm = device_norm.get();
+        store.eps = 1e-5F;
+        store.y = y.get();
+        skinny_gemm(store, launch);
+        finish();
+        EXPECT_LT(relative_error(y.read(), gate), kBf16Error);
+      }
+      {
+        const DeviceBf16 y(m * n);
+        SkinnyGemm swiglu = g;
+        swiglu.up = device_up.get();
+        swiglu.norm = device_norm.get();
+        swiglu.eps = 1e-5F;
+        swiglu.bias = device_bias.get();
+        swiglu.up_bias = device_bias.get();
+        swiglu.y = y.get();
+        swiglu.output = SkinnyOutput::kSwiglu;
+        skinny_gemm(swiglu, launch);
+        finish();
+        std::vector<double> reference = product(xn, up, c.m, c.n, c.k);
+        for (std::size_t i = 0; i < reference.size(); ++i) {
+          const double a = gate[i] + static_cast<double>(bias[i % n]);
+          reference[i] = a / (1.0 + std::exp(-a)) * (reference[i] + static_cast<double>(bias[i % n]));
+        }
+        EXPECT_LT(relative_error(y.read(), reference), kBf16Error);
+      }
+    }
+  }
+};
+
+// Whole and broken tiles and chunks, fewer tiles than blocks, more; x in shared memory and not (k = 14,336 at m = 4).
+TEST_F(SkinnyGemmTest, EqualsTheReference) {
+  for (const Case& c : {Case{1, 16, 32}, Case{1, 576, 576}, Case{2, 960, 576}, Case{3, 577, 1536}, Case{8, 4096, 512}, Case{1, 6144, 4096},
+                        Case{4, 2200, 4096}, Case{5, 100, 14336}, Case{8, 256, 14336}, Case{7, 33, 1056}}) {
+    check(c);
+  }
+}
+
+TEST_F(SkinnyGemmTest, SanitizeSmall) {
+  check({3, 40, 608});
+  check({8, 2200, 544});
+}
+
+// A row's bits do not depend on the rows beside it.
+TEST_F(SkinnyGemmTest, RowsDoNotDependOnTheBatch) {
+  constexpr std::int64_t kN = 1000;
+  constexpr std::int64_t kK = 4096;
+  const DeviceBf16 w(random_values(kN * kK, 1, 0.02F));
+  const DeviceBf16 x(random_values(8 * kK, 2));
+  std::vector<float> alone;
+  for (int m = 1; m <= 8; ++m) {
+    Device<float> y(static_cast<std::size_t>(m) * kN);
+    SkinnyGemm g;
+    g.weights = w.get();
+    g.n = kN;
+    g.k = kK;
+    g.x = x.get();
+    g.ldx = kK;
+    g.m = m;
+    g.y = y.get();
+    g.ldy = kN;
+    g.output = SkinnyOutput::kLogits;
+    skinny_gemm(g, {stream_, false});
+    finish();
+    std::vector<float> first = y.read();
+    first.resize(kN);
+    if (m == 1) alone = first;
+    EXPECT_EQ(first, alone) << "m " << m;
+  }
+}
+
+}  // namespace
+
+}  // namespace lindos::kernels::cuda::test

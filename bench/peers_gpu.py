@@ -37,7 +37,8 @@ import torch  # noqa: E402
 PARTS = {"ceilings": 15, "model": 30, "compare": 15, "compile-1": 75, "compile-64": 60, "eager": 25, "prefill": 10,
          "gemm": 20, "attention": 20, "compile-64-short": 60}
 NEEDS_MODEL = {"compare", "compile-1", "compile-64", "eager", "prefill", "compile-64-short"}
-POINTS = {"compile-1": (1, 128, 64), "compile-64": (64, 1024, 64), "compile-64-short": (64, 128, 64)}  # batch, prompt, new
+# Batch, prompt tokens, new tokens.
+POINTS = {"compile-1": (1, 128, 64), "compile-64": (64, 1024, 64), "compile-64-short": (64, 128, 64)}
 TINY_POINTS = {"compile-1": (1, 8, 4), "compile-64": (3, 16, 4), "compile-64-short": (3, 8, 4)}
 TINY_SLOWER = 4  # limits are for a GPU's host; where --tiny runs, cores are few and shared
 LEAST_S = 2  # a part with less time left is not begun
@@ -80,6 +81,32 @@ def describe(device):
     return found
 
 
+def headlines(name, part):
+    """The few figures of a part that a reader wants at once."""
+    rows = [row for row in part.get("rows", []) if "failed" not in row and "unavailable" not in row]
+    if name == "ceilings":
+        for row in rows:
+            key, unit = ("best_flop_per_s", "TFLOP/s") if row["kind"] == "matmul" else ("best_bytes_per_s", "TB/s")
+            yield f"{row['kind']} {row.get('operation', '')} {row[key] / 1e12:.3f} {unit}"
+    elif name == "compare" and rows:
+        yield (f"{part['prompts_equal']} of {part['prompts']} prompts equal, {part['tokens_equal']} of "
+               f"{part['tokens']} tokens, largest logit gap {part['largest_gap']:.4f}")
+    elif name == "prefill":
+        for row in rows:
+            yield f"{row['tokens']} tokens in {row['seconds'] * 1e3:.1f} ms, {row['flop_per_s'] / 1e12:.0f} TFLOP/s"
+    elif name == "gemm":
+        yield "m = 1, us: " + ", ".join(f"{row['name']} {row['us']:.1f}" for row in rows if row["m"] == 1)
+    elif name == "attention":
+        for phase in ("decode", "prefill"):
+            yield f"{phase}, us: " + ", ".join(f"{row['backend']} {row['batch']}x{row['context']} {row['us']:.1f}"
+                                               for row in rows if row["phase"] == phase)
+    else:
+        for row in rows:
+            yield (f"batch {row['batch']}, prompt {row['prompt_tokens']}, {row.get('mode', 'eager')}, {row['cache']} "
+                   f"cache: {row['decode_tokens_per_s']:.1f} token/s, TPOT {row['tpot_s'] * 1e3:.2f} ms"
+                   + (f", compiled in {row['compile_s']:.0f} s" if "compile_s" in row else ""))
+
+
 def run_part(name, work, limit_s, report):
     """Runs `work(part)` under an alarm, and under a second guard for code that no alarm reaches."""
     part = report.document["parts"][name]
@@ -87,7 +114,7 @@ def run_part(name, work, limit_s, report):
     begin = time.monotonic()
 
     def give_up():
-        part.update(status="timed out", reason=f"ignored its limit of {limit_s:.0f} s", seconds=time.monotonic() - begin)
+        part.update(status="timed out", reason=f"ignored its limit of {limit_s:.0f} s")
         report.write()
         os._exit(3)
     guard = threading.Timer(limit_s + GRACE_S, give_up)
@@ -109,6 +136,8 @@ def run_part(name, work, limit_s, report):
     part["seconds"] = round(time.monotonic() - begin, 2)
     report.write()
     print(f"{name:18} {part['status']:10} {part['seconds']:6.1f} s  {part.get('reason', '')}", flush=True)
+    for line in headlines(name, part) if part["status"] == "done" else ():
+        print(f"  {line}", flush=True)
 
 
 def arguments():

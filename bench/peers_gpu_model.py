@@ -55,7 +55,8 @@ class Peer:
         finally:
             torch.set_default_dtype(default)
         model = model.to_empty(device=device).eval()
-        model.model.rotary_emb = LlamaRotaryEmbedding(self.config).to(device)  # its table is no parameter: made anew, f32
+        # Its table is no parameter and was made on the meta device; it is f32.
+        model.model.rotary_emb = LlamaRotaryEmbedding(self.config).to(device)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 fill(parameter.data, name, SEED)
@@ -87,7 +88,7 @@ def given(args):
 
 
 def prompts(args, peer, batch, tokens):
-    """[batch, tokens] ids: Lindos' own where they have this length, else random ones (speed does not depend on them)."""
+    """[batch, tokens] ids: Lindos' own of this length, else random ones (speed does not depend on them)."""
     fitting = [ids for ids in given(args)[0] if len(ids) == tokens][:batch]
     generator = torch.Generator().manual_seed(SEED)
     while len(fitting) < batch:
@@ -106,7 +107,7 @@ def rewind(cache, tokens):
         layer.cumulative_length.fill_(tokens)
 
 
-def decoded(peer, step, token, cache, count):
+def decoded(step, token, cache, count):
     """`count` greedy tokens after `token`, which stay on the device: [batch, count + 1]."""
     ids = [token]
     for _ in range(count):
@@ -122,17 +123,21 @@ def decode_row(found, ids, batch, count, extra):
             "decode_tokens_per_s": batch * count / seconds, "first_ids": ids[0, :8].tolist()}
 
 
+def timed(peer, work):
+    """Seconds that `work()` takes on the device, and its result."""
+    result = []
+    peer.clock.synchronize()
+    seconds = peer.clock.seconds(lambda: result.append(work()))
+    return seconds, result[0]
+
+
 def timed_decode(peer, step, first, cache, prompt_tokens, count, runs):
     """Seconds of each run and the ids of the last one, on a static cache that holds the prompts."""
     found, ids = [], None
-
-    def work():
-        nonlocal ids
-        ids = decoded(peer, step, first, cache, count)
     for _ in range(runs):
         rewind(cache, prompt_tokens)
-        peer.clock.synchronize()
-        found.append(peer.clock.seconds(work))
+        seconds, ids = timed(peer, lambda: decoded(step, first, cache, count))
+        found.append(seconds)
     return found, ids
 
 
@@ -142,21 +147,15 @@ def eager(args, peer, part):
     for batch, tokens, count in args.points:
         ids = prompts(args, peer, batch, tokens)
         with torch.no_grad():
-            found, out = [], None
-            for _ in range(2):  # the first warms up
-                cache = DynamicCache(config=peer.config)
-                first = peer.prefill(ids, cache)
-
-                def work(first=first, cache=cache):
-                    nonlocal out
-                    out = decoded(peer, peer.step, first, cache, count)
-                found = [peer.clock.seconds(work)]
-            part["rows"].append(decode_row(found, out, batch, count, {"cache": "dynamic", "prompt_tokens": tokens}))
-            del cache
+            cache = DynamicCache(config=peer.config)
+            warm = decoded(peer.step, peer.prefill(ids, cache), cache, 2)
+            seconds, out = timed(peer, lambda: decoded(peer.step, warm[:, -1:], cache, count))
+            out = torch.cat([warm[:, :-1], out], dim=1)
+            part["rows"].append(decode_row([seconds], out, batch, count, {"cache": "dynamic", "prompt_tokens": tokens}))
             cache = static_cache(peer, tokens + count)
             first = peer.prefill(ids, cache)
-            decoded(peer, peer.step, first, cache, 2)
-            found, out = timed_decode(peer, peer.step, first, cache, tokens, count, 2)
+            decoded(peer.step, first, cache, 2)
+            found, out = timed_decode(peer, peer.step, first, cache, tokens, count, 1)
             part["rows"].append(decode_row(found, out, batch, count, {"cache": "static", "prompt_tokens": tokens}))
         del cache
         release(peer.device)
@@ -176,7 +175,7 @@ def compiled(args, peer, part, batch, tokens, count):
                 begin = time.perf_counter()
                 for _ in range(4):  # compile, warm up, record the CUDA graph, replay it
                     rewind(cache, tokens)
-                    decoded(peer, step, first, cache, 1)
+                    decoded(step, first, cache, 1)
                 peer.clock.synchronize()
                 row["compile_s"] = time.perf_counter() - begin
                 found, ids = timed_decode(peer, step, first, cache, tokens, count, 3)
@@ -198,15 +197,17 @@ def prefill(args, peer, part):
     config = peer.config
     layer_weights = sum(p.numel() for n, p in peer.model.named_parameters() if ".layers." in n and p.dim() == 2)
     head_flop = 2.0 * config.hidden_size * config.vocab_size
-    attention_flop = 2.0 * config.num_hidden_layers * config.num_attention_heads * config.head_dim * tokens * (tokens + 1)
+    width = config.num_attention_heads * config.head_dim
+    attention_flop = 2.0 * config.num_hidden_layers * width * tokens * (tokens + 1)
     with torch.no_grad():
         run = lambda: peer.prefill(ids, DynamicCache(config=config))  # noqa: E731
         run()
         found = [peer.clock.seconds(run) for _ in range(5)]
     seconds = statistics.median(found)
     flop = 2.0 * layer_weights * tokens + attention_flop + head_flop
-    part["rows"].append({"tokens": tokens, "batch": 1, "runs": len(found), "seconds": seconds, "seconds_min": min(found),
-                         "seconds_max": max(found), "tokens_per_s": tokens / seconds, "flop": flop,
+    part["rows"].append({"tokens": tokens, "batch": 1, "runs": len(found), "seconds": seconds,
+                         "seconds_min": min(found), "seconds_max": max(found), "tokens_per_s": tokens / seconds,
+                         "flop": flop,
                          "flop_counted": "weights of all tokens, causal half of attention, head of the last token",
                          "flop_per_s": flop / seconds})
     release(peer.device)

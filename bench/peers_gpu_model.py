@@ -170,6 +170,7 @@ def compiled(args, peer, part, batch, tokens, count):
             with torch.no_grad():
                 cache = static_cache(peer, tokens + count)
                 first = peer.prefill(prompts(args, peer, batch, tokens), cache)
+                torch._dynamo.utils.counters.clear()
                 step = torch.compile(peer.step, mode=mode, fullgraph=True, dynamic=False)
                 peer.clock.synchronize()
                 begin = time.perf_counter()
@@ -179,6 +180,7 @@ def compiled(args, peer, part, batch, tokens, count):
                 peer.clock.synchronize()
                 row["compile_s"] = time.perf_counter() - begin
                 found, ids = timed_decode(peer, step, first, cache, tokens, count, 3)
+                row["cudagraph_skips"] = torch._dynamo.utils.counters["inductor"]["cudagraph_skips"]
             part["rows"].append(decode_row(found, ids, batch, count, row))
             return
         except Exception as error:  # a compiler fails in many ways, and the next mode may work

@@ -5,6 +5,7 @@
 // Beside FILE.json, prompts.json has prompts and greedy outputs, with which bench/peers_gpu.py compares.
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -169,6 +170,8 @@ class Bench {
 }  // namespace lindos::bench
 
 int main(int argc, char** argv) {
+  // Whole lines at once: what was measured shows even when a time limit ends the program.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::string out;
   std::string model = "llama-3.1-8b";
   for (int i = 1; i < argc; i += 2) {

@@ -271,6 +271,8 @@ class Bench {
 }  // namespace lindos::bench
 
 int main(int argc, char** argv) {
+  // Whole lines at once: what was measured shows even when a time limit ends the program.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::string out;
   if (argc == 3 && std::strcmp(argv[1], "--out") == 0) {
     out = argv[2];

@@ -10,15 +10,15 @@ namespace lindos::kernels::cuda {
 
 namespace {
 
-constexpr int kConsumers = 8;                                   // warps
-constexpr int kConsumerThreads = kConsumers * kWarp;
-constexpr int kThreads = kConsumerThreads + kWarp;              // and the producer
+// As many consumer warps as stages: stage s of the ring is always warp s's, which therefore sees every phase of its
+// barrier. (A wait by parity cannot tell a phase from the one two later.)
+constexpr int kMaxStages = 6;
+constexpr int kThreads = (kMaxStages + 1) * kWarp;              // and the producer
 constexpr int kTileRows = 16;                                   // rows of W per tile
 constexpr int kChunk = 512;                                     // columns of W per stage
 // 64 bytes beyond a multiple of 128: rows g and g + 1 then lie in different halves of the 32 banks.
 constexpr int kStageRow = kChunk * 2 + 64;                      // bytes
 constexpr int kStage = kTileRows * kStageRow;                   // bytes
-constexpr int kMaxStages = 6;
 // Two blocks, of this kernel and of the next, share an SM's 227 KB.
 constexpr int kBlockShared = 112 * 1024;
 constexpr int kLargestX = 66 * 1024;
@@ -26,7 +26,7 @@ constexpr int kLargestX = 66 * 1024;
 struct Shape {
   int tiles;
   int chunks;      // per tile
-  int stages;
+  int stages;      // and consumer warps
   int x_row;       // bytes of a row of x in shared memory; 0: x stays in global memory
 };
 
@@ -47,58 +47,51 @@ __device__ __forceinline__ const bf16* row_of(const SkinnyGemm& g, int tile, int
   }
 }
 
-__device__ __forceinline__ void consumers_meet() { asm volatile("bar.sync 1, %0;" ::"n"(kConsumerThreads) : "memory"); }
+__device__ __forceinline__ void consumers_meet(const Shape& shape) {
+  asm volatile("bar.sync 1, %0;" ::"r"(shape.stages * kWarp) : "memory");
+}
 
-// x into shared memory, normalised if asked.
+// x into shared memory, normalised if asked. `sums`: [kSkinnyRows][kMaxStages].
 __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
+  const int threads = shape.stages * kWarp;
   const int warp = threadIdx.x / kWarp;
-  const int lane = threadIdx.x % kWarp;
-  // Each row by 8, 4, 2 or 1 warps.
-  const int rows = g.m > 4 ? 8 : g.m > 2 ? 4 : g.m;
-  const int warps_per_row = kConsumers / rows;
-  const int row = warp / warps_per_row;
-  const int part = warp % warps_per_row;
   const int vectors = static_cast<int>(g.k / 8);
-  const int step = warps_per_row * kWarp;
-  unsigned char* destination = x_shared + row * shape.x_row;
-  const bool mine = row < g.m;
-  float squares = 0.0F;
-  if (mine) {
+  for (int row = 0; row < g.m; ++row) {
     const auto* source = reinterpret_cast<const uint4*>(g.x + row * g.ldx);
-    for (int i = part * kWarp + lane; i < vectors; i += step) {
+    auto* destination = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
+    float squares = 0.0F;
+    for (int i = threadIdx.x; i < vectors; i += threads) {
       const uint4 v = source[i];
-      reinterpret_cast<uint4*>(destination)[i] = v;
+      destination[i] = v;
       for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
         const float2 f = unpack(pair);
         squares += f.x * f.x + f.y * f.y;
       }
     }
+    if (g.norm == nullptr) continue;
+    squares = sum_over_warp(squares);
+    if (threadIdx.x % kWarp == 0) sums[row * kMaxStages + warp] = squares;
   }
-  if (g.norm == nullptr) {
-    consumers_meet();
-    return;
-  }
-  squares = sum_over_warp(squares);
-  if (lane == 0) sums[warp] = squares;
-  consumers_meet();
-  if (mine) {
+  consumers_meet(shape);
+  if (g.norm == nullptr) return;
+  const auto* norm = reinterpret_cast<const uint4*>(g.norm);
+  for (int row = 0; row < g.m; ++row) {
     float total = 0.0F;
-    for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
+    for (int w = 0; w < shape.stages; ++w) total += sums[row * kMaxStages + w];
     const float scale = rsqrtf(total / static_cast<float>(g.k) + g.eps);
-    const auto* norm = reinterpret_cast<const uint4*>(g.norm);
-    for (int i = part * kWarp + lane; i < vectors; i += step) {
-      uint4 v = reinterpret_cast<uint4*>(destination)[i];
+    auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
+    for (int i = threadIdx.x; i < vectors; i += threads) {
+      const uint4 v = values[i];
       const uint4 w = norm[i];
       const auto scaled = [scale](std::uint32_t x, std::uint32_t weight) {
         const float2 a = unpack(x);
         const float2 b = unpack(weight);
         return pack(a.x * scale * b.x, a.y * scale * b.y);
       };
-      v = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
-      reinterpret_cast<uint4*>(destination)[i] = v;
+      values[i] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
     }
   }
-  consumers_meet();
+  consumers_meet(shape);
 }
 
 template <SkinnyOutput kOutput>
@@ -138,15 +131,15 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
   }
 }
 
-// Shared memory: ring of stages | x | partial sums of two tiles | sums of squares | barriers.
+// Shared memory: ring of stages | x | partial sums of two tiles | sums of squares | barriers. The last warp is the producer.
 template <SkinnyOutput kOutput, bool kXShared>
 __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
   unsigned char* ring = shared;
   unsigned char* x_shared = ring + shape.stages * kStage;
   auto* partial = reinterpret_cast<float4*>(x_shared + (kXShared ? g.m * shape.x_row : 0));
-  auto* sums = reinterpret_cast<float*>(partial + 2 * kConsumers * kWarp);
-  auto* full = reinterpret_cast<std::uint64_t*>(sums + kConsumers);
+  auto* sums = reinterpret_cast<float*>(partial + 2 * kMaxStages * kWarp);
+  auto* full = reinterpret_cast<std::uint64_t*>(sums + kSkinnyRows * kMaxStages);
   [[maybe_unused]] auto* empty = full + kMaxStages;
 
   const int warp = threadIdx.x / kWarp;
@@ -164,7 +157,7 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
   __syncthreads();
-  if (warp == kConsumers) {
+  if (warp == shape.stages) {
     const std::uint64_t policy = evict_first_policy();
     const auto load = [&](int q) {
       const int slot = q % shape.stages;
@@ -195,7 +188,7 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
   }
   wait_for_predecessor();
 #else
-  if (warp == kConsumers) return;
+  if (warp == shape.stages) return;
 #endif
 
   if constexpr (kXShared) take_x(g, shape, x_shared, sums);
@@ -208,16 +201,15 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
     float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
     // Chunks of the block are dealt out to the warps in turn, over tile borders.
     const int base = (tile - first) * shape.chunks;
-    for (int c = (warp - base % kConsumers + kConsumers) % kConsumers; c < shape.chunks; c += kConsumers) {
+    for (int c = (warp + shape.stages - base % shape.stages) % shape.stages; c < shape.chunks; c += shape.stages) {
       const int column = c * kChunk;
       const int steps = static_cast<int>(min(static_cast<std::int64_t>(kChunk), g.k - column)) / 32;
       const uint4 none{0, 0, 0, 0};
       const bf16* x = x_row + column + quarter * 8;
 #if __CUDA_ARCH__ >= 900
       const int q = base + c;
-      const int slot = q % shape.stages;
-      barrier_wait(full + slot, (q / shape.stages) & 1);
-      const unsigned char* low = ring + slot * kStage + group * kStageRow + quarter * 16;
+      barrier_wait(full + warp, (q / shape.stages) & 1);
+      const unsigned char* low = ring + warp * kStage + group * kStageRow + quarter * 16;
       const unsigned char* high = low + 8 * kStageRow;
 #else
       const bf16* low_row = row_of<kOutput>(g, tile, group);
@@ -239,17 +231,16 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
       }
 #if __CUDA_ARCH__ >= 900
       __syncwarp();
-      if (lane == 0) barrier_arrive(empty + slot);
+      if (lane == 0) barrier_arrive(empty + warp);
 #endif
     }
     // Two areas in turn: a warp that is a tile ahead writes into the other one.
-    float4* area = partial + (tile - first) % 2 * (kConsumers * kWarp);
+    float4* area = partial + (tile - first) % 2 * (kMaxStages * kWarp);
     area[warp * kWarp + lane] = {sum[0], sum[1], sum[2], sum[3]};
-    consumers_meet();
-    if (warp == (tile - first) % kConsumers) {
+    consumers_meet(shape);
+    if (warp == (tile - first) % shape.stages) {
       float result[4] = {0.0F, 0.0F, 0.0F, 0.0F};
-#pragma unroll
-      for (int w = 0; w < kConsumers; ++w) {
+      for (int w = 0; w < shape.stages; ++w) {
         const float4 p = area[w * kWarp + lane];
         result[0] += p.x;
         result[1] += p.y;
@@ -271,8 +262,8 @@ void launch_skinny(const SkinnyGemm& g, const Launch& launch) {
   shape.chunks = static_cast<int>((g.k + kChunk - 1) / kChunk);
   shape.x_row = kXShared ? x_row_bytes(g.k) : 0;
   const int x_bytes = g.m * shape.x_row;
-  const int fixed = x_bytes + 2 * kConsumers * kWarp * static_cast<int>(sizeof(float4)) +
-                    kConsumers * static_cast<int>(sizeof(float)) + 2 * kMaxStages * static_cast<int>(sizeof(std::uint64_t));
+  const int fixed = x_bytes + 2 * kMaxStages * kWarp * static_cast<int>(sizeof(float4)) +
+                    kSkinnyRows * kMaxStages * static_cast<int>(sizeof(float)) + 2 * kMaxStages * static_cast<int>(sizeof(std::uint64_t));
   shape.stages = std::clamp((kBlockShared - fixed) / kStage, 3, kMaxStages);
   const int bytes = shape.stages * kStage + fixed;
   static const bool raised = [] {
@@ -282,8 +273,7 @@ void launch_skinny(const SkinnyGemm& g, const Launch& launch) {
   }();
   (void)raised;
   const int blocks = std::min(shape.tiles, multiprocessors());
-  launch_kernel(launch, skinny_kernel<kOutput, kXShared>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
-                static_cast<std::size_t>(bytes), g, shape);
+  launch_kernel(launch, skinny_kernel<kOutput, kXShared>, dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>((shape.stages + 1) * kWarp)), static_cast<std::size_t>(bytes), g, shape);
 }
 
 template <SkinnyOutput kOutput>

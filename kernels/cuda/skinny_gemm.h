@@ -6,7 +6,7 @@
 // On Hopper and later a producer warp of each block streams the block's rows of W into a ring in shared memory by bulk
 // copies; consumer warps take a 16-row by 512-column stage each. The ring starts to fill before the preceding kernel
 // has ended (dependent launch), so that memory does not idle between kernels. Elsewhere consumers read W directly.
-// Numerics: the sum over k is taken in one order for given k, so a row's bits do not depend on the other rows.
+// Numerics: for given m, n, k the sum over k is taken in one order, so results repeat bit for bit.
 #pragma once
 
 #include <cstdint>

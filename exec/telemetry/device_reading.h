@@ -31,4 +31,7 @@ struct DeviceReading {
   bool operator==(const DeviceReading&) const = default;
 };
 
+// A reading without any value, for one and the same reason.
+[[nodiscard]] DeviceReading unavailable_reading(const std::string& reason);
+
 }  // namespace lindos::exec

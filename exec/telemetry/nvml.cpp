@@ -71,10 +71,14 @@ std::variant<std::string, Unavailable> Nvml::system_text(const char* function) c
   return std::string(text.data());
 }
 
-std::variant<std::string, Unavailable> Nvml::driver_version() const { return system_text("nvmlSystemGetDriverVersion"); }
+std::variant<std::string, Unavailable> Nvml::driver_version() const {
+  return system_text("nvmlSystemGetDriverVersion");
+}
+
 std::variant<std::string, Unavailable> Nvml::library_version() const { return system_text("nvmlSystemGetNVMLVersion"); }
 
-std::variant<NvmlDevice, Unavailable> NvmlDevice::find(std::shared_ptr<const Nvml> nvml, const std::string& pci_bus_id) {
+std::variant<NvmlDevice, Unavailable> NvmlDevice::find(std::shared_ptr<const Nvml> nvml,
+                                                       const std::string& pci_bus_id) {
   auto* by_bus_id = nvml->library_.symbol<nvml::HandleByPciBusId>("nvmlDeviceGetHandleByPciBusId_v2");
   if (by_bus_id == nullptr) return Unavailable{kLacking};
   nvml::DeviceHandle* handle = nullptr;
@@ -106,9 +110,8 @@ NvmlDevice::NvmlDevice(std::shared_ptr<const Nvml> nvml, nvml::DeviceHandle* han
 std::variant<std::string, Unavailable> NvmlDevice::name() const {
   if (functions_.name == nullptr) return Unavailable{kLacking};
   std::array<char, nvml::kTextSize> text{};
-  if (const nvml::Return status = functions_.name(handle_, text.data(), nvml::kTextSize - 1); status != nvml::kSuccess) {
-    return Unavailable{nvml_->text_of(status)};
-  }
+  const nvml::Return status = functions_.name(handle_, text.data(), nvml::kTextSize - 1);
+  if (status != nvml::kSuccess) return Unavailable{nvml_->text_of(status)};
   return std::string(text.data());
 }
 

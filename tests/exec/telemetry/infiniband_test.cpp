@@ -32,13 +32,14 @@ class Infiniband : public ::testing::Test {
     put(port + "/phys_state", "5: LinkUp");
     put(port + "/rate", "400 Gb/sec (4X NDR)");
     put(port + "/link_layer", "InfiniBand");
-    for (const char* name : {"port_xmit_data", "port_rcv_data", "port_xmit_packets", "port_rcv_packets", "port_xmit_wait",
-                             "port_xmit_discards", "port_rcv_errors", "symbol_error", "link_error_recovery", "link_downed",
-                             "local_link_integrity_errors", "excessive_buffer_overrun_errors", "VL15_dropped"}) {
+    for (const char* name : {"port_xmit_data", "port_rcv_data", "port_xmit_packets", "port_rcv_packets",
+                             "port_xmit_wait", "port_xmit_discards", "port_rcv_errors", "symbol_error",
+                             "link_error_recovery", "link_downed", "local_link_integrity_errors",
+                             "excessive_buffer_overrun_errors", "VL15_dropped"}) {
       put(port + "/counters/" + name, "1000");
     }
-    for (const char* name : {"out_of_sequence", "packet_seq_err", "local_ack_timeout_err", "rnr_nak_retry_err", "np_cnp_sent",
-                             "rp_cnp_handled", "np_ecn_marked_roce_packets", "roce_slow_restart"}) {
+    for (const char* name : {"out_of_sequence", "packet_seq_err", "local_ack_timeout_err", "rnr_nak_retry_err",
+                             "np_cnp_sent", "rp_cnp_handled", "np_ecn_marked_roce_packets", "roce_slow_restart"}) {
       put(port + "/hw_counters/" + name, "7");
     }
   }

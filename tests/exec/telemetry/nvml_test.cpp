@@ -89,7 +89,8 @@ TEST_F(NvmlTest, SaysWhyAFieldIsAbsent) {
   const DeviceReading r = gpu.read();
   EXPECT_EQ(r.energy, std::nullopt);
   EXPECT_EQ(r.ecc_uncorrected, std::nullopt);
-  EXPECT_EQ(r.unavailable, (Absences{{"energy", "Not Supported (NVML 3)"}, {"ecc_uncorrected", "Not Supported (NVML 3)"}}));
+  EXPECT_EQ(r.unavailable, (Absences{{"energy", "Not Supported (NVML 3)"},
+                                     {"ecc_uncorrected", "Not Supported (NVML 3)"}}));
   EXPECT_EQ(std::get<Unavailable>(gpu.name()).reason, "GPU is lost (NVML 15)");
 }
 

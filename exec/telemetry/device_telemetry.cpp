@@ -141,10 +141,10 @@ std::string describe(const std::vector<DeviceSummary>& devices) {
   bool reasons_known = true;
   for (const DeviceSummary& device : devices) {
     if (device.sm_clock) {
-      clock = clock ? ClockRange{std::min(clock->min, device.sm_clock->min), std::min(clock->median, device.sm_clock->median)}
-                    : *device.sm_clock;
+      const ClockRange& own = *device.sm_clock;
+      clock = clock ? ClockRange{std::min(clock->min, own.min), std::min(clock->median, own.median)} : own;
     }
-    if (device.temperature_max_c) hottest = std::max(hottest.value_or(*device.temperature_max_c), *device.temperature_max_c);
+    if (const auto& own = device.temperature_max_c) hottest = std::max(hottest.value_or(*own), *own);
     reasons_known = reasons_known && device.clock_losses.has_value();
     if (!device.clock_losses) continue;
     for (const auto& [loss, share] : *device.clock_losses) losses[loss] = std::max(losses[loss], share);
@@ -155,7 +155,9 @@ std::string describe(const std::vector<DeviceSummary>& devices) {
                   : fmt::format(", temperature not available: {}", absence_of(devices, "temperature_max_c"));
   if (!reasons_known) return text + ", clock reasons not available: " + absence_of(devices, "clock_losses");
   if (losses.empty()) return text + ", clocks not limited";
-  for (const auto& [loss, share] : losses) text += fmt::format(", {} in {:.0f} % of samples", name_of(loss), share * 100.0);
+  for (const auto& [loss, share] : losses) {
+    text += fmt::format(", {} in {:.0f} % of samples", name_of(loss), share * 100.0);
+  }
   return text;
 }
 

@@ -126,7 +126,8 @@ TEST(DeviceTelemetry, DescribesTheWorstOfTheDevices) {
   hot.temperature_max_c = 88;
   hot.clock_losses = {{ClockLoss::kThermal, 0.5}};
   hot.sm_clock = ClockRange{Hertz{900e6}, Hertz{1500e6}};
-  EXPECT_EQ(describe({with_power(612, 1)}), "612 W (energy counter), SM 1980 MHz (min 1755), 71 °C, clocks not limited");
+  EXPECT_EQ(describe({with_power(612, 1)}),
+            "612 W (energy counter), SM 1980 MHz (min 1755), 71 °C, clocks not limited");
   EXPECT_EQ(describe({with_power(612, 1), hot}),
             "812 W (power samples), SM 1500 MHz (min 900), 88 °C, thermal in 50 % of samples");
 }

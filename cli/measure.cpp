@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -30,7 +31,7 @@ std::shared_ptr<const exec::Checkpoint> open_weights(const std::string& name, co
 }
 
 RunRecord measure(const Session& session, const exec::EngineConfig& config, exec::Replica& replica,
-                  const Profile& ceilings, int repeats, Progress& progress) {
+                  const Profile& ceilings, int repeats, Progress& progress, const exec::DeviceTelemetry* devices) {
   const Workload& workload = session.scenario.workload;
   const std::vector<RequestSpec> requests = generate_requests(workload.serving, workload.seed);
   exec::RunOptions options;
@@ -46,14 +47,23 @@ RunRecord measure(const Session& session, const exec::EngineConfig& config, exec
   (void)replica.run(warm_up, options);
 
   std::vector<exec::EngineRun> runs;
+  std::optional<exec::DeviceWatch> watch;
+  std::vector<std::vector<exec::DeviceSummary>> uses;
+  if (devices != nullptr) watch.emplace(*devices);
   for (int i = 0; i < repeats; ++i) {
     options.progress = [&](std::size_t finished, std::size_t total) {
       progress.update(fmt::format("run {} of {}", i + 1, repeats), static_cast<double>(finished) / static_cast<double>(total));
     };
+    if (watch) watch->start();
     runs.push_back(replica.run(requests, options));
+    if (watch) uses.push_back(watch->stop());
   }
   RunRecord record = exec::measured_record(runs, config, ceilings, session.scenario.slo);
   session.stamp(record, &ceilings);
+  if (devices != nullptr) {
+    exec::record_devices(record, *devices, runs, uses);
+    progress.finish_phase("devices  " + exec::describe(uses.back()));
+  }
   record.seed = workload.seed;
   progress.finish_phase(fmt::format("run      {} requests, {} repeats, {} ranks, output hash {}", requests.size(), repeats,
                                     config.group.ranks_per_replica(), record.output_hash.substr(0, 12)));

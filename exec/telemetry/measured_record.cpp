@@ -131,6 +131,11 @@ Ledger measured_ledger(const EngineRun& run, const EngineConfig& config, const P
   return ledger;
 }
 
+void set_measured(RunRecord& record, const std::string& name, const std::vector<double>& repeats) {
+  record.metrics[name] = {quantile(repeats, 0.1), quantile(repeats, 0.5), quantile(repeats, 0.9),
+                          std::string(metric_or_throw(name).unit), "measured"};
+}
+
 RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config, const Profile& profile,
                           const Slo& slo) {
   RunRecord record;
@@ -162,10 +167,7 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
     values["memory_peak_bytes"].push_back(memory);
     values["kv_blocks"].push_back(static_cast<double>(config.kv_blocks));
   }
-  for (const auto& [name, v] : values) {
-    const Metric& metric = metric_or_throw(name);
-    record.metrics[name] = {quantile(v, 0.1), quantile(v, 0.5), quantile(v, 0.9), std::string(metric.unit), "measured"};
-  }
+  for (const auto& [name, v] : values) set_measured(record, name, v);
   record.ledger = ledger_entries(ledgers);
   return record;
 }

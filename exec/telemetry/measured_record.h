@@ -3,6 +3,7 @@
 // the very steps that ran; times from the ranks' timers. Several runs (repeats) give p10/p50/p90.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "exec/runner/replica.h"
@@ -17,6 +18,10 @@ namespace lindos::exec {
 // REQUIRES: at least one run, all of the same requests.
 [[nodiscard]] RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config,
                                         const Profile& ceilings, const Slo& slo);
+
+// Sets the metric `name` of the registry to p10, p50 and p90 of the values of the repeats, as measured.
+// REQUIRES: at least one value, in the metric's unit.
+void set_measured(RunRecord& record, const std::string& name, const std::vector<double>& repeats);
 
 // The ledger of one run: kernels by family against the roofline, waits by their cause; closed to
 // wall time × peak by host overhead.

@@ -21,7 +21,7 @@ constexpr int kMostSplits = 64;
 template <int kDim>
 constexpr int kWarpStage = 2 * kKeys * kDim * 2;    // bytes, K then V
 template <int kDim>
-constexpr int kShared = kWarps * kStages * kWarpStage<kDim> + kRows * kDim * 2;
+constexpr int kShared = kWarps * kStages * kWarpStage<kDim>;
 
 // Per (sequence, KV head, split): kDim sums of each row, the maxima, the weights.
 template <int kDim>
@@ -71,7 +71,6 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   const int* table = a.table + sequence * a.table_stride;
 
   unsigned char* ring = shared + warp * kStages * kWarpStage<kDim>;
-  auto* q_tile = reinterpret_cast<bf16*>(shared + kWarps * kStages * kWarpStage<kDim>);
   constexpr int kChunks = kDim / 8;                  // 16-byte chunks of a row
   const auto load = [&](int page) {
     if (page < end) {
@@ -88,32 +87,53 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     }
     commit_copies();
   };
-  // Pages of earlier steps do not depend on the predecessor; the page of the new token does.
-  if (!has_new) {
-    for (int i = 0; i < kStages - 1; ++i) load(begin + i);
-  }
+  // Pages hold the tokens of earlier steps, which do not depend on the predecessor. The new token's keys and values are
+  // put into the last page's stage by hand.
+#pragma unroll
+  for (int i = 0; i < kStages - 1; ++i) load(begin + i);
+  const Rotation<kDim> rotation(a.transform, position, lane);
+  release_dependents();
   wait_for_predecessor();
   const bf16* qkv = a.qkv.rows + row * a.qkv.ld;
-  if (has_new && warp == kWarps - 1) {
-    const int block = table[position / kDevicePageTokens];
-    bf16* key = keys_of(a.kv, block, kv_head) + position % kDevicePageTokens * kDim;
+  const bool owns_new = has_new && warp == position % kDevicePageTokens / kKeys;
+  HeadPairs<kDim> new_key;
+  HeadPairs<kDim> new_value;
+  if (owns_new) {
     const bf16* projected = qkv + (a.heads.q_heads + kv_head) * kDim;
-    transform_head<kDim>(projected, key, a.transform.k_norm, a.transform, position, lane);
-    bf16* value = key + values_offset(a.kv);
-    const bf16* projected_value = projected + a.kv.kv_heads * kDim;
-    for (int i = lane; i < kDim; i += kWarp) value[i] = projected_value[i];
+    new_key.load(projected, lane);
+    new_value.load(projected + a.kv.kv_heads * kDim, lane);
   }
-  for (int r = warp; r < kRows; r += kWarps) {
-    if (r < q_rows) {
-      transform_head<kDim>(qkv + (first_q + r) * kDim, q_tile + r * kDim, a.transform.q_norm, a.transform, position, lane);
-    } else {
-      for (int i = lane; i < kDim; i += kWarp) q_tile[r * kDim + i] = __float2bfloat16(0.0F);
+  // Every warp makes the q tile for itself, in the stage that is not in use yet; 4 heads at a time, so that their loads
+  // do not wait for each other.
+  auto* q_tile = reinterpret_cast<bf16*>(ring + (kStages - 1) * kWarpStage<kDim>);
+#pragma unroll 1
+  for (int r = 0; r < kRows; r += 4) {
+    HeadPairs<kDim> head[4];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      if (r + j < q_rows) head[j].load(qkv + (first_q + r + j) * kDim, lane);
+    }
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      bf16* destination = q_tile + (r + j) * kDim;
+      if (r + j < q_rows) {
+        if (a.transform.q_norm != nullptr) head[j].normalise(a.transform.q_norm, a.transform.eps, lane);
+        rotation.apply(head[j]);
+        head[j].each(lane, [&](int i, bf16 value) { destination[i] = value; });
+      } else {
+        for (int i = lane; i < kDim / 2; i += kWarp) reinterpret_cast<std::uint32_t*>(destination)[i] = 0;
+      }
     }
   }
-  __syncthreads();
-  if (has_new) {
-    for (int i = 0; i < kStages - 1; ++i) load(begin + i);
+  if (owns_new) {
+    if (a.transform.k_norm != nullptr) new_key.normalise(a.transform.k_norm, a.transform.eps, lane);
+    rotation.apply(new_key);
+    bf16* key = keys_of(a.kv, table[position / kDevicePageTokens], kv_head) + position % kDevicePageTokens * kDim;
+    bf16* value = key + values_offset(a.kv);
+    new_key.each(lane, [&](int i, bf16 v) { key[i] = v; });
+    new_value.each(lane, [&](int i, bf16 v) { value[i] = v; });
   }
+  __syncwarp();
   constexpr int kSteps = kDim / 32;
   uint4 q_low[kSteps];
   uint4 q_high[kSteps];
@@ -122,6 +142,7 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     q_low[s] = reinterpret_cast<const uint4*>(q_tile + group * kDim)[s * 4 + quarter];
     q_high[s] = reinterpret_cast<const uint4*>(q_tile + (group + 8) * kDim)[s * 4 + quarter];
   }
+  __syncwarp();
 
   const float scale = a.scale * kLog2E;
   const int oldest = a.window > 0 ? position - a.window + 1 : 0;
@@ -132,8 +153,16 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     load(page + kStages - 1);
     wait_for_copies<kStages - 1>();
     __syncwarp();
-    const unsigned char* keys = ring + (page - begin) % kStages * kWarpStage<kDim>;
-    const unsigned char* values = keys + kKeys * kDim * 2;
+    unsigned char* keys = ring + (page - begin) % kStages * kWarpStage<kDim>;
+    unsigned char* values = keys + kKeys * kDim * 2;
+    if (owns_new && page == end - 1) {
+      const int key = position % kKeys;
+      new_key.each(lane, [&](int i, bf16 v) { *reinterpret_cast<bf16*>(keys + fragment_place<kDim>(key, i / 8) + i % 8 * 2) = v; });
+      new_value.each(lane, [&](int i, bf16 v) {
+        *reinterpret_cast<bf16*>(values + transposed_place<kDim>(key, i / 8) + i % 8 * 2) = v;
+      });
+      __syncwarp();
+    }
     float score[2][4] = {};
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
@@ -191,7 +220,6 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     }
     __syncwarp();
   }
-  release_dependents();
   wait_for_copies<0>();
   weight[0] = quad_sum(weight[0]);
   weight[1] = quad_sum(weight[1]);

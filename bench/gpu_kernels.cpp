@@ -239,8 +239,11 @@ class Bench {
       for (int t = tokens - kc::kPrefillTileRows; t >= 0; t -= kc::kPrefillTileRows) tiles.push_back({{0, tokens, 0, 0}, t});
       const DeviceBuffer device_tiles(tiles.size() * sizeof(kc::PrefillTile));
       exec::cuda::check(cudaMemcpy(device_tiles.as<void>(), tiles.data(), device_tiles.bytes(), cudaMemcpyHostToDevice), "copy");
+      for (const bool portable : {true, false}) {
       const Timed t = time_launches(stream_, 3, [&](int) {
         kc::PrefillAttention a;
+        a.rows = tokens;
+        a.portable = portable;
         a.kv = {c.pages.as<__nv_bfloat16>(), kKv, kDim};
         a.heads = {kQ, kQ / kKv, 0};
         a.qkv = {qkv.as<__nv_bfloat16>(), width};
@@ -255,8 +258,10 @@ class Bench {
       }, 5);
       // Causal: half of the square, counted once.
       const double flop = 4.0 * kQ * kDim * static_cast<double>(tokens) * tokens / 2.0;
-      fmt::print("prefill attention {:>5} tokens: {:8.1f} us, {:.0f} TFLOP/s (causal half)\n", tokens, t.median_s * 1e6, flop / t.median_s / 1e12);
-      list.push_back({{"tokens", tokens}, {"time", times(t)}, {"flop", flop}, {"flop_per_s", flop / t.median_s}});
+      fmt::print("prefill attention {:>5} tokens {:>8}: {:8.1f} us, {:.0f} TFLOP/s (causal half)\n", tokens,
+                 portable ? "portable" : "device", t.median_s * 1e6, flop / t.median_s / 1e12);
+      list.push_back({{"tokens", tokens}, {"portable", portable}, {"time", times(t)}, {"flop", flop}, {"flop_per_s", flop / t.median_s}});
+      }
     }
     return list;
   }

@@ -324,6 +324,7 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
     a.kv = kv_of(layer);
     a.heads = heads;
     a.qkv = qkv;
+    a.rows = step.rows;
     a.tiles = reinterpret_cast<const kc::PrefillTile*>(step.input + at.tile_list());
     a.count = static_cast<int>(step.counts.tiles);
     a.table = tables;

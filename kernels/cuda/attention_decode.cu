@@ -285,29 +285,46 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   if (!is_last) return;
   __threadfence();
   const float* all = a.partials + place * a.splits * kPartial<kDim>;
-  float* factors = sums;                               // [split][row]
-  for (int i = threadIdx.x; i < active * kRows; i += kThreads) {
-    const float* part = all + i / kRows * kPartial<kDim> + kRows * kDim;
-    factors[i] = i % kRows < q_rows ? __ldcg(part + i % kRows) : -INFINITY;
+  // Maxima and weights of all parts first, in one go; a warp per row then turns them into factors.
+  float* factors = sums;                               // [row][kMostSplits]
+  float* weights = factors + kRows * kMostSplits;
+  for (int i = threadIdx.x; i < active * q_rows; i += kThreads) {
+    const int s = i / q_rows;
+    const int r = i % q_rows;
+    const float* part = all + s * kPartial<kDim> + kRows * kDim;
+    factors[r * kMostSplits + s] = __ldcg(part + r);
+    weights[r * kMostSplits + s] = __ldcg(part + kRows + r);
   }
   __syncthreads();
-  if (threadIdx.x < q_rows) {
-    const int r = threadIdx.x;
+  for (int r = warp; r < q_rows; r += kWarps) {
     float m = -INFINITY;
-    for (int s = 0; s < active; ++s) m = fmaxf(m, factors[s * kRows + r]);
+    for (int s = lane; s < active; s += kWarp) m = fmaxf(m, factors[r * kMostSplits + s]);
+#pragma unroll
+    for (int offset = kWarp / 2; offset > 0; offset /= 2) m = fmaxf(m, __shfl_xor_sync(0xffffffffU, m, offset));
     float total = 0.0F;
-    for (int s = 0; s < active; ++s) {
-      const float factor = exp2f(factors[s * kRows + r] - m);
-      total += __ldcg(all + s * kPartial<kDim> + kRows * kDim + kRows + r) * factor;
-      factors[s * kRows + r] = factor;
+    for (int s = lane; s < active; s += kWarp) {
+      const float factor = exp2f(factors[r * kMostSplits + s] - m);
+      total += weights[r * kMostSplits + s] * factor;
+      factors[r * kMostSplits + s] = factor;
     }
-    merged_weight[r] = total;
+    total = sum_over_warp(total);
+    if (lane == 0) merged_weight[r] = total;
   }
   __syncthreads();
-  for (int i = threadIdx.x; i < q_rows * kDim; i += kThreads) {
-    float value = 0.0F;
-    for (int s = 0; s < active; ++s) value += __ldcg(all + s * kPartial<kDim> + i) * factors[s * kRows + i / kDim];
-    out[i] = __float2bfloat16(value / merged_weight[i / kDim]);
+  for (int i = threadIdx.x; i < q_rows * kDim / 4; i += kThreads) {
+    const int r = i * 4 / kDim;
+    float4 value{0.0F, 0.0F, 0.0F, 0.0F};
+#pragma unroll 8
+    for (int s = 0; s < active; ++s) {
+      const float4 part = __ldcg(reinterpret_cast<const float4*>(all + s * kPartial<kDim>) + i);
+      const float factor = factors[r * kMostSplits + s];
+      value.x += part.x * factor;
+      value.y += part.y * factor;
+      value.z += part.z * factor;
+      value.w += part.w * factor;
+    }
+    const float inverse = 1.0F / merged_weight[r];
+    reinterpret_cast<uint2*>(out)[i] = {pack(value.x * inverse, value.y * inverse), pack(value.z * inverse, value.w * inverse)};
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prefill attention: one block per 128 rows and q head, 4 warps of 32 rows each; pages of keys and values pass through
 // a double buffer in shared memory, scores and sums stay in registers.
+#include "kernels/cuda/attention_hopper.h"
 #include "kernels/cuda/attention_parts.cuh"
 
 namespace lindos::kernels::cuda {
@@ -248,6 +249,7 @@ __global__ void __launch_bounds__(kRopeWarps* kWarp) rope_kv_write_kernel(const 
 
 void attention_prefill(const PrefillAttention& attention, const Launch& launch) {
   if (attention.count == 0 || attention.heads.q_heads == 0) return;
+  if (!attention.portable && hopper_prefill(attention, launch)) return;
   if (attention.kv.head_dim == 64) {
     launch_prefill<64>(attention, launch);
   } else {

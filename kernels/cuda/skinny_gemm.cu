@@ -15,16 +15,20 @@ constexpr int kThreads = kWarps * kWarp;
 constexpr int kTileRows = 16;                 // rows of W per tile
 constexpr int kChunk = 64;                    // columns of W per stage: a line of 128 bytes per row
 constexpr int kStage = kTileRows * kChunk * 2;   // bytes
-constexpr int kLargestX = 66 * 1024;
-// Two blocks, of this kernel and of the next, should share an SM's 228 KB, of which each block costs 1 KB.
-constexpr int kBlockShared = 113 * 1024;
+// An SM has 228 KB of shared memory; a block can have 227. More than half, so that no SM gets two blocks of one kernel
+// while another gets none (seen to cost 10 %): the next kernel's block starts where this one's ends.
+constexpr int kMostShared = 227 * 1024;
+constexpr int kLeastShared = 116 * 1024;
 // Partial sums of two tiles, sums of squares.
 constexpr int kSums = 2 * kThreads * static_cast<int>(sizeof(float4)) + kSkinnyRows * kWarps * static_cast<int>(sizeof(float));
+// Stages per warp: as many as fit beside x. Few where attention runs before and should leave room for this kernel.
+constexpr int kDeep = 9;
+constexpr int kShallow = 6;
 
 struct Shape {
   int tiles;
   int chunks;      // per tile
-  int x_row;       // bytes of a row of normalised x in shared memory
+  int x_row;       // bytes of a row of x in shared memory
 };
 
 // 64 bytes beyond a multiple of 128: rows g and g + 1 then lie in different halves of the 32 banks.
@@ -44,36 +48,49 @@ __device__ __forceinline__ const bf16* row_of(const SkinnyGemm& g, int tile, int
   }
 }
 
-// Normalised x into shared memory. `sums`: [kSkinnyRows][kWarps].
-__device__ __forceinline__ void take_normalised(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
+// x into shared memory, normalised if asked. All rows are on their way at once. `sums`: [kWarps].
+__device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
   const int warp = threadIdx.x / kWarp;
+  const int lane = threadIdx.x % kWarp;
   const int vectors = static_cast<int>(g.k / 8);
   for (int row = 0; row < g.m; ++row) {
-    const auto* source = reinterpret_cast<const uint4*>(g.x + row * g.ldx);
-    auto* destination = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
-    float squares = 0.0F;
-    for (int i = threadIdx.x; i < vectors; i += kThreads) {
-      const uint4 v = source[i];
-      destination[i] = v;
+    const bf16* source = g.x + row * g.ldx;
+    unsigned char* destination = x_shared + row * shape.x_row;
+    for (int i = threadIdx.x; i < vectors; i += kThreads) copy_async_16(shared_address(destination + i * 16), source + i * 8);
+  }
+  commit_copies();
+  wait_for_copies<0>();
+  __syncthreads();
+  if (g.norm == nullptr) return;
+  // Each row by 8, 4, 2 or 1 warps.
+  const int warps_per_row = kWarps / (g.m > 4 ? 8 : g.m > 2 ? 4 : g.m);
+  const int row = warp / warps_per_row;
+  const int begin = warp % warps_per_row * kWarp + lane;
+  const int step = warps_per_row * kWarp;
+  auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
+  float squares = 0.0F;
+  if (row < g.m) {
+#pragma unroll 4
+    for (int i = begin; i < vectors; i += step) {
+      const uint4 v = values[i];
       for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
         const float2 f = unpack(pair);
         squares += f.x * f.x + f.y * f.y;
       }
     }
-    squares = sum_over_warp(squares);
-    if (threadIdx.x % kWarp == 0) sums[row * kWarps + warp] = squares;
   }
+  squares = sum_over_warp(squares);
+  if (lane == 0) sums[warp] = squares;
   __syncthreads();
-  const auto* norm = reinterpret_cast<const uint4*>(g.norm);
-  for (int row = 0; row < g.m; ++row) {
+  if (row < g.m) {
     float total = 0.0F;
-#pragma unroll
-    for (int w = 0; w < kWarps; ++w) total += sums[row * kWarps + w];
+    for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
     const float scale = rsqrtf(total / static_cast<float>(g.k) + g.eps);
-    auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
-    for (int i = threadIdx.x; i < vectors; i += kThreads) {
+    const auto* norm = reinterpret_cast<const uint4*>(g.norm);
+#pragma unroll 4
+    for (int i = begin; i < vectors; i += step) {
       const uint4 v = values[i];
-      const uint4 w = norm[i];
+      const uint4 w = __ldg(norm + i);
       const auto scaled = [scale](std::uint32_t x, std::uint32_t weight) {
         const float2 a = unpack(x);
         const float2 b = unpack(weight);
@@ -122,15 +139,15 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
   }
 }
 
-// Shared memory: rings of the warps | normalised x | partial sums of two tiles | sums of squares.
-template <SkinnyOutput kOutput, bool kNorm, int kStages>
+// Shared memory: rings of the warps | x, if it fits | partial sums of two tiles | sums of squares.
+template <SkinnyOutput kOutput, bool kXShared, int kStages>
 __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
   unsigned char* ring = shared + warp * kStages * kStage;
   unsigned char* x_shared = shared + kWarps * kStages * kStage;
-  auto* partial = reinterpret_cast<float4*>(x_shared + (kNorm ? g.m * shape.x_row : 0));
+  auto* partial = reinterpret_cast<float4*>(x_shared + (kXShared ? g.m * shape.x_row : 0));
   [[maybe_unused]] auto* sums = reinterpret_cast<float*>(partial + 2 * kWarps * kWarp);
 
   const auto tiles = static_cast<std::int64_t>(shape.tiles);
@@ -185,25 +202,37 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
   }
 #endif
   wait_for_predecessor();
-  if constexpr (kNorm) take_normalised(g, shape, x_shared, sums);
+  if constexpr (kXShared) take_x(g, shape, x_shared, sums);
 
   const int group = lane / 4;
   const int quarter = lane % 4;
   const bool token = group < g.m;
-  const bf16* x_row = kNorm ? reinterpret_cast<const bf16*>(x_shared + group * shape.x_row) : g.x + group * g.ldx;
+  const bf16* x_row = kXShared ? reinterpret_cast<const bf16*>(x_shared + group * shape.x_row) : g.x + group * g.ldx;
+  const auto take_fragments = [&](int at, uint4(&b)[2]) {
+#pragma unroll
+    for (int s = 0; s < 2; ++s) {
+      const int column = at * kChunk + s * 32 + quarter * 8;
+      b[s] = token && column < g.k ? *reinterpret_cast<const uint4*>(x_row + column) : uint4{0, 0, 0, 0};
+    }
+  };
   const int swap = (group & 1) << 2;
   const unsigned char* fragments = ring + group * (kChunk * 2);
   int chunk = warp;
   int slot = 0;
+  [[maybe_unused]] uint4 ahead[2];
+  if constexpr (!kXShared) take_fragments(chunk % shape.chunks, ahead);
   for (int tile = first; tile < last; ++tile) {
     float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
     for (; chunk < shape.chunks; chunk += kWarps) {
       load();
-      uint4 b[2] = {};
-#pragma unroll
-      for (int s = 0; s < 2; ++s) {
-        const int column = chunk * kChunk + s * 32 + quarter * 8;
-        if (token && column < g.k) b[s] = *reinterpret_cast<const uint4*>(x_row + column);
+      uint4 b[2];
+      if constexpr (kXShared) {
+        take_fragments(chunk, b);
+      } else {
+        // From global memory they take longer than a stage: always one chunk ahead.
+        b[0] = ahead[0];
+        b[1] = ahead[1];
+        take_fragments((chunk + kWarps) % shape.chunks, ahead);
       }
       wait_for_copies<kStages - 1>();
       __syncwarp();
@@ -238,19 +267,20 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
   wait_for_copies<0>();
 }
 
-template <SkinnyOutput kOutput, bool kNorm, int kStages>
+template <SkinnyOutput kOutput, bool kXShared, int kStages>
 void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
-  const int bytes = kWarps * kStages * kStage + (kNorm ? g.m * shape.x_row : 0) + kSums;
+  const int bytes = std::max(kLeastShared, kWarps * kStages * kStage + (kXShared ? g.m * shape.x_row : 0) + kSums);
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kNorm, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               kWarps * kStages * kStage + (kNorm ? kLargestX : 0) + kSums);
+    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kXShared, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
     return true;
   }();
   (void)raised;
   const int blocks = std::min(shape.tiles, multiprocessors());
-  launch_kernel(launch, skinny_kernel<kOutput, kNorm, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
+  launch_kernel(launch, skinny_kernel<kOutput, kXShared, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
                 static_cast<std::size_t>(bytes), g, shape);
 }
+
+constexpr bool fits(int stages, std::int64_t x_bytes) { return kWarps * stages * kStage + x_bytes + kSums <= kMostShared; }
 
 template <SkinnyOutput kOutput>
 void launch_output(const SkinnyGemm& g, const Launch& launch) {
@@ -259,19 +289,20 @@ void launch_output(const SkinnyGemm& g, const Launch& launch) {
   shape.tiles = static_cast<int>((g.n + rows_per_tile - 1) / rows_per_tile);
   shape.chunks = static_cast<int>((g.k + kChunk - 1) / kChunk);
   shape.x_row = x_row_bytes(g.k);
-  if (g.norm == nullptr) {
-    launch_stages<kOutput, false, 6>(g, shape, launch);
-  } else if (g.m * shape.x_row + 6 * kWarps * kStage + kSums <= kBlockShared) {
-    launch_stages<kOutput, true, 6>(g, shape, launch);
+  const std::int64_t x_bytes = static_cast<std::int64_t>(g.m) * shape.x_row;
+  if (fits(kDeep, x_bytes) && !g.prefetch) {
+    launch_stages<kOutput, true, kDeep>(g, shape, launch);
+  } else if (fits(kShallow, x_bytes)) {
+    launch_stages<kOutput, true, kShallow>(g, shape, launch);
   } else {
-    launch_stages<kOutput, true, 4>(g, shape, launch);
+    launch_stages<kOutput, false, kShallow>(g, shape, launch);
   }
 }
 
 }  // namespace
 
 bool skinny_fits(std::int64_t m, std::int64_t k, bool norm) {
-  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && (!norm || m * x_row_bytes(k) <= kLargestX);
+  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && (!norm || fits(kShallow, m * x_row_bytes(k)));
 }
 
 void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch) {

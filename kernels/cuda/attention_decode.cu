@@ -60,11 +60,8 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   const int pages = position / kDevicePageTokens + 1 - first_page;
   const int per_split = max(kLeastPages, (pages + a.splits - 1) / a.splits);
   const int active = (pages + per_split - 1) / per_split;
-  if (split >= active) {
-    release_dependents();
-    wait_for_predecessor();
-    return;
-  }
+  // Nothing to do and nothing touched: no need to wait, and the SM is free for the next kernel.
+  if (split >= active) return;
   const int begin = first_page + split * per_split;
   const int end = first_page + min(pages, (split + 1) * per_split);
   const bool has_new = split == active - 1;

@@ -15,15 +15,17 @@ constexpr int kThreads = kWarps * kWarp;
 constexpr int kTileRows = 16;                 // rows of W per tile
 constexpr int kChunk = 64;                    // columns of W per stage: a line of 128 bytes per row
 constexpr int kStage = kTileRows * kChunk * 2;   // bytes
-// An SM has 228 KB of shared memory; a block can have 227. More than half, so that no SM gets two blocks of one kernel
-// while another gets none (seen to cost 10 %): the next kernel's block starts where this one's ends.
+// An SM has 228 KB of shared memory; a block can have 227, and costs 1 KB beside its own. Kernels of a decode step alternate
+// between two kinds, and an SM should hold one block of each: the next kernel's, which fills its rings while this one's
+// still computes. Two blocks of one kernel on an SM, and none on another, cost 10 % (measured); so one kind takes more than
+// half of the shared memory, the other more than half of the registers.
 constexpr int kMostShared = 227 * 1024;
-constexpr int kLeastShared = 116 * 1024;
+constexpr int kWideShared = 115 * 1024;      // of the kind that keeps to one by shared memory
+constexpr int kNarrowShared = 111 * 1024;    // the most of the kind that keeps to one by registers (kAdd)
+// That the latter occupies beside its own 56: 2 · 256 · 136 > 65,536, but attention (128 · 232) still fits beside one.
+constexpr int kHeldRegisters = 80;
 // Partial sums of two tiles, sums of squares.
 constexpr int kSums = 2 * kThreads * static_cast<int>(sizeof(float4)) + kSkinnyRows * kWarps * static_cast<int>(sizeof(float));
-// Stages per warp: as many as fit beside x. Few where attention runs before and should leave room for this kernel.
-constexpr int kDeep = 9;
-constexpr int kShallow = 6;
 
 struct Shape {
   int tiles;
@@ -139,16 +141,38 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
   }
 }
 
-// Shared memory: rings of the warps | x, if it fits | partial sums of two tiles | sums of squares.
-template <SkinnyOutput kOutput, bool kXShared, int kStages>
-__global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
+// Registers that stay occupied between take and give back: 4 · kVectors words read from `shared` by loads that the
+// compiler may not repeat.
+template <int kVectors>
+struct HeldRegisters {
+  uint4 r[kVectors];
+  __device__ __forceinline__ void take(const void* shared) {
+#pragma unroll
+    for (int i = 0; i < kVectors; ++i) {
+      asm volatile("ld.volatile.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(r[i].x), "=r"(r[i].y), "=r"(r[i].z), "=r"(r[i].w)
+                   : "r"(shared_address(shared) + i * 16));
+    }
+  }
+  // True never in practice: `rows` is positive. But only a run of the kernel can tell.
+  __device__ __forceinline__ bool give_back(int rows) const {
+    std::uint32_t all = 0;
+#pragma unroll
+    for (int i = 0; i < kVectors; ++i) all ^= r[i].x ^ r[i].y ^ r[i].z ^ r[i].w;
+    return rows < 0 && all == 1;
+  }
+};
+
+// Shared memory: rings of the warps | x | partial sums of two tiles | sums of squares.
+template <SkinnyOutput kOutput, int kStages>
+__global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
   unsigned char* ring = shared + warp * kStages * kStage;
   unsigned char* x_shared = shared + kWarps * kStages * kStage;
-  auto* partial = reinterpret_cast<float4*>(x_shared + (kXShared ? g.m * shape.x_row : 0));
-  [[maybe_unused]] auto* sums = reinterpret_cast<float*>(partial + 2 * kWarps * kWarp);
+  auto* partial = reinterpret_cast<float4*>(x_shared + g.m * shape.x_row);
+  auto* sums = reinterpret_cast<float*>(partial + 2 * kWarps * kWarp);
 
   const auto tiles = static_cast<std::int64_t>(shape.tiles);
   const int first = static_cast<int>(tiles * blockIdx.x / gridDim.x);
@@ -165,7 +189,6 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
     }
   };
   settle(load_tile, load_chunk);
-  bool released = false;
   const auto load = [&] {
     if (load_tile < last) {
       unsigned char* stage = ring + load_slot * kStage;
@@ -182,16 +205,16 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
       }
       load_chunk += kWarps;
       settle(load_tile, load_chunk);
-    } else if (!released) {
-      // All of this warp's loads are on their way: the next kernel may begin its own.
-      release_dependents();
-      released = true;
     }
     load_slot = load_slot + 1 == kStages ? 0 : load_slot + 1;
     commit_copies();
   };
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) load();
+  // From the start: every SM has just this block, so the next kernel's blocks spread evenly too.
+  release_dependents();
+  [[maybe_unused]] HeldRegisters<kHeldRegisters / 4> held;
+  if constexpr (kOutput == SkinnyOutput::kAdd) held.take(partial);
 #if __CUDA_ARCH__ >= 900
   if (g.prefetch && warp == 0 && lane < kTileRows) {
     for (int tile = first; tile < last; ++tile) {
@@ -202,37 +225,25 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
   }
 #endif
   wait_for_predecessor();
-  if constexpr (kXShared) take_x(g, shape, x_shared, sums);
+  take_x(g, shape, x_shared, sums);
 
   const int group = lane / 4;
   const int quarter = lane % 4;
   const bool token = group < g.m;
-  const bf16* x_row = kXShared ? reinterpret_cast<const bf16*>(x_shared + group * shape.x_row) : g.x + group * g.ldx;
-  const auto take_fragments = [&](int at, uint4(&b)[2]) {
-#pragma unroll
-    for (int s = 0; s < 2; ++s) {
-      const int column = at * kChunk + s * 32 + quarter * 8;
-      b[s] = token && column < g.k ? *reinterpret_cast<const uint4*>(x_row + column) : uint4{0, 0, 0, 0};
-    }
-  };
+  const auto* x_row = reinterpret_cast<const bf16*>(x_shared + group * shape.x_row);
   const int swap = (group & 1) << 2;
   const unsigned char* fragments = ring + group * (kChunk * 2);
   int chunk = warp;
   int slot = 0;
-  [[maybe_unused]] uint4 ahead[2];
-  if constexpr (!kXShared) take_fragments(chunk % shape.chunks, ahead);
   for (int tile = first; tile < last; ++tile) {
     float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
     for (; chunk < shape.chunks; chunk += kWarps) {
       load();
       uint4 b[2];
-      if constexpr (kXShared) {
-        take_fragments(chunk, b);
-      } else {
-        // From global memory they take longer than a stage: always one chunk ahead.
-        b[0] = ahead[0];
-        b[1] = ahead[1];
-        take_fragments((chunk + kWarps) % shape.chunks, ahead);
+#pragma unroll
+      for (int s = 0; s < 2; ++s) {
+        const int column = chunk * kChunk + s * 32 + quarter * 8;
+        b[s] = token && column < g.k ? *reinterpret_cast<const uint4*>(x_row + column) : uint4{0, 0, 0, 0};
       }
       wait_for_copies<kStages - 1>();
       __syncwarp();
@@ -265,22 +276,26 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
     }
   }
   wait_for_copies<0>();
+  if constexpr (kOutput == SkinnyOutput::kAdd) {
+    if (held.give_back(g.m)) static_cast<bf16*>(g.y)[0] = __float2bfloat16(0.0F);
+  }
 }
 
-template <SkinnyOutput kOutput, bool kXShared, int kStages>
+constexpr std::int64_t shared_bytes(int stages, std::int64_t x_bytes) { return kWarps * stages * kStage + x_bytes + kSums; }
+
+template <SkinnyOutput kOutput, int kStages>
 void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
-  const int bytes = std::max(kLeastShared, kWarps * kStages * kStage + (kXShared ? g.m * shape.x_row : 0) + kSums);
+  const std::int64_t needed = shared_bytes(kStages, g.m * shape.x_row);
+  const std::int64_t bytes = kOutput == SkinnyOutput::kAdd ? needed : std::max<std::int64_t>(needed, kWideShared);
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kXShared, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
+    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
     return true;
   }();
   (void)raised;
   const int blocks = std::min(shape.tiles, multiprocessors());
-  launch_kernel(launch, skinny_kernel<kOutput, kXShared, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
+  launch_kernel(launch, skinny_kernel<kOutput, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
                 static_cast<std::size_t>(bytes), g, shape);
 }
-
-constexpr bool fits(int stages, std::int64_t x_bytes) { return kWarps * stages * kStage + x_bytes + kSums <= kMostShared; }
 
 template <SkinnyOutput kOutput>
 void launch_output(const SkinnyGemm& g, const Launch& launch) {
@@ -289,20 +304,26 @@ void launch_output(const SkinnyGemm& g, const Launch& launch) {
   shape.tiles = static_cast<int>((g.n + rows_per_tile - 1) / rows_per_tile);
   shape.chunks = static_cast<int>((g.k + kChunk - 1) / kChunk);
   shape.x_row = x_row_bytes(g.k);
-  const std::int64_t x_bytes = static_cast<std::int64_t>(g.m) * shape.x_row;
-  if (fits(kDeep, x_bytes) && !g.prefetch) {
-    launch_stages<kOutput, true, kDeep>(g, shape, launch);
-  } else if (fits(kShallow, x_bytes)) {
-    launch_stages<kOutput, true, kShallow>(g, shape, launch);
+  const std::int64_t x = static_cast<std::int64_t>(g.m) * shape.x_row;
+  // The deepest rings that leave room for the neighbour's block; where x alone is too large for that, all there is.
+  constexpr int kShare = kOutput == SkinnyOutput::kAdd ? kNarrowShared : kWideShared;
+  if (shared_bytes(6, x) <= kShare) {
+    launch_stages<kOutput, 6>(g, shape, launch);
+  } else if (shared_bytes(5, x) <= kShare) {
+    launch_stages<kOutput, 5>(g, shape, launch);
+  } else if (shared_bytes(4, x) <= kShare) {
+    launch_stages<kOutput, 4>(g, shape, launch);
+  } else if (shared_bytes(9, x) <= kMostShared) {
+    launch_stages<kOutput, 9>(g, shape, launch);
   } else {
-    launch_stages<kOutput, false, kShallow>(g, shape, launch);
+    launch_stages<kOutput, 6>(g, shape, launch);
   }
 }
 
 }  // namespace
 
-bool skinny_fits(std::int64_t m, std::int64_t k, bool norm) {
-  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && (!norm || fits(kShallow, m * x_row_bytes(k)));
+bool skinny_fits(std::int64_t m, std::int64_t k) {
+  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && shared_bytes(6, m * x_row_bytes(k)) <= kMostShared;
 }
 
 void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch) {

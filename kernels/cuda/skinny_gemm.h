@@ -5,7 +5,8 @@
 //
 // Each warp of a block streams its share of the block's rows through a ring of its own in shared memory, 64 columns of 16
 // rows at a time, with several stages in flight; sums over warps meet once per 16 rows. The rings fill before the
-// preceding kernel has ended (dependent launch), so that memory does not idle between kernels.
+// preceding kernel has ended (dependent launch), so that memory does not idle between kernels: chains should alternate
+// kAdd with the other outputs, whose blocks share an SM.
 // Numerics: for given m, n, k the sum over k is taken in one order, so results repeat bit for bit.
 #pragma once
 
@@ -43,8 +44,8 @@ struct SkinnyGemm {
   bool prefetch = false;
 };
 
-// True when skinny_gemm takes such a product: with `norm` the rows must fit shared memory.
-[[nodiscard]] bool skinny_fits(std::int64_t m, std::int64_t k, bool norm);
+// True when skinny_gemm takes such a product: x must fit shared memory beside the rings.
+[[nodiscard]] bool skinny_fits(std::int64_t m, std::int64_t k);
 void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch);
 
 }  // namespace lindos::kernels::cuda

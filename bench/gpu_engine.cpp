@@ -15,9 +15,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "bench/gpu_timing.h"
 #include "data/catalogue.h"
 #include "exec/cuda/device_info.h"
+#include "exec/cuda/launch_timing.h"
 #include "exec/runner/replica.h"
 #include "scenarios/balance.h"
 #include "scenarios/error.h"
@@ -26,6 +26,10 @@
 
 namespace lindos::bench {
 namespace {
+
+using exec::cuda::random_bf16;
+using exec::cuda::time_launches;
+using exec::cuda::Timed;
 
 using Json = nlohmann::ordered_json;
 

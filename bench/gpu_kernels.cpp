@@ -11,9 +11,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "bench/gpu_timing.h"
 #include "exec/cuda/blas_lt.h"
 #include "exec/cuda/device_info.h"
+#include "exec/cuda/launch_timing.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/skinny_gemm.h"
@@ -21,6 +21,10 @@
 
 namespace lindos::bench {
 namespace {
+
+using exec::cuda::random_bf16;
+using exec::cuda::time_launches;
+using exec::cuda::Timed;
 
 namespace kc = kernels::cuda;
 using exec::cuda::DeviceBuffer;

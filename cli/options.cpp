@@ -23,6 +23,13 @@ void add_common(CLI::App& verb, CommonOptions& options, bool stores) {
   verb.add_flag("--no-db", options.no_db, "do not store the results")->excludes(db);
 }
 
+void add_device(CLI::App& verb, DeviceChoice& choice) {
+  add_choice<DeviceChoice>(verb, "--device", choice,
+                           {{"auto", DeviceChoice::kAuto}, {"cpu", DeviceChoice::kCpu}, {"cuda", DeviceChoice::kCuda}},
+                           "auto: the GPU for scenarios of its kind, else the CPU; cuda: the first GPU, whatever its kind")
+      ->default_str("auto");
+}
+
 std::filesystem::path default_db_path() {
   if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data != '\0') {
     return std::filesystem::path(data) / "lindos" / "lindos.db";

@@ -9,6 +9,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/place.h"
+
 namespace lindos::cli {
 
 enum class Format { kTable, kJson };
@@ -41,6 +43,9 @@ CLI::Option* add_choice(CLI::App& verb, const std::string& name, Value& value,
   };
   return verb.add_option_function<std::string>(name, choose, help)->type_name(names);
 }
+
+// --device auto|cpu|cuda.
+void add_device(CLI::App& verb, DeviceChoice& choice);
 
 // $XDG_DATA_HOME/lindos/lindos.db or ~/.local/share/lindos/lindos.db.
 [[nodiscard]] std::filesystem::path default_db_path();

@@ -13,6 +13,7 @@
 #include "cli/signals.h"
 #include "cli/version.h"
 #include "data/catalogue.h"
+#include "exec/probe/cuda_probe.h"
 #include "exec/probe/probe.h"
 #include "scenarios/capacity.h"
 #include "scenarios/error.h"
@@ -87,24 +88,6 @@ void Session::stamp(RunRecord& record, const Profile* profile) const {
   if (profile != nullptr) record.environment.profile_digest = digest(*profile);
 }
 
-const Device* host_device(const Scenario& scenario) {
-  for (const auto& [name, device] : scenario.devices) {
-    if (device.compute_capability == 0 && device.peak.empty()) return &device;
-  }
-  return nullptr;
-}
-
-void require_runs_here(const Scenario& scenario) {
-  for (const Pool& pool : scenario.cluster.pools) {
-    const Device& device = scenario.devices.at(pool.node.device);
-    if (&device == host_device(scenario)) continue;
-    throw Error(ErrorKind::kInfeasible, scenario.name,
-                fmt::format("pool \"{}\" needs {}, and this build runs on this machine's CPU only. "
-                            "`lindos predict` answers for it; scenarios/this-machine.toml runs here",
-                            pool.name, device.label));
-  }
-}
-
 void require_context(const Scenario& scenario) {
   if (scenario.workload.kind != WorkloadKind::kServing) return;
   const ServingWorkload& serving = scenario.workload.serving;
@@ -131,24 +114,52 @@ const GroupPlan& serving_group(const Scenario& scenario) {
   return scenario.plan.groups.front();
 }
 
-Profile probe_for(const Model& model, const std::vector<GroupPlan>& groups, Progress& progress) {
-  exec::ProbeRequest request;
-  request.model = model;
-  request.groups = groups;
-  request.cores = exec::usable_cores();
-  request.progress = [&](const std::string& what, double fraction) { progress.update("probe: " + what, fraction); };
-  request.cancelled = cancel_requested;
-  Profile profile = exec::probe(request);
+namespace {
+
+exec::CudaProbeRequest cuda_request(const Place& place) {
+  exec::CudaProbeRequest request;
+  request.gpu = *place.gpu;
+  request.device = *place.device;
+  return request;
+}
+
+}  // namespace
+
+Profile probe_for(const Place& place, const Model& model, const std::vector<GroupPlan>& groups, Progress& progress) {
+  const auto show = [&](const std::string& what, double fraction) { progress.update("probe: " + what, fraction); };
+  Profile profile;
+  if (place.gpu) {
+    exec::CudaProbeRequest request = cuda_request(place);
+    request.model = model;
+    request.groups = groups;
+    request.progress = show;
+    request.cancelled = cancel_requested;
+    profile = exec::cuda_probe(request);
+  } else {
+    exec::ProbeRequest request;
+    request.model = model;
+    request.groups = groups;
+    request.cores = exec::usable_cores();
+    request.progress = show;
+    request.cancelled = cancel_requested;
+    profile = exec::probe(request);
+    if (place.device != nullptr) profile.device = place.device->name;
+  }
   profile.git_revision = current_environment().git_revision;
-  progress.finish_phase(fmt::format("probe    {}: {:.1f} GB/s read, {:.0f} GFLOP/s SGEMM, {} samples", profile.label,
+  progress.finish_phase(fmt::format("probe    {}: {:.1f} GB/s read, {:.0f} GFLOP/s {}, {} samples", profile.label,
                                     profile.read_bandwidth.value() / 1e9, profile.matrix_rate.value() / 1e9,
+                                    place.gpu ? "dense peak" : "SGEMM",
                                     profile.gemm.size() + profile.attention.size() + profile.stream.size() +
                                         profile.collectives.size()));
   return profile;
 }
 
+Profile ceilings_of(const Place& place) {
+  return place.gpu ? exec::cuda_ceilings(cuda_request(place)) : exec::probe_ceilings(exec::usable_cores());
+}
+
 std::map<std::string, Profile> profiles_for(const Scenario& scenario, const std::filesystem::path& file,
-                                            Progress& progress) {
+                                            const Place& place, Progress& progress) {
   std::map<std::string, Profile> profiles;
   if (!file.empty()) {
     Profile profile = profile_from_json(read_file(file), file.string());
@@ -160,10 +171,8 @@ std::map<std::string, Profile> profiles_for(const Scenario& scenario, const std:
   }
   for (const auto& [name, device] : scenario.devices) {
     if (profiles.count(name) > 0) continue;
-    if (&device == host_device(scenario)) {
-      Profile profile = probe_for(scenario.model, scenario.plan.groups, progress);
-      profile.device = name;
-      profiles.emplace(name, std::move(profile));
+    if (&device == place.device) {
+      profiles.emplace(name, probe_for(place, scenario.model, scenario.plan.groups, progress));
     } else {
       profiles.emplace(name, sim::datasheet_profile(device));
     }
@@ -171,9 +180,10 @@ std::map<std::string, Profile> profiles_for(const Scenario& scenario, const std:
   return profiles;
 }
 
-exec::EngineConfig engine_config(const Scenario& scenario, std::shared_ptr<const exec::Checkpoint> checkpoint,
-                                 Bytes memory) {
+exec::EngineConfig engine_config(const Scenario& scenario, const Place& place,
+                                 std::shared_ptr<const exec::Checkpoint> checkpoint, Bytes memory) {
   exec::EngineConfig config;
+  config.backend = place.backend();
   config.model = scenario.model;
   config.group = serving_group(scenario);
   config.checkpoint = std::move(checkpoint);
@@ -185,10 +195,21 @@ exec::EngineConfig engine_config(const Scenario& scenario, std::shared_ptr<const
   }
   const auto capacity = kv_capacity(config.model, config.group, by_rank);
   if (const auto* infeasible = std::get_if<Infeasible>(&capacity)) {
-    throw Error(ErrorKind::kInfeasible, scenario.name, infeasible->reason);
+    std::string where;
+    if (place.gpu) {
+      where = fmt::format("; {} has {:.1f} GB free of {:.1f} GB, for {}", place.gpu->name, memory.value() / 1e9,
+                          place.gpu->memory.value() / 1e9, ranks == 1.0 ? "its rank" : "all ranks together");
+    }
+    throw Error(ErrorKind::kInfeasible, scenario.name, infeasible->reason + where);
   }
   config.kv_blocks = std::get<Capacity>(capacity).kv_blocks;
   return config;
+}
+
+std::optional<exec::DeviceTelemetry> telemetry_of(const Place& place) {
+  if (!place.gpu) return std::nullopt;
+  return exec::telemetry_of({{place.gpu->pci_bus_id, place.gpu->name}},
+                            {{"cuda-driver", place.gpu->driver}, {"cuda-runtime", place.gpu->runtime}});
 }
 
 std::optional<data::Store> open_store(const CommonOptions& options) {

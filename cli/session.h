@@ -10,9 +10,11 @@
 #include <string>
 
 #include "cli/options.h"
+#include "cli/place.h"
 #include "cli/progress.h"
 #include "data/store/store.h"
 #include "exec/runner/rank_worker.h"
+#include "exec/telemetry/device_telemetry.h"
 #include "scenarios/profile.h"
 #include "scenarios/run_record.h"
 #include "scenarios/scenario.h"
@@ -37,26 +39,29 @@ void require_writable(const std::filesystem::path& path);
 // Whole or not at all: written beside and renamed.
 void write_file(const std::filesystem::path& path, const std::string& text);
 
-// The device of the scenario that is this machine's CPU, if there is one.
-[[nodiscard]] const Device* host_device(const Scenario& scenario);
-// Throws Error{kInfeasible} naming the devices that are missing here unless the plan's ranks all run on this
-// machine's CPU.
-void require_runs_here(const Scenario& scenario);
 // Throws Error{kInput} when a request of the workload can be longer than the plan's context: the engine would turn it
 // away, and figures over the rest would pass for figures of the workload.
 void require_context(const Scenario& scenario);
 // The one group that is served; throws Error{kInput} for plans with several.
 [[nodiscard]] const GroupPlan& serving_group(const Scenario& scenario);
 
-// Profiles by device name: `file` if given, a fresh probe for this machine's CPU, the datasheet for the rest.
-[[nodiscard]] std::map<std::string, Profile> profiles_for(const Scenario& scenario,
-                                                          const std::filesystem::path& file, Progress& progress);
-[[nodiscard]] Profile probe_for(const Model& model, const std::vector<GroupPlan>& groups, Progress& progress);
+// Profiles by device name: `file` if given, a fresh probe of `place`, the datasheet for the rest. A place without a
+// device: the datasheet for all.
+[[nodiscard]] std::map<std::string, Profile> profiles_for(const Scenario& scenario, const std::filesystem::path& file,
+                                                          const Place& place, Progress& progress);
+// Named after the place's device; without one "this-machine".
+[[nodiscard]] Profile probe_for(const Place& place, const Model& model, const std::vector<GroupPlan>& groups,
+                                Progress& progress);
+// Ceilings of the place only, without samples.
+[[nodiscard]] Profile ceilings_of(const Place& place);
 
-// Engine set-up for the scenario's group on this machine: capacity rule applied. `memory` of the machine.
-// Throws Error{kInfeasible} with the capacity rule's reason.
-[[nodiscard]] exec::EngineConfig engine_config(const Scenario& scenario,
+// Engine set-up for the scenario's group at the place: capacity rule applied. `memory` is what all ranks share: of the
+// machine, or free on the GPU. Throws Error{kInfeasible} with the capacity rule's reason.
+[[nodiscard]] exec::EngineConfig engine_config(const Scenario& scenario, const Place& place,
                                                std::shared_ptr<const exec::Checkpoint> checkpoint, Bytes memory);
+
+// How to read the GPU of the place, and what it is called in records; nothing on the CPU.
+[[nodiscard]] std::optional<exec::DeviceTelemetry> telemetry_of(const Place& place);
 
 // The store that the options name; none with --no-db. Opened before the work, so that a place that cannot be
 // written or a newer store is refused at once and not after minutes of measuring.

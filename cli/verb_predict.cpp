@@ -46,7 +46,7 @@ void add_predict(CLI::App& app) {
     const Session session = Session::open(options->scenario, options->plan, options->common);
     require_context(session.scenario);
     auto store = open_store(options->common);
-    const auto profiles = profiles_for(session.scenario, options->profile, progress);
+    const auto profiles = profiles_for(session.scenario, options->profile, {host_device(session.scenario), {}}, progress);
     options->predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     options->predict.cancelled = cancel_requested;
     const bool json = options->common.format == Format::kJson;

@@ -46,16 +46,17 @@ std::string shown(Quantity measured) {
 std::string summary(const Profile& profile) {
   std::string out = fmt::format("{}\n\n", profile.label);
   Table table({"what", "measured", "spread"});
-  table.add({"matrix rate (SGEMM, OpenBLAS)", shown(profile.matrix_rate), ""});
+  const bool gpu = profile.compute_capability > 0;
+  table.add({gpu ? "dense bf16 peak (datasheet)" : "matrix rate (SGEMM, OpenBLAS)", shown(profile.matrix_rate), ""});
   for (std::size_t t = 0; t < profile.read_bandwidth_by_threads.size(); ++t) {
-    table.add({fmt::format("read bandwidth, {} thread{}", t + 1, t == 0 ? "" : "s"),
+    table.add({gpu ? "read bandwidth" : fmt::format("read bandwidth, {} thread{}", t + 1, t == 0 ? "" : "s"),
                shown(profile.read_bandwidth_by_threads[t]), ""});
   }
-  table.add({"memory", shown(profile.memory), ""});
+  table.add({gpu ? "memory that was free" : "memory", shown(profile.memory), ""});
   table.add({"engine overhead per step", shown(profile.step_overhead), fmt::format("{:.1f} %", profile.step_overhead_spread * 100)});
   table.add({"engine overhead per sequence and step", shown(profile.per_sequence_overhead), ""});
   out += table.text();
-  Table gemm({"matrix product (n × k)", "threads × ranks", "1 row", "% of read", "most rows", "% of SGEMM"});
+  Table gemm({"matrix product (n × k)", "threads × ranks", "1 row", "% of read", "most rows", gpu ? "% of peak" : "% of SGEMM"});
   for (std::size_t i = 0; i < profile.gemm.size();) {
     const GemmSample& first = profile.gemm[i];
     std::size_t last = i;
@@ -73,6 +74,12 @@ std::string summary(const Profile& profile) {
   return out + "\n" + gemm.text();
 }
 
+// The CPU is probed at the shapes of any scenario, asked for by name; a GPU where the scenario would run on it.
+Place probed_place(const Scenario& scenario, DeviceChoice choice) {
+  if (choice == DeviceChoice::kCpu) return {host_device(scenario), {}};
+  return place_of(scenario, choice);
+}
+
 }  // namespace
 
 void add_probe(CLI::App& app) {
@@ -82,6 +89,7 @@ void add_probe(CLI::App& app) {
     std::string plan;
     std::string out;
     bool ceilings = false;
+    DeviceChoice device = DeviceChoice::kAuto;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("probe", "measure this machine: bandwidth, matrix rate, the engine's kernels");
@@ -89,22 +97,30 @@ void add_probe(CLI::App& app) {
   verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
   verb->add_option("--out", options->out, "write the profile (JSON) here")->type_name("FILE");
   verb->add_flag("--ceilings", options->ceilings, "read bandwidth and matrix rate only (about 2 s)");
+  add_device(*verb, options->device);
   add_common(*verb, options->common, false);
   verb->callback([options] {
     Progress progress(options->common.progress, "probe");
     if (!options->out.empty()) require_writable(options->out);
     Profile profile;
-    if (options->ceilings) {
-      profile = exec::probe_ceilings(exec::usable_cores());
-    } else if (options->scenario.empty()) {
+    if (options->scenario.empty()) {
       if (!options->plan.empty()) throw Error(ErrorKind::kUsage, "", "--plan needs a scenario");
+      if (options->device == DeviceChoice::kCuda) {
+        throw Error(ErrorKind::kUsage, "--device", "cuda needs a scenario, whose device says what the GPU's peak is");
+      }
+    }
+    if (options->ceilings && options->scenario.empty()) {
+      profile = ceilings_of({});
+    } else if (options->scenario.empty()) {
       const Catalogue catalogue = open_catalogue(options->common);
       const auto model = catalogue.models.find("smollm2-135m");
       if (model == catalogue.models.end()) throw Error(ErrorKind::kInput, "catalogue", "has no model \"smollm2-135m\"");
-      profile = probe_for(model->second, standard_groups(model->second), progress);
+      profile = probe_for({}, model->second, standard_groups(model->second), progress);
     } else {
       const Session session = Session::open(options->scenario, options->plan, options->common);
-      profile = probe_for(session.scenario.model, session.scenario.plan.groups, progress);
+      const Place place = probed_place(session.scenario, options->device);
+      profile = options->ceilings ? ceilings_of(place)
+                                  : probe_for(place, session.scenario.model, session.scenario.plan.groups, progress);
     }
     if (!options->out.empty()) write_file(options->out, to_json(profile) + "\n");
     if (options->common.format == Format::kJson) {

@@ -40,6 +40,7 @@ struct RunVerb {
   int repeats = 3;
   std::int64_t max_tokens = 64;
   kernels::SamplingParameters sampling;
+  DeviceChoice device = DeviceChoice::kAuto;
 };
 
 std::filesystem::path default_scenario() {
@@ -126,7 +127,7 @@ void answer(const RunVerb& options, const Session& session, exec::Replica& repli
 }
 
 // What each process does once its ranks are known. `speaks`: the process that prints and stores.
-void run_ranks(const RunVerb& options, const Session& session, bool mpi, bool speaks) {
+void run_ranks(const RunVerb& options, const Session& session, const Place& place, bool mpi, bool speaks) {
   std::optional<data::Store> store;
   if (!options.prompt) require_context(session.scenario);
   if (speaks && !options.prompt) store = open_store(options.common);
@@ -137,11 +138,11 @@ void run_ranks(const RunVerb& options, const Session& session, bool mpi, bool sp
     profile = profile_from_json(read_file(options.profile), options.profile);
   } else if (speaks && !options.prompt) {
     progress.update("ceilings", 0.0);
-    profile = exec::probe_ceilings(exec::usable_cores());
+    profile = ceilings_of(place);
   }
   if (profile.memory.value() <= 0.0) profile.memory = exec::machine_memory();
-  exec::EngineConfig config =
-      engine_config(session.scenario, open_weights(options.weights, session.scenario), profile.memory);
+  exec::EngineConfig config = engine_config(session.scenario, place, open_weights(options.weights, session.scenario),
+                                            place.gpu ? place.gpu->free_memory : profile.memory);
   config.sampling = options.sampling;
   const auto replica = mpi ? exec::Replica::over_mpi(config) : exec::Replica::in_process(config);
   if (!replica->is_driver()) {
@@ -152,7 +153,9 @@ void run_ranks(const RunVerb& options, const Session& session, bool mpi, bool sp
     answer(options, session, *replica);
     return;
   }
-  const RunRecord record = measure(session, config, *replica, profile, options.repeats, progress);
+  const std::optional<exec::DeviceTelemetry> devices = telemetry_of(place);
+  const RunRecord record =
+      measure(session, config, *replica, profile, options.repeats, progress, devices ? &*devices : nullptr);
   store_records(store, session, {&record}, nullptr);
   fmt::print("{}\n", options.common.format == Format::kJson ? to_json(record) : render(record));
 }
@@ -169,19 +172,22 @@ void execute(RunVerb& options) {
     if (!options.plan.empty()) session.scenario.plan = plan_from_json(read_file(options.plan), options.plan);
     adopt_checkpoint(session, options);
   }
-  require_runs_here(session.scenario);
+  const Place place = place_of(session.scenario, options.device);
   const GroupPlan& group = serving_group(session.scenario);
+  if (mpi && place.gpu && group.ranks_per_replica() > 1) {
+    throw Error(ErrorKind::kUsage, "--ranks", "ranks that share a GPU are threads of one process: --ranks threads");
+  }
   if (mpi && !exec::launched_by_mpi() && group.ranks_per_replica() > 1) {
     become_mpirun(group.ranks_per_replica(), own_arguments());
   }
 
   if (!mpi) {
-    run_ranks(options, session, false, true);
+    run_ranks(options, session, place, false, true);
     return;
   }
   exec::MpiSession processes(nullptr, nullptr);
   try {
-    run_ranks(options, session, true, processes.rank() == 0);
+    run_ranks(options, session, place, true, processes.rank() == 0);
   } catch (const Error& e) {
     // The other ranks wait for this one: without an abort they would wait for ever.
     fmt::print(stderr, "lindos: rank {}: {}\n", processes.rank(), e.what());
@@ -211,6 +217,7 @@ void add_run(CLI::App& app) {
   verb->add_option("--ranks", options->ranks, "ranks as threads of this process or as MPI processes")
       ->check(CLI::IsMember({"threads", "mpi"}));
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
+  add_device(*verb, options->device);
   add_common(*verb, options->common, true);
   verb->callback([options] { execute(*options); });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // lindos twin SCENARIO: the whole loop on this machine: probe → predict → run → compare.
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -9,9 +10,24 @@
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
+#include "scenarios/error.h"
 #include "sim/predict.h"
 
 namespace lindos::cli {
+
+namespace {
+
+// The prediction gives each rank a device of its own.
+void require_device_each(const Scenario& scenario, const Place& place) {
+  const std::int64_t ranks = serving_group(scenario).ranks_per_replica();
+  if (!place.gpu || ranks == 1) return;
+  throw Error(ErrorKind::kInfeasible, scenario.name,
+              fmt::format("the plan has {} ranks on a GPU each, and the engine would run them on one {}: the two cannot be "
+                          "compared. Plan one rank; `lindos run` measures several on one GPU",
+                          ranks, place.gpu->name));
+}
+
+}  // namespace
 
 void add_twin(CLI::App& app) {
   struct Options {
@@ -19,6 +35,7 @@ void add_twin(CLI::App& app) {
     std::string scenario, plan, profile;
     std::string weights = "random:1";
     int repeats = 3;
+    DeviceChoice device = DeviceChoice::kAuto;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("twin", "the whole loop on this machine: probe, predict, run, compare");
@@ -28,15 +45,17 @@ void add_twin(CLI::App& app) {
       ->type_name("FILE");
   verb->add_option("--weights", options->weights, "checkpoint folder, or random:SEED")->type_name("DIR|random:SEED");
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
+  add_device(*verb, options->device);
   add_common(*verb, options->common, true);
   verb->callback([options] {
     Progress progress(options->common.progress, "twin");
     const Session session = Session::open(options->scenario, options->plan, options->common);
-    require_runs_here(session.scenario);
+    const Place place = place_of(session.scenario, options->device);
+    require_device_each(session.scenario, place);
     require_context(session.scenario);
     auto store = open_store(options->common);
-    const auto profiles = profiles_for(session.scenario, options->profile, progress);
-    const Profile& profile = profiles.at(host_device(session.scenario)->name);
+    const auto profiles = profiles_for(session.scenario, options->profile, place, progress);
+    const Profile& profile = profiles.at(place.device->name);
 
     sim::PredictOptions predict;
     predict.fidelity = sim::Fidelity::kSimgrid;
@@ -48,9 +67,12 @@ void add_twin(CLI::App& app) {
     progress.finish_phase(fmt::format("predict  {} with {} draws", predicted.fidelity, predicted.repeats));
 
     const exec::EngineConfig config =
-        engine_config(session.scenario, open_weights(options->weights, session.scenario), profile.memory);
+        engine_config(session.scenario, place, open_weights(options->weights, session.scenario),
+                      place.gpu ? place.gpu->free_memory : profile.memory);
     const auto replica = exec::Replica::in_process(config);
-    const RunRecord measured = measure(session, config, *replica, profile, options->repeats, progress);
+    const std::optional<exec::DeviceTelemetry> devices = telemetry_of(place);
+    const RunRecord measured =
+        measure(session, config, *replica, profile, options->repeats, progress, devices ? &*devices : nullptr);
 
     store_records(store, session, {&predicted, &measured}, &profile);
     if (options->common.format == Format::kJson) {

@@ -499,13 +499,19 @@ std::span<const float> CudaModel::last_logits() {
 }
 
 // Shapes of graphs and of full prefill chunks; others take the library's first choice.
-void CudaModel::tune() {
+std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused) {
   std::vector<std::int64_t> sizes;
-  const std::int64_t largest_bucket = graph_bucket(limits_.max_sequences);
-  for (std::int64_t m = options_.fused ? 2 * kc::kSkinnyRows : 1; m <= largest_bucket; m *= 2) sizes.push_back(m);
-  for (const std::int64_t m : {limits_.prefill_chunk, limits_.max_batched_tokens}) {
+  const std::int64_t largest_bucket = graph_bucket(limits.max_sequences);
+  for (std::int64_t m = fused ? 2 * kc::kSkinnyRows : 1; m <= largest_bucket; m *= 2) sizes.push_back(m);
+  for (const std::int64_t m : {limits.prefill_chunk, limits.max_batched_tokens}) {
     if (m > largest_bucket && std::find(sizes.begin(), sizes.end(), m) == sizes.end()) sizes.push_back(m);
   }
+  return sizes;
+}
+
+void CudaModel::tune() {
+  const std::vector<std::int64_t> sizes = tuned_rows(limits_, options_.fused);
+  const std::int64_t largest_bucket = graph_bucket(limits_.max_sequences);
   if (weights_.layers().empty()) return;
   const DeviceLayer& w = weights_.layers().front();
   const bool alone = comm_->size() == 1;

@@ -30,6 +30,9 @@ struct CudaModelOptions {
   bool fused = true;       // false: cuBLASLt and separate kernels for small steps too (tests, comparison)
 };
 
+// Rows for which a model with these limits times cuBLASLt's algorithms.
+[[nodiscard]] std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused);
+
 class CudaModel final : public StageModel {
  public:
   // `kv_blocks` by the capacity rule; `max_positions` bounds the rotary table. Throws Error{kInput} for what this backend

@@ -34,7 +34,9 @@ FlopPerSecond measure_sgemm(int cores) {
   return Flop{2.0 * kSize * kSize * kSize} / Seconds{best};
 }
 
-std::string today() {
+}  // namespace
+
+std::string today_utc() {
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
   ::gmtime_r(&now, &utc);
@@ -43,14 +45,12 @@ std::string today() {
   return text;
 }
 
-}  // namespace
-
 Profile probe_ceilings(int cores) {
   Profile profile;
   profile.device = "this-machine";
   profile.label = std::to_string(cores) + " cores of " + cpu_label() + " (" + kernels::gemm_isa() + ")";
   profile.source = "lindos probe";
-  profile.date = today();
+  profile.date = today_utc();
   profile.cores = cores;
   profile.memory = machine_memory();
   profile.matrix_rate = measure_sgemm(cores);

@@ -9,10 +9,7 @@
 
 namespace lindos::exec {
 
-namespace {
-
-// A model whose layers take next to nothing: what remains of its step is the engine itself. The vocabulary is
-// the real one, since choosing a token reads all its logits.
+// The vocabulary is the real one, since choosing a token reads all its logits.
 Model tiny_model(std::int64_t vocab) {
   Model model;
   model.name = "tiny";
@@ -28,6 +25,8 @@ Model tiny_model(std::int64_t vocab) {
   model.tied_embeddings = true;
   return model;
 }
+
+namespace {
 
 // Seconds per decode step outside the priced kernels, token choice included, with `sequences` running.
 double overhead_per_step(std::int64_t sequences, std::int64_t vocab) {

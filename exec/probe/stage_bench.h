@@ -12,18 +12,12 @@
 #include "exec/comm/communicator.h"
 #include "exec/model/rank_model.h"
 #include "exec/probe/bench_team.h"
+#include "exec/probe/stage_shape.h"
 #include "exec/telemetry/op_timer.h"
 #include "scenarios/model.h"
 #include "scenarios/plan.h"
 
 namespace lindos::exec {
-
-// A batch of like slices.
-struct StageShape {
-  std::int64_t sequences = 1;
-  std::int64_t tokens = 1;    // new, per slice
-  std::int64_t context = 0;   // cached before them
-};
 
 class StageBench {
  public:

@@ -3,30 +3,32 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <vector>
 
 #include "exec/cuda/device_buffer.h"
 #include "kernels/cuda/elementwise.h"
 
-namespace lindos::bench {
+namespace lindos::exec::cuda {
 
 struct Timed {
   double median_s = 0.0;    // of one launch
   double best_s = 0.0;
   double worst_s = 0.0;
+  double spread = 0.0;      // standard deviation of log(time) between the replays, by their quartiles
 };
 
 // `launch(i)` for i in [0, launches) is captured once and replayed.
-inline Timed time_launches(const exec::cuda::Stream& stream, int launches, const std::function<void(int)>& launch, int replays = 12) {
-  using exec::cuda::check;
+inline Timed time_launches(const Stream& stream, int launches, const std::function<void(int)>& launch,
+                           int replays = 12) {
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t executable = nullptr;
   check(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal), "capture");
   for (int i = 0; i < launches; ++i) launch(i);
   check(cudaStreamEndCapture(stream.get(), &graph), "capture");
   check(cudaGraphInstantiate(&executable, graph, 0), "instantiation");
-  std::vector<exec::cuda::Event> events;
+  std::vector<Event> events;
   for (int i = 0; i <= replays; ++i) events.emplace_back(true);
   for (int i = 0; i < 2; ++i) check(cudaGraphLaunch(executable, stream.get()), "warm-up");
   events[0].record(stream);
@@ -38,23 +40,27 @@ inline Timed time_launches(const exec::cuda::Stream& stream, int launches, const
   std::vector<double> seconds;
   for (int i = 0; i < replays; ++i) {
     float ms = 0.0F;
-    check(cudaEventElapsedTime(&ms, events[static_cast<std::size_t>(i)].get(), events[static_cast<std::size_t>(i) + 1].get()), "timing");
+    const auto at = static_cast<std::size_t>(i);
+    check(cudaEventElapsedTime(&ms, events[at].get(), events[at + 1].get()), "timing");
     seconds.push_back(static_cast<double>(ms) * 1e-3 / launches);
   }
   (void)cudaGraphExecDestroy(executable);
   (void)cudaGraphDestroy(graph);
   std::sort(seconds.begin(), seconds.end());
-  return {seconds[seconds.size() / 2], seconds.front(), seconds.back()};
+  constexpr double kQuartilesOfNormal = 1.349;   // distance of the quartiles in standard deviations
+  const std::size_t n = seconds.size();
+  return {seconds[n / 2], seconds.front(), seconds.back(), std::log(seconds[n - 1 - n / 4] / seconds[n / 4]) / kQuartilesOfNormal};
 }
 
 // Random bf16 (deviation about 1): on zeros the arithmetic units draw less power and run faster.
-inline exec::cuda::DeviceBuffer random_bf16(std::int64_t elements, std::uint64_t seed, const exec::cuda::Stream& stream,
+inline DeviceBuffer random_bf16(std::int64_t elements, std::uint64_t seed, const Stream& stream,
                                             float deviation = 1.0F) {
-  exec::cuda::DeviceBuffer buffer(static_cast<std::size_t>(elements) * sizeof(__nv_bfloat16));
+  DeviceBuffer buffer(static_cast<std::size_t>(elements) * sizeof(__nv_bfloat16));
   // Deviation of the sum of four 16-bit uniforms: sqrt(4 · 65536² / 12) = 37,837.
-  kernels::cuda::fill_synthetic(buffer.as<__nv_bfloat16>(), seed, deviation / 37837.0F, 0, 1, elements, 0, elements, {stream.get(), false});
+  kernels::cuda::fill_synthetic(buffer.as<__nv_bfloat16>(), seed, deviation / 37837.0F, 0, 1, elements, 0, elements,
+                                {stream.get(), false});
   stream.synchronise("random data");
   return buffer;
 }
 
-}  // namespace lindos::bench
+}  // namespace lindos::exec::cuda

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// `lindos probe` of an NVIDIA GPU: what the engine's own kernels reach on it, at the shapes of a model's shards and
+// through the path that the engine takes (few rows: the fused product; more: cuBLASLt as tuned). Whole steps of a few
+// layers tell what kernels cost each other in place. Never measures a serving run. docs/engine.md, "The twin on a GPU".
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "exec/cuda/device_info.h"
+#include "scenarios/hardware.h"
+#include "scenarios/model.h"
+#include "scenarios/plan.h"
+#include "scenarios/profile.h"
+
+namespace lindos::exec {
+
+struct CudaProbeRequest {
+  cuda::DeviceInfo gpu;
+  Device device;                   // of the catalogue: name, and the dense peak that MFU refers to
+  Model model;
+  std::vector<GroupPlan> groups;   // their shards give shapes
+  std::function<void(const std::string& what, double fraction)> progress;   // may be empty
+  std::function<bool()> cancelled;                                          // may be empty
+};
+
+// matrix_rate is the device's dense bf16 peak by its datasheet; the rate of an 8192-wide product is among the samples.
+// memory is what was free. Takes about 20 s. Throws Error{kEnvironment} without CUDA or when the device fails,
+// Error{kInput} for a model that the CUDA engine cannot run, Error{kCancelled}.
+[[nodiscard]] Profile cuda_probe(const CudaProbeRequest& request);
+
+// Read bandwidth, and peak as above (1 s); no samples. Needs neither model nor groups.
+[[nodiscard]] Profile cuda_ceilings(const CudaProbeRequest& request);
+
+}  // namespace lindos::exec

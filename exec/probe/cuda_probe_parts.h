@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the GPU's probe; internal to exec/probe. Kernels are timed as replays of a captured graph of launches
+// over operands that rotate through more than the L2 cache holds; steps as the engine runs them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "exec/cuda/blas_lt.h"
+#include "exec/cuda/launch_timing.h"
+#include "exec/cuda/step_layout.h"
+#include "exec/probe/cuda_probe.h"
+#include "exec/probe/cuda_shapes.h"
+#include "kernels/cuda/attention.h"
+#include "scenarios/ops.h"
+
+namespace lindos::exec {
+
+class CudaProbeSession {
+ public:
+  CudaProbeSession(const CudaProbeRequest& request, Profile& profile);
+
+  void read_bandwidth();
+  // Operands for what follows.
+  void prepare();
+  void square_product();
+  void gemm(const GroupPlan& group);
+  void attention(const GroupPlan& group);
+  void stream(const GroupPlan& group);
+
+ private:
+  struct Site {
+    GemmSite site = GemmSite::kQkv;
+    std::int64_t n = 0, k = 0;
+    std::int64_t most = 1;      // rows
+    bool alone = true;          // one rank: sums go straight into the residual stream
+  };
+  // A packed step on the device, and the cold pages that its slices use.
+  struct Step {
+    StepInput input;
+    cuda::StepLayout layout;
+    cuda::PackedStep counts;
+    cuda::DeviceBuffer packed;
+  };
+  void report(const std::string& what, double fraction) const;
+  void gemm_site(const Site& site, const EngineLimits& limits);
+  [[nodiscard]] cuda::Timed time_product(const Site& site, std::int64_t m);
+  void attention_of(const TensorShare& share, const StageShape& shape, bool alone);
+  void stream_of(const GroupPlan& group, ShardId shard, std::int64_t rows);
+  [[nodiscard]] Step step_of(const StageShape& shape) const;
+  [[nodiscard]] kernels::cuda::RopeKvWrite rope_write(const Step& step, const TensorShare& share, __nv_bfloat16* pages) const;
+  // Place of the `visit`-th visit to an operand of `bytes` in the cold region.
+  [[nodiscard]] __nv_bfloat16* cold(std::int64_t visit, double bytes) const;
+  // Launches of about `seconds` each that make a graph long enough to be timed.
+  [[nodiscard]] static int launches_of(double seconds);
+  [[nodiscard]] double estimate(double bytes, double flop) const;
+
+  const CudaProbeRequest* request_;
+  Profile* profile_;
+  cuda::Stream stream_;
+  cuda::BlasLt blas_;
+  cuda::DeviceBuffer cold_, x_, y_, vector_;
+  cuda::DeviceBuffer cos_, sin_;
+  double done_ = 0.0;
+};
+
+// A step of such slices with logits for the last row of each. Blocks of one sequence follow those of the one before.
+[[nodiscard]] StepInput step_input_of(const StageShape& shape, std::int64_t vocab);
+
+// Whole steps of a few layers, for every stage of one rank (ranks that share a device are not what a plan of several
+// devices will run), and what a step costs beyond its layers and LM head.
+void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profile& profile);
+void cuda_step_overhead(const CudaProbeRequest& request, Profile& profile);
+
+}  // namespace lindos::exec

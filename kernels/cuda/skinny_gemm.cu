@@ -23,9 +23,14 @@ constexpr int kMostShared = 227 * 1024;
 constexpr int kWideShared = 115 * 1024;      // of the kind that keeps to one by shared memory
 constexpr int kNarrowShared = 111 * 1024;    // the most of the kind that keeps to one by registers (kAdd)
 // That the latter occupies beside its own 56: 2 · 256 · 136 > 65,536, but attention (128 · 232) still fits beside one.
-constexpr int kHeldRegisters = 80;
+constexpr int kHeldRegisters = 76;
 // Partial sums of two tiles, sums of squares.
 constexpr int kSums = 2 * kThreads * static_cast<int>(sizeof(float4)) + kSkinnyRows * kWarps * static_cast<int>(sizeof(float));
+
+// L2 prefetch per row of a tile beyond the rings: some, or everything (behind a kernel that leaves memory idle).
+constexpr int kPrefetchRow = 8 * 1024;
+constexpr int kPrefetchAll = 1 << 30;
+constexpr int kNormHeld = 2;
 
 struct Shape {
   int tiles;
@@ -50,8 +55,19 @@ __device__ __forceinline__ const bf16* row_of(const SkinnyGemm& g, int tile, int
   }
 }
 
+// Vectors of a row that a thread normalises: each row by 8, 4, 2 or 1 warps.
+struct NormPlace {
+  int row, begin, step;
+};
+__device__ __forceinline__ NormPlace norm_place(int m) {
+  const int warps_per_row = kWarps / (m > 4 ? 8 : m > 2 ? 4 : m);
+  const int warp = threadIdx.x / kWarp;
+  return {warp / warps_per_row, warp % warps_per_row * kWarp + static_cast<int>(threadIdx.x) % kWarp, warps_per_row * kWarp};
+}
+
 // x into shared memory, normalised if asked. All rows are on their way at once. `sums`: [kWarps].
-__device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
+__device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums,
+                                       const uint4 (&held)[kNormHeld]) {
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
   const int vectors = static_cast<int>(g.k / 8);
@@ -64,11 +80,8 @@ __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, 
   wait_for_copies<0>();
   __syncthreads();
   if (g.norm == nullptr) return;
-  // Each row by 8, 4, 2 or 1 warps.
-  const int warps_per_row = kWarps / (g.m > 4 ? 8 : g.m > 2 ? 4 : g.m);
-  const int row = warp / warps_per_row;
-  const int begin = warp % warps_per_row * kWarp + lane;
-  const int step = warps_per_row * kWarp;
+  const auto [row, begin, step] = norm_place(g.m);
+  const int warps_per_row = step / kWarp;
   auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
   float squares = 0.0F;
   if (row < g.m) {
@@ -88,18 +101,22 @@ __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, 
     float total = 0.0F;
     for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
     const float scale = rsqrtf(total / static_cast<float>(g.k) + g.eps);
-    const auto* norm = reinterpret_cast<const uint4*>(g.norm);
-#pragma unroll 4
-    for (int i = begin; i < vectors; i += step) {
+    const auto apply = [&](int i, const uint4& w) {
       const uint4 v = values[i];
-      const uint4 w = __ldg(norm + i);
       const auto scaled = [scale](std::uint32_t x, std::uint32_t weight) {
         const float2 a = unpack(x);
         const float2 b = unpack(weight);
         return pack(a.x * scale * b.x, a.y * scale * b.y);
       };
       values[i] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
+    };
+#pragma unroll
+    for (int j = 0; j < kNormHeld; ++j) {
+      if (begin + j * step < vectors) apply(begin + j * step, held[j]);
     }
+    const auto* norm = reinterpret_cast<const uint4*>(g.norm);
+#pragma unroll 4
+    for (int i = begin + kNormHeld * step; i < vectors; i += step) apply(i, __ldg(norm + i));
   }
   __syncthreads();
 }
@@ -189,6 +206,7 @@ __global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g,
     }
   };
   settle(load_tile, load_chunk);
+  bool released = false;
   const auto load = [&] {
     if (load_tile < last) {
       unsigned char* stage = ring + load_slot * kStage;
@@ -205,27 +223,44 @@ __global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g,
       }
       load_chunk += kWarps;
       settle(load_tile, load_chunk);
+    } else if (!released) {
+      // This warp's last loads are on their way: time for the next kernel's first ones.
+      release_dependents();
+      released = true;
     }
     load_slot = load_slot + 1 == kStages ? 0 : load_slot + 1;
     commit_copies();
   };
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) load();
-  // From the start: every SM has just this block, so the next kernel's blocks spread evenly too.
-  release_dependents();
   [[maybe_unused]] HeldRegisters<kHeldRegisters / 4> held;
   if constexpr (kOutput == SkinnyOutput::kAdd) held.take(partial);
 #if __CUDA_ARCH__ >= 900
-  if (g.prefetch && warp == 0 && lane < kTileRows) {
-    for (int tile = first; tile < last; ++tile) {
+  // What the rings cannot hold comes into L2 meanwhile: the wait for the predecessor's last block, for x and its norm
+  // takes longer than filling the rings.
+  if (warp == 0 && lane < kTileRows) {
+    int budget = g.prefetch ? kPrefetchAll : kPrefetchRow;
+    int column = min(static_cast<int>(g.k), kWarps * (kStages - 1) * kChunk);
+    for (int tile = first; tile < last && budget > 0; ++tile) {
       const bf16* row = row_of<kOutput>(g, tile, lane);
-      const int begin = tile == first ? min(static_cast<int>(g.k), kWarps * (kStages - 1) * kChunk) : 0;
-      if (row != nullptr && begin < g.k) prefetch_bulk(row + begin, static_cast<int>(g.k - begin) * 2);
+      const int bytes = min(budget, static_cast<int>(g.k - column) * 2);
+      if (row != nullptr && bytes > 0) prefetch_bulk(row + column, bytes);
+      budget -= bytes;
+      column = 0;
     }
   }
 #endif
+  // The norm does not depend on the predecessor either; two vectors per thread are all of it for one row of 4,096.
+  uint4 norm[kNormHeld];
+  const int norm_begin = norm_place(g.m).begin;
+  const int norm_step = norm_place(g.m).step;
+#pragma unroll
+  for (int i = 0; i < kNormHeld; ++i) {
+    const int at = norm_begin + i * norm_step;
+    if (g.norm != nullptr && at < g.k / 8) norm[i] = __ldg(reinterpret_cast<const uint4*>(g.norm) + at);
+  }
   wait_for_predecessor();
-  take_x(g, shape, x_shared, sums);
+  take_x(g, shape, x_shared, sums, norm);
 
   const int group = lane / 4;
   const int quarter = lane % 4;

@@ -214,15 +214,21 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
   return t;
 }
 
-void CudaProbeSession::gemm_site(const Site& site, const EngineLimits& limits) {
+void CudaProbeSession::gemm_site(const Site& site) {
   if (site.n == 0 || site.k == 0) return;
   const bool known = std::any_of(profile_->gemm.begin(), profile_->gemm.end(),
                                  [&](const GemmSample& s) { return s.n == site.n && s.k == site.k; });
   if (known) return;
   const bool logits = site.site == GemmSite::kLmHead;
   const bool sum = site.site == GemmSite::kO || site.site == GemmSite::kDown;
-  for (const std::int64_t m : cuda::tuned_rows(limits, true)) {
-    if (m > site.most) continue;
+  // What any of the groups tunes.
+  std::set<std::int64_t> tuned;
+  for (const GroupPlan& group : request_->groups) {
+    for (const std::int64_t m : cuda::tuned_rows(group.limits, true)) {
+      if (m <= site.most) tuned.insert(m);
+    }
+  }
+  for (const std::int64_t m : tuned) {
     blas_.tune({cold(0, 0.0), site.n, site.k, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone}, stream_.get());
   }
   for (const GemmRows& rows : gemm_rows(site.most)) {
@@ -244,13 +250,13 @@ void CudaProbeSession::gemm(const GroupPlan& group) {
       const TensorShare& s = rank.share;
       const std::int64_t q = s.q_heads.size() * model.head_dim;
       const std::int64_t kv = s.kv_heads.size() * model.head_dim;
-      gemm_site({GemmSite::kQkv, q + 2 * kv, model.hidden, tokens, alone}, group.limits);
-      gemm_site({GemmSite::kO, model.hidden, q, tokens, alone}, group.limits);
-      gemm_site({GemmSite::kGateUp, 2 * s.ffn.size(), model.hidden, tokens, alone}, group.limits);
-      gemm_site({GemmSite::kDown, model.hidden, s.ffn.size(), tokens, alone}, group.limits);
+      gemm_site({GemmSite::kQkv, q + 2 * kv, model.hidden, tokens, alone});
+      gemm_site({GemmSite::kO, model.hidden, q, tokens, alone});
+      gemm_site({GemmSite::kGateUp, 2 * s.ffn.size(), model.hidden, tokens, alone});
+      gemm_site({GemmSite::kDown, model.hidden, s.ffn.size(), tokens, alone});
       if (&stage == &group.stages.back()) {
         const std::int64_t sequences = cuda::graph_bucket(group.limits.max_sequences);
-        gemm_site({GemmSite::kLmHead, s.vocab.size(), model.hidden, sequences, alone}, group.limits);
+        gemm_site({GemmSite::kLmHead, s.vocab.size(), model.hidden, sequences, alone});
       }
       done_ = 0.3;
     }

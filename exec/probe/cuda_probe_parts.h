@@ -43,7 +43,7 @@ class CudaProbeSession {
     cuda::DeviceBuffer packed;
   };
   void report(const std::string& what, double fraction) const;
-  void gemm_site(const Site& site, const EngineLimits& limits);
+  void gemm_site(const Site& site);
   [[nodiscard]] cuda::Timed time_product(const Site& site, std::int64_t m);
   void attention_of(const TensorShare& share, const StageShape& shape, bool alone);
   void stream_of(const GroupPlan& group, ShardId shard, std::int64_t rows);

@@ -16,6 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 using exec::Unavailable;
 using exec::cuda::DeviceInfo;
+using exec::cuda::is_kind_of;
 
 Device device_of(const std::string& name, const std::string& label, int capability, double memory) {
   Device device;

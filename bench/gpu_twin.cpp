@@ -41,7 +41,7 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kSeed = 1;
-constexpr std::int64_t kChunks[] = {8192, 2048, 512};   // the widest first: its shapes are the probe's
+constexpr std::int64_t kChunks[] = {8192, 2048, 512};  // the widest first: its shapes are the probe's
 constexpr std::int64_t kContext = 4096;
 constexpr std::int64_t kSequences = 64;
 constexpr const char* kMetrics[] = {"tpot_s", "output_tokens_per_s", "ttft_s", "e2e_latency_s"};
@@ -83,9 +83,11 @@ std::vector<ServingWorkload> loads() {
 }
 
 std::string text_of(const ServingWorkload& load) {
-  const std::string prompt = load.prompt.low == load.prompt.high ? fmt::format("{}", load.prompt.low)
-                                                                 : fmt::format("{}-{}", load.prompt.low, load.prompt.high);
-  const std::string arrival = load.arrival == Arrival::kTogether ? "together" : fmt::format("{:.0f}/s", load.rate.value());
+  const std::string prompt = load.prompt.low == load.prompt.high
+                                 ? fmt::format("{}", load.prompt.low)
+                                 : fmt::format("{}-{}", load.prompt.low, load.prompt.high);
+  const std::string arrival =
+      load.arrival == Arrival::kTogether ? "together" : fmt::format("{:.0f}/s", load.rate.value());
   return fmt::format("{:>2} x {:<8} {:<8}", load.requests, prompt, arrival);
 }
 
@@ -96,11 +98,13 @@ class Bench {
     const auto device = std::find_if(catalogue.devices.begin(), catalogue.devices.end(),
                                      [&](const auto& entry) { return exec::cuda::is_kind_of(gpu_, entry.second); });
     if (device == catalogue.devices.end()) {
-      throw Error(ErrorKind::kInfeasible, gpu_.name, "the catalogue has no such device, so its dense peak is not known");
+      throw Error(ErrorKind::kInfeasible, gpu_.name,
+                  "the catalogue has no such device, so its dense peak is not known");
     }
     device_ = device->second;
     const auto known = catalogue.models.find(model);
-    if (known == catalogue.models.end()) throw Error(ErrorKind::kInput, "--model", "the catalogue has no \"" + model + "\"");
+    if (known == catalogue.models.end())
+      throw Error(ErrorKind::kInput, "--model", "the catalogue has no \"" + model + "\"");
     model_ = known->second;
     for (const std::int64_t chunk : kChunks) {
       for (const ServingWorkload& load : loads()) points_.push_back({chunk, load, {}, {}});
@@ -117,31 +121,42 @@ class Bench {
 
   // Prints the table and returns the whole as JSON.
   [[nodiscard]] Json report() const {
-    Json json = {{"device", gpu_.name}, {"driver_cuda", gpu_.driver}, {"model", model_.name}, {"probe_s", probe_s_},
-                 {"predict_s", predict_s_}, {"fidelity", "maxplus"},
+    Json json = {{"device", gpu_.name},
+                 {"driver_cuda", gpu_.driver},
+                 {"model", model_.name},
+                 {"probe_s", probe_s_},
+                 {"predict_s", predict_s_},
+                 {"fidelity", "maxplus"},
                  {"power", "measured only: serving has no power model to predict it"}};
     json["profile"] = {{"digest", digest(profile_)},
                        {"read_bytes_per_s", profile_.read_bandwidth.value()},
                        {"step_overhead_s", profile_.step_overhead.count()},
                        {"per_sequence_overhead_s", profile_.per_sequence_overhead.count()},
-                       {"samples", {{"gemm", profile_.gemm.size()}, {"attention", profile_.attention.size()},
-                                    {"stream", profile_.stream.size()}, {"stages", profile_.stages.size()}}}};
+                       {"samples",
+                        {{"gemm", profile_.gemm.size()},
+                         {"attention", profile_.attention.size()},
+                         {"stream", profile_.stream.size()},
+                         {"stages", profile_.stages.size()}}}};
     std::map<std::string, std::vector<double>> errors;
     std::map<std::string, int> covered;
-    fmt::print("{:<26} {:>6}  {:>20} {:>20} {:>20}\n", "point", "chunk", "tpot ms pred/meas", "tok/s pred/meas", "ttft ms pred/meas");
+    fmt::print("{:<26} {:>6}  {:>20} {:>20} {:>20}\n", "point", "chunk", "tpot ms pred/meas", "tok/s pred/meas",
+               "ttft ms pred/meas");
     Json points = Json::array();
     for (const Point& point : points_) {
       if (!point.measured) continue;
-      Json entry = {{"arrival", point.load.arrival == Arrival::kTogether ? "together" : "poisson"}, {"rate_per_s", point.load.rate.value()},
-                    {"chunk", point.chunk}, {"requests", point.load.requests},
-                    {"prompt", {point.load.prompt.low, point.load.prompt.high}}, {"output", {point.load.output.low, point.load.output.high}}};
+      Json entry = {{"arrival", point.load.arrival == Arrival::kTogether ? "together" : "poisson"},
+                    {"rate_per_s", point.load.rate.value()},
+                    {"chunk", point.chunk},
+                    {"requests", point.load.requests},
+                    {"prompt", {point.load.prompt.low, point.load.prompt.high}},
+                    {"output", {point.load.output.low, point.load.output.high}}};
       for (const char* name : kMetrics) {
         const MetricValue& predicted = point.predicted.metrics.at(name);
         const double measured = point.measured->metrics.at(name).p50;
         const double error = predicted.p50 / measured - 1.0;
         const bool inside = measured >= predicted.p10 && measured <= predicted.p90;
-        entry["metrics"][name] = {{"p10", predicted.p10}, {"p50", predicted.p50}, {"p90", predicted.p90}, {"measured", measured},
-                                  {"error", error}, {"inside", inside}};
+        entry["metrics"][name] = {{"p10", predicted.p10}, {"p50", predicted.p50}, {"p90", predicted.p90},
+                                  {"measured", measured}, {"error", error},       {"inside", inside}};
         errors[name].push_back(std::abs(error));
         covered[name] += inside ? 1 : 0;
       }
@@ -163,8 +178,11 @@ class Bench {
       std::vector<double>& of = errors[name];
       if (of.empty()) continue;
       const double share = static_cast<double>(covered[name]) / static_cast<double>(of.size());
-      json["summary"][name] = {{"points", of.size()}, {"median_error", quantile(of, 0.5)}, {"p90_error", quantile(of, 0.9)},
-                               {"worst_error", quantile(of, 1.0)}, {"inside_interval", share}};
+      json["summary"][name] = {{"points", of.size()},
+                               {"median_error", quantile(of, 0.5)},
+                               {"p90_error", quantile(of, 0.9)},
+                               {"worst_error", quantile(of, 1.0)},
+                               {"inside_interval", share}};
       fmt::print("{:<20} median |error| {:4.1f} %, p90 {:4.1f} %, worst {:4.1f} %, inside p10..p90 {:3.0f} %\n", name,
                  quantile(of, 0.5) * 100, quantile(of, 0.9) * 100, quantile(of, 1.0) * 100, share * 100);
     }
@@ -222,7 +240,8 @@ class Bench {
     sim::PredictOptions options;
     options.fidelity = sim::Fidelity::kMaxplus;
     options.draws = 100;
-    for (Point& point : points_) point.predicted = sim::predict(scenario_of(point), {{device_.name, profile_}}, options);
+    for (Point& point : points_)
+      point.predicted = sim::predict(scenario_of(point), {{device_.name, profile_}}, options);
     predict_s_ = seconds_since(t0);
     fmt::print("{:6.1f} s  {} predictions\n", seconds_since(started_), points_.size());
   }
@@ -234,10 +253,12 @@ class Bench {
     config.group = group_of(chunk);
     config.checkpoint = exec::make_synthetic(model_, kSeed, Dtype::kBf16);
     const auto capacity = kv_capacity(model_, config.group, {{gpu_.free_memory}});
-    if (const auto* infeasible = std::get_if<Infeasible>(&capacity)) throw Error(ErrorKind::kInfeasible, gpu_.name, infeasible->reason);
+    if (const auto* infeasible = std::get_if<Infeasible>(&capacity))
+      throw Error(ErrorKind::kInfeasible, gpu_.name, infeasible->reason);
     config.kv_blocks = std::get<Capacity>(capacity).kv_blocks;
     const auto replica = exec::Replica::in_process(config);
-    const exec::DeviceTelemetry telemetry = exec::telemetry_of({{gpu_.pci_bus_id, gpu_.name}}, {{"cuda-runtime", gpu_.runtime}});
+    const exec::DeviceTelemetry telemetry =
+        exec::telemetry_of({{gpu_.pci_bus_id, gpu_.name}}, {{"cuda-runtime", gpu_.runtime}});
     exec::DeviceWatch watch(telemetry);
     exec::RunOptions options;
     options.prompt = [&](const RequestSpec& r) { return exec::synthetic_prompt(r, kSeed, model_.vocab); };
@@ -282,7 +303,10 @@ int main(int argc, char** argv) {
   std::string budget = "80";
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
-    std::string* target = option == "--out" ? &out : option == "--model" ? &model : option == "--budget" ? &budget : nullptr;
+    std::string* target = option == "--out"      ? &out
+                          : option == "--model"  ? &model
+                          : option == "--budget" ? &budget
+                                                 : nullptr;
     if (target == nullptr || i + 1 >= argc) {
       fmt::print(stderr, "usage: gpu_twin [--out FILE.json] [--model NAME] [--budget SECONDS]\n");
       return 2;

@@ -49,17 +49,21 @@ Place place_of(const Scenario& scenario, DeviceChoice choice, const FindGpus& fi
                               pool.name, scenario.name));
     }
     if (device.compute_capability == 0) refuse(scenario, pool, device.label, "this machine has none");
-    if (choice == DeviceChoice::kCpu) refuse(scenario, pool, device.label, "--device cpu takes this machine's CPU only");
+    if (choice == DeviceChoice::kCpu)
+      refuse(scenario, pool, device.label, "--device cpu takes this machine's CPU only");
     if (place.gpu) continue;
     const auto found = find();
-    if (const auto* none = std::get_if<exec::Unavailable>(&found)) refuse(scenario, pool, device.label, "no GPU is usable here: " + none->reason);
+    if (const auto* none = std::get_if<exec::Unavailable>(&found))
+      refuse(scenario, pool, device.label, "no GPU is usable here: " + none->reason);
     const auto& gpus = std::get<std::vector<exec::cuda::DeviceInfo>>(found);
     const exec::cuda::DeviceInfo& first = gpus.front();
     if (choice == DeviceChoice::kAuto && !exec::cuda::is_kind_of(first, device)) {
-      const auto other = std::find_if(gpus.begin(), gpus.end(), [&](const auto& gpu) { return exec::cuda::is_kind_of(gpu, device); });
+      const auto other =
+          std::find_if(gpus.begin(), gpus.end(), [&](const auto& gpu) { return exec::cuda::is_kind_of(gpu, device); });
       const std::string way_out =
-          other == gpus.end() ? "--device cuda runs the scenario on it all the same"
-                              : fmt::format("device {} is one: choose it by CUDA_VISIBLE_DEVICES={}", other->ordinal, other->ordinal);
+          other == gpus.end()
+              ? "--device cuda runs the scenario on it all the same"
+              : fmt::format("device {} is one: choose it by CUDA_VISIBLE_DEVICES={}", other->ordinal, other->ordinal);
       refuse(scenario, pool, device.label, fmt::format("the GPU here is {}; {}", named(first), way_out));
     }
     place.gpu = first;

@@ -19,8 +19,8 @@ namespace lindos::cli {
 enum class DeviceChoice { kAuto, kCpu, kCuda };
 
 struct Place {
-  const Device* device = nullptr;              // of the scenario, which must outlive it; names the profile
-  std::optional<exec::cuda::DeviceInfo> gpu;   // nothing: this machine's CPU
+  const Device* device = nullptr;             // of the scenario, which must outlive it; names the profile
+  std::optional<exec::cuda::DeviceInfo> gpu;  // nothing: this machine's CPU
   [[nodiscard]] exec::Backend backend() const { return gpu ? exec::Backend::kCuda : exec::Backend::kCpu; }
 };
 

@@ -2,10 +2,7 @@
 #include "cli/place.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
-#include <string_view>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,25 +11,6 @@
 namespace lindos::cli {
 
 namespace {
-
-constexpr double kMemoryTolerance = 0.1;   // drivers keep some, vendors round
-
-// Words of letters and digits: "NVIDIA A100-SXM4-80GB" has four.
-std::vector<std::string> words_of(std::string_view text) {
-  std::vector<std::string> words;
-  std::string word;
-  for (const char c : text) {
-    if (c != ' ' && c != '-' && c != ',') {
-      word += c;
-      continue;
-    }
-    if (!word.empty()) words.push_back(std::exchange(word, {}));
-  }
-  if (!word.empty()) words.push_back(word);
-  return words;
-}
-
-bool has_digit(const std::string& word) { return word.find_first_of("0123456789") != std::string::npos; }
 
 std::string named(const exec::cuda::DeviceInfo& gpu) {
   return fmt::format("{} (sm_{}, {:.1f} GB)", gpu.name, gpu.compute_capability, gpu.memory.value() / 1e9);
@@ -46,15 +24,6 @@ std::string named(const exec::cuda::DeviceInfo& gpu) {
 }
 
 }  // namespace
-
-bool is_kind_of(const exec::cuda::DeviceInfo& gpu, const Device& device) {
-  if (gpu.compute_capability != device.compute_capability) return false;
-  const std::vector<std::string> label = words_of(device.label);
-  const auto model = std::find_if(label.begin(), label.end(), has_digit);
-  const std::vector<std::string> name = words_of(gpu.name);
-  if (model == label.end() || std::find(name.begin(), name.end(), *model) == name.end()) return false;
-  return std::abs(gpu.memory / device.memory - 1.0) <= kMemoryTolerance;
-}
 
 const Device* host_device(const Scenario& scenario) {
   for (const auto& [name, device] : scenario.devices) {
@@ -80,17 +49,21 @@ Place place_of(const Scenario& scenario, DeviceChoice choice, const FindGpus& fi
                               pool.name, scenario.name));
     }
     if (device.compute_capability == 0) refuse(scenario, pool, device.label, "this machine has none");
-    if (choice == DeviceChoice::kCpu) refuse(scenario, pool, device.label, "--device cpu takes this machine's CPU only");
+    if (choice == DeviceChoice::kCpu)
+      refuse(scenario, pool, device.label, "--device cpu takes this machine's CPU only");
     if (place.gpu) continue;
     const auto found = find();
-    if (const auto* none = std::get_if<exec::Unavailable>(&found)) refuse(scenario, pool, device.label, "no GPU is usable here: " + none->reason);
+    if (const auto* none = std::get_if<exec::Unavailable>(&found))
+      refuse(scenario, pool, device.label, "no GPU is usable here: " + none->reason);
     const auto& gpus = std::get<std::vector<exec::cuda::DeviceInfo>>(found);
     const exec::cuda::DeviceInfo& first = gpus.front();
-    if (choice == DeviceChoice::kAuto && !is_kind_of(first, device)) {
-      const auto other = std::find_if(gpus.begin(), gpus.end(), [&](const auto& gpu) { return is_kind_of(gpu, device); });
+    if (choice == DeviceChoice::kAuto && !exec::cuda::is_kind_of(first, device)) {
+      const auto other =
+          std::find_if(gpus.begin(), gpus.end(), [&](const auto& gpu) { return exec::cuda::is_kind_of(gpu, device); });
       const std::string way_out =
-          other == gpus.end() ? "--device cuda runs the scenario on it all the same"
-                              : fmt::format("device {} is one: choose it by CUDA_VISIBLE_DEVICES={}", other->ordinal, other->ordinal);
+          other == gpus.end()
+              ? "--device cuda runs the scenario on it all the same"
+              : fmt::format("device {} is one: choose it by CUDA_VISIBLE_DEVICES={}", other->ordinal, other->ordinal);
       refuse(scenario, pool, device.label, fmt::format("the GPU here is {}; {}", named(first), way_out));
     }
     place.gpu = first;

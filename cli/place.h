@@ -19,8 +19,8 @@ namespace lindos::cli {
 enum class DeviceChoice { kAuto, kCpu, kCuda };
 
 struct Place {
-  const Device* device = nullptr;              // of the scenario, which must outlive it; names the profile
-  std::optional<exec::cuda::DeviceInfo> gpu;   // nothing: this machine's CPU
+  const Device* device = nullptr;             // of the scenario, which must outlive it; names the profile
+  std::optional<exec::cuda::DeviceInfo> gpu;  // nothing: this machine's CPU
   [[nodiscard]] exec::Backend backend() const { return gpu ? exec::Backend::kCuda : exec::Backend::kCpu; }
 };
 
@@ -32,9 +32,5 @@ using FindGpus = std::function<std::variant<std::vector<exec::cuda::DeviceInfo>,
 
 // The device of the scenario that is this machine's CPU, if there is one.
 [[nodiscard]] const Device* host_device(const Scenario& scenario);
-
-// The same kind of GPU: compute capability, the model's name, and memory within a tenth ("NVIDIA H200" and the
-// catalogue's "NVIDIA H200 SXM5 141 GB").
-[[nodiscard]] bool is_kind_of(const exec::cuda::DeviceInfo& gpu, const Device& device);
 
 }  // namespace lindos::cli

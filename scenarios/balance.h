@@ -16,6 +16,8 @@ namespace lindos {
 // Granules of FFN columns and vocabulary rows: a panel of the CPU's GEMM, a tile of the GPU's.
 inline constexpr std::int64_t kCpuGranule = 16;
 inline constexpr std::int64_t kGpuGranule = 128;
+// Positions per KV block when serving on GPUs: one bulk copy per page on current ones (engine handbook, section 8).
+inline constexpr std::int64_t kGpuBlockTokens = 64;
 
 // Contiguous ranges that partition [0, total) in multiples of `granule`; only the end of the last non-empty
 // one may be ragged. Ranges may be empty.

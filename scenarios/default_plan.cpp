@@ -108,7 +108,7 @@ GroupPlan cpu_group(const Scenario& scenario, const Pool& pool, const Device& de
 std::optional<GroupPlan> serving_group(const Scenario& scenario, const Pool& pool,
                                        const Device& device, std::string& reason) {
   EngineLimits limits;
-  limits.block_tokens = 64;  // one bulk copy per page on current GPUs (engine handbook, section 8)
+  limits.block_tokens = kGpuBlockTokens;
   limits.max_context = longest_request(scenario);
   for (const Degrees& degrees : candidates(scenario, pool, device)) {
     GroupPlan group = make_group(scenario, pool, device, degrees, limits);

@@ -55,8 +55,9 @@ const Pool& pool_of(const TomlTable& table, const Cluster& cluster) {
   table.fail_unknown("pool", "pool", name, pool_names(cluster));
 }
 
-EngineLimits read_limits(const TomlTable& table, const Model& model) {
+EngineLimits read_limits(const TomlTable& table, const Model& model, bool serves_on_gpu) {
   EngineLimits limits;
+  if (serves_on_gpu) limits.block_tokens = kGpuBlockTokens;
   limits.max_batched_tokens =
       table.integer_or("max_batched_tokens", limits.max_batched_tokens, 1, kMaxTokens);
   limits.max_sequences = table.integer_or("max_sequences", limits.max_sequences, 1, kMaxTokens);
@@ -132,6 +133,7 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   }
   const Dtype dtype = table.dtype_or("dtype", model.dtype);
   const bool cuda = device_of(scenario, pool).compute_capability > 0;
+  const bool trains = scenario.workload.kind == WorkloadKind::kTraining;
   constexpr KvSplit kSplits[] = {KvSplit::kReplicate, KvSplit::kWholeGroups};
   const KvSplit split = table.has("kv_split")
                             ? kSplits[table.choice("kv_split", {"replicate", "whole-groups"})]
@@ -139,14 +141,13 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   GroupPlan group;
   try {
     group = make_plan(model, pool.name, static_cast<int>(stages.size()), tensor, stages, dtype,
-                      read_limits(table, model), cuda ? kGpuGranule : kCpuGranule, split)
+                      read_limits(table, model, cuda && !trains), cuda ? kGpuGranule : kCpuGranule, split)
                 .groups.at(0);
   } catch (const Error& e) {
     if (!e.where().empty()) throw;  // has its place already
     table.fail("", e.what());
   }
   group.name = table.text_or("name", pool.name);
-  const bool trains = scenario.workload.kind == WorkloadKind::kTraining;
   group.role = trains ? Role::kTrain : Role::kBoth;
   if (table.has("role")) {
     constexpr Role kRoles[] = {Role::kBoth, Role::kPrefill, Role::kDecode, Role::kTrain};

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/cuda/device_info.h"
 
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <utility>
+
 #include "scenarios/error.h"
 
 #ifdef LINDOS_HAS_CUDA
@@ -8,6 +13,38 @@
 #endif
 
 namespace lindos::exec::cuda {
+
+namespace {
+
+constexpr double kMemoryTolerance = 0.1;   // drivers keep some, vendors round
+
+// Words of letters and digits: "NVIDIA A100-SXM4-80GB" has four.
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  std::string word;
+  for (const char c : text) {
+    if (c != ' ' && c != '-' && c != ',') {
+      word += c;
+      continue;
+    }
+    if (!word.empty()) words.push_back(std::exchange(word, {}));
+  }
+  if (!word.empty()) words.push_back(word);
+  return words;
+}
+
+bool has_digit(const std::string& word) { return word.find_first_of("0123456789") != std::string::npos; }
+
+}  // namespace
+
+bool is_kind_of(const DeviceInfo& gpu, const Device& device) {
+  if (gpu.compute_capability != device.compute_capability) return false;
+  const std::vector<std::string> label = words_of(device.label);
+  const auto model = std::find_if(label.begin(), label.end(), has_digit);
+  const std::vector<std::string> name = words_of(gpu.name);
+  if (model == label.end() || std::find(name.begin(), name.end(), *model) == name.end()) return false;
+  return std::abs(gpu.memory / device.memory - 1.0) <= kMemoryTolerance;
+}
 
 #ifdef LINDOS_HAS_CUDA
 

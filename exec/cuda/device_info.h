@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "exec/runner/dynamic_library.h"
+#include "scenarios/hardware.h"
 #include "scenarios/units.h"
 
 namespace lindos::exec::cuda {
@@ -30,5 +31,9 @@ struct DeviceInfo {
 [[nodiscard]] std::variant<std::vector<DeviceInfo>, Unavailable> devices();
 // The first of them. Throws Error{kEnvironment} with the reason.
 [[nodiscard]] DeviceInfo device_or_throw();
+
+// The same kind of GPU: compute capability, the model's name, and memory within a tenth ("NVIDIA H200" and the
+// catalogue's "NVIDIA H200 SXM5 141 GB").
+[[nodiscard]] bool is_kind_of(const DeviceInfo& gpu, const Device& device);
 
 }  // namespace lindos::exec::cuda

@@ -13,10 +13,10 @@
 namespace lindos::exec::cuda {
 
 struct Timed {
-  double median_s = 0.0;    // of one launch
+  double median_s = 0.0;  // of one launch
   double best_s = 0.0;
   double worst_s = 0.0;
-  double spread = 0.0;      // standard deviation of log(time) between the replays, by their quartiles
+  double spread = 0.0;  // standard deviation of log(time) between the replays, by their quartiles
 };
 
 // `launch(i)` for i in [0, launches) is captured once and replayed.
@@ -47,14 +47,15 @@ inline Timed time_launches(const Stream& stream, int launches, const std::functi
   (void)cudaGraphExecDestroy(executable);
   (void)cudaGraphDestroy(graph);
   std::sort(seconds.begin(), seconds.end());
-  constexpr double kQuartilesOfNormal = 1.349;   // distance of the quartiles in standard deviations
+  constexpr double kQuartilesOfNormal = 1.349;  // distance of the quartiles in standard deviations
   const std::size_t n = seconds.size();
-  return {seconds[n / 2], seconds.front(), seconds.back(), std::log(seconds[n - 1 - n / 4] / seconds[n / 4]) / kQuartilesOfNormal};
+  return {seconds[n / 2], seconds.front(), seconds.back(),
+          std::log(seconds[n - 1 - n / 4] / seconds[n / 4]) / kQuartilesOfNormal};
 }
 
 // Random bf16 (deviation about 1): on zeros the arithmetic units draw less power and run faster.
 inline DeviceBuffer random_bf16(std::int64_t elements, std::uint64_t seed, const Stream& stream,
-                                            float deviation = 1.0F) {
+                                float deviation = 1.0F) {
   DeviceBuffer buffer(static_cast<std::size_t>(elements) * sizeof(__nv_bfloat16));
   // Deviation of the sum of four 16-bit uniforms: sqrt(4 · 65536² / 12) = 37,837.
   kernels::cuda::fill_synthetic(buffer.as<__nv_bfloat16>(), seed, deviation / 37837.0F, 0, 1, elements, 0, elements,

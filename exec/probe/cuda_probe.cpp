@@ -29,15 +29,17 @@ using cuda::Timed;
 using Bf16 = __nv_bfloat16;
 
 constexpr double kColdBytes = 4.0 * (std::int64_t{1} << 30);
-constexpr double kShareOfFree = 0.4;       // of the free memory, for the cold region
+constexpr double kShareOfFree = 0.4;  // of the free memory, for the cold region
 constexpr std::int64_t kSquare = 8192;
-constexpr double kGraphSeconds = 1e-3;     // the gap between two replays is microseconds
+constexpr double kGraphSeconds = 1e-3;  // the gap between two replays is microseconds
 constexpr int kMostLaunches = 256;
 constexpr int kReplays = 9;
 constexpr double kLaunchSeconds = 3e-6;
 constexpr std::size_t kAlign = 256;
 
-double bytes_of_matrix(std::int64_t n, std::int64_t k) { return static_cast<double>(n) * static_cast<double>(k) * sizeof(Bf16); }
+double bytes_of_matrix(std::int64_t n, std::int64_t k) {
+  return static_cast<double>(n) * static_cast<double>(k) * sizeof(Bf16);
+}
 
 std::int64_t most_rows(const EngineLimits& limits) {
   return std::max({limits.max_batched_tokens, cuda::graph_bucket(limits.max_sequences), std::int64_t{1}});
@@ -46,7 +48,7 @@ std::int64_t most_rows(const EngineLimits& limits) {
 // What the operands of all groups need at most.
 struct Sizes {
   double cold = 0.0;
-  std::int64_t x = kSquare * kSquare, y = kSquare * kSquare;   // elements of bf16
+  std::int64_t x = kSquare * kSquare, y = kSquare * kSquare;  // elements of bf16
   std::int64_t widest = kSquare;
   std::int64_t positions = 1;
 };
@@ -65,7 +67,8 @@ Sizes sizes_of(const CudaProbeRequest& request) {
         sizes.x = std::max(sizes.x, rows * wide);
         sizes.y = std::max({sizes.y, rows * wide, 2 * cuda::graph_bucket(group.limits.max_sequences) * s.vocab.size()});
         sizes.widest = std::max(sizes.widest, wide);
-        sizes.cold = std::max({sizes.cold, bytes_of_matrix(model.vocab, model.hidden), bytes_of_matrix(2 * s.ffn.size(), model.hidden)});
+        sizes.cold = std::max(
+            {sizes.cold, bytes_of_matrix(model.vocab, model.hidden), bytes_of_matrix(2 * s.ffn.size(), model.hidden)});
       }
     }
   }
@@ -77,7 +80,8 @@ DeviceBuffer cold_region(const CudaProbeRequest& request, const cuda::Stream& st
   const double room = kShareOfFree * request.gpu.free_memory.value();
   if (needed > room) {
     throw Error(ErrorKind::kInfeasible, "probe",
-                request.gpu.name + " has " + std::to_string(static_cast<std::int64_t>(request.gpu.free_memory.value() / 1e6)) +
+                request.gpu.name + " has " +
+                    std::to_string(static_cast<std::int64_t>(request.gpu.free_memory.value() / 1e6)) +
                     " MB free; the largest matrix of " + request.model.name + " alone has " +
                     std::to_string(static_cast<std::int64_t>(needed / 1e6)) + " MB: end what else runs on the device");
   }
@@ -185,7 +189,8 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
       stream_, launches,
       [&](int i) {
         if (!fused) {
-          blas_.gemm({cold(i, bytes), site.n, site.k, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone}, stream_.get());
+          blas_.gemm({cold(i, bytes), site.n, site.k, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone},
+                     stream_.get());
           return;
         }
         kc::SkinnyGemm g;
@@ -214,16 +219,23 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
   return t;
 }
 
-void CudaProbeSession::gemm_site(const Site& site, const EngineLimits& limits) {
+void CudaProbeSession::gemm_site(const Site& site) {
   if (site.n == 0 || site.k == 0) return;
   const bool known = std::any_of(profile_->gemm.begin(), profile_->gemm.end(),
                                  [&](const GemmSample& s) { return s.n == site.n && s.k == site.k; });
   if (known) return;
   const bool logits = site.site == GemmSite::kLmHead;
   const bool sum = site.site == GemmSite::kO || site.site == GemmSite::kDown;
-  for (const std::int64_t m : cuda::tuned_rows(limits, true)) {
-    if (m > site.most) continue;
-    blas_.tune({cold(0, 0.0), site.n, site.k, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone}, stream_.get());
+  // What any of the groups tunes.
+  std::set<std::int64_t> tuned;
+  for (const GroupPlan& group : request_->groups) {
+    for (const std::int64_t m : cuda::tuned_rows(group.limits, true)) {
+      if (m <= site.most) tuned.insert(m);
+    }
+  }
+  for (const std::int64_t m : tuned) {
+    blas_.tune({cold(0, 0.0), site.n, site.k, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone},
+               stream_.get());
   }
   for (const GemmRows& rows : gemm_rows(site.most)) {
     report("products", done_);
@@ -244,13 +256,13 @@ void CudaProbeSession::gemm(const GroupPlan& group) {
       const TensorShare& s = rank.share;
       const std::int64_t q = s.q_heads.size() * model.head_dim;
       const std::int64_t kv = s.kv_heads.size() * model.head_dim;
-      gemm_site({GemmSite::kQkv, q + 2 * kv, model.hidden, tokens, alone}, group.limits);
-      gemm_site({GemmSite::kO, model.hidden, q, tokens, alone}, group.limits);
-      gemm_site({GemmSite::kGateUp, 2 * s.ffn.size(), model.hidden, tokens, alone}, group.limits);
-      gemm_site({GemmSite::kDown, model.hidden, s.ffn.size(), tokens, alone}, group.limits);
+      gemm_site({GemmSite::kQkv, q + 2 * kv, model.hidden, tokens, alone});
+      gemm_site({GemmSite::kO, model.hidden, q, tokens, alone});
+      gemm_site({GemmSite::kGateUp, 2 * s.ffn.size(), model.hidden, tokens, alone});
+      gemm_site({GemmSite::kDown, model.hidden, s.ffn.size(), tokens, alone});
       if (&stage == &group.stages.back()) {
         const std::int64_t sequences = cuda::graph_bucket(group.limits.max_sequences);
-        gemm_site({GemmSite::kLmHead, s.vocab.size(), model.hidden, sequences, alone}, group.limits);
+        gemm_site({GemmSite::kLmHead, s.vocab.size(), model.hidden, sequences, alone});
       }
       done_ = 0.3;
     }
@@ -307,19 +319,24 @@ void CudaProbeSession::attention_of(const TensorShare& share, const StageShape& 
   const std::int64_t kv_heads = share.kv_heads.size();
   const std::int64_t q_heads = share.q_heads.size();
   const Step step = step_of(shape);
-  const double pages = static_cast<double>(step.input.blocks.size()) * 2.0 * static_cast<double>(kv_heads * kc::kDevicePageTokens * d) * sizeof(Bf16);
-  const double pairs = static_cast<double>(shape.sequences * shape.tokens) * (static_cast<double>(shape.context) + static_cast<double>(shape.tokens) / 2.0);
+  const double pages = static_cast<double>(step.input.blocks.size()) * 2.0 *
+                       static_cast<double>(kv_heads * kc::kDevicePageTokens * d) * sizeof(Bf16);
+  const double pairs = static_cast<double>(shape.sequences * shape.tokens) *
+                       (static_cast<double>(shape.context) + static_cast<double>(shape.tokens) / 2.0);
   const int launches = launches_of(estimate(pages, 4.0 * pairs * static_cast<double>(q_heads * d)));
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
   const kc::RopeKvWrite rope = rope_write(step, share, nullptr);
   const std::int64_t ld_out = q_heads * d;
   const auto* input = step.packed.as<std::int32_t>();
   const bool decode = shape.tokens == 1;
-  const int splits = kc::decode_splits(kc::multiprocessors(), static_cast<int>(shape.sequences), static_cast<int>(kv_heads));
+  const int splits =
+      kc::decode_splits(kc::multiprocessors(), static_cast<int>(shape.sequences), static_cast<int>(kv_heads));
   const DeviceBuffer tickets(static_cast<std::size_t>(shape.sequences * kv_heads) * sizeof(unsigned));
-  const DeviceBuffer partials(decode ? kc::decode_partial_floats(static_cast<int>(shape.sequences), static_cast<int>(kv_heads), splits,
-                                                                 static_cast<int>(d)) * sizeof(float)
-                                     : 0);
+  const DeviceBuffer partials(decode
+                                  ? kc::decode_partial_floats(static_cast<int>(shape.sequences),
+                                                              static_cast<int>(kv_heads), splits, static_cast<int>(d)) *
+                                        sizeof(float)
+                                  : 0);
   const Timed t = cuda::time_launches(
       stream_, launches,
       [&](int i) {
@@ -370,9 +387,10 @@ void CudaProbeSession::attention(const GroupPlan& group) {
     for (const RankPlan& rank : stage.ranks) {
       const TensorShare& share = rank.share;
       if (share.q_heads.empty()) continue;
-      const bool known = std::any_of(profile_->attention.begin(), profile_->attention.end(), [&](const AttentionSample& s) {
-        return s.q_heads == share.q_heads.size() && s.kv_heads == share.kv_heads.size();
-      });
+      const bool known =
+          std::any_of(profile_->attention.begin(), profile_->attention.end(), [&](const AttentionSample& s) {
+            return s.q_heads == share.q_heads.size() && s.kv_heads == share.kv_heads.size();
+          });
       if (known) continue;
       const double token_bytes = 2.0 * static_cast<double>(share.kv_heads.size() * model.head_dim) * sizeof(Bf16);
       // Pages are whole: some room at the end of each sequence.
@@ -388,7 +406,8 @@ void CudaProbeSession::attention(const GroupPlan& group) {
 void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int64_t rows) {
   report("byte-bound kernels", done_);
   const Model& model = request_->model;
-  const TensorShare& share = group.stages[static_cast<std::size_t>(shard.stage)].ranks[static_cast<std::size_t>(shard.rank)].share;
+  const TensorShare& share =
+      group.stages[static_cast<std::size_t>(shard.stage)].ranks[static_cast<std::size_t>(shard.rank)].share;
   const std::int64_t h = model.hidden;
   const std::int64_t f = share.ffn.size();
   const StageShape shape{1, rows, 0};
@@ -405,11 +424,13 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
     if (op.bytes().value() <= 0.0 || !seen.insert(op.kind).second) continue;
     switch (op.kind) {
       case OpKind::kEmbedding:
-        sample(op, [&](int) { kc::embedding(cold(0, 0.0), input + step.layout.ids(), rows, h, y_.as<Bf16>(), launch); });
+        sample(op,
+               [&](int) { kc::embedding(cold(0, 0.0), input + step.layout.ids(), rows, h, y_.as<Bf16>(), launch); });
         break;
       case OpKind::kNorm:
         sample(op, [&](int) {
-          kc::rmsnorm(x_.as<Bf16>(), nullptr, vector_.as<Bf16>(), static_cast<float>(model.rms_eps), rows, h, y_.as<Bf16>(), launch);
+          kc::rmsnorm(x_.as<Bf16>(), nullptr, vector_.as<Bf16>(), static_cast<float>(model.rms_eps), rows, h,
+                      y_.as<Bf16>(), launch);
         });
         break;
       case OpKind::kActivation:
@@ -419,7 +440,8 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
         // Decodes do it within their attention; a run of one token would be a decode.
         if (rows > 1) sample(op, [&](int) { kc::rope_kv_write(rope_write(step, share, cold(0, 0.0)), launch); });
         break;
-      default: break;
+      default:
+        break;
     }
   }
 }

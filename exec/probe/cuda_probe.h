@@ -18,11 +18,11 @@ namespace lindos::exec {
 
 struct CudaProbeRequest {
   cuda::DeviceInfo gpu;
-  Device device;                   // of the catalogue: name, and the dense peak that MFU refers to
+  Device device;  // of the catalogue: name, and the dense peak that MFU refers to
   Model model;
-  std::vector<GroupPlan> groups;   // their shards give shapes
-  std::function<void(const std::string& what, double fraction)> progress;   // may be empty
-  std::function<bool()> cancelled;                                          // may be empty
+  std::vector<GroupPlan> groups;                                           // their shards give shapes
+  std::function<void(const std::string& what, double fraction)> progress;  // may be empty
+  std::function<bool()> cancelled;                                         // may be empty
 };
 
 // matrix_rate is the device's dense bf16 peak by its datasheet; the rate of an 8192-wide product is among the samples.

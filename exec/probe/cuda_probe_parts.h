@@ -32,8 +32,8 @@ class CudaProbeSession {
   struct Site {
     GemmSite site = GemmSite::kQkv;
     std::int64_t n = 0, k = 0;
-    std::int64_t most = 1;      // rows
-    bool alone = true;          // one rank: sums go straight into the residual stream
+    std::int64_t most = 1;  // rows
+    bool alone = true;      // one rank: sums go straight into the residual stream
   };
   // A packed step on the device, and the cold pages that its slices use.
   struct Step {
@@ -43,12 +43,13 @@ class CudaProbeSession {
     cuda::DeviceBuffer packed;
   };
   void report(const std::string& what, double fraction) const;
-  void gemm_site(const Site& site, const EngineLimits& limits);
+  void gemm_site(const Site& site);
   [[nodiscard]] cuda::Timed time_product(const Site& site, std::int64_t m);
   void attention_of(const TensorShare& share, const StageShape& shape, bool alone);
   void stream_of(const GroupPlan& group, ShardId shard, std::int64_t rows);
   [[nodiscard]] Step step_of(const StageShape& shape) const;
-  [[nodiscard]] kernels::cuda::RopeKvWrite rope_write(const Step& step, const TensorShare& share, __nv_bfloat16* pages) const;
+  [[nodiscard]] kernels::cuda::RopeKvWrite rope_write(const Step& step, const TensorShare& share,
+                                                      __nv_bfloat16* pages) const;
   // Place of the `visit`-th visit to an operand of `bytes` in the cold region.
   [[nodiscard]] __nv_bfloat16* cold(std::int64_t visit, double bytes) const;
   // Launches of about `seconds` each that make a graph long enough to be timed.

@@ -21,7 +21,7 @@ namespace {
 
 using kernels::cuda::kDevicePageTokens;
 
-constexpr double kLayersBytes = 2e9;      // weights of the layers that are timed: many times the L2 cache
+constexpr double kLayersBytes = 2e9;  // weights of the layers that are timed: many times the L2 cache
 constexpr int kRounds = 7;
 constexpr double kRoundSeconds = 5e-3;
 
@@ -32,8 +32,8 @@ std::int64_t pages_of(const StageShape& shape) {
 // The engine's model of the first `layers` layers of one stage, with embedding and LM head: decode steps are graphs.
 class StepBench {
  public:
-  StepBench(const Model& model, const GroupPlan& group, const StagePlan& stage, std::int64_t layers, std::int64_t blocks,
-            std::int64_t positions)
+  StepBench(const Model& model, const GroupPlan& group, const StagePlan& stage, std::int64_t layers,
+            std::int64_t blocks, std::int64_t positions)
       : tensor_group_(make_single_communicator()) {
     Model cut = model;
     cut.layers = layers;
@@ -45,7 +45,8 @@ class StepBench {
     whole.stages = {{{0, layers}, stage.ranks}};
     whole.stages.front().ranks.front().share.vocab = {0, model.vocab};
     const auto checkpoint = make_synthetic(cut, 1, group.weight_dtype);
-    model_ = std::make_unique<cuda::CudaModel>(cut, whole, ShardId{0, 0}, *checkpoint, blocks, positions, *tensor_group_, timer_);
+    model_ = std::make_unique<cuda::CudaModel>(cut, whole, ShardId{0, 0}, *checkpoint, blocks, positions,
+                                               *tensor_group_, timer_);
   }
 
   // Device time of one step, by the engine's own timer.
@@ -99,14 +100,17 @@ void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profil
     if (known) continue;
 
     const std::int64_t heads = 2 * share.q_heads.size() + 2 * share.kv_heads.size();
-    const double layer_bytes = static_cast<double>(model.hidden * (heads * model.head_dim + 3 * share.ffn.size())) * 2.0;
+    const double layer_bytes =
+        static_cast<double>(model.hidden * (heads * model.head_dim + 3 * share.ffn.size())) * 2.0;
     sample.layers = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(kLayersBytes / layer_bytes)), 1,
                                              stage.layers.size() - 1);
     // A fifth of what is free, for the pages of all layers; shapes beyond it are left out.
     const double room = 0.2 * request.gpu.free_memory.value();
     const double block_bytes = kv_layer_block * static_cast<double>(share.kv_heads.size() * (sample.layers + 1));
     std::vector<StageShape> shapes = step_shapes(model, group.limits);
-    std::erase_if(shapes, [&](const StageShape& s) { return static_cast<double>(s.sequences * pages_of(s)) * block_bytes > room; });
+    std::erase_if(shapes, [&](const StageShape& s) {
+      return static_cast<double>(s.sequences * pages_of(s)) * block_bytes > room;
+    });
     std::int64_t blocks = 1;
     std::int64_t positions = 1;
     for (const StageShape& shape : shapes) {
@@ -119,7 +123,8 @@ void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profil
     StepBench many(model, group, stage, 1 + sample.layers, blocks, positions);
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       if (request.cancelled && request.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
-      if (request.progress) request.progress("layers in place", 0.6 + 0.3 * static_cast<double>(i) / static_cast<double>(shapes.size()));
+      if (request.progress)
+        request.progress("layers in place", 0.6 + 0.3 * static_cast<double>(i) / static_cast<double>(shapes.size()));
       const StepInput input = step_input_of(shapes[i], model.vocab);
       // The first step of a bucket runs kernel by kernel.
       (void)few.step(input);
@@ -134,7 +139,7 @@ void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profil
         for (int n = 0; n < steps; ++n) many_s += many.step(input);
         seconds.push_back((many_s - few_s) / steps);
       }
-      if (*std::min_element(seconds.begin(), seconds.end()) <= 0.0) continue;   // layers too small to tell from noise
+      if (*std::min_element(seconds.begin(), seconds.end()) <= 0.0) continue;  // layers too small to tell from noise
       const Timing timing = timing_of(seconds);
       sample.sequences = shapes[i].sequences;
       sample.tokens = shapes[i].tokens;
@@ -142,7 +147,8 @@ void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profil
       sample.time = timing.time;
       sample.spread = timing.spread;
       // Stages of a plan have devices of their own: how many of them compute at once changes nothing.
-      for (sample.stages_at_once = 1; sample.stages_at_once <= stages; ++sample.stages_at_once) profile.stages.push_back(sample);
+      for (sample.stages_at_once = 1; sample.stages_at_once <= stages; ++sample.stages_at_once)
+        profile.stages.push_back(sample);
       sample.stages_at_once = 1;
     }
   }
@@ -170,7 +176,8 @@ class OverheadBench {
 
   [[nodiscard]] double step(std::int64_t sequences) {
     std::vector<RequestSpec> requests;
-    for (std::int64_t i = 0; i < sequences; ++i) requests.push_back({static_cast<std::uint64_t>(i), Seconds{0}, 1, 128});
+    for (std::int64_t i = 0; i < sequences; ++i)
+      requests.push_back({static_cast<std::uint64_t>(i), Seconds{0}, 1, 128});
     RunOptions options;
     options.prompt = [&](const RequestSpec& r) { return synthetic_prompt(r, 1, config_.model.vocab); };
     const EngineRun run = replica_->run(requests, options);

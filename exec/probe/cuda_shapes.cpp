@@ -38,7 +38,8 @@ std::vector<GemmRows> gemm_rows(std::int64_t most) {
   return rows;
 }
 
-std::vector<StageShape> attention_shapes(const Model& model, const EngineLimits& limits, double kv_token_bytes, double room) {
+std::vector<StageShape> attention_shapes(const Model& model, const EngineLimits& limits, double kv_token_bytes,
+                                         double room) {
   std::vector<StageShape> shapes;
   const auto add = [&](const StageShape& shape) {
     const double kv = static_cast<double>(shape.sequences * (shape.context + shape.tokens)) * kv_token_bytes;
@@ -69,7 +70,7 @@ std::vector<StageShape> step_shapes(const Model& model, const EngineLimits& limi
     for (const std::int64_t context : {256, 2048}) {
       if (bucket > 2 && bucket <= kLargestStair) add({bucket / 2 + 1, 1, context});
       add({bucket, 1, context});
-      if (bucket > 64) break;   // pages of long contexts would fill the device
+      if (bucket > 64) break;  // pages of long contexts would fill the device
     }
   }
   for (const std::int64_t tokens : kPrompts) add({1, tokens, 0});

@@ -24,8 +24,8 @@ struct GemmRows {
 
 // Attention: decode by batch and context, then prompts without and after a cached context. Pages of `kv_token_bytes`
 // per position and layer stay below `room`.
-[[nodiscard]] std::vector<StageShape> attention_shapes(const Model& model, const EngineLimits& limits, double kv_token_bytes,
-                                                       double room);
+[[nodiscard]] std::vector<StageShape> attention_shapes(const Model& model, const EngineLimits& limits,
+                                                       double kv_token_bytes, double room);
 
 // Whole steps that are timed in place: decodes on both ends of every stair, prompts. Positions as above.
 [[nodiscard]] std::vector<StageShape> step_shapes(const Model& model, const EngineLimits& limits);

@@ -13,9 +13,10 @@
 namespace lindos::cli {
 namespace {
 
-using ::testing::HasSubstr;
 using exec::Unavailable;
 using exec::cuda::DeviceInfo;
+using exec::cuda::is_kind_of;
+using ::testing::HasSubstr;
 
 Device device_of(const std::string& name, const std::string& label, int capability, double memory) {
   Device device;
@@ -93,7 +94,8 @@ TEST(Place, TheCpuNeedsNoGpu) {
     EXPECT_EQ(place.backend(), exec::Backend::kCpu);
     EXPECT_EQ(place.device->name, "this-machine");
   }
-  EXPECT_THAT(refusal(scenario, DeviceChoice::kCuda, never, ErrorKind::kUsage), HasSubstr("needs a scenario of an NVIDIA GPU"));
+  EXPECT_THAT(refusal(scenario, DeviceChoice::kCuda, never, ErrorKind::kUsage),
+              HasSubstr("needs a scenario of an NVIDIA GPU"));
 }
 
 TEST(Place, TheScenariosKindOfGpuIsTaken) {
@@ -102,7 +104,8 @@ TEST(Place, TheScenariosKindOfGpuIsTaken) {
   EXPECT_EQ(place.backend(), exec::Backend::kCuda);
   EXPECT_EQ(place.device->name, "h200-sxm");
   EXPECT_EQ(place.gpu->name, "NVIDIA H200");
-  EXPECT_THAT(refusal(scenario, DeviceChoice::kCpu, finds({})), HasSubstr("--device cpu takes this machine's CPU only"));
+  EXPECT_THAT(refusal(scenario, DeviceChoice::kCpu, finds({})),
+              HasSubstr("--device cpu takes this machine's CPU only"));
 }
 
 TEST(Place, AnotherKindOnlyWhenAskedFor) {

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+// How well the twin predicts this GPU: one probe, then a grid of runs of Llama-3.1-8B (synthetic weights random:1) at
+// shapes that are not the probe's. Every prediction is made before the first run.
+//   gpu_twin [--out FILE.json] [--model NAME] [--budget SECONDS]
+// Beside FILE.json, profile.json has the profile. When the budget is spent no further point is measured, and that is said.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "data/catalogue.h"
+#include "exec/checkpoint/checkpoint.h"
+#include "exec/cuda/device_info.h"
+#include "exec/probe/cuda_probe.h"
+#include "exec/runner/replica.h"
+#include "exec/telemetry/device_telemetry.h"
+#include "exec/telemetry/measured_record.h"
+#include "scenarios/balance.h"
+#include "scenarios/capacity.h"
+#include "scenarios/error.h"
+#include "scenarios/scenario.h"
+#include "scenarios/timeline.h"
+#include "sim/predict.h"
+
+namespace lindos::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint64_t kSeed = 1;
+constexpr std::int64_t kChunks[] = {8192, 2048, 512};  // the widest first: its shapes are the probe's
+constexpr std::int64_t kContext = 4096;
+constexpr std::int64_t kSequences = 64;
+constexpr const char* kMetrics[] = {"tpot_s", "output_tokens_per_s", "ttft_s", "e2e_latency_s"};
+
+double seconds_since(Clock::time_point t0) { return std::chrono::duration<double>(Clock::now() - t0).count(); }
+
+struct Point {
+  std::int64_t chunk = 0;
+  ServingWorkload load;
+  RunRecord predicted;
+  std::optional<RunRecord> measured;
+};
+
+// All at once: batch × prompt, none of the prompts a sample's. Poisson: mixed prompts at rates from light to busy.
+std::vector<ServingWorkload> loads() {
+  std::vector<ServingWorkload> list;
+  const auto together = [&](std::int64_t batch, std::int64_t prompt, std::int64_t output) {
+    list.push_back({batch, Arrival::kTogether, Hertz{0}, {prompt, prompt}, {output, output}});
+  };
+  together(1, 96, 64);
+  together(1, 700, 48);
+  together(1, 3000, 48);
+  together(2, 1500, 48);
+  together(4, 350, 48);
+  together(4, 3000, 32);
+  together(8, 96, 48);
+  together(8, 1500, 32);
+  together(12, 700, 40);
+  together(24, 350, 40);
+  together(48, 96, 40);
+  together(64, 200, 32);
+  const auto poisson = [&](std::int64_t requests, double rate, LengthRange prompt) {
+    list.push_back({requests, Arrival::kPoisson, Hertz{rate}, prompt, {24, 64}});
+  };
+  poisson(12, 10.0, {96, 700});
+  poisson(24, 20.0, {96, 1500});
+  poisson(40, 60.0, {200, 700});
+  return list;
+}
+
+std::string text_of(const ServingWorkload& load) {
+  const std::string prompt = load.prompt.low == load.prompt.high
+                                 ? fmt::format("{}", load.prompt.low)
+                                 : fmt::format("{}-{}", load.prompt.low, load.prompt.high);
+  const std::string arrival =
+      load.arrival == Arrival::kTogether ? "together" : fmt::format("{:.0f}/s", load.rate.value());
+  return fmt::format("{:>2} x {:<8} {:<8}", load.requests, prompt, arrival);
+}
+
+class Bench {
+ public:
+  Bench(const std::string& model, double budget_s) : budget_s_(budget_s), gpu_(exec::cuda::device_or_throw()) {
+    const Catalogue catalogue = load_catalogue(default_catalogue_dir());
+    const auto device = std::find_if(catalogue.devices.begin(), catalogue.devices.end(),
+                                     [&](const auto& entry) { return exec::cuda::is_kind_of(gpu_, entry.second); });
+    if (device == catalogue.devices.end()) {
+      throw Error(ErrorKind::kInfeasible, gpu_.name,
+                  "the catalogue has no such device, so its dense peak is not known");
+    }
+    device_ = device->second;
+    const auto known = catalogue.models.find(model);
+    if (known == catalogue.models.end())
+      throw Error(ErrorKind::kInput, "--model", "the catalogue has no \"" + model + "\"");
+    model_ = known->second;
+    for (const std::int64_t chunk : kChunks) {
+      for (const ServingWorkload& load : loads()) points_.push_back({chunk, load, {}, {}});
+    }
+  }
+
+  void run() {
+    probe();
+    predict();
+    for (const std::int64_t chunk : kChunks) measure(chunk);
+  }
+
+  [[nodiscard]] const Profile& profile() const { return profile_; }
+
+  // Prints the table and returns the whole as JSON.
+  [[nodiscard]] Json report() const {
+    Json json = {{"device", gpu_.name},
+                 {"driver_cuda", gpu_.driver},
+                 {"model", model_.name},
+                 {"probe_s", probe_s_},
+                 {"predict_s", predict_s_},
+                 {"fidelity", "maxplus"},
+                 {"power", "measured only: serving has no power model to predict it"}};
+    json["profile"] = {{"digest", digest(profile_)},
+                       {"read_bytes_per_s", profile_.read_bandwidth.value()},
+                       {"step_overhead_s", profile_.step_overhead.count()},
+                       {"per_sequence_overhead_s", profile_.per_sequence_overhead.count()},
+                       {"samples",
+                        {{"gemm", profile_.gemm.size()},
+                         {"attention", profile_.attention.size()},
+                         {"stream", profile_.stream.size()},
+                         {"stages", profile_.stages.size()}}}};
+    std::map<std::string, std::vector<double>> errors;
+    std::map<std::string, int> covered;
+    fmt::print("{:<26} {:>6}  {:>20} {:>20} {:>20}\n", "point", "chunk", "tpot ms pred/meas", "tok/s pred/meas",
+               "ttft ms pred/meas");
+    Json points = Json::array();
+    for (const Point& point : points_) {
+      if (!point.measured) continue;
+      Json entry = {{"arrival", point.load.arrival == Arrival::kTogether ? "together" : "poisson"},
+                    {"rate_per_s", point.load.rate.value()},
+                    {"chunk", point.chunk},
+                    {"requests", point.load.requests},
+                    {"prompt", {point.load.prompt.low, point.load.prompt.high}},
+                    {"output", {point.load.output.low, point.load.output.high}}};
+      for (const char* name : kMetrics) {
+        const MetricValue& predicted = point.predicted.metrics.at(name);
+        const double measured = point.measured->metrics.at(name).p50;
+        const double error = predicted.p50 / measured - 1.0;
+        const bool inside = measured >= predicted.p10 && measured <= predicted.p90;
+        entry["metrics"][name] = {{"p10", predicted.p10}, {"p50", predicted.p50}, {"p90", predicted.p90},
+                                  {"measured", measured}, {"error", error},       {"inside", inside}};
+        errors[name].push_back(std::abs(error));
+        covered[name] += inside ? 1 : 0;
+      }
+      if (const auto power = point.measured->metrics.find("power_w"); power != point.measured->metrics.end()) {
+        entry["power_w"] = power->second.p50;
+      }
+      points.push_back(entry);
+      const auto pair = [&](const char* name, double scale) {
+        const double p = point.predicted.metrics.at(name).p50;
+        const double m = point.measured->metrics.at(name).p50;
+        return fmt::format("{:.4g}/{:.4g} {:+.1f}%", p * scale, m * scale, (p / m - 1.0) * 100);
+      };
+      fmt::print("{:<26} {:>6}  {:>20} {:>20} {:>20}\n", text_of(point.load), point.chunk, pair("tpot_s", 1e3),
+                 pair("output_tokens_per_s", 1.0), pair("ttft_s", 1e3));
+    }
+    json["points"] = points;
+    json["points_left_out"] = points_.size() - points.size();
+    for (const char* name : kMetrics) {
+      std::vector<double>& of = errors[name];
+      if (of.empty()) continue;
+      const double share = static_cast<double>(covered[name]) / static_cast<double>(of.size());
+      json["summary"][name] = {{"points", of.size()},
+                               {"median_error", quantile(of, 0.5)},
+                               {"p90_error", quantile(of, 0.9)},
+                               {"worst_error", quantile(of, 1.0)},
+                               {"inside_interval", share}};
+      fmt::print("{:<20} median |error| {:4.1f} %, p90 {:4.1f} %, worst {:4.1f} %, inside p10..p90 {:3.0f} %\n", name,
+                 quantile(of, 0.5) * 100, quantile(of, 0.9) * 100, quantile(of, 1.0) * 100, share * 100);
+    }
+    fmt::print("probe {:.1f} s, predictions {:.1f} s, all {:.1f} s; {} of {} points measured\n", probe_s_, predict_s_,
+               seconds_since(started_), points.size(), points_.size());
+    return json;
+  }
+
+ private:
+  [[nodiscard]] GroupPlan group_of(std::int64_t chunk) const {
+    EngineLimits limits;
+    limits.max_batched_tokens = chunk;
+    limits.prefill_chunk = chunk;
+    limits.max_sequences = kSequences;
+    limits.block_tokens = kGpuBlockTokens;
+    limits.max_context = kContext;
+    return make_plan(model_, "gpu", 1, {1.0}, {1.0}, Dtype::kBf16, limits, kGpuGranule).groups.front();
+  }
+
+  [[nodiscard]] Scenario scenario_of(const Point& point) const {
+    Scenario scenario;
+    scenario.name = "gpu_twin";
+    scenario.model = model_;
+    scenario.devices[device_.name] = device_;
+    Pool pool;
+    pool.name = "gpu";
+    pool.node.name = "one GPU";
+    pool.node.device = device_.name;
+    pool.nodes = 1;
+    scenario.cluster.name = "one GPU";
+    scenario.cluster.pools = {pool};
+    scenario.workload.serving = point.load;
+    scenario.workload.seed = kSeed;
+    scenario.plan = {"one GPU", {group_of(point.chunk)}};
+    return scenario;
+  }
+
+  void probe() {
+    exec::CudaProbeRequest request;
+    request.gpu = gpu_;
+    request.device = device_;
+    request.model = model_;
+    for (const std::int64_t chunk : kChunks) request.groups.push_back(group_of(chunk));
+    std::string phase;
+    request.progress = [&](const std::string& what, double) {
+      if (what != phase) fmt::print("{:6.1f} s  probe: {}\n", seconds_since(started_), what);
+      phase = what;
+    };
+    profile_ = exec::cuda_probe(request);
+    probe_s_ = seconds_since(started_);
+  }
+
+  void predict() {
+    const auto t0 = Clock::now();
+    sim::PredictOptions options;
+    options.fidelity = sim::Fidelity::kMaxplus;
+    options.draws = 100;
+    for (Point& point : points_)
+      point.predicted = sim::predict(scenario_of(point), {{device_.name, profile_}}, options);
+    predict_s_ = seconds_since(t0);
+    fmt::print("{:6.1f} s  {} predictions\n", seconds_since(started_), points_.size());
+  }
+
+  void measure(std::int64_t chunk) {
+    exec::EngineConfig config;
+    config.backend = exec::Backend::kCuda;
+    config.model = model_;
+    config.group = group_of(chunk);
+    config.checkpoint = exec::make_synthetic(model_, kSeed, Dtype::kBf16);
+    const auto capacity = kv_capacity(model_, config.group, {{gpu_.free_memory}});
+    if (const auto* infeasible = std::get_if<Infeasible>(&capacity))
+      throw Error(ErrorKind::kInfeasible, gpu_.name, infeasible->reason);
+    config.kv_blocks = std::get<Capacity>(capacity).kv_blocks;
+    const auto replica = exec::Replica::in_process(config);
+    const exec::DeviceTelemetry telemetry =
+        exec::telemetry_of({{gpu_.pci_bus_id, gpu_.name}}, {{"cuda-runtime", gpu_.runtime}});
+    exec::DeviceWatch watch(telemetry);
+    exec::RunOptions options;
+    options.prompt = [&](const RequestSpec& r) { return exec::synthetic_prompt(r, kSeed, model_.vocab); };
+    for (Point& point : points_) {
+      if (point.chunk != chunk || seconds_since(started_) > budget_s_) continue;
+      const std::vector<RequestSpec> requests = generate_requests(point.load, kSeed);
+      // The same shapes once before: plans of products and first launches are no part of a run.
+      std::vector<RequestSpec> warm_up = requests;
+      for (RequestSpec& request : warm_up) {
+        request.arrival = Seconds{0};
+        request.output_tokens = 3;
+      }
+      (void)replica->run(warm_up, options);
+      watch.start();
+      const exec::EngineRun run = replica->run(requests, options);
+      const std::vector<exec::DeviceSummary> use = watch.stop();
+      point.measured = exec::measured_record({run}, config, profile_, {});
+      exec::record_devices(*point.measured, telemetry, {run}, {use});
+    }
+    fmt::print("{:6.1f} s  chunk {} measured\n", seconds_since(started_), chunk);
+  }
+
+  double budget_s_;
+  Clock::time_point started_ = Clock::now();
+  exec::cuda::DeviceInfo gpu_;
+  Device device_;
+  Model model_;
+  Profile profile_;
+  double probe_s_ = 0.0;
+  double predict_s_ = 0.0;
+  std::vector<Point> points_;
+};
+
+}  // namespace
+}  // namespace lindos::bench
+
+int main(int argc, char** argv) {
+  // Whole lines at once: what was measured shows even when a time limit ends the program.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  std::string out;
+  std::string model = "llama-3.1-8b";
+  std::string budget = "80";
+  for (int i = 1; i < argc; i += 2) {
+    const std::string option = argv[i];
+    std::string* target = option == "--out"      ? &out
+                          : option == "--model"  ? &model
+                          : option == "--budget" ? &budget
+                                                 : nullptr;
+    if (target == nullptr || i + 1 >= argc) {
+      fmt::print(stderr, "usage: gpu_twin [--out FILE.json] [--model NAME] [--budget SECONDS]\n");
+      return 2;
+    }
+    *target = argv[i + 1];
+  }
+  char* end = nullptr;
+  const double budget_s = std::strtod(budget.c_str(), &end);
+  if (end == budget.c_str() || *end != '\0' || !(budget_s > 0.0)) {
+    fmt::print(stderr, "gpu_twin: --budget: expected seconds, saw \"{}\"\n", budget);
+    return 2;
+  }
+  try {
+    lindos::bench::Bench bench(model, budget_s);
+    bench.run();
+    const nlohmann::ordered_json result = bench.report();
+    if (!out.empty()) {
+      std::ofstream(out) << result.dump(1) << '\n';
+      std::ofstream(std::filesystem::path(out).replace_filename("profile.json")) << to_json(bench.profile()) << '\n';
+    }
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "gpu_twin: {}\n", e.what());
+    return 1;
+  }
+  return 0;
+}

@@ -514,13 +514,12 @@ std::span<const float> CudaModel::last_logits() {
   return logits_host_;
 }
 
-// Shapes of graphs and of full prefill chunks; others take the library's first choice.
 std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused) {
   std::vector<std::int64_t> sizes;
-  const std::int64_t largest_bucket = graph_bucket(limits.max_sequences);
-  for (std::int64_t m = fused ? 2 * kc::kSkinnyRows : 1; m <= largest_bucket; m *= 2) sizes.push_back(m);
+  const std::int64_t most = std::max(limits.max_batched_tokens, graph_bucket(limits.max_sequences));
+  for (std::int64_t m = fused ? 2 * kc::kSkinnyRows : 1; m <= most; m *= 2) sizes.push_back(m);
   for (const std::int64_t m : {limits.prefill_chunk, limits.max_batched_tokens}) {
-    if (m > largest_bucket && std::find(sizes.begin(), sizes.end(), m) == sizes.end()) sizes.push_back(m);
+    if (m >= 2 * kc::kSkinnyRows && std::find(sizes.begin(), sizes.end(), m) == sizes.end()) sizes.push_back(m);
   }
   return sizes;
 }

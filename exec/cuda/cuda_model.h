@@ -31,7 +31,7 @@ struct CudaModelOptions {
   bool fused = true;       // false: cuBLASLt and separate kernels for small steps too (tests, comparison)
 };
 
-// Rows for which a model with these limits times cuBLASLt's algorithms.
+// Rows for which a model with these limits times cuBLASLt's algorithms: powers of two, the prefill chunk, the largest step.
 [[nodiscard]] std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused);
 
 class CudaModel final : public StageModel {

@@ -18,7 +18,7 @@ ROOMS = {
     "kernels": ({"kernels"}, ["immintrin.h", "cuda"]),
     "exec/scheduler": ({"exec/scheduler", "scenarios"}, []),
     "exec": ({"exec", "exec/scheduler", "kernels", "scenarios"},
-             ["mpi.h", "cblas.h", "pcre2.h", "utf8proc.h", "nlohmann/", "fmt/", "cuda", "nccl.h", "linux/"]),
+             ["mpi.h", "cblas.h", "pcre2.h", "utf8proc.h", "nlohmann/", "fmt/", "cuda", "cublasLt.h", "nccl.h", "linux/"]),
     "sim": ({"sim", "exec/scheduler", "scenarios"}, ["simgrid/", "xbt/", "zlib.h", "fmt/"]),
     "cli": ({"cli", "sim", "exec", "exec/scheduler", "data", "kernels", "scenarios"},
             ["CLI/", "fmt/", "nlohmann/", "simgrid/version.h", "xbt/base.h", "cblas.h", "sqlite3.h"]),

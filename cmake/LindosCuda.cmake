@@ -5,7 +5,8 @@ set(LINDOS_HAS_CUDA OFF)
 if(NOT LINDOS_CUDA STREQUAL "OFF" AND NOT LINDOS_SANITIZE)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
-    set(LINDOS_CUDA_ARCHITECTURES "80;90;100" CACHE STRING "GPU architectures that kernels are built for")
+    set(LINDOS_CUDA_ARCHITECTURES "80;90a;100" CACHE STRING
+      "GPU architectures that kernels are built for; 90a: Hopper with its own instructions")
     set(CMAKE_CUDA_ARCHITECTURES ${LINDOS_CUDA_ARCHITECTURES})
     enable_language(CUDA)
     # CMake 3.25 does not know the dialects of nvcc 13.

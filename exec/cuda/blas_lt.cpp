@@ -17,7 +17,7 @@ namespace lindos::exec::cuda {
 namespace {
 
 constexpr std::size_t kWorkspace = std::size_t{32} << 20;
-constexpr int kCandidates = 8;
+constexpr int kCandidates = 32;
 
 // The first candidate wins unless another is faster by more than the noise of a few runs.
 constexpr int kTimedRuns = 4;

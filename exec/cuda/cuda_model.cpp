@@ -244,7 +244,7 @@ void CudaModel::attention_block(const Launches& step, std::int64_t layer) {
   const std::int64_t q_width = share_.q_heads.size() * model_.head_dim;
   const auto eps = static_cast<float>(model_.rms_eps);
   if (q_width > 0) {
-    if (step.fused && kc::skinny_fits(step.rows, h, true)) {
+    if (step.fused && kc::skinny_fits(step.rows, h)) {
       kc::SkinnyGemm g;
       g.weights = w.qkv.data;
       g.n = w.qkv.n;
@@ -324,6 +324,7 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
     a.kv = kv_of(layer);
     a.heads = heads;
     a.qkv = qkv;
+    a.rows = step.rows;
     a.tiles = reinterpret_cast<const kc::PrefillTile*>(step.input + at.tile_list());
     a.count = static_cast<int>(step.counts.tiles);
     a.table = tables;
@@ -342,7 +343,7 @@ void CudaModel::ffn_block(const Launches& step, std::int64_t layer) {
   const std::int64_t f = share_.ffn.size();
   const auto eps = static_cast<float>(model_.rms_eps);
   if (f > 0) {
-    if (step.fused && kc::skinny_fits(step.rows, h, true)) {
+    if (step.fused && kc::skinny_fits(step.rows, h)) {
       kc::SkinnyGemm g;
       g.weights = w.gate_up.data;
       g.up = w.gate_up.data + f * h;
@@ -386,7 +387,7 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
     sum_over_ranks(step, bias);
     return;
   }
-  if (step.fused && kc::skinny_fits(step.rows, w.k, false)) {
+  if (step.fused && kc::skinny_fits(step.rows, w.k)) {
     kc::SkinnyGemm g;
     g.weights = w.data;
     g.n = w.n;
@@ -434,7 +435,7 @@ void CudaModel::head(const Launches& step) {
   const std::int64_t wanted = step.logit_rows;
   kc::rmsnorm(residual_.as<Bf16>(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Bf16>(), launch(step));
   mark(step, OpFamily::kElementwise);
-  if (options_.fused && kc::skinny_fits(wanted, h, false)) {
+  if (options_.fused && kc::skinny_fits(wanted, h)) {
     kc::SkinnyGemm g;
     g.weights = w.data;
     g.n = w.n;
@@ -551,8 +552,9 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   step.rows = bucket;
   step.logit_rows = bucket;
   step.fused = options_.fused && bucket <= kc::kSkinnyRows;
-  // Edges that let a kernel start early; products of the library do not take part.
-  step.dependent = step.fused;
+  // Edges that let a kernel start early. Products of the library do not take part; what follows one starts when its
+  // last block has ended.
+  step.dependent = true;
   cudaGraph_t captured = nullptr;
   check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture of a graph");
   kc::embedding(weights_.embedding().data, step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),

@@ -184,7 +184,7 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
   const bool sum = site.site == GemmSite::kO || site.site == GemmSite::kDown;
   const bool norm = site.site == GemmSite::kQkv || site.site == GemmSite::kGateUp;
   // Ranks of a tensor group run kernel by kernel, but for the LM head.
-  const bool fused = (site.alone || logits) && m <= kc::kSkinnyRows && kc::skinny_fits(m, site.k, norm);
+  const bool fused = (site.alone || logits) && m <= kc::kSkinnyRows && kc::skinny_fits(m, site.k);
   const Timed t = cuda::time_launches(
       stream_, launches,
       [&](int i) {

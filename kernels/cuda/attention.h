@@ -71,6 +71,8 @@ struct PrefillAttention {
   DeviceKv kv;
   HeadMap heads;
   DeviceQkv qkv;                              // q rotated by rope_kv_write
+  std::int64_t rows = 0;                      // of qkv
+  bool portable = false;                      // never the kernel that only Hopper runs (tests, comparison)
   const PrefillTile* tiles = nullptr;         // [count], device memory
   int count = 0;
   const int* table = nullptr;

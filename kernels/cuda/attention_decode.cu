@@ -21,7 +21,7 @@ constexpr int kMostSplits = 64;
 template <int kDim>
 constexpr int kWarpStage = 2 * kKeys * kDim * 2;    // bytes, K then V
 template <int kDim>
-constexpr int kShared = kWarps * kStages * kWarpStage<kDim> + kRows * kDim * 2;
+constexpr int kShared = kWarps * kStages * kWarpStage<kDim>;
 
 // Per (sequence, KV head, split): kDim sums of each row, the maxima, the weights.
 template <int kDim>
@@ -60,18 +60,14 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   const int pages = position / kDevicePageTokens + 1 - first_page;
   const int per_split = max(kLeastPages, (pages + a.splits - 1) / a.splits);
   const int active = (pages + per_split - 1) / per_split;
-  if (split >= active) {
-    release_dependents();
-    wait_for_predecessor();
-    return;
-  }
+  // Nothing to do and nothing touched: no need to wait, and the SM is free for the next kernel.
+  if (split >= active) return;
   const int begin = first_page + split * per_split;
   const int end = first_page + min(pages, (split + 1) * per_split);
   const bool has_new = split == active - 1;
   const int* table = a.table + sequence * a.table_stride;
 
   unsigned char* ring = shared + warp * kStages * kWarpStage<kDim>;
-  auto* q_tile = reinterpret_cast<bf16*>(shared + kWarps * kStages * kWarpStage<kDim>);
   constexpr int kChunks = kDim / 8;                  // 16-byte chunks of a row
   const auto load = [&](int page) {
     if (page < end) {
@@ -88,32 +84,53 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     }
     commit_copies();
   };
-  // Pages of earlier steps do not depend on the predecessor; the page of the new token does.
-  if (!has_new) {
-    for (int i = 0; i < kStages - 1; ++i) load(begin + i);
-  }
+  // Pages hold the tokens of earlier steps, which do not depend on the predecessor. The new token's keys and values are
+  // put into the last page's stage by hand.
+#pragma unroll
+  for (int i = 0; i < kStages - 1; ++i) load(begin + i);
+  const Rotation<kDim> rotation(a.transform, position, lane);
+  release_dependents();
   wait_for_predecessor();
   const bf16* qkv = a.qkv.rows + row * a.qkv.ld;
-  if (has_new && warp == kWarps - 1) {
-    const int block = table[position / kDevicePageTokens];
-    bf16* key = keys_of(a.kv, block, kv_head) + position % kDevicePageTokens * kDim;
+  const bool owns_new = has_new && warp == position % kDevicePageTokens / kKeys;
+  HeadPairs<kDim> new_key;
+  HeadPairs<kDim> new_value;
+  if (owns_new) {
     const bf16* projected = qkv + (a.heads.q_heads + kv_head) * kDim;
-    transform_head<kDim>(projected, key, a.transform.k_norm, a.transform, position, lane);
-    bf16* value = key + values_offset(a.kv);
-    const bf16* projected_value = projected + a.kv.kv_heads * kDim;
-    for (int i = lane; i < kDim; i += kWarp) value[i] = projected_value[i];
+    new_key.load(projected, lane);
+    new_value.load(projected + a.kv.kv_heads * kDim, lane);
   }
-  for (int r = warp; r < kRows; r += kWarps) {
-    if (r < q_rows) {
-      transform_head<kDim>(qkv + (first_q + r) * kDim, q_tile + r * kDim, a.transform.q_norm, a.transform, position, lane);
-    } else {
-      for (int i = lane; i < kDim; i += kWarp) q_tile[r * kDim + i] = __float2bfloat16(0.0F);
+  // Every warp makes the q tile for itself, in the stage that is not in use yet; 4 heads at a time, so that their loads
+  // do not wait for each other.
+  auto* q_tile = reinterpret_cast<bf16*>(ring + (kStages - 1) * kWarpStage<kDim>);
+#pragma unroll 1
+  for (int r = 0; r < kRows; r += 4) {
+    HeadPairs<kDim> head[4];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      if (r + j < q_rows) head[j].load(qkv + (first_q + r + j) * kDim, lane);
+    }
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      bf16* destination = q_tile + (r + j) * kDim;
+      if (r + j < q_rows) {
+        if (a.transform.q_norm != nullptr) head[j].normalise(a.transform.q_norm, a.transform.eps, lane);
+        rotation.apply(head[j]);
+        head[j].each(lane, [&](int i, bf16 value) { destination[i] = value; });
+      } else {
+        for (int i = lane; i < kDim / 2; i += kWarp) reinterpret_cast<std::uint32_t*>(destination)[i] = 0;
+      }
     }
   }
-  __syncthreads();
-  if (has_new) {
-    for (int i = 0; i < kStages - 1; ++i) load(begin + i);
+  if (owns_new) {
+    if (a.transform.k_norm != nullptr) new_key.normalise(a.transform.k_norm, a.transform.eps, lane);
+    rotation.apply(new_key);
+    bf16* key = keys_of(a.kv, table[position / kDevicePageTokens], kv_head) + position % kDevicePageTokens * kDim;
+    bf16* value = key + values_offset(a.kv);
+    new_key.each(lane, [&](int i, bf16 v) { key[i] = v; });
+    new_value.each(lane, [&](int i, bf16 v) { value[i] = v; });
   }
+  __syncwarp();
   constexpr int kSteps = kDim / 32;
   uint4 q_low[kSteps];
   uint4 q_high[kSteps];
@@ -122,6 +139,7 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     q_low[s] = reinterpret_cast<const uint4*>(q_tile + group * kDim)[s * 4 + quarter];
     q_high[s] = reinterpret_cast<const uint4*>(q_tile + (group + 8) * kDim)[s * 4 + quarter];
   }
+  __syncwarp();
 
   const float scale = a.scale * kLog2E;
   const int oldest = a.window > 0 ? position - a.window + 1 : 0;
@@ -132,8 +150,16 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     load(page + kStages - 1);
     wait_for_copies<kStages - 1>();
     __syncwarp();
-    const unsigned char* keys = ring + (page - begin) % kStages * kWarpStage<kDim>;
-    const unsigned char* values = keys + kKeys * kDim * 2;
+    unsigned char* keys = ring + (page - begin) % kStages * kWarpStage<kDim>;
+    unsigned char* values = keys + kKeys * kDim * 2;
+    if (owns_new && page == end - 1) {
+      const int key = position % kKeys;
+      new_key.each(lane, [&](int i, bf16 v) { *reinterpret_cast<bf16*>(keys + fragment_place<kDim>(key, i / 8) + i % 8 * 2) = v; });
+      new_value.each(lane, [&](int i, bf16 v) {
+        *reinterpret_cast<bf16*>(values + transposed_place<kDim>(key, i / 8) + i % 8 * 2) = v;
+      });
+      __syncwarp();
+    }
     float score[2][4] = {};
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
@@ -191,7 +217,6 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     }
     __syncwarp();
   }
-  release_dependents();
   wait_for_copies<0>();
   weight[0] = quad_sum(weight[0]);
   weight[1] = quad_sum(weight[1]);
@@ -257,29 +282,46 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   if (!is_last) return;
   __threadfence();
   const float* all = a.partials + place * a.splits * kPartial<kDim>;
-  float* factors = sums;                               // [split][row]
-  for (int i = threadIdx.x; i < active * kRows; i += kThreads) {
-    const float* part = all + i / kRows * kPartial<kDim> + kRows * kDim;
-    factors[i] = i % kRows < q_rows ? __ldcg(part + i % kRows) : -INFINITY;
+  // Maxima and weights of all parts first, in one go; a warp per row then turns them into factors.
+  float* factors = sums;                               // [row][kMostSplits]
+  float* weights = factors + kRows * kMostSplits;
+  for (int i = threadIdx.x; i < active * q_rows; i += kThreads) {
+    const int s = i / q_rows;
+    const int r = i % q_rows;
+    const float* part = all + s * kPartial<kDim> + kRows * kDim;
+    factors[r * kMostSplits + s] = __ldcg(part + r);
+    weights[r * kMostSplits + s] = __ldcg(part + kRows + r);
   }
   __syncthreads();
-  if (threadIdx.x < q_rows) {
-    const int r = threadIdx.x;
+  for (int r = warp; r < q_rows; r += kWarps) {
     float m = -INFINITY;
-    for (int s = 0; s < active; ++s) m = fmaxf(m, factors[s * kRows + r]);
+    for (int s = lane; s < active; s += kWarp) m = fmaxf(m, factors[r * kMostSplits + s]);
+#pragma unroll
+    for (int offset = kWarp / 2; offset > 0; offset /= 2) m = fmaxf(m, __shfl_xor_sync(0xffffffffU, m, offset));
     float total = 0.0F;
-    for (int s = 0; s < active; ++s) {
-      const float factor = exp2f(factors[s * kRows + r] - m);
-      total += __ldcg(all + s * kPartial<kDim> + kRows * kDim + kRows + r) * factor;
-      factors[s * kRows + r] = factor;
+    for (int s = lane; s < active; s += kWarp) {
+      const float factor = exp2f(factors[r * kMostSplits + s] - m);
+      total += weights[r * kMostSplits + s] * factor;
+      factors[r * kMostSplits + s] = factor;
     }
-    merged_weight[r] = total;
+    total = sum_over_warp(total);
+    if (lane == 0) merged_weight[r] = total;
   }
   __syncthreads();
-  for (int i = threadIdx.x; i < q_rows * kDim; i += kThreads) {
-    float value = 0.0F;
-    for (int s = 0; s < active; ++s) value += __ldcg(all + s * kPartial<kDim> + i) * factors[s * kRows + i / kDim];
-    out[i] = __float2bfloat16(value / merged_weight[i / kDim]);
+  for (int i = threadIdx.x; i < q_rows * kDim / 4; i += kThreads) {
+    const int r = i * 4 / kDim;
+    float4 value{0.0F, 0.0F, 0.0F, 0.0F};
+#pragma unroll 8
+    for (int s = 0; s < active; ++s) {
+      const float4 part = __ldcg(reinterpret_cast<const float4*>(all + s * kPartial<kDim>) + i);
+      const float factor = factors[r * kMostSplits + s];
+      value.x += part.x * factor;
+      value.y += part.y * factor;
+      value.z += part.z * factor;
+      value.w += part.w * factor;
+    }
+    const float inverse = 1.0F / merged_weight[r];
+    reinterpret_cast<uint2*>(out)[i] = {pack(value.x * inverse, value.y * inverse), pack(value.z * inverse, value.w * inverse)};
   }
 }
 

@@ -17,35 +17,64 @@ __device__ __forceinline__ std::int64_t values_offset(const DeviceKv& kv) {
   return static_cast<std::int64_t>(kv.kv_heads) * kDevicePageTokens * kv.head_dim;
 }
 
-// One warp: a head of q or k, normalised if `norm` is given, rotated for `position`; pairs (i, i + kDim / 2).
+// A head in the registers of a warp: lane l holds the pairs (i, i + kDim / 2) of i = l, l + 32, …, which rotation mixes.
 template <int kDim>
-__device__ __forceinline__ void transform_head(const bf16* source, bf16* destination, const bf16* norm,
-                                               const HeadTransform& transform, int position, int lane) {
-  constexpr int kPairs = kDim / 2 / kWarp;
+struct HeadPairs {
+  static constexpr int kPairs = kDim / 2 / kWarp;
   float low[kPairs];
   float high[kPairs];
-  float squares = 0.0F;
+
+  __device__ __forceinline__ void load(const bf16* source, int lane) {
 #pragma unroll
-  for (int j = 0; j < kPairs; ++j) {
-    low[j] = __bfloat162float(source[lane + kWarp * j]);
-    high[j] = __bfloat162float(source[lane + kWarp * j + kDim / 2]);
-    squares += low[j] * low[j] + high[j] * high[j];
-  }
-  float scale = 1.0F;
-  if (norm != nullptr) scale = rsqrtf(sum_over_warp(squares) / static_cast<float>(kDim) + transform.eps);
-#pragma unroll
-  for (int j = 0; j < kPairs; ++j) {
-    const int i = lane + kWarp * j;
-    if (norm != nullptr) {
-      low[j] *= scale * __bfloat162float(norm[i]);
-      high[j] *= scale * __bfloat162float(norm[i + kDim / 2]);
+    for (int j = 0; j < kPairs; ++j) {
+      low[j] = __bfloat162float(source[lane + kWarp * j]);
+      high[j] = __bfloat162float(source[lane + kWarp * j + kDim / 2]);
     }
-    const float c = transform.cos[static_cast<std::int64_t>(position) * (kDim / 2) + i];
-    const float s = transform.sin[static_cast<std::int64_t>(position) * (kDim / 2) + i];
-    destination[i] = __float2bfloat16(low[j] * c - high[j] * s);
-    destination[i + kDim / 2] = __float2bfloat16(high[j] * c + low[j] * s);
   }
-}
+  __device__ __forceinline__ void normalise(const bf16* norm, float eps, int lane) {
+    float squares = 0.0F;
+#pragma unroll
+    for (int j = 0; j < kPairs; ++j) squares += low[j] * low[j] + high[j] * high[j];
+    const float scale = rsqrtf(sum_over_warp(squares) / static_cast<float>(kDim) + eps);
+#pragma unroll
+    for (int j = 0; j < kPairs; ++j) {
+      low[j] *= scale * __bfloat162float(norm[lane + kWarp * j]);
+      high[j] *= scale * __bfloat162float(norm[lane + kWarp * j + kDim / 2]);
+    }
+  }
+  // put(i, value) for every element.
+  template <class Put>
+  __device__ __forceinline__ void each(int lane, Put put) const {
+#pragma unroll
+    for (int j = 0; j < kPairs; ++j) {
+      put(lane + kWarp * j, __float2bfloat16(low[j]));
+      put(lane + kWarp * j + kDim / 2, __float2bfloat16(high[j]));
+    }
+  }
+};
+
+template <int kDim>
+struct Rotation {
+  static constexpr int kPairs = HeadPairs<kDim>::kPairs;
+  float cos[kPairs];
+  float sin[kPairs];
+
+  __device__ __forceinline__ Rotation(const HeadTransform& transform, int position, int lane) {
+#pragma unroll
+    for (int j = 0; j < kPairs; ++j) {
+      cos[j] = transform.cos[static_cast<std::int64_t>(position) * (kDim / 2) + lane + kWarp * j];
+      sin[j] = transform.sin[static_cast<std::int64_t>(position) * (kDim / 2) + lane + kWarp * j];
+    }
+  }
+  __device__ __forceinline__ void apply(HeadPairs<kDim>& head) const {
+#pragma unroll
+    for (int j = 0; j < kPairs; ++j) {
+      const float low = head.low[j] * cos[j] - head.high[j] * sin[j];
+      head.high[j] = head.high[j] * cos[j] + head.low[j] * sin[j];
+      head.low[j] = low;
+    }
+  }
+};
 
 // Tiles in shared memory: rows of kDim values in chunks of 16 bytes, shuffled so that no two lanes of a load meet in a
 // bank. Fragments read as uint4 (common.cuh, mma_16x8x32) take 4 neighbouring chunks of 2 neighbouring rows at once;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prefill attention: one block per 128 rows and q head, 4 warps of 32 rows each; pages of keys and values pass through
 // a double buffer in shared memory, scores and sums stay in registers.
+#include "kernels/cuda/attention_hopper.h"
 #include "kernels/cuda/attention_parts.cuh"
 
 namespace lindos::kernels::cuda {
@@ -215,16 +216,24 @@ __global__ void __launch_bounds__(kRopeWarps* kWarp) rope_kv_write_kernel(const 
     const int block = w.table[w.row_table[row] * w.table_stride + position / kDevicePageTokens];
     bf16* heads = w.qkv.rows + static_cast<std::int64_t>(row) * w.qkv.ld;
     const int all = w.heads.q_heads + 2 * w.kv.kv_heads;
+    const Rotation<kDim> rotation(w.transform, position, lane);
+    const auto transform = [&](const bf16* source, bf16* destination, const bf16* norm) {
+      HeadPairs<kDim> head;
+      head.load(source, lane);
+      if (norm != nullptr) head.normalise(norm, w.transform.eps, lane);
+      rotation.apply(head);
+      head.each(lane, [&](int i, bf16 value) { destination[i] = value; });
+    };
     for (int h = threadIdx.x / kWarp; h < all; h += kRopeWarps) {
       bf16* source = heads + h * kDim;
       if (h < w.heads.q_heads) {
-        transform_head<kDim>(source, source, w.transform.q_norm, w.transform, position, lane);
+        transform(source, source, w.transform.q_norm);
         continue;
       }
       const int kv = (h - w.heads.q_heads) % w.kv.kv_heads;
       bf16* place = keys_of(w.kv, block, kv) + position % kDevicePageTokens * kDim;
       if (h < w.heads.q_heads + w.kv.kv_heads) {
-        transform_head<kDim>(source, place, w.transform.k_norm, w.transform, position, lane);
+        transform(source, place, w.transform.k_norm);
       } else {
         bf16* value = place + values_offset(w.kv);
         for (int i = lane; i < kDim / 2; i += kWarp) {
@@ -240,6 +249,7 @@ __global__ void __launch_bounds__(kRopeWarps* kWarp) rope_kv_write_kernel(const 
 
 void attention_prefill(const PrefillAttention& attention, const Launch& launch) {
   if (attention.count == 0 || attention.heads.q_heads == 0) return;
+  if (!attention.portable && hopper_prefill(attention, launch)) return;
   if (attention.kv.head_dim == 64) {
     launch_prefill<64>(attention, launch);
   } else {

@@ -10,88 +10,115 @@ namespace lindos::kernels::cuda {
 
 namespace {
 
-// As many consumer warps as stages: stage s of the ring is always warp s's, which therefore sees every phase of its
-// barrier. (A wait by parity cannot tell a phase from the one two later.)
-constexpr int kMaxStages = 6;
-constexpr int kThreads = (kMaxStages + 1) * kWarp;              // and the producer
-constexpr int kTileRows = 16;                                   // rows of W per tile
-constexpr int kChunk = 512;                                     // columns of W per stage
-// 64 bytes beyond a multiple of 128: rows g and g + 1 then lie in different halves of the 32 banks.
-constexpr int kStageRow = kChunk * 2 + 64;                      // bytes
-constexpr int kStage = kTileRows * kStageRow;                   // bytes
-// Two blocks, of this kernel and of the next, share an SM's 227 KB.
-constexpr int kBlockShared = 112 * 1024;
-constexpr int kLargestX = 66 * 1024;
+constexpr int kWarps = 8;
+constexpr int kThreads = kWarps * kWarp;
+constexpr int kTileRows = 16;                 // rows of W per tile
+constexpr int kChunk = 64;                    // columns of W per stage: a line of 128 bytes per row
+constexpr int kStage = kTileRows * kChunk * 2;   // bytes
+// An SM has 228 KB of shared memory; a block can have 227, and costs 1 KB beside its own. Kernels of a decode step alternate
+// between two kinds, and an SM should hold one block of each: the next kernel's, which fills its rings while this one's
+// still computes. Two blocks of one kernel on an SM, and none on another, cost 10 % (measured); so one kind takes more than
+// half of the shared memory, the other more than half of the registers.
+constexpr int kMostShared = 227 * 1024;
+constexpr int kWideShared = 115 * 1024;      // of the kind that keeps to one by shared memory
+constexpr int kNarrowShared = 111 * 1024;    // the most of the kind that keeps to one by registers (kAdd)
+// That the latter occupies beside its own 56: 2 · 256 · 136 > 65,536, but attention (128 · 232) still fits beside one.
+constexpr int kHeldRegisters = 76;
+// Partial sums of two tiles, sums of squares.
+constexpr int kSums = 2 * kThreads * static_cast<int>(sizeof(float4)) + kSkinnyRows * kWarps * static_cast<int>(sizeof(float));
+
+// L2 prefetch per row of a tile beyond the rings: some, or everything (behind a kernel that leaves memory idle).
+constexpr int kPrefetchRow = 8 * 1024;
+constexpr int kPrefetchAll = 1 << 30;
+constexpr int kNormHeld = 2;
 
 struct Shape {
   int tiles;
   int chunks;      // per tile
-  int stages;      // and consumer warps
-  int x_row;       // bytes of a row of x in shared memory; 0: x stays in global memory
+  int x_row;       // bytes of a row of x in shared memory
 };
 
+// 64 bytes beyond a multiple of 128: rows g and g + 1 then lie in different halves of the 32 banks.
 __host__ __device__ constexpr int x_row_bytes(std::int64_t k) {
   return static_cast<int>((k * 2 + 127) / 128 * 128 + 64);
 }
 
-// Row of W that row `r` of tile `tile` is; kSwiglu interleaves 8 rows of the gate with the same 8 of `up`.
+// Row `r` of tile `tile`, nullptr beyond the matrix; kSwiglu interleaves 8 rows of the gate with the same 8 of `up`.
 template <SkinnyOutput kOutput>
 __device__ __forceinline__ const bf16* row_of(const SkinnyGemm& g, int tile, int r) {
   if constexpr (kOutput == SkinnyOutput::kSwiglu) {
     const std::int64_t row = static_cast<std::int64_t>(tile) * 8 + r % 8;
-    if (row >= g.n) return nullptr;
-    return (r < 8 ? g.weights : g.up) + row * g.k;
+    return row < g.n ? (r < 8 ? g.weights : g.up) + row * g.k : nullptr;
   } else {
     const std::int64_t row = static_cast<std::int64_t>(tile) * kTileRows + r;
     return row < g.n ? g.weights + row * g.k : nullptr;
   }
 }
 
-__device__ __forceinline__ void consumers_meet(const Shape& shape) {
-  asm volatile("bar.sync 1, %0;" ::"r"(shape.stages * kWarp) : "memory");
+// Vectors of a row that a thread normalises: each row by 8, 4, 2 or 1 warps.
+struct NormPlace {
+  int row, begin, step;
+};
+__device__ __forceinline__ NormPlace norm_place(int m) {
+  const int warps_per_row = kWarps / (m > 4 ? 8 : m > 2 ? 4 : m);
+  const int warp = threadIdx.x / kWarp;
+  return {warp / warps_per_row, warp % warps_per_row * kWarp + static_cast<int>(threadIdx.x) % kWarp, warps_per_row * kWarp};
 }
 
-// x into shared memory, normalised if asked. `sums`: [kSkinnyRows][kMaxStages].
-__device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
-  const int threads = shape.stages * kWarp;
+// x into shared memory, normalised if asked. All rows are on their way at once. `sums`: [kWarps].
+__device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums,
+                                       const uint4 (&held)[kNormHeld]) {
   const int warp = threadIdx.x / kWarp;
+  const int lane = threadIdx.x % kWarp;
   const int vectors = static_cast<int>(g.k / 8);
   for (int row = 0; row < g.m; ++row) {
-    const auto* source = reinterpret_cast<const uint4*>(g.x + row * g.ldx);
-    auto* destination = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
-    float squares = 0.0F;
-    for (int i = threadIdx.x; i < vectors; i += threads) {
-      const uint4 v = source[i];
-      destination[i] = v;
+    const bf16* source = g.x + row * g.ldx;
+    unsigned char* destination = x_shared + row * shape.x_row;
+    for (int i = threadIdx.x; i < vectors; i += kThreads) copy_async_16(shared_address(destination + i * 16), source + i * 8);
+  }
+  commit_copies();
+  wait_for_copies<0>();
+  __syncthreads();
+  if (g.norm == nullptr) return;
+  const auto [row, begin, step] = norm_place(g.m);
+  const int warps_per_row = step / kWarp;
+  auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
+  float squares = 0.0F;
+  if (row < g.m) {
+#pragma unroll 4
+    for (int i = begin; i < vectors; i += step) {
+      const uint4 v = values[i];
       for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
         const float2 f = unpack(pair);
         squares += f.x * f.x + f.y * f.y;
       }
     }
-    if (g.norm == nullptr) continue;
-    squares = sum_over_warp(squares);
-    if (threadIdx.x % kWarp == 0) sums[row * kMaxStages + warp] = squares;
   }
-  consumers_meet(shape);
-  if (g.norm == nullptr) return;
-  const auto* norm = reinterpret_cast<const uint4*>(g.norm);
-  for (int row = 0; row < g.m; ++row) {
+  squares = sum_over_warp(squares);
+  if (lane == 0) sums[warp] = squares;
+  __syncthreads();
+  if (row < g.m) {
     float total = 0.0F;
-    for (int w = 0; w < shape.stages; ++w) total += sums[row * kMaxStages + w];
+    for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
     const float scale = rsqrtf(total / static_cast<float>(g.k) + g.eps);
-    auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
-    for (int i = threadIdx.x; i < vectors; i += threads) {
+    const auto apply = [&](int i, const uint4& w) {
       const uint4 v = values[i];
-      const uint4 w = norm[i];
       const auto scaled = [scale](std::uint32_t x, std::uint32_t weight) {
         const float2 a = unpack(x);
         const float2 b = unpack(weight);
         return pack(a.x * scale * b.x, a.y * scale * b.y);
       };
       values[i] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
+    };
+#pragma unroll
+    for (int j = 0; j < kNormHeld; ++j) {
+      if (begin + j * step < vectors) apply(begin + j * step, held[j]);
     }
+    const auto* norm = reinterpret_cast<const uint4*>(g.norm);
+#pragma unroll 4
+    for (int i = begin + kNormHeld * step; i < vectors; i += step) apply(i, __ldg(norm + i));
   }
-  consumers_meet(shape);
+  __syncthreads();
 }
 
 template <SkinnyOutput kOutput>
@@ -131,116 +158,149 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
   }
 }
 
-// Shared memory: ring of stages | x | partial sums of two tiles | sums of squares | barriers. The last warp is the producer.
-template <SkinnyOutput kOutput, bool kXShared>
-__global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
-  extern __shared__ __align__(128) unsigned char shared[];
-  unsigned char* ring = shared;
-  unsigned char* x_shared = ring + shape.stages * kStage;
-  auto* partial = reinterpret_cast<float4*>(x_shared + (kXShared ? g.m * shape.x_row : 0));
-  auto* sums = reinterpret_cast<float*>(partial + 2 * kMaxStages * kWarp);
-  auto* full = reinterpret_cast<std::uint64_t*>(sums + kSkinnyRows * kMaxStages);
-  [[maybe_unused]] auto* empty = full + kMaxStages;
+// Registers that stay occupied between take and give back: 4 · kVectors words read from `shared` by loads that the
+// compiler may not repeat.
+template <int kVectors>
+struct HeldRegisters {
+  uint4 r[kVectors];
+  __device__ __forceinline__ void take(const void* shared) {
+#pragma unroll
+    for (int i = 0; i < kVectors; ++i) {
+      asm volatile("ld.volatile.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(r[i].x), "=r"(r[i].y), "=r"(r[i].z), "=r"(r[i].w)
+                   : "r"(shared_address(shared) + i * 16));
+    }
+  }
+  // True never in practice: `rows` is positive. But only a run of the kernel can tell.
+  __device__ __forceinline__ bool give_back(int rows) const {
+    std::uint32_t all = 0;
+#pragma unroll
+    for (int i = 0; i < kVectors; ++i) all ^= r[i].x ^ r[i].y ^ r[i].z ^ r[i].w;
+    return rows < 0 && all == 1;
+  }
+};
 
+// Shared memory: rings of the warps | x | partial sums of two tiles | sums of squares.
+template <SkinnyOutput kOutput, int kStages>
+__global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g, const Shape shape) {
+  extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
+  unsigned char* ring = shared + warp * kStages * kStage;
+  unsigned char* x_shared = shared + kWarps * kStages * kStage;
+  auto* partial = reinterpret_cast<float4*>(x_shared + g.m * shape.x_row);
+  auto* sums = reinterpret_cast<float*>(partial + 2 * kWarps * kWarp);
+
   const auto tiles = static_cast<std::int64_t>(shape.tiles);
   const int first = static_cast<int>(tiles * blockIdx.x / gridDim.x);
   const int last = static_cast<int>(tiles * (blockIdx.x + 1) / gridDim.x);
-  [[maybe_unused]] const int total = (last - first) * shape.chunks;
-#if __CUDA_ARCH__ >= 900
-  if (threadIdx.x == 0) {
-    for (int s = 0; s < shape.stages; ++s) {
-      barrier_init(full + s, 1);
-      barrier_init(empty + s, 1);
+
+  // Chunks of the block, tile after tile, are dealt out to the warps in turn; this is the next one to be fetched.
+  int load_tile = first;
+  int load_chunk = warp;
+  int load_slot = 0;
+  const auto settle = [&](int& tile, int& chunk) {
+    while (chunk >= shape.chunks) {
+      chunk -= shape.chunks;
+      ++tile;
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-  }
-  __syncthreads();
-  if (warp == shape.stages) {
-    const std::uint64_t policy = evict_first_policy();
-    const auto load = [&](int q) {
-      const int slot = q % shape.stages;
-      const int column = q % shape.chunks * kChunk;
-      const int bytes = static_cast<int>(min(static_cast<std::int64_t>(kChunk), g.k - column)) * 2;
-      const bf16* source = lane < kTileRows ? row_of<kOutput>(g, first + q / shape.chunks, lane) : nullptr;
-      const int rows = __popc(__ballot_sync(0xffffffffU, source != nullptr));
-      if (lane == 0) barrier_expect(full + slot, rows * bytes);
-      __syncwarp();
-      if (source != nullptr) copy_bulk(ring + slot * kStage + lane * kStageRow, source + column, bytes, full + slot, policy);
-    };
-    int q = 0;
-    for (; q < min(total, shape.stages); ++q) load(q);
-    if (g.prefetch) {
-      // Whole rows of the tiles that are not in the ring yet.
-      for (int tile = first + (q + shape.chunks - 1) / shape.chunks; tile < last; ++tile) {
-        const bf16* source = lane < kTileRows ? row_of<kOutput>(g, tile, lane) : nullptr;
-        if (source != nullptr) prefetch_bulk(source, static_cast<int>(g.k * 2));
+  };
+  settle(load_tile, load_chunk);
+  bool released = false;
+  const auto load = [&] {
+    if (load_tile < last) {
+      unsigned char* stage = ring + load_slot * kStage;
+      const int piece = lane % 8;
+      const int column = load_chunk * kChunk + piece * 8;
+      const bool inside = column < g.k;
+#pragma unroll
+      for (int j = 0; j < kTileRows / 4; ++j) {
+        const int r = lane / 8 + 4 * j;
+        const bf16* row = row_of<kOutput>(g, load_tile, r);
+        const bool valid = inside && row != nullptr;
+        copy_async_16(shared_address(stage + r * (kChunk * 2) + ((piece ^ ((r & 1) << 2)) << 4)),
+                      valid ? row + column : g.weights, valid ? 16 : 0);
       }
+      load_chunk += kWarps;
+      settle(load_tile, load_chunk);
+    } else if (!released) {
+      // This warp's last loads are on their way: time for the next kernel's first ones.
+      release_dependents();
+      released = true;
     }
-    for (; q < total; ++q) {
-      if (lane == 0) barrier_wait(empty + q % shape.stages, (q / shape.stages - 1) & 1);
-      __syncwarp();
-      load(q);
+    load_slot = load_slot + 1 == kStages ? 0 : load_slot + 1;
+    commit_copies();
+  };
+#pragma unroll
+  for (int i = 0; i < kStages - 1; ++i) load();
+  [[maybe_unused]] HeldRegisters<kHeldRegisters / 4> held;
+  if constexpr (kOutput == SkinnyOutput::kAdd) held.take(partial);
+#if __CUDA_ARCH__ >= 900
+  // What the rings cannot hold comes into L2 meanwhile: the wait for the predecessor's last block, for x and its norm
+  // takes longer than filling the rings.
+  if (warp == 0 && lane < kTileRows) {
+    int budget = g.prefetch ? kPrefetchAll : kPrefetchRow;
+    int column = min(static_cast<int>(g.k), kWarps * (kStages - 1) * kChunk);
+    for (int tile = first; tile < last && budget > 0; ++tile) {
+      const bf16* row = row_of<kOutput>(g, tile, lane);
+      const int bytes = min(budget, static_cast<int>(g.k - column) * 2);
+      if (row != nullptr && bytes > 0) prefetch_bulk(row + column, bytes);
+      budget -= bytes;
+      column = 0;
     }
-    release_dependents();
-    return;
+  }
+#endif
+  // The norm does not depend on the predecessor either; two vectors per thread are all of it for one row of 4,096.
+  uint4 norm[kNormHeld];
+  const int norm_begin = norm_place(g.m).begin;
+  const int norm_step = norm_place(g.m).step;
+#pragma unroll
+  for (int i = 0; i < kNormHeld; ++i) {
+    const int at = norm_begin + i * norm_step;
+    if (g.norm != nullptr && at < g.k / 8) norm[i] = __ldg(reinterpret_cast<const uint4*>(g.norm) + at);
   }
   wait_for_predecessor();
-#else
-  if (warp == shape.stages) return;
-#endif
-
-  if constexpr (kXShared) take_x(g, shape, x_shared, sums);
+  take_x(g, shape, x_shared, sums, norm);
 
   const int group = lane / 4;
   const int quarter = lane % 4;
   const bool token = group < g.m;
-  const bf16* x_row = kXShared ? reinterpret_cast<const bf16*>(x_shared + group * shape.x_row) : g.x + group * g.ldx;
+  const auto* x_row = reinterpret_cast<const bf16*>(x_shared + group * shape.x_row);
+  const int swap = (group & 1) << 2;
+  const unsigned char* fragments = ring + group * (kChunk * 2);
+  int chunk = warp;
+  int slot = 0;
   for (int tile = first; tile < last; ++tile) {
     float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
-    // Chunks of the block are dealt out to the warps in turn, over tile borders.
-    const int base = (tile - first) * shape.chunks;
-    for (int c = (warp + shape.stages - base % shape.stages) % shape.stages; c < shape.chunks; c += shape.stages) {
-      const int column = c * kChunk;
-      const int steps = static_cast<int>(min(static_cast<std::int64_t>(kChunk), g.k - column)) / 32;
-      const uint4 none{0, 0, 0, 0};
-      const bf16* x = x_row + column + quarter * 8;
-#if __CUDA_ARCH__ >= 900
-      const int q = base + c;
-      barrier_wait(full + warp, (q / shape.stages) & 1);
-      const unsigned char* low = ring + warp * kStage + group * kStageRow + quarter * 16;
-      const unsigned char* high = low + 8 * kStageRow;
-#else
-      const bf16* low_row = row_of<kOutput>(g, tile, group);
-      const bf16* high_row = row_of<kOutput>(g, tile, group + 8);
-      const auto* low = reinterpret_cast<const unsigned char*>(low_row == nullptr ? g.weights : low_row + column + quarter * 8);
-      const auto* high = reinterpret_cast<const unsigned char*>(high_row == nullptr ? g.weights : high_row + column + quarter * 8);
-#endif
-      if (steps == kChunk / 32) {
-#pragma unroll 8
-        for (int s = 0; s < kChunk / 32; ++s) {
-          const uint4 b = token ? *reinterpret_cast<const uint4*>(x + s * 32) : none;
-          mma_16x8x32(sum, *reinterpret_cast<const uint4*>(low + s * 64), *reinterpret_cast<const uint4*>(high + s * 64), b);
-        }
-      } else {
-        for (int s = 0; s < steps; ++s) {
-          const uint4 b = token ? *reinterpret_cast<const uint4*>(x + s * 32) : none;
-          mma_16x8x32(sum, *reinterpret_cast<const uint4*>(low + s * 64), *reinterpret_cast<const uint4*>(high + s * 64), b);
-        }
+    for (; chunk < shape.chunks; chunk += kWarps) {
+      load();
+      uint4 b[2];
+#pragma unroll
+      for (int s = 0; s < 2; ++s) {
+        const int column = chunk * kChunk + s * 32 + quarter * 8;
+        b[s] = token && column < g.k ? *reinterpret_cast<const uint4*>(x_row + column) : uint4{0, 0, 0, 0};
       }
-#if __CUDA_ARCH__ >= 900
+      wait_for_copies<kStages - 1>();
       __syncwarp();
-      if (lane == 0) barrier_arrive(empty + warp);
-#endif
+      const unsigned char* stage = fragments + slot * kStage;
+#pragma unroll
+      for (int s = 0; s < 2; ++s) {
+        const int place = ((s * 4 + quarter) ^ swap) << 4;
+        mma_16x8x32(sum, *reinterpret_cast<const uint4*>(stage + place),
+                    *reinterpret_cast<const uint4*>(stage + 8 * (kChunk * 2) + place), b[s]);
+      }
+      slot = slot + 1 == kStages ? 0 : slot + 1;
+      __syncwarp();
     }
+    chunk -= shape.chunks;
     // Two areas in turn: a warp that is a tile ahead writes into the other one.
-    float4* area = partial + (tile - first) % 2 * (kMaxStages * kWarp);
+    float4* area = partial + (tile - first) % 2 * (kWarps * kWarp);
     area[warp * kWarp + lane] = {sum[0], sum[1], sum[2], sum[3]};
-    consumers_meet(shape);
-    if (warp == (tile - first) % shape.stages) {
+    __syncthreads();
+    if (warp == (tile - first) % kWarps) {
       float result[4] = {0.0F, 0.0F, 0.0F, 0.0F};
-      for (int w = 0; w < shape.stages; ++w) {
+#pragma unroll
+      for (int w = 0; w < kWarps; ++w) {
         const float4 p = area[w * kWarp + lane];
         result[0] += p.x;
         result[1] += p.y;
@@ -250,45 +310,55 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
       finish<kOutput>(g, tile, lane, result);
     }
   }
+  wait_for_copies<0>();
+  if constexpr (kOutput == SkinnyOutput::kAdd) {
+    if (held.give_back(g.m)) static_cast<bf16*>(g.y)[0] = __float2bfloat16(0.0F);
+  }
 }
 
-bool x_in_shared(const SkinnyGemm& g) { return g.m * x_row_bytes(g.k) <= kLargestX; }
+constexpr std::int64_t shared_bytes(int stages, std::int64_t x_bytes) { return kWarps * stages * kStage + x_bytes + kSums; }
 
-template <SkinnyOutput kOutput, bool kXShared>
-void launch_skinny(const SkinnyGemm& g, const Launch& launch) {
-  Shape shape{};
-  const std::int64_t rows_per_tile = kOutput == SkinnyOutput::kSwiglu ? 8 : kTileRows;
-  shape.tiles = static_cast<int>((g.n + rows_per_tile - 1) / rows_per_tile);
-  shape.chunks = static_cast<int>((g.k + kChunk - 1) / kChunk);
-  shape.x_row = kXShared ? x_row_bytes(g.k) : 0;
-  const int x_bytes = g.m * shape.x_row;
-  const int fixed = x_bytes + 2 * kMaxStages * kWarp * static_cast<int>(sizeof(float4)) +
-                    kSkinnyRows * kMaxStages * static_cast<int>(sizeof(float)) + 2 * kMaxStages * static_cast<int>(sizeof(std::uint64_t));
-  shape.stages = std::clamp((kBlockShared - fixed) / kStage, 3, kMaxStages);
-  const int bytes = shape.stages * kStage + fixed;
+template <SkinnyOutput kOutput, int kStages>
+void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
+  const std::int64_t needed = shared_bytes(kStages, g.m * shape.x_row);
+  const std::int64_t bytes = kOutput == SkinnyOutput::kAdd ? needed : std::max<std::int64_t>(needed, kWideShared);
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kXShared>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               kLargestX + 3 * kStage + 16 * 1024);
+    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
     return true;
   }();
   (void)raised;
   const int blocks = std::min(shape.tiles, multiprocessors());
-  launch_kernel(launch, skinny_kernel<kOutput, kXShared>, dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>((shape.stages + 1) * kWarp)), static_cast<std::size_t>(bytes), g, shape);
+  launch_kernel(launch, skinny_kernel<kOutput, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
+                static_cast<std::size_t>(bytes), g, shape);
 }
 
 template <SkinnyOutput kOutput>
 void launch_output(const SkinnyGemm& g, const Launch& launch) {
-  if (x_in_shared(g)) {
-    launch_skinny<kOutput, true>(g, launch);
+  Shape shape{};
+  const std::int64_t rows_per_tile = kOutput == SkinnyOutput::kSwiglu ? 8 : kTileRows;
+  shape.tiles = static_cast<int>((g.n + rows_per_tile - 1) / rows_per_tile);
+  shape.chunks = static_cast<int>((g.k + kChunk - 1) / kChunk);
+  shape.x_row = x_row_bytes(g.k);
+  const std::int64_t x = static_cast<std::int64_t>(g.m) * shape.x_row;
+  // The deepest rings that leave room for the neighbour's block; where x alone is too large for that, all there is.
+  constexpr int kShare = kOutput == SkinnyOutput::kAdd ? kNarrowShared : kWideShared;
+  if (shared_bytes(6, x) <= kShare) {
+    launch_stages<kOutput, 6>(g, shape, launch);
+  } else if (shared_bytes(5, x) <= kShare) {
+    launch_stages<kOutput, 5>(g, shape, launch);
+  } else if (shared_bytes(4, x) <= kShare) {
+    launch_stages<kOutput, 4>(g, shape, launch);
+  } else if (shared_bytes(9, x) <= kMostShared) {
+    launch_stages<kOutput, 9>(g, shape, launch);
   } else {
-    launch_skinny<kOutput, false>(g, launch);
+    launch_stages<kOutput, 6>(g, shape, launch);
   }
 }
 
 }  // namespace
 
-bool skinny_fits(std::int64_t m, std::int64_t k, bool norm) {
-  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && (!norm || m * x_row_bytes(k) <= kLargestX);
+bool skinny_fits(std::int64_t m, std::int64_t k) {
+  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && shared_bytes(6, m * x_row_bytes(k)) <= kMostShared;
 }
 
 void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch) {

@@ -3,9 +3,10 @@
 // activations, f32 accumulation on tensor cores (the rows padded to 8).
 // FLOP: 2·m·n·k; bytes: n·k·2 + small. The floor is n·k·2 / read bandwidth.
 //
-// On Hopper and later a producer warp of each block streams the block's rows of W into a ring in shared memory by bulk
-// copies; consumer warps take a 16-row by 512-column stage each. The ring starts to fill before the preceding kernel
-// has ended (dependent launch), so that memory does not idle between kernels. Elsewhere consumers read W directly.
+// Each warp of a block streams its share of the block's rows through a ring of its own in shared memory, 64 columns of 16
+// rows at a time, with several stages in flight; sums over warps meet once per 16 rows. The rings fill before the
+// preceding kernel has ended (dependent launch), so that memory does not idle between kernels: chains should alternate
+// kAdd with the other outputs, whose blocks share an SM.
 // Numerics: for given m, n, k the sum over k is taken in one order, so results repeat bit for bit.
 #pragma once
 
@@ -43,8 +44,8 @@ struct SkinnyGemm {
   bool prefetch = false;
 };
 
-// True when skinny_gemm takes such a product: with `norm` the rows must fit shared memory.
-[[nodiscard]] bool skinny_fits(std::int64_t m, std::int64_t k, bool norm);
+// True when skinny_gemm takes such a product: x must fit shared memory beside the rings.
+[[nodiscard]] bool skinny_fits(std::int64_t m, std::int64_t k);
 void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch);
 
 }  // namespace lindos::kernels::cuda

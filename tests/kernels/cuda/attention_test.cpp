@@ -125,7 +125,7 @@ class Scene {
   }
 
   // What the kernels give for all rows.
-  std::vector<float> run(cudaStream_t stream, bool decode, bool dependent, int repeats = 1) {
+  std::vector<float> run(cudaStream_t stream, bool decode, bool dependent, int repeats = 1, bool portable = false) {
     DeviceBf16 pages(pages_);
     const DeviceBf16 q_norm(q_norm_), k_norm(k_norm_);
     const Device<float> cos(cos_), sin(sin_);
@@ -182,6 +182,8 @@ class Scene {
         }
         const Device<PrefillTile> device_tiles(tiles);
         PrefillAttention a;
+        a.rows = total_rows_;
+        a.portable = portable;
         a.kv = kv;
         a.heads = heads;
         a.qkv = {qkv.get(), width_};
@@ -280,11 +282,15 @@ TEST_F(AttentionTest, DecodeAgainAndUnderDependentLaunchGivesTheSame) {
 
 TEST_F(AttentionTest, PrefillEqualsTheReference) {
   for (const Shape& shape : {kLlama, Shape{9, 3, 3, 0, 64}, Shape{4, 2, 3, 1, 64}, Shape{8, 2, 4, 0, 128, 100}, Shape{8, 2, 4, 0, 128, 0, true}}) {
-    for (const std::vector<Sequence>& batch : {std::vector<Sequence>{{0, 2}}, {{0, 300}}, {{100, 65}}, {{64, 128}, {0, 129}, {333, 7}}}) {
+    for (const std::vector<Sequence>& batch : {std::vector<Sequence>{{0, 2}}, {{0, 300}}, {{100, 65}}, {{64, 128}, {0, 129}, {333, 7}}, {{300, 260}}}) {
       SCOPED_TRACE(::testing::Message() << shape.q_heads << "/" << shape.kv_heads << " d " << shape.head_dim << " window " << shape.window
                                         << " first " << batch.front().context << "+" << batch.front().tokens << " of " << batch.size());
       Scene scene(shape, batch, 11);
-      EXPECT_LT(relative_error(scene.run(stream_, false, false), scene.reference()), kBf16Error * 2);
+      const std::vector<double> reference = scene.reference();
+      for (const bool portable : {true, false}) {
+        SCOPED_TRACE(portable);
+        EXPECT_LT(relative_error(scene.run(stream_, false, false, 1, portable), reference), kBf16Error * 2);
+      }
     }
   }
 }
@@ -292,6 +298,8 @@ TEST_F(AttentionTest, PrefillEqualsTheReference) {
 TEST_F(AttentionTest, SanitizeSmall) {
   Scene decode({4, 2, 2, 0, 128}, {{200, 1}, {3, 1}}, 5);
   EXPECT_LT(relative_error(decode.run(stream_, true, true), decode.reference()), kBf16Error * 2);
+  Scene hopper({2, 1, 2, 0, 128}, {{70, 140}}, 5);
+  EXPECT_LT(relative_error(hopper.run(stream_, false, true), hopper.reference()), kBf16Error * 2);
   Scene prefill({2, 1, 2, 0, 64}, {{70, 140}}, 5);
   EXPECT_LT(relative_error(prefill.run(stream_, false, true), prefill.reference()), kBf16Error * 2);
 }

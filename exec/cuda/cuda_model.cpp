@@ -84,6 +84,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
                                                       kc::decode_splits(kc::multiprocessors(), n, static_cast<int>(kv_heads)),
                                                       static_cast<int>(d)));
     }
+    most = std::max(most, kc::decode_step_partial_floats(static_cast<int>(kv_heads), static_cast<int>(d)));
     partials_ = DeviceBuffer(most * sizeof(float));
     tickets_ = DeviceBuffer(elements(sequences, kv_heads) * sizeof(unsigned));
   }
@@ -110,6 +111,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
                 std::to_string(comm_->size()) + " tensor-parallel ranks on one device; at most " + std::to_string(kc::kMostRanks));
   }
   tune();
+  make_layer_table();
   const bool graphs = options_.graphs && comm_->size() == 1 && first_stage_ && last_stage_;
   options_.graphs = graphs;
   if (graphs) {
@@ -154,6 +156,20 @@ kc::DeviceKv CudaModel::kv_of(std::int64_t layer) const {
           static_cast<int>(model_.head_dim)};
 }
 
+kc::HeadMap CudaModel::heads() const {
+  return {static_cast<int>(share_.q_heads.size()), static_cast<int>(model_.group()),
+          static_cast<int>(share_.q_heads.begin - model_.group() * share_.kv_heads.begin)};
+}
+
+float CudaModel::attention_scale() const {
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(model_.head_dim)));
+}
+
+int CudaModel::window_of(std::int64_t layer) const {
+  const auto global_layer = static_cast<std::size_t>(layer_range_.begin + layer);
+  return model_.sliding_window.empty() ? 0 : static_cast<int>(model_.sliding_window[global_layer]);
+}
+
 void CudaModel::mark(const Launches& step, OpFamily family) {
   if (step.timed) timer_.mark(family);
 }
@@ -196,16 +212,29 @@ void CudaModel::upload(const StepInput& input) {
 
 void CudaModel::forward(const StepInput& input) {
   graph_step_ = options_.graphs && decode_only(input);
-  class_key_ = graph_step_ ? graph_bucket(input.rows()) : 0;
-  if (graph_step_) {
-    // The first step of a bucket runs kernel by kernel, which tells how the graph's time divides.
-    if (graph_for(class_key_).replays++ > 0) {
-      run_graph(input);
-      return;
-    }
-    graph_step_ = false;
+  if (!graph_step_) {
+    class_key_ = 0;
+    upload(input);
+    run_kernels();
+    return;
   }
-  upload(input);
+  Graph& graph = graph_for(graph_bucket(input.rows()));
+  if (!graph.learnt) {
+    // Once per bucket the step also runs kernel by kernel, which tells how the graph's time divides. It writes what the
+    // graph then writes again.
+    graph.learnt = true;
+    upload(input);
+    run_kernels();
+    head(current_);
+    check_launch("a step");
+    stream_.synchronise("a step");
+    timer_.learn(graph_bucket(input.rows()));
+  }
+  class_key_ = graph_bucket(input.rows());
+  run_graph(input);
+}
+
+void CudaModel::run_kernels() {
   timer_.begin();
   if (first_stage_) {
     kc::embedding(weights_.embedding().data, current_.input + current_.layout.ids(), current_.rows, model_.hidden,
@@ -222,13 +251,6 @@ void CudaModel::forward(const StepInput& input) {
   }
   run_layers(current_);
   check_launch("a step");
-}
-
-void CudaModel::layers_only(const StepInput& input) {
-  upload(input);
-  current_.timed = false;
-  run_layers(current_);
-  check_launch("layers");
 }
 
 void CudaModel::run_layers(const Launches& step) {
@@ -275,15 +297,11 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
   const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
   const auto kv_heads = static_cast<int>(share_.kv_heads.size());
   const auto d = static_cast<int>(model_.head_dim);
-  kc::HeadMap heads;
-  heads.q_heads = static_cast<int>(share_.q_heads.size());
-  heads.group = static_cast<int>(model_.group());
-  heads.q_offset = static_cast<int>(share_.q_heads.begin - model_.group() * share_.kv_heads.begin);
+  const kc::HeadMap heads = this->heads();
   const kc::HeadTransform transform{w.q_norm, w.k_norm, static_cast<float>(model_.rms_eps), cos_.as<float>(), sin_.as<float>()};
   const kc::DeviceQkv qkv{qkv_.as<Bf16>(), static_cast<std::int64_t>(heads.q_heads + 2 * kv_heads) * d};
-  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
-  const auto global_layer = static_cast<std::size_t>(layer_range_.begin + layer);
-  const int window = model_.sliding_window.empty() ? 0 : static_cast<int>(model_.sliding_window[global_layer]);
+  const float scale = attention_scale();
+  const int window = window_of(layer);
   const StepLayout& at = step.layout;
   const std::int32_t* tables = step.input + at.tables();
   const std::int64_t ld_out = static_cast<std::int64_t>(heads.q_heads) * d;
@@ -451,7 +469,13 @@ void CudaModel::head(const Launches& step) {
     blas_.gemm({w.data, w.n, h, normed_.as<Bf16>(), wanted, logits_.as<void>(), true, false}, stream_.get());
   }
   mark(step, OpFamily::kLmHead);
-  kc::argmax(logits_.as<float>(), wanted, w.n, static_cast<std::int32_t>(share_.vocab.begin), best_.as<kc::Best>(),
+  pick(step);
+}
+
+// The likeliest token of each wanted row, on its way to the host.
+void CudaModel::pick(const Launches& step) {
+  const std::int64_t wanted = step.logit_rows;
+  kc::argmax(logits_.as<float>(), wanted, weights_.lm_head().n, static_cast<std::int32_t>(share_.vocab.begin), best_.as<kc::Best>(),
              {argmax_tickets_.as<unsigned>(), argmax_parts_.as<kc::Best>()}, launch(step));
   check(cudaMemcpyAsync(best_host_.as<void>(), best_.as<void>(), elements(wanted, 1) * sizeof(kc::Best), cudaMemcpyDeviceToHost,
                         stream_.get()),
@@ -498,6 +522,18 @@ std::span<const float> CudaModel::last_logits() {
   return logits_host_;
 }
 
+// What decode_step reads of each layer, on the device.
+void CudaModel::make_layer_table() {
+  std::vector<kc::DecodeLayer> table;
+  for (const DeviceLayer& w : weights_.layers()) {
+    table.push_back({w.input_norm, w.post_norm, w.q_norm, w.k_norm, w.qkv.data, w.qkv_bias, w.o.data, w.o_bias, w.gate_up.data,
+                     w.gate_up_bias, w.down.data, w.down_bias, window_of(static_cast<std::int64_t>(table.size()))});
+  }
+  layer_table_ = DeviceBuffer(table.size() * sizeof(kc::DecodeLayer));
+  meeting_ = DeviceBuffer(sizeof(unsigned));
+  check(cudaMemcpy(layer_table_.as<void>(), table.data(), layer_table_.bytes(), cudaMemcpyHostToDevice), "copy of the layer table");
+}
+
 // Shapes of graphs and of full prefill chunks; others take the library's first choice.
 std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused) {
   std::vector<std::int64_t> sizes;
@@ -539,6 +575,38 @@ void CudaModel::tune() {
   stream_.synchronise("tuning");
 }
 
+// Of a graph with one row.
+kc::DecodeStep CudaModel::whole_step(const Launches& step) const {
+  kc::DecodeStep s;
+  s.layers = layer_table_.as<kc::DecodeLayer>();
+  s.layer_count = static_cast<int>(layer_range_.size());
+  s.hidden = static_cast<int>(model_.hidden);
+  s.ffn = static_cast<int>(share_.ffn.size());
+  s.vocab = static_cast<int>(share_.vocab.size());
+  s.eps = static_cast<float>(model_.rms_eps);
+  s.final_norm = weights_.final_norm();
+  s.lm_head = weights_.lm_head().data;
+  s.kv = kv_of(0);
+  s.kv_layer_elements = static_cast<std::int64_t>(kv_layer_elements_);
+  s.heads = heads();
+  s.cos = cos_.as<float>();
+  s.sin = sin_.as<float>();
+  s.scale = attention_scale();
+  s.row = step.input + step.layout.decode_rows();
+  s.position = step.input + step.layout.positions();
+  s.table = step.input + step.layout.tables();
+  s.table_stride = step.layout.table_stride;
+  s.residual = residual_.as<Bf16>();
+  s.qkv = qkv_.as<Bf16>();
+  s.attention = attention_.as<Bf16>();
+  s.activated = activated_.as<Bf16>();
+  s.logits = logits_.as<float>();
+  s.tickets = tickets_.as<unsigned>();
+  s.partials = partials_.as<float>();
+  s.barrier = meeting_.as<unsigned>();
+  return s;
+}
+
 CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   Graph& graph = graphs_[bucket];
   if (graph.executable != nullptr) return graph;
@@ -552,15 +620,19 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   step.rows = bucket;
   step.logit_rows = bucket;
   step.fused = options_.fused && bucket <= kc::kSkinnyRows;
-  // Edges that let a kernel start early. Products of the library do not take part; what follows one starts when its
-  // last block has ended.
-  step.dependent = true;
+  // Edges that let a kernel start early; products of the library do not take part, and beside them they gain nothing.
+  step.dependent = step.fused;
   cudaGraph_t captured = nullptr;
   check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture of a graph");
   kc::embedding(weights_.embedding().data, step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),
                 {stream_.get(), false});
-  run_layers(step);
-  head(step);
+  if (const kc::DecodeStep whole = whole_step(step); bucket == 1 && options_.fused && kc::decode_step_fits(whole)) {
+    kc::decode_step(whole, {stream_.get(), false});
+    pick(step);
+  } else {
+    run_layers(step);
+    head(step);
+  }
   check(cudaStreamEndCapture(stream_.get(), &captured), "capture of a graph");
   check(cudaGraphInstantiate(&graph.executable, captured, 0), "instantiation of a graph");
   (void)cudaGraphDestroy(captured);

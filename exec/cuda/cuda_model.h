@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One rank's part of a replica on an NVIDIA GPU. Residual stream and activations bf16, sums f32, logits f32.
-//   decode steps of one rank     → a CUDA graph per bucket of rows, kernels overlapped by dependent launch
+//   decode steps of one rank     → a CUDA graph per bucket of rows: one kernel for a single row, kernels overlapped by
+//                                  dependent launch up to 8, cuBLASLt for the products beyond
 //   prefill, mixed steps, ranks  → kernel by kernel, cuBLASLt for the products
 // Ranks of a tensor group that share the device (threads) sum their partial products by a kernel that reads all of
 // them, in rank order, after events; host barriers only order the recording of those events.
@@ -20,6 +21,7 @@
 #include "exec/model/stage_model.h"
 #include "exec/telemetry/op_timer.h"
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/decode_step.h"
 #include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/skinny_gemm.h"
 
@@ -51,17 +53,13 @@ class CudaModel final : public StageModel {
   [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes(); }
   [[nodiscard]] std::size_t scratch_bytes() const override;
 
-  // For probes: the layers alone, on whatever the residual stream holds; `synchronise` waits for them.
-  void layers_only(const StepInput& input);
-  void synchronise() const { stream_.synchronise("layers"); }
-
  private:
   struct Graph {
     cudaGraphExec_t executable = nullptr;
     StepLayout layout;
     DeviceBuffer input;
     PinnedBuffer staging;
-    std::int64_t replays = 0;
+    bool learnt = false;     // how its time divides
   };
   // What the launches of one step need.
   struct Launches {
@@ -76,11 +74,15 @@ class CudaModel final : public StageModel {
   };
 
   void upload(const StepInput& input);
+  // Kernel by kernel, from the embedding to the last layer.
+  void run_kernels();
+  [[nodiscard]] kernels::cuda::DecodeStep whole_step(const Launches& step) const;
   void run_layers(const Launches& step);
   void attention_block(const Launches& step, std::int64_t layer);
   void ffn_block(const Launches& step, std::int64_t layer);
   void attend(const Launches& step, std::int64_t layer);
   void head(const Launches& step);
+  void pick(const Launches& step);
   // residual += x · Wᵀ (+ bias), over all ranks of the group.
   void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const __nv_bfloat16* x,
                        const __nv_bfloat16* bias);
@@ -88,6 +90,10 @@ class CudaModel final : public StageModel {
   void mark(const Launches& step, OpFamily family);
   [[nodiscard]] kernels::cuda::Launch launch(const Launches& step) const { return {stream_.get(), step.dependent}; }
   [[nodiscard]] kernels::cuda::DeviceKv kv_of(std::int64_t layer) const;
+  [[nodiscard]] kernels::cuda::HeadMap heads() const;
+  [[nodiscard]] float attention_scale() const;
+  [[nodiscard]] int window_of(std::int64_t layer) const;
+  void make_layer_table();
   void meet_ranks();
   void tune();
   Graph& graph_for(std::int64_t bucket);
@@ -112,6 +118,7 @@ class CudaModel final : public StageModel {
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;
   DeviceBuffer partial_[2];
   DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_;
+  DeviceBuffer layer_table_, meeting_;     // of decode_step
   int splits_capacity_ = 1;
   DeviceBuffer step_input_;
   PinnedBuffer step_staging_;

@@ -36,22 +36,30 @@ double DeviceTimer::elapsed(std::size_t from, std::size_t to) const {
   return static_cast<double>(ms) * 1e-3;
 }
 
+DeviceTimer::Families DeviceTimer::by_family() const {
+  Families seconds{};
+  for (std::size_t i = 0; i < families_.size(); ++i) seconds[families_[i]] += elapsed(i, i + 1);
+  return seconds;
+}
+
+void DeviceTimer::learn(std::int64_t class_key) {
+  Families& shares = shares_[class_key];
+  shares = by_family();
+  double total = 0.0;
+  for (const double t : shares) total += t;
+  for (double& t : shares) t = total > 0.0 ? t / total : 0.0;
+  families_.clear();
+}
+
 void DeviceTimer::book(std::int64_t class_key) {
   if (families_.empty()) return;
-  std::array<double, kOpFamilies> seconds{};
+  Families seconds{};
   if (families_.back() == kGraph) {
+    seconds = shares_.at(class_key);
     const double whole = elapsed(0, used_ - 1);
-    const std::array<double, kOpFamilies>& shares = shares_.at(class_key);
-    for (std::size_t f = 0; f < kOpFamilies; ++f) seconds[f] = whole * shares[f];
+    for (double& t : seconds) t *= whole;
   } else {
-    double total = 0.0;
-    for (std::size_t i = 0; i < families_.size(); ++i) {
-      const double t = elapsed(i, i + 1);
-      seconds[families_[i]] += t;
-      total += t;
-    }
-    std::array<double, kOpFamilies>& shares = shares_[class_key];
-    for (std::size_t f = 0; f < kOpFamilies; ++f) shares[f] = total > 0.0 ? seconds[f] / total : 0.0;
+    seconds = by_family();
   }
   for (std::size_t f = 0; f < kOpFamilies; ++f) totals_->add(static_cast<OpFamily>(f), Seconds{seconds[f]});
   families_.clear();

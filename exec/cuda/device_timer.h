@@ -25,10 +25,14 @@ class DeviceTimer {
   void end_graph();
   // After the stream has been synchronised: books the step.
   void book(std::int64_t class_key);
+  // The same, but only to know how the time of such steps divides.
+  void learn(std::int64_t class_key);
 
  private:
   static constexpr std::size_t kGraph = kOpFamilies;   // marks a graph's end
+  using Families = std::array<double, kOpFamilies>;
   [[nodiscard]] double elapsed(std::size_t from, std::size_t to) const;
+  [[nodiscard]] Families by_family() const;
   void record();
 
   OpTimer* totals_;
@@ -36,7 +40,7 @@ class DeviceTimer {
   std::vector<Event> events_;              // grows to the longest step, reused
   std::vector<std::size_t> families_;      // [i]: what ended at events_[i + 1]
   std::size_t used_ = 0;
-  std::map<std::int64_t, std::array<double, kOpFamilies>> shares_;
+  std::map<std::int64_t, Families> shares_;   // by class, of a step by kernels
 };
 
 }  // namespace lindos::exec::cuda

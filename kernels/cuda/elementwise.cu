@@ -26,18 +26,15 @@ __device__ __forceinline__ float sum_over_block(float value) {
 }
 
 __global__ void __launch_bounds__(kThreads) embedding_kernel(const bf16* table, const int* ids, std::int64_t width, bf16* out) {
-  // Short kernels: the next one may come at once.
-  release_dependents();
   wait_for_predecessor();
   const auto* source = reinterpret_cast<const uint4*>(table + static_cast<std::int64_t>(ids[blockIdx.x]) * width);
   auto* destination = reinterpret_cast<uint4*>(out + blockIdx.x * width);
   for (std::int64_t i = threadIdx.x; i < width / 8; i += kThreads) destination[i] = source[i];
+  release_dependents();
 }
 
 __global__ void __launch_bounds__(kThreads) rmsnorm_kernel(const bf16* x, const int* source_rows, const bf16* weight, float eps,
                                                           std::int64_t width, bf16* y) {
-  // Short kernels: the next one may come at once.
-  release_dependents();
   wait_for_predecessor();
   const std::int64_t row = source_rows == nullptr ? blockIdx.x : source_rows[blockIdx.x];
   const auto* source = reinterpret_cast<const uint4*>(x + row * width);
@@ -79,11 +76,10 @@ __global__ void __launch_bounds__(kThreads) rmsnorm_kernel(const bf16* x, const 
     if (i < vectors) write(i, held[j]);
   }
   for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) write(i, source[i]);
+  release_dependents();
 }
 
 __global__ void __launch_bounds__(kThreads) swiglu_kernel(const bf16* gate_up, std::int64_t rows, std::int64_t f, bf16* out) {
-  // Short kernels: the next one may come at once.
-  release_dependents();
   wait_for_predecessor();
   const std::int64_t per_row = f / 8;
   const std::int64_t total = rows * per_row;
@@ -101,6 +97,7 @@ __global__ void __launch_bounds__(kThreads) swiglu_kernel(const bf16* gate_up, s
     };
     reinterpret_cast<uint4*>(out)[i] = {one(gate.x, up.x), one(gate.y, up.y), one(gate.z, up.z), one(gate.w, up.w)};
   }
+  release_dependents();
 }
 
 __device__ __forceinline__ void add_to(float (&sum)[8], const uint4& v) {
@@ -115,8 +112,6 @@ __device__ __forceinline__ void add_to(float (&sum)[8], const uint4& v) {
 
 __global__ void __launch_bounds__(kThreads) add_rows_kernel(bf16* y, const Partials partials, const bf16* bias, std::int64_t rows,
                                                             std::int64_t width) {
-  // Short kernels: the next one may come at once.
-  release_dependents();
   wait_for_predecessor();
   const std::int64_t per_row = width / 8;
   const std::int64_t total = rows * per_row;
@@ -128,6 +123,7 @@ __global__ void __launch_bounds__(kThreads) add_rows_kernel(bf16* y, const Parti
     add_to(sum, reinterpret_cast<const uint4*>(y)[i]);
     reinterpret_cast<uint4*>(y)[i] = {pack(sum[0], sum[1]), pack(sum[2], sum[3]), pack(sum[4], sum[5]), pack(sum[6], sum[7])};
   }
+  release_dependents();
 }
 
 // SplitMix64's finaliser, as in exec/checkpoint/synthetic.cpp.
@@ -187,8 +183,6 @@ __device__ __forceinline__ Best best_of_block(float value, int id) {
 __global__ void __launch_bounds__(kThreads) argmax_kernel(const float* logits, std::int64_t n, std::int32_t first_id, Best* out,
                                                           unsigned* tickets, Best* parts) {
   __shared__ bool is_last;
-  // Short kernels: the next one may come at once.
-  release_dependents();
   wait_for_predecessor();
   const std::int64_t row = blockIdx.y;
   const float* values = logits + row * n;
@@ -229,6 +223,7 @@ __global__ void __launch_bounds__(kThreads) argmax_kernel(const float* logits, s
     out[row] = {nan ? NAN : result.logit, result.id + first_id};
     tickets[row] = 0;
   }
+  release_dependents();
 }
 
 __global__ void __launch_bounds__(512) stream_read_kernel(const uint4* data, std::size_t vectors, std::uint32_t* sink) {

@@ -5,32 +5,19 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/skinny_parts.cuh"
 
 namespace lindos::kernels::cuda {
 
 namespace {
 
-constexpr int kWarps = 8;
-constexpr int kThreads = kWarps * kWarp;
-constexpr int kTileRows = 16;                 // rows of W per tile
-constexpr int kChunk = 64;                    // columns of W per stage: a line of 128 bytes per row
-constexpr int kStage = kTileRows * kChunk * 2;   // bytes
-// An SM has 228 KB of shared memory; a block can have 227, and costs 1 KB beside its own. Kernels of a decode step alternate
-// between two kinds, and an SM should hold one block of each: the next kernel's, which fills its rings while this one's
-// still computes. Two blocks of one kernel on an SM, and none on another, cost 10 % (measured); so one kind takes more than
-// half of the shared memory, the other more than half of the registers.
+// An SM has 228 KB of shared memory; a block can have 227. More than half, so that no SM gets two blocks of one kernel
+// while another gets none (seen to cost 10 %): the next kernel's block starts where this one's ends.
 constexpr int kMostShared = 227 * 1024;
-constexpr int kWideShared = 115 * 1024;      // of the kind that keeps to one by shared memory
-constexpr int kNarrowShared = 111 * 1024;    // the most of the kind that keeps to one by registers (kAdd)
-// That the latter occupies beside its own 56: 2 · 256 · 136 > 65,536, but attention (128 · 232) still fits beside one.
-constexpr int kHeldRegisters = 76;
-// Partial sums of two tiles, sums of squares.
-constexpr int kSums = 2 * kThreads * static_cast<int>(sizeof(float4)) + kSkinnyRows * kWarps * static_cast<int>(sizeof(float));
-
-// L2 prefetch per row of a tile beyond the rings: some, or everything (behind a kernel that leaves memory idle).
-constexpr int kPrefetchRow = 8 * 1024;
-constexpr int kPrefetchAll = 1 << 30;
-constexpr int kNormHeld = 2;
+constexpr int kLeastShared = 116 * 1024;
+// Stages per warp: as many as fit beside x. Few where attention runs before and should leave room for this kernel.
+constexpr int kDeep = 9;
+constexpr int kShallow = 6;
 
 struct Shape {
   int tiles;
@@ -38,158 +25,16 @@ struct Shape {
   int x_row;       // bytes of a row of x in shared memory
 };
 
-// 64 bytes beyond a multiple of 128: rows g and g + 1 then lie in different halves of the 32 banks.
-__host__ __device__ constexpr int x_row_bytes(std::int64_t k) {
-  return static_cast<int>((k * 2 + 127) / 128 * 128 + 64);
-}
-
-// Row `r` of tile `tile`, nullptr beyond the matrix; kSwiglu interleaves 8 rows of the gate with the same 8 of `up`.
-template <SkinnyOutput kOutput>
-__device__ __forceinline__ const bf16* row_of(const SkinnyGemm& g, int tile, int r) {
-  if constexpr (kOutput == SkinnyOutput::kSwiglu) {
-    const std::int64_t row = static_cast<std::int64_t>(tile) * 8 + r % 8;
-    return row < g.n ? (r < 8 ? g.weights : g.up) + row * g.k : nullptr;
-  } else {
-    const std::int64_t row = static_cast<std::int64_t>(tile) * kTileRows + r;
-    return row < g.n ? g.weights + row * g.k : nullptr;
-  }
-}
-
-// Vectors of a row that a thread normalises: each row by 8, 4, 2 or 1 warps.
-struct NormPlace {
-  int row, begin, step;
-};
-__device__ __forceinline__ NormPlace norm_place(int m) {
-  const int warps_per_row = kWarps / (m > 4 ? 8 : m > 2 ? 4 : m);
-  const int warp = threadIdx.x / kWarp;
-  return {warp / warps_per_row, warp % warps_per_row * kWarp + static_cast<int>(threadIdx.x) % kWarp, warps_per_row * kWarp};
-}
-
-// x into shared memory, normalised if asked. All rows are on their way at once. `sums`: [kWarps].
-__device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums,
-                                       const uint4 (&held)[kNormHeld]) {
-  const int warp = threadIdx.x / kWarp;
-  const int lane = threadIdx.x % kWarp;
-  const int vectors = static_cast<int>(g.k / 8);
-  for (int row = 0; row < g.m; ++row) {
-    const bf16* source = g.x + row * g.ldx;
-    unsigned char* destination = x_shared + row * shape.x_row;
-    for (int i = threadIdx.x; i < vectors; i += kThreads) copy_async_16(shared_address(destination + i * 16), source + i * 8);
-  }
-  commit_copies();
-  wait_for_copies<0>();
-  __syncthreads();
-  if (g.norm == nullptr) return;
-  const auto [row, begin, step] = norm_place(g.m);
-  const int warps_per_row = step / kWarp;
-  auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
-  float squares = 0.0F;
-  if (row < g.m) {
-#pragma unroll 4
-    for (int i = begin; i < vectors; i += step) {
-      const uint4 v = values[i];
-      for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
-        const float2 f = unpack(pair);
-        squares += f.x * f.x + f.y * f.y;
-      }
-    }
-  }
-  squares = sum_over_warp(squares);
-  if (lane == 0) sums[warp] = squares;
-  __syncthreads();
-  if (row < g.m) {
-    float total = 0.0F;
-    for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
-    const float scale = rsqrtf(total / static_cast<float>(g.k) + g.eps);
-    const auto apply = [&](int i, const uint4& w) {
-      const uint4 v = values[i];
-      const auto scaled = [scale](std::uint32_t x, std::uint32_t weight) {
-        const float2 a = unpack(x);
-        const float2 b = unpack(weight);
-        return pack(a.x * scale * b.x, a.y * scale * b.y);
-      };
-      values[i] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
-    };
-#pragma unroll
-    for (int j = 0; j < kNormHeld; ++j) {
-      if (begin + j * step < vectors) apply(begin + j * step, held[j]);
-    }
-    const auto* norm = reinterpret_cast<const uint4*>(g.norm);
-#pragma unroll 4
-    for (int i = begin + kNormHeld * step; i < vectors; i += step) apply(i, __ldg(norm + i));
-  }
-  __syncthreads();
-}
-
-template <SkinnyOutput kOutput>
-__device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, const float (&sum)[4]) {
-  const int group = lane / 4;
-  const int token0 = lane % 4 * 2;
-  const auto store = [&](int token, std::int64_t row, float value) {
-    if (token >= g.m || row >= g.n) return;
-    const std::int64_t at = token * g.ldy + row;
-    if (g.bias != nullptr) value += __bfloat162float(g.bias[row]);
-    if constexpr (kOutput == SkinnyOutput::kLogits) {
-      static_cast<float*>(g.y)[at] = value;
-    } else {
-      auto* y = static_cast<bf16*>(g.y);
-      if constexpr (kOutput == SkinnyOutput::kAdd) value += __bfloat162float(y[at]);
-      y[at] = __float2bfloat16(value);
-    }
-  };
-  if constexpr (kOutput == SkinnyOutput::kSwiglu) {
-    const std::int64_t row = static_cast<std::int64_t>(tile) * 8 + group;
-    if (row >= g.n) return;
-#pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      if (token0 + j >= g.m) continue;
-      float gate = sum[j];
-      float up = sum[2 + j];
-      if (g.bias != nullptr) gate += __bfloat162float(g.bias[row]);
-      if (g.up_bias != nullptr) up += __bfloat162float(g.up_bias[row]);
-      static_cast<bf16*>(g.y)[(token0 + j) * g.ldy + row] = __float2bfloat16(gate / (1.0F + __expf(-gate)) * up);
-    }
-  } else {
-    const std::int64_t row = static_cast<std::int64_t>(tile) * kTileRows + group;
-    store(token0, row, sum[0]);
-    store(token0 + 1, row, sum[1]);
-    store(token0, row + 8, sum[2]);
-    store(token0 + 1, row + 8, sum[3]);
-  }
-}
-
-// Registers that stay occupied between take and give back: 4 · kVectors words read from `shared` by loads that the
-// compiler may not repeat.
-template <int kVectors>
-struct HeldRegisters {
-  uint4 r[kVectors];
-  __device__ __forceinline__ void take(const void* shared) {
-#pragma unroll
-    for (int i = 0; i < kVectors; ++i) {
-      asm volatile("ld.volatile.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
-                   : "=r"(r[i].x), "=r"(r[i].y), "=r"(r[i].z), "=r"(r[i].w)
-                   : "r"(shared_address(shared) + i * 16));
-    }
-  }
-  // True never in practice: `rows` is positive. But only a run of the kernel can tell.
-  __device__ __forceinline__ bool give_back(int rows) const {
-    std::uint32_t all = 0;
-#pragma unroll
-    for (int i = 0; i < kVectors; ++i) all ^= r[i].x ^ r[i].y ^ r[i].z ^ r[i].w;
-    return rows < 0 && all == 1;
-  }
-};
-
 // Shared memory: rings of the warps | x | partial sums of two tiles | sums of squares.
 template <SkinnyOutput kOutput, int kStages>
-__global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g, const Shape shape) {
+__global__ void __launch_bounds__(kSkinnyThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
-  unsigned char* ring = shared + warp * kStages * kStage;
-  unsigned char* x_shared = shared + kWarps * kStages * kStage;
+  unsigned char* ring = shared + warp * kStages * kSkinnyStage;
+  unsigned char* x_shared = shared + kSkinnyWarps * kStages * kSkinnyStage;
   auto* partial = reinterpret_cast<float4*>(x_shared + g.m * shape.x_row);
-  auto* sums = reinterpret_cast<float*>(partial + 2 * kWarps * kWarp);
+  auto* sums = reinterpret_cast<float*>(partial + 2 * kSkinnyWarps * kWarp);
 
   const auto tiles = static_cast<std::int64_t>(shape.tiles);
   const int first = static_cast<int>(tiles * blockIdx.x / gridDim.x);
@@ -209,22 +54,22 @@ __global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g,
   bool released = false;
   const auto load = [&] {
     if (load_tile < last) {
-      unsigned char* stage = ring + load_slot * kStage;
+      unsigned char* stage = ring + load_slot * kSkinnyStage;
       const int piece = lane % 8;
-      const int column = load_chunk * kChunk + piece * 8;
+      const int column = load_chunk * kSkinnyChunk + piece * 8;
       const bool inside = column < g.k;
 #pragma unroll
-      for (int j = 0; j < kTileRows / 4; ++j) {
+      for (int j = 0; j < kSkinnyTile / 4; ++j) {
         const int r = lane / 8 + 4 * j;
         const bf16* row = row_of<kOutput>(g, load_tile, r);
         const bool valid = inside && row != nullptr;
-        copy_async_16(shared_address(stage + r * (kChunk * 2) + ((piece ^ ((r & 1) << 2)) << 4)),
+        copy_async_16(shared_address(stage + r * (kSkinnyChunk * 2) + ((piece ^ ((r & 1) << 2)) << 4)),
                       valid ? row + column : g.weights, valid ? 16 : 0);
       }
-      load_chunk += kWarps;
+      load_chunk += kSkinnyWarps;
       settle(load_tile, load_chunk);
     } else if (!released) {
-      // This warp's last loads are on their way: time for the next kernel's first ones.
+      // All of this warp's loads are on their way: the next kernel may begin its own.
       release_dependents();
       released = true;
     }
@@ -233,74 +78,57 @@ __global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g,
   };
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) load();
-  [[maybe_unused]] HeldRegisters<kHeldRegisters / 4> held;
-  if constexpr (kOutput == SkinnyOutput::kAdd) held.take(partial);
 #if __CUDA_ARCH__ >= 900
-  // What the rings cannot hold comes into L2 meanwhile: the wait for the predecessor's last block, for x and its norm
-  // takes longer than filling the rings.
-  if (warp == 0 && lane < kTileRows) {
-    int budget = g.prefetch ? kPrefetchAll : kPrefetchRow;
-    int column = min(static_cast<int>(g.k), kWarps * (kStages - 1) * kChunk);
-    for (int tile = first; tile < last && budget > 0; ++tile) {
+  if (g.prefetch && warp == 0 && lane < kSkinnyTile) {
+    for (int tile = first; tile < last; ++tile) {
       const bf16* row = row_of<kOutput>(g, tile, lane);
-      const int bytes = min(budget, static_cast<int>(g.k - column) * 2);
-      if (row != nullptr && bytes > 0) prefetch_bulk(row + column, bytes);
-      budget -= bytes;
-      column = 0;
+      const int begin = tile == first ? min(static_cast<int>(g.k), kSkinnyWarps * (kStages - 1) * kSkinnyChunk) : 0;
+      if (row != nullptr && begin < g.k) prefetch_bulk(row + begin, static_cast<int>(g.k - begin) * 2);
     }
   }
 #endif
-  // The norm does not depend on the predecessor either; two vectors per thread are all of it for one row of 4,096.
-  uint4 norm[kNormHeld];
-  const int norm_begin = norm_place(g.m).begin;
-  const int norm_step = norm_place(g.m).step;
-#pragma unroll
-  for (int i = 0; i < kNormHeld; ++i) {
-    const int at = norm_begin + i * norm_step;
-    if (g.norm != nullptr && at < g.k / 8) norm[i] = __ldg(reinterpret_cast<const uint4*>(g.norm) + at);
-  }
   wait_for_predecessor();
-  take_x(g, shape, x_shared, sums, norm);
+  take_x(g, x_shared, shape.x_row, sums);
 
   const int group = lane / 4;
   const int quarter = lane % 4;
   const bool token = group < g.m;
   const auto* x_row = reinterpret_cast<const bf16*>(x_shared + group * shape.x_row);
   const int swap = (group & 1) << 2;
-  const unsigned char* fragments = ring + group * (kChunk * 2);
+  const unsigned char* fragments = ring + group * (kSkinnyChunk * 2);
   int chunk = warp;
   int slot = 0;
   for (int tile = first; tile < last; ++tile) {
     float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
-    for (; chunk < shape.chunks; chunk += kWarps) {
+    for (; chunk < shape.chunks; chunk += kSkinnyWarps) {
       load();
       uint4 b[2];
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
-        const int column = chunk * kChunk + s * 32 + quarter * 8;
+        const int column = chunk * kSkinnyChunk + s * 32 + quarter * 8;
         b[s] = token && column < g.k ? *reinterpret_cast<const uint4*>(x_row + column) : uint4{0, 0, 0, 0};
       }
       wait_for_copies<kStages - 1>();
       __syncwarp();
-      const unsigned char* stage = fragments + slot * kStage;
+      const unsigned char* stage = fragments + slot * kSkinnyStage;
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
         const int place = ((s * 4 + quarter) ^ swap) << 4;
         mma_16x8x32(sum, *reinterpret_cast<const uint4*>(stage + place),
-                    *reinterpret_cast<const uint4*>(stage + 8 * (kChunk * 2) + place), b[s]);
+                    *reinterpret_cast<const uint4*>(stage + 8 * (kSkinnyChunk * 2) + place), b[s]);
       }
       slot = slot + 1 == kStages ? 0 : slot + 1;
       __syncwarp();
     }
     chunk -= shape.chunks;
     // Two areas in turn: a warp that is a tile ahead writes into the other one.
-    float4* area = partial + (tile - first) % 2 * (kWarps * kWarp);
+    float4* area = partial + (tile - first) % 2 * (kSkinnyWarps * kWarp);
     area[warp * kWarp + lane] = {sum[0], sum[1], sum[2], sum[3]};
     __syncthreads();
-    if (warp == (tile - first) % kWarps) {
+    if (warp == (tile - first) % kSkinnyWarps) {
       float result[4] = {0.0F, 0.0F, 0.0F, 0.0F};
 #pragma unroll
-      for (int w = 0; w < kWarps; ++w) {
+      for (int w = 0; w < kSkinnyWarps; ++w) {
         const float4 p = area[w * kWarp + lane];
         result[0] += p.x;
         result[1] += p.y;
@@ -311,54 +139,42 @@ __global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g,
     }
   }
   wait_for_copies<0>();
-  if constexpr (kOutput == SkinnyOutput::kAdd) {
-    if (held.give_back(g.m)) static_cast<bf16*>(g.y)[0] = __float2bfloat16(0.0F);
-  }
 }
-
-constexpr std::int64_t shared_bytes(int stages, std::int64_t x_bytes) { return kWarps * stages * kStage + x_bytes + kSums; }
 
 template <SkinnyOutput kOutput, int kStages>
 void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
-  const std::int64_t needed = shared_bytes(kStages, g.m * shape.x_row);
-  const std::int64_t bytes = kOutput == SkinnyOutput::kAdd ? needed : std::max<std::int64_t>(needed, kWideShared);
+  const int bytes = std::max(kLeastShared, kSkinnyWarps * kStages * kSkinnyStage + g.m * shape.x_row + kSums);
   static const bool raised = [] {
     (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
     return true;
   }();
   (void)raised;
   const int blocks = std::min(shape.tiles, multiprocessors());
-  launch_kernel(launch, skinny_kernel<kOutput, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
+  launch_kernel(launch, skinny_kernel<kOutput, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kSkinnyThreads),
                 static_cast<std::size_t>(bytes), g, shape);
 }
+
+constexpr bool fits(int stages, std::int64_t x_bytes) { return kSkinnyWarps * stages * kSkinnyStage + x_bytes + kSums <= kMostShared; }
 
 template <SkinnyOutput kOutput>
 void launch_output(const SkinnyGemm& g, const Launch& launch) {
   Shape shape{};
-  const std::int64_t rows_per_tile = kOutput == SkinnyOutput::kSwiglu ? 8 : kTileRows;
+  const std::int64_t rows_per_tile = kOutput == SkinnyOutput::kSwiglu ? 8 : kSkinnyTile;
   shape.tiles = static_cast<int>((g.n + rows_per_tile - 1) / rows_per_tile);
-  shape.chunks = static_cast<int>((g.k + kChunk - 1) / kChunk);
+  shape.chunks = static_cast<int>((g.k + kSkinnyChunk - 1) / kSkinnyChunk);
   shape.x_row = x_row_bytes(g.k);
-  const std::int64_t x = static_cast<std::int64_t>(g.m) * shape.x_row;
-  // The deepest rings that leave room for the neighbour's block; where x alone is too large for that, all there is.
-  constexpr int kShare = kOutput == SkinnyOutput::kAdd ? kNarrowShared : kWideShared;
-  if (shared_bytes(6, x) <= kShare) {
-    launch_stages<kOutput, 6>(g, shape, launch);
-  } else if (shared_bytes(5, x) <= kShare) {
-    launch_stages<kOutput, 5>(g, shape, launch);
-  } else if (shared_bytes(4, x) <= kShare) {
-    launch_stages<kOutput, 4>(g, shape, launch);
-  } else if (shared_bytes(9, x) <= kMostShared) {
-    launch_stages<kOutput, 9>(g, shape, launch);
+  const std::int64_t x_bytes = static_cast<std::int64_t>(g.m) * shape.x_row;
+  if (fits(kDeep, x_bytes) && !g.prefetch) {
+    launch_stages<kOutput, kDeep>(g, shape, launch);
   } else {
-    launch_stages<kOutput, 6>(g, shape, launch);
+    launch_stages<kOutput, kShallow>(g, shape, launch);
   }
 }
 
 }  // namespace
 
 bool skinny_fits(std::int64_t m, std::int64_t k) {
-  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && shared_bytes(6, m * x_row_bytes(k)) <= kMostShared;
+  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && fits(kShallow, m * x_row_bytes(k));
 }
 
 void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch) {

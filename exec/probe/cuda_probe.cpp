@@ -365,6 +365,7 @@ void CudaProbeSession::attention_of(const TensorShare& share, const StageShape& 
         a.kv = kv;
         a.heads = rope.heads;
         a.qkv = rope.qkv;
+        a.rows = step.input.rows();
         a.tiles = reinterpret_cast<const kc::PrefillTile*>(input + step.layout.tile_list());
         a.count = static_cast<int>(step.counts.tiles);
         a.table = rope.table;

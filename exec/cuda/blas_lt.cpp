@@ -32,6 +32,7 @@ struct BlasLt::Api {
   LINDOS_CUBLASLT(cublasLtDestroy);
   LINDOS_CUBLASLT(cublasLtGetVersion);
   LINDOS_CUBLASLT(cublasLtMatmul);
+  LINDOS_CUBLASLT(cublasLtMatmulAlgoCheck);
   LINDOS_CUBLASLT(cublasLtMatmulAlgoGetHeuristic);
   LINDOS_CUBLASLT(cublasLtMatmulDescCreate);
   LINDOS_CUBLASLT(cublasLtMatmulDescDestroy);
@@ -119,8 +120,25 @@ BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
                     std::to_string(gemm.k) + " (status " + std::to_string(static_cast<int>(status)) + ")");
   }
   plan->candidates.resize(static_cast<std::size_t>(found));
+  adopt_tuned(*plan, gemm);
   slot = std::move(plan);
   return *slot;
+}
+
+void BlasLt::adopt_tuned(Plan& plan, const BlasGemm& gemm) const {
+  const auto family = tuned_.find(Family{gemm.n, gemm.k, gemm.logits, gemm.accumulate});
+  if (family == tuned_.end()) return;
+  const auto larger = family->second.lower_bound(gemm.m);
+  if (larger == family->second.end()) return;
+  cublasLtMatmulHeuristicResult_t checked{};
+  const cublasLtMatmulAlgo_t& algorithm = larger->second->candidates.front().algo;
+  if (api_->cublasLtMatmulAlgoCheck(api_->handle, plan.operation, plan.w, plan.x, plan.y, plan.y, &algorithm, &checked) !=
+          CUBLAS_STATUS_SUCCESS ||
+      checked.workspaceSize > workspace_.bytes()) {
+    return;
+  }
+  checked.algo = algorithm;
+  plan.candidates.insert(plan.candidates.begin(), checked);
 }
 
 int BlasLt::run(const Plan& plan, const void* algorithm, const BlasGemm& gemm, cudaStream_t stream) {
@@ -161,6 +179,7 @@ void BlasLt::tune(const BlasGemm& gemm, cudaStream_t stream) {
   }
   std::rotate(plan.candidates.begin(), plan.candidates.begin() + static_cast<std::ptrdiff_t>(best),
               plan.candidates.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+  tuned_[Family{gemm.n, gemm.k, gemm.logits, gemm.accumulate}][gemm.m] = &plan;
 }
 
 }  // namespace lindos::exec::cuda

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Y = X · Wᵀ (+ Y) by cuBLASLt, loaded at run time: one binary works on machines without it. bf16 operands, f32
 // accumulation. Weights stay as Hugging Face stores them, [n, k] row-major: no copy in another layout.
-// The algorithm of a shape is the library's first choice until tune() has timed several on this device.
+// tune() times several algorithms for a shape on this device. A shape that nobody tuned takes the algorithm of the next
+// larger number of rows that somebody did, where it fits, else the library's first choice.
 // Threading: one object per rank thread.
 #pragma once
 
@@ -45,12 +46,15 @@ class BlasLt {
   struct Api;
   struct Plan;
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool>;   // m, n, k, logits, accumulate
+  using Family = std::tuple<std::int64_t, std::int64_t, bool, bool>;            // n, k, logits, accumulate
   Plan& plan_of(const BlasGemm& gemm);
+  void adopt_tuned(Plan& plan, const BlasGemm& gemm) const;
   int run(const Plan& plan, const void* algorithm, const BlasGemm& gemm, cudaStream_t stream);
 
   std::unique_ptr<Api> api_;
   DeviceBuffer workspace_;
   std::map<Key, std::unique_ptr<Plan>> plans_;
+  std::map<Family, std::map<std::int64_t, const Plan*>> tuned_;   // by rows
 };
 
 }  // namespace lindos::exec::cuda

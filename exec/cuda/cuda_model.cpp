@@ -84,7 +84,6 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
                                                       kc::decode_splits(kc::multiprocessors(), n, static_cast<int>(kv_heads)),
                                                       static_cast<int>(d)));
     }
-    most = std::max(most, kc::decode_step_partial_floats(static_cast<int>(kv_heads), static_cast<int>(d)));
     partials_ = DeviceBuffer(most * sizeof(float));
     tickets_ = DeviceBuffer(elements(sequences, kv_heads) * sizeof(unsigned));
   }
@@ -111,7 +110,6 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
                 std::to_string(comm_->size()) + " tensor-parallel ranks on one device; at most " + std::to_string(kc::kMostRanks));
   }
   tune();
-  make_layer_table();
   const bool graphs = options_.graphs && comm_->size() == 1 && first_stage_ && last_stage_;
   options_.graphs = graphs;
   if (graphs) {
@@ -469,13 +467,7 @@ void CudaModel::head(const Launches& step) {
     blas_.gemm({w.data, w.n, h, normed_.as<Bf16>(), wanted, logits_.as<void>(), true, false}, stream_.get());
   }
   mark(step, OpFamily::kLmHead);
-  pick(step);
-}
-
-// The likeliest token of each wanted row, on its way to the host.
-void CudaModel::pick(const Launches& step) {
-  const std::int64_t wanted = step.logit_rows;
-  kc::argmax(logits_.as<float>(), wanted, weights_.lm_head().n, static_cast<std::int32_t>(share_.vocab.begin), best_.as<kc::Best>(),
+  kc::argmax(logits_.as<float>(), wanted, w.n, static_cast<std::int32_t>(share_.vocab.begin), best_.as<kc::Best>(),
              {argmax_tickets_.as<unsigned>(), argmax_parts_.as<kc::Best>()}, launch(step));
   check(cudaMemcpyAsync(best_host_.as<void>(), best_.as<void>(), elements(wanted, 1) * sizeof(kc::Best), cudaMemcpyDeviceToHost,
                         stream_.get()),
@@ -522,25 +514,12 @@ std::span<const float> CudaModel::last_logits() {
   return logits_host_;
 }
 
-// What decode_step reads of each layer, on the device.
-void CudaModel::make_layer_table() {
-  std::vector<kc::DecodeLayer> table;
-  for (const DeviceLayer& w : weights_.layers()) {
-    table.push_back({w.input_norm, w.post_norm, w.q_norm, w.k_norm, w.qkv.data, w.qkv_bias, w.o.data, w.o_bias, w.gate_up.data,
-                     w.gate_up_bias, w.down.data, w.down_bias, window_of(static_cast<std::int64_t>(table.size()))});
-  }
-  layer_table_ = DeviceBuffer(table.size() * sizeof(kc::DecodeLayer));
-  meeting_ = DeviceBuffer(sizeof(unsigned));
-  check(cudaMemcpy(layer_table_.as<void>(), table.data(), layer_table_.bytes(), cudaMemcpyHostToDevice), "copy of the layer table");
-}
-
-// Shapes of graphs and of full prefill chunks; others take the library's first choice.
 std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused) {
   std::vector<std::int64_t> sizes;
-  const std::int64_t largest_bucket = graph_bucket(limits.max_sequences);
-  for (std::int64_t m = fused ? 2 * kc::kSkinnyRows : 1; m <= largest_bucket; m *= 2) sizes.push_back(m);
+  const std::int64_t most = std::max(limits.max_batched_tokens, graph_bucket(limits.max_sequences));
+  for (std::int64_t m = fused ? 2 * kc::kSkinnyRows : 1; m <= most; m *= 2) sizes.push_back(m);
   for (const std::int64_t m : {limits.prefill_chunk, limits.max_batched_tokens}) {
-    if (m > largest_bucket && std::find(sizes.begin(), sizes.end(), m) == sizes.end()) sizes.push_back(m);
+    if (m >= 2 * kc::kSkinnyRows && std::find(sizes.begin(), sizes.end(), m) == sizes.end()) sizes.push_back(m);
   }
   return sizes;
 }
@@ -575,38 +554,6 @@ void CudaModel::tune() {
   stream_.synchronise("tuning");
 }
 
-// Of a graph with one row.
-kc::DecodeStep CudaModel::whole_step(const Launches& step) const {
-  kc::DecodeStep s;
-  s.layers = layer_table_.as<kc::DecodeLayer>();
-  s.layer_count = static_cast<int>(layer_range_.size());
-  s.hidden = static_cast<int>(model_.hidden);
-  s.ffn = static_cast<int>(share_.ffn.size());
-  s.vocab = static_cast<int>(share_.vocab.size());
-  s.eps = static_cast<float>(model_.rms_eps);
-  s.final_norm = weights_.final_norm();
-  s.lm_head = weights_.lm_head().data;
-  s.kv = kv_of(0);
-  s.kv_layer_elements = static_cast<std::int64_t>(kv_layer_elements_);
-  s.heads = heads();
-  s.cos = cos_.as<float>();
-  s.sin = sin_.as<float>();
-  s.scale = attention_scale();
-  s.row = step.input + step.layout.decode_rows();
-  s.position = step.input + step.layout.positions();
-  s.table = step.input + step.layout.tables();
-  s.table_stride = step.layout.table_stride;
-  s.residual = residual_.as<Bf16>();
-  s.qkv = qkv_.as<Bf16>();
-  s.attention = attention_.as<Bf16>();
-  s.activated = activated_.as<Bf16>();
-  s.logits = logits_.as<float>();
-  s.tickets = tickets_.as<unsigned>();
-  s.partials = partials_.as<float>();
-  s.barrier = meeting_.as<unsigned>();
-  return s;
-}
-
 CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   Graph& graph = graphs_[bucket];
   if (graph.executable != nullptr) return graph;
@@ -626,13 +573,8 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture of a graph");
   kc::embedding(weights_.embedding().data, step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),
                 {stream_.get(), false});
-  if (const kc::DecodeStep whole = whole_step(step); bucket == 1 && options_.fused && kc::decode_step_fits(whole)) {
-    kc::decode_step(whole, {stream_.get(), false});
-    pick(step);
-  } else {
-    run_layers(step);
-    head(step);
-  }
+  run_layers(step);
+  head(step);
   check(cudaStreamEndCapture(stream_.get(), &captured), "capture of a graph");
   check(cudaGraphInstantiate(&graph.executable, captured, 0), "instantiation of a graph");
   (void)cudaGraphDestroy(captured);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One rank's part of a replica on an NVIDIA GPU. Residual stream and activations bf16, sums f32, logits f32.
-//   decode steps of one rank     → a CUDA graph per bucket of rows: one kernel for a single row, kernels overlapped by
-//                                  dependent launch up to 8, cuBLASLt for the products beyond
+//   decode steps of one rank     → a CUDA graph per bucket of rows; up to 8 rows kernels overlapped by dependent launch,
+//                                  beyond cuBLASLt for the products
 //   prefill, mixed steps, ranks  → kernel by kernel, cuBLASLt for the products
 // Ranks of a tensor group that share the device (threads) sum their partial products by a kernel that reads all of
 // them, in rank order, after events; host barriers only order the recording of those events.
@@ -21,7 +21,6 @@
 #include "exec/model/stage_model.h"
 #include "exec/telemetry/op_timer.h"
 #include "kernels/cuda/attention.h"
-#include "kernels/cuda/decode_step.h"
 #include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/skinny_gemm.h"
 
@@ -32,7 +31,7 @@ struct CudaModelOptions {
   bool fused = true;       // false: cuBLASLt and separate kernels for small steps too (tests, comparison)
 };
 
-// Rows for which a model with these limits times cuBLASLt's algorithms.
+// Rows for which a model with these limits times cuBLASLt's algorithms: powers of two, the prefill chunk, the largest step.
 [[nodiscard]] std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused);
 
 class CudaModel final : public StageModel {
@@ -76,13 +75,11 @@ class CudaModel final : public StageModel {
   void upload(const StepInput& input);
   // Kernel by kernel, from the embedding to the last layer.
   void run_kernels();
-  [[nodiscard]] kernels::cuda::DecodeStep whole_step(const Launches& step) const;
   void run_layers(const Launches& step);
   void attention_block(const Launches& step, std::int64_t layer);
   void ffn_block(const Launches& step, std::int64_t layer);
   void attend(const Launches& step, std::int64_t layer);
   void head(const Launches& step);
-  void pick(const Launches& step);
   // residual += x · Wᵀ (+ bias), over all ranks of the group.
   void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const __nv_bfloat16* x,
                        const __nv_bfloat16* bias);
@@ -93,7 +90,6 @@ class CudaModel final : public StageModel {
   [[nodiscard]] kernels::cuda::HeadMap heads() const;
   [[nodiscard]] float attention_scale() const;
   [[nodiscard]] int window_of(std::int64_t layer) const;
-  void make_layer_table();
   void meet_ranks();
   void tune();
   Graph& graph_for(std::int64_t bucket);
@@ -118,7 +114,6 @@ class CudaModel final : public StageModel {
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;
   DeviceBuffer partial_[2];
   DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_;
-  DeviceBuffer layer_table_, meeting_;     // of decode_step
   int splits_capacity_ = 1;
   DeviceBuffer step_input_;
   PinnedBuffer step_staging_;

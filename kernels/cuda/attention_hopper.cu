@@ -340,7 +340,12 @@ bool describe(CUtensorMap& map, const bf16* data, std::uint64_t rows, std::uint6
 }  // namespace
 
 bool hopper_prefill(const PrefillAttention& a, const Launch& launch) {
-  if (compute_capability() != 90 || a.kv.head_dim != kDim || encoder() == nullptr) return false;
+#ifdef LINDOS_CUDA_SM90A
+  constexpr bool kBuilt = true;
+#else
+  constexpr bool kBuilt = false;   // the kernel is empty in a build for other architectures
+#endif
+  if (!kBuilt || compute_capability() != 90 || a.kv.head_dim != kDim || encoder() == nullptr) return false;
   CUtensorMap q_map{};
   CUtensorMap kv_map{};
   // Of the pages only those in the block tables are read; their number does not matter to the map.

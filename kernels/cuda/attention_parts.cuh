@@ -24,12 +24,11 @@ struct HeadPairs {
   float low[kPairs];
   float high[kPairs];
 
-  // Past L1: inside one launch (decode_step) other SMs have written it.
   __device__ __forceinline__ void load(const bf16* source, int lane) {
 #pragma unroll
     for (int j = 0; j < kPairs; ++j) {
-      low[j] = __bfloat162float(__ldcg(source + lane + kWarp * j));
-      high[j] = __bfloat162float(__ldcg(source + lane + kWarp * j + kDim / 2));
+      low[j] = __bfloat162float(source[lane + kWarp * j]);
+      high[j] = __bfloat162float(source[lane + kWarp * j + kDim / 2]);
     }
   }
   __device__ __forceinline__ void normalise(const bf16* norm, float eps, int lane) {

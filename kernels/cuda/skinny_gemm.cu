@@ -5,16 +5,22 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
-#include "kernels/cuda/skinny_parts.cuh"
 
 namespace lindos::kernels::cuda {
 
 namespace {
 
+constexpr int kWarps = 8;
+constexpr int kThreads = kWarps * kWarp;
+constexpr int kTileRows = 16;                 // rows of W per tile
+constexpr int kChunk = 64;                    // columns of W per stage: a line of 128 bytes per row
+constexpr int kStage = kTileRows * kChunk * 2;   // bytes
 // An SM has 228 KB of shared memory; a block can have 227. More than half, so that no SM gets two blocks of one kernel
 // while another gets none (seen to cost 10 %): the next kernel's block starts where this one's ends.
 constexpr int kMostShared = 227 * 1024;
 constexpr int kLeastShared = 116 * 1024;
+// Partial sums of two tiles, sums of squares.
+constexpr int kSums = 2 * kThreads * static_cast<int>(sizeof(float4)) + kSkinnyRows * kWarps * static_cast<int>(sizeof(float));
 // Stages per warp: as many as fit beside x. Few where attention runs before and should leave room for this kernel.
 constexpr int kDeep = 9;
 constexpr int kShallow = 6;
@@ -25,16 +31,124 @@ struct Shape {
   int x_row;       // bytes of a row of x in shared memory
 };
 
+// 64 bytes beyond a multiple of 128: rows g and g + 1 then lie in different halves of the 32 banks.
+__host__ __device__ constexpr int x_row_bytes(std::int64_t k) {
+  return static_cast<int>((k * 2 + 127) / 128 * 128 + 64);
+}
+
+// Row `r` of tile `tile`, nullptr beyond the matrix; kSwiglu interleaves 8 rows of the gate with the same 8 of `up`.
+template <SkinnyOutput kOutput>
+__device__ __forceinline__ const bf16* row_of(const SkinnyGemm& g, int tile, int r) {
+  if constexpr (kOutput == SkinnyOutput::kSwiglu) {
+    const std::int64_t row = static_cast<std::int64_t>(tile) * 8 + r % 8;
+    return row < g.n ? (r < 8 ? g.weights : g.up) + row * g.k : nullptr;
+  } else {
+    const std::int64_t row = static_cast<std::int64_t>(tile) * kTileRows + r;
+    return row < g.n ? g.weights + row * g.k : nullptr;
+  }
+}
+
+// x into shared memory, normalised if asked. All rows are on their way at once. `sums`: [kWarps].
+__device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
+  const int warp = threadIdx.x / kWarp;
+  const int lane = threadIdx.x % kWarp;
+  const int vectors = static_cast<int>(g.k / 8);
+  for (int row = 0; row < g.m; ++row) {
+    const bf16* source = g.x + row * g.ldx;
+    unsigned char* destination = x_shared + row * shape.x_row;
+    for (int i = threadIdx.x; i < vectors; i += kThreads) copy_async_16(shared_address(destination + i * 16), source + i * 8);
+  }
+  commit_copies();
+  wait_for_copies<0>();
+  __syncthreads();
+  if (g.norm == nullptr) return;
+  // Each row by 8, 4, 2 or 1 warps.
+  const int warps_per_row = kWarps / (g.m > 4 ? 8 : g.m > 2 ? 4 : g.m);
+  const int row = warp / warps_per_row;
+  const int begin = warp % warps_per_row * kWarp + lane;
+  const int step = warps_per_row * kWarp;
+  auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
+  float squares = 0.0F;
+  if (row < g.m) {
+#pragma unroll 4
+    for (int i = begin; i < vectors; i += step) {
+      const uint4 v = values[i];
+      for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
+        const float2 f = unpack(pair);
+        squares += f.x * f.x + f.y * f.y;
+      }
+    }
+  }
+  squares = sum_over_warp(squares);
+  if (lane == 0) sums[warp] = squares;
+  __syncthreads();
+  if (row < g.m) {
+    float total = 0.0F;
+    for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
+    const float scale = rsqrtf(total / static_cast<float>(g.k) + g.eps);
+    const auto* norm = reinterpret_cast<const uint4*>(g.norm);
+#pragma unroll 4
+    for (int i = begin; i < vectors; i += step) {
+      const uint4 v = values[i];
+      const uint4 w = __ldg(norm + i);
+      const auto scaled = [scale](std::uint32_t x, std::uint32_t weight) {
+        const float2 a = unpack(x);
+        const float2 b = unpack(weight);
+        return pack(a.x * scale * b.x, a.y * scale * b.y);
+      };
+      values[i] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
+    }
+  }
+  __syncthreads();
+}
+
+template <SkinnyOutput kOutput>
+__device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, const float (&sum)[4]) {
+  const int group = lane / 4;
+  const int token0 = lane % 4 * 2;
+  const auto store = [&](int token, std::int64_t row, float value) {
+    if (token >= g.m || row >= g.n) return;
+    const std::int64_t at = token * g.ldy + row;
+    if (g.bias != nullptr) value += __bfloat162float(g.bias[row]);
+    if constexpr (kOutput == SkinnyOutput::kLogits) {
+      static_cast<float*>(g.y)[at] = value;
+    } else {
+      auto* y = static_cast<bf16*>(g.y);
+      if constexpr (kOutput == SkinnyOutput::kAdd) value += __bfloat162float(y[at]);
+      y[at] = __float2bfloat16(value);
+    }
+  };
+  if constexpr (kOutput == SkinnyOutput::kSwiglu) {
+    const std::int64_t row = static_cast<std::int64_t>(tile) * 8 + group;
+    if (row >= g.n) return;
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      if (token0 + j >= g.m) continue;
+      float gate = sum[j];
+      float up = sum[2 + j];
+      if (g.bias != nullptr) gate += __bfloat162float(g.bias[row]);
+      if (g.up_bias != nullptr) up += __bfloat162float(g.up_bias[row]);
+      static_cast<bf16*>(g.y)[(token0 + j) * g.ldy + row] = __float2bfloat16(gate / (1.0F + __expf(-gate)) * up);
+    }
+  } else {
+    const std::int64_t row = static_cast<std::int64_t>(tile) * kTileRows + group;
+    store(token0, row, sum[0]);
+    store(token0 + 1, row, sum[1]);
+    store(token0, row + 8, sum[2]);
+    store(token0 + 1, row + 8, sum[3]);
+  }
+}
+
 // Shared memory: rings of the warps | x | partial sums of two tiles | sums of squares.
 template <SkinnyOutput kOutput, int kStages>
-__global__ void __launch_bounds__(kSkinnyThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
+__global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
-  unsigned char* ring = shared + warp * kStages * kSkinnyStage;
-  unsigned char* x_shared = shared + kSkinnyWarps * kStages * kSkinnyStage;
+  unsigned char* ring = shared + warp * kStages * kStage;
+  unsigned char* x_shared = shared + kWarps * kStages * kStage;
   auto* partial = reinterpret_cast<float4*>(x_shared + g.m * shape.x_row);
-  auto* sums = reinterpret_cast<float*>(partial + 2 * kSkinnyWarps * kWarp);
+  auto* sums = reinterpret_cast<float*>(partial + 2 * kWarps * kWarp);
 
   const auto tiles = static_cast<std::int64_t>(shape.tiles);
   const int first = static_cast<int>(tiles * blockIdx.x / gridDim.x);
@@ -54,19 +168,19 @@ __global__ void __launch_bounds__(kSkinnyThreads) skinny_kernel(const SkinnyGemm
   bool released = false;
   const auto load = [&] {
     if (load_tile < last) {
-      unsigned char* stage = ring + load_slot * kSkinnyStage;
+      unsigned char* stage = ring + load_slot * kStage;
       const int piece = lane % 8;
-      const int column = load_chunk * kSkinnyChunk + piece * 8;
+      const int column = load_chunk * kChunk + piece * 8;
       const bool inside = column < g.k;
 #pragma unroll
-      for (int j = 0; j < kSkinnyTile / 4; ++j) {
+      for (int j = 0; j < kTileRows / 4; ++j) {
         const int r = lane / 8 + 4 * j;
         const bf16* row = row_of<kOutput>(g, load_tile, r);
         const bool valid = inside && row != nullptr;
-        copy_async_16(shared_address(stage + r * (kSkinnyChunk * 2) + ((piece ^ ((r & 1) << 2)) << 4)),
+        copy_async_16(shared_address(stage + r * (kChunk * 2) + ((piece ^ ((r & 1) << 2)) << 4)),
                       valid ? row + column : g.weights, valid ? 16 : 0);
       }
-      load_chunk += kSkinnyWarps;
+      load_chunk += kWarps;
       settle(load_tile, load_chunk);
     } else if (!released) {
       // All of this warp's loads are on their way: the next kernel may begin its own.
@@ -79,56 +193,62 @@ __global__ void __launch_bounds__(kSkinnyThreads) skinny_kernel(const SkinnyGemm
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) load();
 #if __CUDA_ARCH__ >= 900
-  if (g.prefetch && warp == 0 && lane < kSkinnyTile) {
+  if (g.prefetch && warp == 0 && lane < kTileRows) {
     for (int tile = first; tile < last; ++tile) {
       const bf16* row = row_of<kOutput>(g, tile, lane);
-      const int begin = tile == first ? min(static_cast<int>(g.k), kSkinnyWarps * (kStages - 1) * kSkinnyChunk) : 0;
+      const int begin = tile == first ? min(static_cast<int>(g.k), kWarps * (kStages - 1) * kChunk) : 0;
       if (row != nullptr && begin < g.k) prefetch_bulk(row + begin, static_cast<int>(g.k - begin) * 2);
     }
   }
 #endif
+  // The norm comes into L2 while this block waits: from memory it would add a microsecond to the way from x to the first sum.
+  if (g.norm != nullptr) {
+    for (int i = threadIdx.x * kChunk; i < g.k; i += kThreads * kChunk) {
+      asm volatile("prefetch.global.L2 [%0];" ::"l"(g.norm + i));
+    }
+  }
   wait_for_predecessor();
-  take_x(g, x_shared, shape.x_row, sums);
+  take_x(g, shape, x_shared, sums);
 
   const int group = lane / 4;
   const int quarter = lane % 4;
   const bool token = group < g.m;
   const auto* x_row = reinterpret_cast<const bf16*>(x_shared + group * shape.x_row);
   const int swap = (group & 1) << 2;
-  const unsigned char* fragments = ring + group * (kSkinnyChunk * 2);
+  const unsigned char* fragments = ring + group * (kChunk * 2);
   int chunk = warp;
   int slot = 0;
   for (int tile = first; tile < last; ++tile) {
     float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
-    for (; chunk < shape.chunks; chunk += kSkinnyWarps) {
+    for (; chunk < shape.chunks; chunk += kWarps) {
       load();
       uint4 b[2];
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
-        const int column = chunk * kSkinnyChunk + s * 32 + quarter * 8;
+        const int column = chunk * kChunk + s * 32 + quarter * 8;
         b[s] = token && column < g.k ? *reinterpret_cast<const uint4*>(x_row + column) : uint4{0, 0, 0, 0};
       }
       wait_for_copies<kStages - 1>();
       __syncwarp();
-      const unsigned char* stage = fragments + slot * kSkinnyStage;
+      const unsigned char* stage = fragments + slot * kStage;
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
         const int place = ((s * 4 + quarter) ^ swap) << 4;
         mma_16x8x32(sum, *reinterpret_cast<const uint4*>(stage + place),
-                    *reinterpret_cast<const uint4*>(stage + 8 * (kSkinnyChunk * 2) + place), b[s]);
+                    *reinterpret_cast<const uint4*>(stage + 8 * (kChunk * 2) + place), b[s]);
       }
       slot = slot + 1 == kStages ? 0 : slot + 1;
       __syncwarp();
     }
     chunk -= shape.chunks;
     // Two areas in turn: a warp that is a tile ahead writes into the other one.
-    float4* area = partial + (tile - first) % 2 * (kSkinnyWarps * kWarp);
+    float4* area = partial + (tile - first) % 2 * (kWarps * kWarp);
     area[warp * kWarp + lane] = {sum[0], sum[1], sum[2], sum[3]};
     __syncthreads();
-    if (warp == (tile - first) % kSkinnyWarps) {
+    if (warp == (tile - first) % kWarps) {
       float result[4] = {0.0F, 0.0F, 0.0F, 0.0F};
 #pragma unroll
-      for (int w = 0; w < kSkinnyWarps; ++w) {
+      for (int w = 0; w < kWarps; ++w) {
         const float4 p = area[w * kWarp + lane];
         result[0] += p.x;
         result[1] += p.y;
@@ -143,25 +263,25 @@ __global__ void __launch_bounds__(kSkinnyThreads) skinny_kernel(const SkinnyGemm
 
 template <SkinnyOutput kOutput, int kStages>
 void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
-  const int bytes = std::max(kLeastShared, kSkinnyWarps * kStages * kSkinnyStage + g.m * shape.x_row + kSums);
+  const int bytes = std::max(kLeastShared, kWarps * kStages * kStage + g.m * shape.x_row + kSums);
   static const bool raised = [] {
     (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
     return true;
   }();
   (void)raised;
   const int blocks = std::min(shape.tiles, multiprocessors());
-  launch_kernel(launch, skinny_kernel<kOutput, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kSkinnyThreads),
+  launch_kernel(launch, skinny_kernel<kOutput, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
                 static_cast<std::size_t>(bytes), g, shape);
 }
 
-constexpr bool fits(int stages, std::int64_t x_bytes) { return kSkinnyWarps * stages * kSkinnyStage + x_bytes + kSums <= kMostShared; }
+constexpr bool fits(int stages, std::int64_t x_bytes) { return kWarps * stages * kStage + x_bytes + kSums <= kMostShared; }
 
 template <SkinnyOutput kOutput>
 void launch_output(const SkinnyGemm& g, const Launch& launch) {
   Shape shape{};
-  const std::int64_t rows_per_tile = kOutput == SkinnyOutput::kSwiglu ? 8 : kSkinnyTile;
+  const std::int64_t rows_per_tile = kOutput == SkinnyOutput::kSwiglu ? 8 : kTileRows;
   shape.tiles = static_cast<int>((g.n + rows_per_tile - 1) / rows_per_tile);
-  shape.chunks = static_cast<int>((g.k + kSkinnyChunk - 1) / kSkinnyChunk);
+  shape.chunks = static_cast<int>((g.k + kChunk - 1) / kChunk);
   shape.x_row = x_row_bytes(g.k);
   const std::int64_t x_bytes = static_cast<std::int64_t>(g.m) * shape.x_row;
   if (fits(kDeep, x_bytes) && !g.prefetch) {

@@ -5,8 +5,7 @@
 //
 // Each warp of a block streams its share of the block's rows through a ring of its own in shared memory, 64 columns of 16
 // rows at a time, with several stages in flight; sums over warps meet once per 16 rows. The rings fill before the
-// preceding kernel has ended (dependent launch), so that memory does not idle between kernels: chains should alternate
-// kAdd with the other outputs, whose blocks share an SM.
+// preceding kernel has ended (dependent launch), so that memory idles less between kernels.
 // Numerics: for given m, n, k the sum over k is taken in one order, so results repeat bit for bit.
 #pragma once
 

@@ -258,7 +258,7 @@ class Bench {
     config.kv_blocks = std::get<Capacity>(capacity).kv_blocks;
     const auto replica = exec::Replica::in_process(config);
     const exec::DeviceTelemetry telemetry =
-        exec::telemetry_of({{gpu_.pci_bus_id, gpu_.name}}, {{"cuda-runtime", gpu_.runtime}});
+        exec::telemetry_of({{gpu_.pci_bus_id, gpu_.name}}, exec::cuda::libraries_of(gpu_));
     exec::DeviceWatch watch(telemetry);
     exec::RunOptions options;
     options.prompt = [&](const RequestSpec& r) { return exec::synthetic_prompt(r, kSeed, model_.vocab); };

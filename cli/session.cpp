@@ -208,8 +208,7 @@ exec::EngineConfig engine_config(const Scenario& scenario, const Place& place,
 
 std::optional<exec::DeviceTelemetry> telemetry_of(const Place& place) {
   if (!place.gpu) return std::nullopt;
-  return exec::telemetry_of({{place.gpu->pci_bus_id, place.gpu->name}},
-                            {{"cuda-driver", place.gpu->driver}, {"cuda-runtime", place.gpu->runtime}});
+  return exec::telemetry_of({{place.gpu->pci_bus_id, place.gpu->name}}, exec::cuda::libraries_of(*place.gpu));
 }
 
 std::optional<data::Store> open_store(const CommonOptions& options) {

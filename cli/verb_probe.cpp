@@ -55,13 +55,22 @@ std::string summary(const Profile& profile) {
   table.add({gpu ? "memory that was free" : "memory", shown(profile.memory), ""});
   table.add({"engine overhead per step", shown(profile.step_overhead), fmt::format("{:.1f} %", profile.step_overhead_spread * 100)});
   table.add({"engine overhead per sequence and step", shown(profile.per_sequence_overhead), ""});
-  out += table.text();
   Table gemm({"matrix product (n × k)", "threads × ranks", "1 row", "% of read", "most rows", gpu ? "% of peak" : "% of SGEMM"});
   for (std::size_t i = 0; i < profile.gemm.size();) {
     const GemmSample& first = profile.gemm[i];
     std::size_t last = i;
-    while (last + 1 < profile.gemm.size() && profile.gemm[last + 1].m > profile.gemm[last].m) ++last;
+    const auto continues = [&](const GemmSample& next) {
+      return next.m > profile.gemm[last].m && next.n == first.n && next.k == first.k;
+    };
+    while (last + 1 < profile.gemm.size() && continues(profile.gemm[last + 1])) ++last;
     const GemmSample& most = profile.gemm[last];
+    if (first.m > 1) {   // the GPU's large square product
+      const double square = 2.0 * static_cast<double>(most.m) * static_cast<double>(most.n) * static_cast<double>(most.k);
+      table.add({fmt::format("{} product {} × {} × {}", name_of(most.dtype), most.m, most.n, most.k),
+                 shown(FlopPerSecond{square / most.time.count()}), fmt::format("{:.1f} %", most.spread * 100)});
+      i = last + 1;
+      continue;
+    }
     const double bytes = static_cast<double>(first.n * first.k) * bytes_of(first.dtype);
     const double read = bytes / first.time.count() * first.active_ranks / profile.read_bandwidth.value();
     const double flop = 2.0 * static_cast<double>(most.m) * static_cast<double>(most.n) * static_cast<double>(most.k);
@@ -71,7 +80,7 @@ std::string summary(const Profile& profile) {
               fmt::format("{}: {}", most.m, shown(most.time)), fmt::format("{:.0f}", rate * 100)});
     i = last + 1;
   }
-  return out + "\n" + gemm.text();
+  return out + table.text() + "\n" + gemm.text();
 }
 
 // The CPU is probed at the shapes of any scenario, asked for by name; a GPU where the scenario would run on it.

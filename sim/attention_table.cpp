@@ -46,7 +46,7 @@ AttentionTable::AttentionTable(const Profile& profile) : ceilings_(profile) {
       continue;
     }
     const bool is_decode = s.tokens == 1 && s.context > 0;
-    if (!is_decode && s.sequences != 1) continue;  // the prefill grid has no axis for them
+    if (!is_decode && s.sequences != 1) continue;  // collect_together
     const ExecutionContext context{s.threads, s.active_ranks};
     auto grid = std::find_if(grids_.begin(), grids_.end(), [&](const Grid& g) {
       return g.is_decode == is_decode && g.q_heads == s.q_heads && g.kv_heads == s.kv_heads &&
@@ -60,6 +60,7 @@ AttentionTable::AttentionTable(const Profile& profile) : ceilings_(profile) {
                                           s.dtype,
                                           context,
                                           ceilings(profile, s.threads, s.active_ranks),
+                                          {},
                                           {}});
     }
     const double x = static_cast<double>(is_decode ? s.context + 1 : s.tokens);
@@ -77,6 +78,63 @@ AttentionTable::AttentionTable(const Profile& profile) : ceilings_(profile) {
                 [](const Cell& a, const Cell& b) { return a.x < b.x; });
     }
   }
+  collect_together(profile);
+}
+
+void AttentionTable::collect_together(const Profile& profile) {
+  for (const AttentionSample& s : profile.attention) {
+    if (s.sequences < 2 || s.tokens < 2 || s.context != 0 || s.time.count() <= 0.0) continue;
+    const ExecutionContext context{s.threads, s.active_ranks};
+    const auto grid = std::find_if(grids_.begin(), grids_.end(), [&](const Grid& g) {
+      return !g.is_decode && g.q_heads == s.q_heads && g.kv_heads == s.kv_heads &&
+             g.head_dim == s.head_dim && g.dtype == s.dtype && g.context == context;
+    });
+    if (grid == grids_.end()) continue;
+    const auto tokens = static_cast<double>(s.tokens);
+    const auto slices = static_cast<double>(s.sequences);
+    const double alone = on_grid(*grid, tokens, 0.0).time.count();
+    const double log_tokens = std::log2(tokens);
+    auto row = std::find_if(grid->together.begin(), grid->together.end(),
+                            [&](const Together& t) { return t.log_tokens == log_tokens; });
+    if (row == grid->together.end()) {
+      row = grid->together.insert(grid->together.end(), {log_tokens, {{0.0, 0.0}}});
+    }
+    row->curve.emplace_back(std::log2(slices), std::log(s.time.count() / (slices * alone)));
+  }
+  for (Grid& grid : grids_) {
+    std::sort(grid.together.begin(), grid.together.end(),
+              [](const Together& a, const Together& b) { return a.log_tokens < b.log_tokens; });
+    for (Together& row : grid.together) std::sort(row.curve.begin(), row.curve.end());
+  }
+}
+
+double AttentionTable::times_one(const Grid& grid, double tokens, double slices) {
+  if (grid.together.empty() || slices <= 1.0) return slices;
+  const double log_slices = std::log2(slices);
+  const auto along = [&](const Together& row) {
+    const auto above = std::lower_bound(row.curve.begin(), row.curve.end(), log_slices,
+                                        [](const auto& p, double x) { return p.first < x; });
+    if (above == row.curve.end()) return row.curve.back().second;
+    if (above == row.curve.begin()) return above->second;
+    const auto low = above - 1;
+    const double share = (log_slices - low->first) / (above->first - low->first);
+    return low->second + share * (above->second - low->second);
+  };
+  const double log_tokens = std::log2(tokens);
+  const auto above =
+      std::lower_bound(grid.together.begin(), grid.together.end(), log_tokens,
+                       [](const Together& row, double x) { return row.log_tokens < x; });
+  double log_ratio = 0.0;
+  if (above == grid.together.end()) {
+    log_ratio = along(grid.together.back());
+  } else if (above == grid.together.begin()) {
+    log_ratio = along(*above);
+  } else {
+    const Together& low = *(above - 1);
+    const double share = (log_tokens - low.log_tokens) / (above->log_tokens - low.log_tokens);
+    log_ratio = (1.0 - share) * along(low) + share * along(*above);
+  }
+  return slices * std::exp(log_ratio);
 }
 
 AttentionTime AttentionTable::along_row(const Grid& grid, const Row& row, double x, double y) {
@@ -127,8 +185,8 @@ AttentionTime AttentionTable::on_grid(const Grid& grid, double x, double y) {
 }
 
 std::optional<AttentionTime> AttentionTable::answer(bool is_decode, const AttentionShape& shape,
-                                                    double x, double y, Dtype dtype,
-                                                    ExecutionContext context) const {
+                                                    double x, double y, double slices,
+                                                    Dtype dtype, ExecutionContext context) const {
   const Grid* best = nullptr;
   double best_distance = std::numeric_limits<double>::infinity();
   for (const Grid& g : grids_) {
@@ -145,6 +203,7 @@ std::optional<AttentionTime> AttentionTable::answer(bool is_decode, const Attent
   }
   if (best == nullptr) return std::nullopt;
   AttentionTime result = on_grid(*best, x, y);
+  if (!is_decode) result.time *= times_one(*best, x, slices);
   if (best_distance > 0.0) {
     const Work work = shape.work(bytes_of(dtype));
     const Seconds here =
@@ -159,17 +218,14 @@ std::optional<AttentionTime> AttentionTable::answer(bool is_decode, const Attent
 
 std::optional<AttentionTime> AttentionTable::decode(const AttentionShape& shape, Dtype dtype,
                                                     ExecutionContext context) const {
-  return answer(true, shape, shape.context + 1.0, shape.slices, dtype, context);
+  return answer(true, shape, shape.context + 1.0, shape.slices, 1.0, dtype, context);
 }
 
 std::optional<AttentionTime> AttentionTable::prefill(const AttentionShape& shape, Dtype dtype,
                                                      ExecutionContext context) const {
   AttentionShape one = shape;
   one.slices = 1.0;
-  std::optional<AttentionTime> result =
-      answer(false, one, shape.tokens, shape.context, dtype, context);
-  if (result) result->time *= shape.slices;
-  return result;
+  return answer(false, one, shape.tokens, shape.context, shape.slices, dtype, context);
 }
 
 }  // namespace lindos::sim

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention samples as two grids per head geometry: decode over (sequences, keys per sequence),
-// prefill of one sequence over (new tokens, cached context). Between samples latency is blended
+// prefill of one sequence over (new tokens, cached context). Several prompts in one step cost as many
+// times one, or what samples of several say: few tiles do not fill a GPU. Between samples latency is blended
 // linearly, on the prefill token axis in sqrt(latency) (modelling handbook §1.2, rule 2); beyond
 // the grid the utilisation of the edge is held. Another head geometry, dtype or context rescales by
 // the ratio of speeds of light.
@@ -8,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "scenarios/profile.h"
@@ -51,22 +53,31 @@ class AttentionTable {
     double y = 0;             // decode: sequences; prefill: cached context
     std::vector<Cell> cells;  // ascending in x
   };
+  // Prompts of `tokens` each in one step: log of their time over that of as many alone, over log(prompts).
+  struct Together {
+    double log_tokens = 0;
+    std::vector<std::pair<double, double>> curve;  // ascending, from (0, 0)
+  };
   struct Grid {
     bool is_decode = false;
     std::int64_t q_heads = 1, kv_heads = 1, head_dim = 1;
     Dtype dtype = Dtype::kF32;
     ExecutionContext context;
     Ceilings ceilings;
-    std::vector<Row> rows;  // ascending in y
+    std::vector<Row> rows;           // ascending in y
+    std::vector<Together> together;  // prefill; ascending in tokens
     [[nodiscard]] AttentionShape shape(double x, double y) const;
     [[nodiscard]] Seconds speed_of_light(double x, double y) const;
   };
   [[nodiscard]] static AttentionTime along_row(const Grid& grid, const Row& row, double x,
                                                double y);
   [[nodiscard]] static AttentionTime on_grid(const Grid& grid, double x, double y);
+  // Time of `slices` prompts of `tokens` in one step, in units of one alone.
+  [[nodiscard]] static double times_one(const Grid& grid, double tokens, double slices);
+  void collect_together(const Profile& profile);
   [[nodiscard]] std::optional<AttentionTime> answer(bool is_decode, const AttentionShape& shape,
-                                                    double x, double y, Dtype dtype,
-                                                    ExecutionContext context) const;
+                                                    double x, double y, double slices,
+                                                    Dtype dtype, ExecutionContext context) const;
 
   Profile ceilings_;  // the profile without its samples
   std::vector<Grid> grids_;

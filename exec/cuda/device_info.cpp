@@ -110,6 +110,18 @@ std::variant<std::vector<DeviceInfo>, Unavailable> devices() {
 
 #endif
 
+std::map<std::string, std::string> libraries_of(const DeviceInfo& gpu) {
+  std::map<std::string, std::string> libraries{{"cuda-driver", gpu.driver}, {"cuda-runtime", gpu.runtime}};
+  const auto opened = DynamicLibrary::open({"libcublasLt.so.13", "libcublasLt.so"});
+  if (const auto* library = std::get_if<DynamicLibrary>(&opened)) {
+    if (auto* version = library->symbol<std::size_t()>("cublasLtGetVersion")) {
+      const std::size_t v = version();   // 130100 = 13.1.0
+      libraries["cublaslt"] = std::to_string(v / 10000) + "." + std::to_string(v / 100 % 100) + "." + std::to_string(v % 100);
+    }
+  }
+  return libraries;
+}
+
 DeviceInfo device_or_throw() {
   auto found = devices();
   if (const auto* none = std::get_if<Unavailable>(&found)) throw Error(ErrorKind::kEnvironment, "GPU", none->reason);

@@ -32,6 +32,9 @@ struct DeviceInfo {
 // The first of them. Throws Error{kEnvironment} with the reason.
 [[nodiscard]] DeviceInfo device_or_throw();
 
+// Name → version of what the engine runs on, for records: CUDA of driver and build, and cuBLASLt where there is one.
+[[nodiscard]] std::map<std::string, std::string> libraries_of(const DeviceInfo& gpu);
+
 // The same kind of GPU: compute capability, the model's name, and memory within a tenth ("NVIDIA H200" and the
 // catalogue's "NVIDIA H200 SXM5 141 GB").
 [[nodiscard]] bool is_kind_of(const DeviceInfo& gpu, const Device& device);

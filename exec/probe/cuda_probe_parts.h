@@ -23,6 +23,7 @@ class CudaProbeSession {
   void read_bandwidth();
   // Operands for what follows.
   void prepare();
+  // Unless the model has such a matrix; after its products.
   void square_product();
   void gemm(const GroupPlan& group);
   void attention(const GroupPlan& group);

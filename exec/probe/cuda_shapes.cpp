@@ -30,8 +30,10 @@ std::vector<GemmRows> gemm_rows(std::int64_t most) {
     GemmRows& power = rows.emplace_back(GemmRows{m, {}});
     if (m > 2 && m <= kLargestStair) power.sampled.push_back(m / 2 + 1);
     power.sampled.push_back(m);
-    const std::int64_t between = m + m / 2;
-    if (m >= kLargestStair && between <= most) rows.push_back({between, {between}});
+    // Products cut rows into tiles and tiles into waves: prompts need points nearer to each other.
+    for (std::int64_t between = m + m / 4; m >= kLargestStair && between < std::min(2 * m, most); between += m / 4) {
+      rows.push_back({between, {between}});
+    }
   }
   const auto known = [&](const GemmRows& r) { return r.run == most; };
   if (std::none_of(rows.begin(), rows.end(), known)) rows.push_back({most, {most}});
@@ -53,7 +55,11 @@ std::vector<StageShape> attention_shapes(const Model& model, const EngineLimits&
     }
     add({sequences, 1, longest});
   }
-  for (const std::int64_t tokens : {128, 256, 512, 1024, 2048, 4096, 8192}) add({1, tokens, 0});
+  for (const std::int64_t tokens : {32, 64, 128, 256, 512, 1024, 2048, 4096, 8192}) add({1, tokens, 0});
+  // Several short prompts at once fill the device better than one.
+  for (const std::int64_t tokens : {64, 256, 1024}) {
+    for (const std::int64_t sequences : {2, 4, 8, 16, 64}) add({sequences, tokens, 0});
+  }
   for (const std::int64_t context : {512, 2048, 8192}) {
     for (const std::int64_t tokens : {128, 512, 2048}) add({1, tokens, context});
   }

@@ -83,6 +83,18 @@ TEST(Place, KindsOfGpu) {
   EXPECT_FALSE(is_kind_of(gpu_of("NVIDIA B200", 100, 189e9), gb200));
 }
 
+TEST(Place, LibrariesAreNamedWithTheirVersions) {
+  DeviceInfo gpu = gpu_of("NVIDIA H200", 90, 150.1e9);
+  gpu.driver = "13.0";
+  gpu.runtime = "13.0";
+  const auto libraries = exec::cuda::libraries_of(gpu);
+  EXPECT_EQ(libraries.at("cuda-driver"), "13.0");
+  EXPECT_EQ(libraries.at("cuda-runtime"), "13.0");
+  // Where there is one.
+  if (libraries.contains("cublaslt"))
+    EXPECT_THAT(libraries.at("cublaslt"), ::testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+}
+
 TEST(Place, TheCpuNeedsNoGpu) {
   const Scenario scenario = scenario_of(kCpu);
   const FindGpus never = []() -> std::variant<std::vector<DeviceInfo>, Unavailable> {

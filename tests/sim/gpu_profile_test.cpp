@@ -190,7 +190,8 @@ TEST(GpuProfile, AStepCostsWhatStepsInPlaceDid) {
   for (const exec::StageShape& s :
        {exec::StageShape{1, 1, 256}, exec::StageShape{8, 1, 700}, exec::StageShape{12, 1, 700},
         exec::StageShape{24, 1, 350}, exec::StageShape{64, 1, 1500}, exec::StageShape{1, 700, 0},
-        exec::StageShape{1, 3000, 0}, exec::StageShape{1, 8192 - 4096 - 100, 0}}) {
+        exec::StageShape{1, 3000, 0}, exec::StageShape{12, 100, 0}, exec::StageShape{23, 350, 0},
+        exec::StageShape{1, 8192 - 4096 - 100, 0}}) {
     const Batch batch(static_cast<std::size_t>(s.sequences), {s.context, s.tokens, true});
     const StageWork& work = replica.work(batch, 0, 1);
     const Seconds priced = compute_time(work, replica.ranks(0), Draw{});
@@ -200,7 +201,8 @@ TEST(GpuProfile, AStepCostsWhatStepsInPlaceDid) {
     }
     // Attention runs for the real sequences only.
     const Seconds layer = layer_truth(run) - kInPlace * (attention_truth(run) - attention_truth(s));
-    const Seconds head = gemm_truth(s.tokens == 1 ? static_cast<double>(run.sequences) : 1.0, 128256, 4096);
+    const auto logits = static_cast<double>(run.sequences);
+    const Seconds head = gemm_truth(logits, 128256, 4096);
     const Seconds host = Seconds(kPerSequence * static_cast<double>(s.sequences));
     EXPECT_NEAR(priced / (32.0 * layer + head + host), 1.0, 0.04)
         << s.sequences << " × " << s.tokens << " after " << s.context;

@@ -26,7 +26,8 @@ struct CudaProbeRequest {
 };
 
 // matrix_rate is the device's dense bf16 peak by its datasheet; the rate of an 8192-wide product is among the samples.
-// memory is what was free. Takes about 20 s. Throws Error{kEnvironment} without CUDA or when the device fails,
+// memory is what was free. Where NVML tells
+// it, also board power idle, at both ceilings and in steps (10 s). Takes about 20 s. Throws Error{kEnvironment} without CUDA or when the device fails,
 // Error{kInput} for a model that the CUDA engine cannot run, Error{kCancelled}.
 [[nodiscard]] Profile cuda_probe(const CudaProbeRequest& request);
 

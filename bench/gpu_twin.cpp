@@ -235,8 +235,8 @@ class Bench {
     std::vector<double> errors;
     int covered = 0;
     for (const PowerSample& s : profile_.power) {
-      fmt::print("profile: {:<6} {:>2} x {:<4} {:6.1f} W, {:7.2f} TFLOP/s, {:6.3f} TB/s\n", s.load, s.sequences, s.tokens,
-                 s.power.value(), s.flop_rate.value() * 1e-12, s.byte_rate.value() * 1e-12);
+      fmt::print("profile: {:<6} {:>2} x {:<4} {:6.1f} W, {:7.2f} TFLOP/s, {:6.3f} TB/s\n", s.load, s.sequences,
+                 s.tokens, s.power.value(), s.flop_rate.value() * 1e-12, s.byte_rate.value() * 1e-12);
     }
     for (const PowerPoint& point : power_points_) {
       if (!point.measured) continue;
@@ -283,8 +283,9 @@ class Bench {
                                   {"p90_error", quantile(errors, 0.9)},
                                   {"worst_error", quantile(errors, 1.0)},
                                   {"inside_interval", share}};
-    fmt::print("{:<20} median |error| {:4.1f} %, p90 {:4.1f} %, worst {:4.1f} %, inside p10..p90 {:3.0f} %\n", "power_w",
-               quantile(errors, 0.5) * 100, quantile(errors, 0.9) * 100, quantile(errors, 1.0) * 100, share * 100);
+    fmt::print("{:<20} median |error| {:4.1f} %, p90 {:4.1f} %, worst {:4.1f} %, inside p10..p90 {:3.0f} %\n",
+               "power_w", quantile(errors, 0.5) * 100, quantile(errors, 0.9) * 100, quantile(errors, 1.0) * 100,
+               share * 100);
   }
 
   [[nodiscard]] GroupPlan group_of(std::int64_t chunk) const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one device type can do, as measured by `lindos probe`/`calibrate` or distilled from public tables:
 // per operator family, time at shapes, with the spread of the repeats. sim interpolates utilisation of the
-// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 3; 1 and 2 are read too).
+// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 3, which reads 1
+// and 2 too).
 #pragma once
 
 #include <cstdint>
@@ -87,7 +88,7 @@ struct StageSample {
 // Mean board power while one load ran over and over on a warm device, and the work that it did meanwhile: FLOP and
 // bytes as scenarios/ops counts them, per second of wall time.
 struct PowerSample {
-  std::string load;                // "idle", "read" (reads memory), "matrix" (one large product), "steps" (of the engine)
+  std::string load;                // "idle", "read" (of memory), "matrix" (one large product), "steps" (of the engine)
   std::int64_t sequences = 0;      // "steps": slices in the batch, all alike; else 0
   std::int64_t tokens = 0;         // new tokens per slice (1 = decode)
   Watts power{0};

@@ -13,7 +13,7 @@ namespace {
 
 // Repeats of one load differ with the heat of the chip: leakage of some per cent over 30 K. Assumed.
 constexpr double kHeatSigma = 0.02;
-// Without samples of steps: kernels that reach neither ceiling draw more per byte or FLOP than the ceilings say. Assumed.
+// Without samples of steps: kernels below both ceilings draw more per byte or FLOP than the ceilings say. Assumed.
 constexpr double kCeilingsOnlySigma = 0.15;
 
 const PowerSample* find(const Profile& profile, const char* load) {
@@ -54,7 +54,8 @@ std::optional<PowerModel> PowerModel::of(const Profile& profile, Watts board_lim
     steps = steps || s.load == "steps";
     model.points_.push_back({flop_w / (bytes_w + flop_w), std::log(added_w / (bytes_w + flop_w))});
   }
-  std::sort(model.points_.begin(), model.points_.end(), [](const Point& a, const Point& b) { return a.share < b.share; });
+  std::sort(model.points_.begin(), model.points_.end(),
+            [](const Point& a, const Point& b) { return a.share < b.share; });
   // Loads of one mix: their mean.
   std::vector<Point> distinct;
   for (std::size_t i = 0; i < model.points_.size();) {

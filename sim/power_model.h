@@ -3,7 +3,8 @@
 //   energy of a run  = idle power × time + Σ over steps of what its work adds
 //   a step's work    = c × (byte energy × bytes + FLOP energy × FLOP), at most (limit - idle power) × its time
 // Bytes and FLOP are those of the shared ops (scenarios/ops), which the samples were counted in as well. The ceilings
-// give the two energies: e_byte = (P_read - P_idle) / bytes/s; e_flop = (P_matrix - P_idle - e_byte × its bytes/s) / FLOP/s.
+// give the two energies, of rates per second:
+//   e_byte = (P_read - P_idle) / bytes    e_flop = (P_matrix - P_idle - e_byte × its bytes) / FLOP
 // c is 1 at the ceilings; samples of the engine's own steps give it between them: measured over what the two energies
 // say, log-linear over the share of FLOP in that sum. So what a kernel draws whether or not it waits (clocks, caches,
 // scheduling) is in c, as much of it as such a step has.

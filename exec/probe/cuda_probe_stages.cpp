@@ -27,6 +27,8 @@ constexpr int kRounds = 7;
 constexpr double kRoundSeconds = 5e-3;
 constexpr double kPowerLayersBytes = 4e9;  // weights of the layers whose power is sampled: the host's part is small
 constexpr double kPowerBurstSeconds = 0.01;
+// One sequence, the most and the fewest on either side of the fused products' limit, and many.
+constexpr std::int64_t kPowerDecodes[] = {1, 8, 16, 64};
 constexpr std::int64_t kPowerContext = 256;
 constexpr std::int64_t kPowerPrompt = 2048;
 
@@ -123,7 +125,7 @@ void cuda_power_of_steps(const CudaProbeRequest& request, const PowerMeter& mete
       if (stage.ranks.size() != 1 || stage.layers.empty()) continue;
       const std::int64_t positions = std::min(context_limit(model, group.limits), model.max_positions);
       std::vector<StageShape> shapes;
-      for (const std::int64_t sequences : {std::int64_t{1}, std::int64_t{8}, std::int64_t{64}}) {
+      for (const std::int64_t sequences : kPowerDecodes) {
         if (sequences <= std::min(group.limits.max_sequences, group.limits.max_batched_tokens))
           shapes.push_back({sequences, 1, std::min(kPowerContext, positions - 1)});
       }

@@ -23,7 +23,7 @@ struct SteadyPower {
 class PowerMeter {
  public:
   // REQUIRES: `read` as for DeviceSampler; both times positive.
-  explicit PowerMeter(DeviceSampler::Read read, Seconds settle = Seconds{0.3}, Seconds window = Seconds{0.9});
+  explicit PowerMeter(DeviceSampler::Read read, Seconds settle = Seconds{0.3}, Seconds window = Seconds{0.8});
 
   // Why the device says nothing of its power; empty where it does.
   [[nodiscard]] std::string absence() const;

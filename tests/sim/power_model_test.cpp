@@ -30,7 +30,8 @@ Profile ceilings_only() {
   return profile;
 }
 
-// By the ceilings such steps add 2 TB/s × 100 pJ + 0.2 PFLOP/s × 0.5 pJ = 300 W, a third of it for FLOP; they add 350 W.
+// By the ceilings such steps add 2 TB/s × 100 pJ + 0.2 PFLOP/s × 0.5 pJ = 300 W, a third of it for FLOP; they add
+// 350 W.
 Profile with_steps() {
   Profile profile = ceilings_only();
   profile.power.push_back(sample("steps", 450, 2e14, 2e12));

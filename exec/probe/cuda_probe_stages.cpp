@@ -123,15 +123,19 @@ void cuda_power_of_steps(const CudaProbeRequest& request, const PowerMeter& mete
   for (const GroupPlan& group : request.groups) {
     for (const StagePlan& stage : group.stages) {
       if (stage.ranks.size() != 1 || stage.layers.empty()) continue;
-      const std::int64_t positions = std::min(context_limit(model, group.limits), model.max_positions);
+      const std::int64_t most = std::min(context_limit(model, group.limits), model.max_positions);
       std::vector<StageShape> shapes;
       for (const std::int64_t sequences : kPowerDecodes) {
         if (sequences <= std::min(group.limits.max_sequences, group.limits.max_batched_tokens))
-          shapes.push_back({sequences, 1, std::min(kPowerContext, positions - 1)});
+          shapes.push_back({sequences, 1, std::min(kPowerContext, most - 1)});
       }
-      shapes.push_back({1, std::min({kPowerPrompt, group.limits.max_batched_tokens, positions}), 0});
+      shapes.push_back({1, std::min({kPowerPrompt, group.limits.max_batched_tokens, most}), 0});
       std::int64_t blocks = 1;
-      for (const StageShape& shape : shapes) blocks = std::max(blocks, shape.sequences * pages_of(shape));
+      std::int64_t positions = 1;
+      for (const StageShape& shape : shapes) {
+        blocks = std::max(blocks, shape.sequences * pages_of(shape));
+        positions = std::max(positions, shape.context + shape.tokens);
+      }
       const std::int64_t layers =
           layers_of(model, stage.ranks.front().share, kPowerLayersBytes, stage.layers.size());
       StepBench bench(model, group, stage, layers, blocks, positions);

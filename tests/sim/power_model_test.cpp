@@ -119,8 +119,13 @@ Scenario toy_scenario(const ServingWorkload& load, int devices) {
   return scenario;
 }
 
+// At the toy's ceilings, 100 GB/s and 1 TFLOP/s, the same watts.
 Profile toy_gpu_profile() {
   Profile profile = with_steps();
+  for (PowerSample& s : profile.power) {
+    s.byte_rate = s.byte_rate / 30.0;
+    s.flop_rate = s.flop_rate / 1000.0;
+  }
   profile.device = "toy-gpu";
   profile.cores = 1;
   profile.compute_capability = 90;

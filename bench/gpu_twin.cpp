@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How well the twin predicts this GPU: one probe, then a grid of runs of Llama-3.1-8B (synthetic weights random:1) at
-// shapes that are not the probe's. Every prediction is made before the first run.
+// shapes that are not the probe's, and a few runs of seconds whose power is measured. Every prediction is made before
+// the first run.
 //   gpu_twin [--out FILE.json] [--model NAME] [--budget SECONDS]
-// Beside FILE.json, profile.json has the profile. When the budget is spent no further point is measured, and that is said.
+// Beside FILE.json, profile.json has the profile. When the budget is spent no further point is measured, and that is
+// said; the grid leaves the power points their part of it.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -41,7 +43,15 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kSeed = 1;
-constexpr std::int64_t kChunks[] = {8192, 2048, 512};  // the widest first: its shapes are the probe's
+// The widest first: its shapes are the probe's. Power is measured with the last.
+constexpr std::int64_t kChunks[] = {8192, 512, 2048};
+constexpr std::int64_t kPowerChunk = 2048;
+// Of the energy counter's steps, near 100 ms, a window of 3 s has 30; sampled every 20 ms that is exact to 1 %.
+constexpr Seconds kPowerWindow{3.0};
+constexpr Seconds kPowerPeriod{0.02};
+constexpr double kPowerPointSeconds = 4.0;  // a window and the run that ends it
+constexpr double kNearlyDone = 0.85;  // a run that ends as shortly before the window's end is not repeated
+constexpr int kPowerDraws = 40;
 constexpr std::int64_t kContext = 4096;
 constexpr std::int64_t kSequences = 64;
 constexpr const char* kMetrics[] = {"tpot_s", "output_tokens_per_s", "ttft_s", "e2e_latency_s"};
@@ -82,6 +92,31 @@ std::vector<ServingWorkload> loads() {
   return list;
 }
 
+// Runs of about 3 s each: decodes of batches between the power samples', prompts alone, and a stream of both.
+std::vector<ServingWorkload> power_loads() {
+  const auto together = [](std::int64_t batch, std::int64_t prompt, std::int64_t output) {
+    return ServingWorkload{batch, Arrival::kTogether, Hertz{0}, {prompt, prompt}, {output, output}};
+  };
+  return {together(1, 120, 740),  together(6, 500, 620), together(20, 300, 560),
+          together(48, 150, 500), together(56, 3000, 2), {125, Arrival::kPoisson, Hertz{40.0}, {96, 1500}, {24, 64}}};
+}
+
+// A load whose power is measured over a window of whole runs, one after the other.
+struct PowerPoint {
+  ServingWorkload load;
+  RunRecord predicted;
+  struct Measured {
+    double power_w = 0.0;
+    double output_tokens_per_s = 0.0;
+    double window_s = 0.0;
+    int runs = 0;
+    std::string text;  // power and its source, clocks, heat, limits
+  };
+  std::optional<Measured> measured;
+};
+
+double metric(const RunRecord& record, const char* name) { return record.metrics.at(name).p50; }
+
 std::string text_of(const ServingWorkload& load) {
   const std::string prompt = load.prompt.low == load.prompt.high
                                  ? fmt::format("{}", load.prompt.low)
@@ -109,6 +144,8 @@ class Bench {
     for (const std::int64_t chunk : kChunks) {
       for (const ServingWorkload& load : loads()) points_.push_back({chunk, load, {}, {}});
     }
+    for (const ServingWorkload& load : power_loads()) power_points_.push_back({load, {}, {}});
+    grid_budget_s_ = budget_s - kPowerPointSeconds * static_cast<double>(power_points_.size());
   }
 
   void run() {
@@ -126,8 +163,7 @@ class Bench {
                  {"model", model_.name},
                  {"probe_s", probe_s_},
                  {"predict_s", predict_s_},
-                 {"fidelity", "maxplus"},
-                 {"power", "measured only: serving has no power model to predict it"}};
+                 {"fidelity", "maxplus"}};
     json["profile"] = {{"digest", digest(profile_)},
                        {"read_bytes_per_s", profile_.read_bandwidth.value()},
                        {"step_overhead_s", profile_.step_overhead.count()},
@@ -136,7 +172,8 @@ class Bench {
                         {{"gemm", profile_.gemm.size()},
                          {"attention", profile_.attention.size()},
                          {"stream", profile_.stream.size()},
-                         {"stages", profile_.stages.size()}}}};
+                         {"stages", profile_.stages.size()},
+                         {"power", profile_.power.size()}}}};
     std::map<std::string, std::vector<double>> errors;
     std::map<std::string, int> covered;
     fmt::print("{:<26} {:>6}  {:>20} {:>20} {:>20}\n", "point", "chunk", "tpot ms pred/meas", "tok/s pred/meas",
@@ -186,12 +223,71 @@ class Bench {
       fmt::print("{:<20} median |error| {:4.1f} %, p90 {:4.1f} %, worst {:4.1f} %, inside p10..p90 {:3.0f} %\n", name,
                  quantile(of, 0.5) * 100, quantile(of, 0.9) * 100, quantile(of, 1.0) * 100, share * 100);
     }
+    report_power(json);
     fmt::print("probe {:.1f} s, predictions {:.1f} s, all {:.1f} s; {} of {} points measured\n", probe_s_, predict_s_,
                seconds_since(started_), points.size(), points_.size());
     return json;
   }
 
  private:
+  void report_power(Json& json) const {
+    Json points = Json::array();
+    std::vector<double> errors;
+    int covered = 0;
+    for (const PowerSample& s : profile_.power) {
+      fmt::print("profile: {:<6} {:>2} x {:<4} {:6.1f} W, {:7.2f} TFLOP/s, {:6.3f} TB/s\n", s.load, s.sequences,
+                 s.tokens, s.power.value(), s.flop_rate.value() * 1e-12, s.byte_rate.value() * 1e-12);
+    }
+    for (const PowerPoint& point : power_points_) {
+      if (!point.measured) continue;
+      const PowerPoint::Measured& m = *point.measured;
+      const MetricValue& predicted = point.predicted.metrics.at("power_w");
+      const double tokens_per_s = metric(point.predicted, "output_tokens_per_s");
+      const double error = predicted.p50 / m.power_w - 1.0;
+      const bool inside = m.power_w >= predicted.p10 && m.power_w <= predicted.p90;
+      errors.push_back(std::abs(error));
+      covered += inside ? 1 : 0;
+      points.push_back({{"arrival", point.load.arrival == Arrival::kTogether ? "together" : "poisson"},
+                        {"rate_per_s", point.load.rate.value()},
+                        {"chunk", kPowerChunk},
+                        {"requests", point.load.requests},
+                        {"prompt", {point.load.prompt.low, point.load.prompt.high}},
+                        {"output", {point.load.output.low, point.load.output.high}},
+                        {"window_s", m.window_s},
+                        {"runs", m.runs},
+                        {"telemetry", m.text},
+                        {"power_w",
+                         {{"p10", predicted.p10},
+                          {"p50", predicted.p50},
+                          {"p90", predicted.p90},
+                          {"measured", m.power_w},
+                          {"error", error},
+                          {"inside", inside}}},
+                        {"energy_per_token_j",
+                         {{"p50", metric(point.predicted, "energy_per_token_j")},
+                          {"measured", m.power_w / m.output_tokens_per_s}}},
+                        {"output_tokens_per_s", {{"p50", tokens_per_s}, {"measured", m.output_tokens_per_s}}}});
+      fmt::print("power {:<26} {:6.1f}/{:6.1f} W {:+.1f}%  {:7.0f}/{:7.0f} tok/s  {:.1f} s, {}\n", text_of(point.load),
+                 predicted.p50, m.power_w, error * 100, tokens_per_s, m.output_tokens_per_s, m.window_s, m.text);
+    }
+    json["power_points"] = points;
+    json["power_points_left_out"] = power_points_.size() - points.size();
+    if (!power_absence_.empty()) {
+      json["power_absence"] = power_absence_;
+      fmt::print("power left out: {}\n", power_absence_);
+    }
+    if (errors.empty()) return;
+    const double share = static_cast<double>(covered) / static_cast<double>(errors.size());
+    json["summary"]["power_w"] = {{"points", errors.size()},
+                                  {"median_error", quantile(errors, 0.5)},
+                                  {"p90_error", quantile(errors, 0.9)},
+                                  {"worst_error", quantile(errors, 1.0)},
+                                  {"inside_interval", share}};
+    fmt::print("{:<20} median |error| {:4.1f} %, p90 {:4.1f} %, worst {:4.1f} %, inside p10..p90 {:3.0f} %\n",
+               "power_w", quantile(errors, 0.5) * 100, quantile(errors, 0.9) * 100, quantile(errors, 1.0) * 100,
+               share * 100);
+  }
+
   [[nodiscard]] GroupPlan group_of(std::int64_t chunk) const {
     EngineLimits limits;
     limits.max_batched_tokens = chunk;
@@ -202,7 +298,7 @@ class Bench {
     return make_plan(model_, "gpu", 1, {1.0}, {1.0}, Dtype::kBf16, limits, kGpuGranule).groups.front();
   }
 
-  [[nodiscard]] Scenario scenario_of(const Point& point) const {
+  [[nodiscard]] Scenario scenario_of(const ServingWorkload& load, std::int64_t chunk) const {
     Scenario scenario;
     scenario.name = "gpu_twin";
     scenario.model = model_;
@@ -214,9 +310,9 @@ class Bench {
     pool.nodes = 1;
     scenario.cluster.name = "one GPU";
     scenario.cluster.pools = {pool};
-    scenario.workload.serving = point.load;
+    scenario.workload.serving = load;
     scenario.workload.seed = kSeed;
-    scenario.plan = {"one GPU", {group_of(point.chunk)}};
+    scenario.plan = {"one GPU", {group_of(chunk)}};
     return scenario;
   }
 
@@ -241,9 +337,14 @@ class Bench {
     options.fidelity = sim::Fidelity::kMaxplus;
     options.draws = 100;
     for (Point& point : points_)
-      point.predicted = sim::predict(scenario_of(point), {{device_.name, profile_}}, options);
+      point.predicted = sim::predict(scenario_of(point.load, point.chunk), {{device_.name, profile_}}, options);
+    options.draws = kPowerDraws;
+    for (PowerPoint& point : power_points_)
+      point.predicted = sim::predict(scenario_of(point.load, kPowerChunk), {{device_.name, profile_}}, options);
+    if (!power_points_.front().predicted.metrics.contains("power_w"))
+      power_absence_ = "the profile has no usable power samples, so there is no prediction";
     predict_s_ = seconds_since(t0);
-    fmt::print("{:6.1f} s  {} predictions\n", seconds_since(started_), points_.size());
+    fmt::print("{:6.1f} s  {} predictions\n", seconds_since(started_), points_.size() + power_points_.size());
   }
 
   void measure(std::int64_t chunk) {
@@ -263,7 +364,7 @@ class Bench {
     exec::RunOptions options;
     options.prompt = [&](const RequestSpec& r) { return exec::synthetic_prompt(r, kSeed, model_.vocab); };
     for (Point& point : points_) {
-      if (point.chunk != chunk || seconds_since(started_) > budget_s_) continue;
+      if (point.chunk != chunk || seconds_since(started_) > grid_budget_s_) continue;
       const std::vector<RequestSpec> requests = generate_requests(point.load, kSeed);
       // The same shapes once before: plans of products and first launches are no part of a run.
       std::vector<RequestSpec> warm_up = requests;
@@ -279,9 +380,41 @@ class Bench {
       exec::record_devices(*point.measured, telemetry, {run}, {use});
     }
     fmt::print("{:6.1f} s  chunk {} measured\n", seconds_since(started_), chunk);
+    if (chunk == kPowerChunk && power_absence_.empty()) measure_power(*replica, telemetry, options);
+  }
+
+  void measure_power(exec::Replica& replica, const exec::DeviceTelemetry& telemetry, const exec::RunOptions& options) {
+    exec::DeviceWatch watch(telemetry, kPowerPeriod);
+    for (PowerPoint& point : power_points_) {
+      if (seconds_since(started_) + kPowerPointSeconds > budget_s_) continue;
+      const std::vector<RequestSpec> requests = generate_requests(point.load, kSeed);
+      PowerPoint::Measured measured;
+      double tokens = 0.0;
+      double wall_s = 0.0;
+      watch.start();
+      const Clock::time_point begin = Clock::now();
+      do {
+        const exec::EngineRun run = replica.run(requests, options);
+        for (const auto& output : run.outcome.outputs) tokens += static_cast<double>(output.size());
+        wall_s += run.wall.count();
+        ++measured.runs;
+      } while (Clock::now() - begin < kPowerWindow * kNearlyDone);
+      measured.window_s = seconds_since(begin);
+      const std::vector<exec::DeviceSummary> use = watch.stop();
+      measured.text = exec::describe(use);
+      if (!use.front().power) {
+        power_absence_ = measured.text;
+        return;
+      }
+      measured.power_w = use.front().power->mean.value();
+      measured.output_tokens_per_s = tokens / wall_s;
+      point.measured = measured;
+    }
+    fmt::print("{:6.1f} s  power measured\n", seconds_since(started_));
   }
 
   double budget_s_;
+  double grid_budget_s_ = 0.0;
   Clock::time_point started_ = Clock::now();
   exec::cuda::DeviceInfo gpu_;
   Device device_;
@@ -290,6 +423,8 @@ class Bench {
   double probe_s_ = 0.0;
   double predict_s_ = 0.0;
   std::vector<Point> points_;
+  std::vector<PowerPoint> power_points_;
+  std::string power_absence_;
 };
 
 }  // namespace
@@ -300,7 +435,7 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::string out;
   std::string model = "llama-3.1-8b";
-  std::string budget = "80";
+  std::string budget = "85";
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
     std::string* target = option == "--out"      ? &out

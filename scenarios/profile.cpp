@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scenarios/profile.h"
 
+#include <algorithm>
 #include <cfloat>
+#include <iterator>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -16,8 +18,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kVersion = 2;
-constexpr std::int64_t kOldestVersion = 1;  // knew fewer keys; what it lacks is empty
+constexpr std::int64_t kVersion = 3;
+constexpr std::int64_t kOldestVersion = 1;  // older ones knew fewer keys; what they lack is empty
 const std::string kFormat = "lindos-profile";
 // Rates and times divide in the cost model, so zero is as wrong as a negative number.
 constexpr double kPositive = DBL_MIN;
@@ -115,6 +117,16 @@ Json write(const StageSample& sample) {
   return json;
 }
 
+Json write(const PowerSample& sample) {
+  return {{"load", sample.load},
+          {"sequences", sample.sequences},
+          {"tokens", sample.tokens},
+          {"power_w", sample.power.value()},
+          {"flop_per_s", sample.flop_rate.value()},
+          {"bytes_per_s", sample.byte_rate.value()},
+          {"window_s", sample.window.count()}};
+}
+
 void read(JsonObject& object, GemmSample& sample) {
   sample.dtype = read_dtype(object);
   sample.m = object.integer("m", 1);
@@ -174,6 +186,19 @@ void read(JsonObject& object, StageSample& sample) {
   read_timing(object, sample);
 }
 
+void read(JsonObject& object, PowerSample& sample) {
+  sample.load = object.text("load");
+  constexpr const char* kLoads[] = {"idle", "read", "matrix", "steps"};
+  if (std::find(std::begin(kLoads), std::end(kLoads), sample.load) == std::end(kLoads))
+    object.fail("load", "expected one of idle, read, matrix, steps, saw \"" + sample.load + "\"");
+  sample.sequences = object.integer("sequences", 0, 1 << 20);
+  sample.tokens = object.integer("tokens", 0, kMostPositions);
+  sample.power = Watts{object.number("power_w", kPositive)};
+  sample.flop_rate = FlopPerSecond{object.number("flop_per_s", 0.0)};
+  sample.byte_rate = BytesPerSecond{object.number("bytes_per_s", 0.0)};
+  sample.window = Seconds{object.number("window_s", kPositive)};
+}
+
 template <class Sample>
 Json write_all(const std::vector<Sample>& samples) {
   Json array = Json::array();
@@ -218,6 +243,8 @@ std::string canonical_text(const Profile& profile) {
     json["matrix_rates_flop_per_s"][std::string(name_of(dtype))] = rate.value();
   }
   if (!profile.stages.empty()) json["stages"] = write_all(profile.stages);
+  if (profile.power_limit.value() > 0.0) json["power_limit_w"] = profile.power_limit.value();
+  if (!profile.power.empty()) json["power"] = write_all(profile.power);
   try {
     return json.dump(1) + "\n";
   } catch (const nlohmann::json::exception& error) {  // text that is not UTF-8
@@ -271,6 +298,8 @@ Profile profile_from_json(std::string_view text, const std::string& where) {
   read_all(root, "stream", profile.stream);
   read_all(root, "collectives", profile.collectives);
   if (root.optional("stages")) read_all(root, "stages", profile.stages);
+  if (root.optional("power_limit_w")) profile.power_limit = Watts{root.number("power_limit_w", kPositive)};
+  if (root.optional("power")) read_all(root, "power", profile.power);
   root.finish();
   return profile;
 }

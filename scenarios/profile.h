@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one device type can do, as measured by `lindos probe`/`calibrate` or distilled from public tables:
 // per operator family, time at shapes, with the spread of the repeats. sim interpolates utilisation of the
-// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 2; 1 is read too).
+// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 3, which reads 1
+// and 2 too).
 #pragma once
 
 #include <cstdint>
@@ -84,6 +85,19 @@ struct StageSample {
   bool operator==(const StageSample&) const = default;
 };
 
+// Mean board power while one load ran over and over on a warm device, and the work that it did meanwhile: FLOP and
+// bytes as scenarios/ops counts them, per second of wall time.
+struct PowerSample {
+  std::string load;                // "idle", "read" (of memory), "matrix" (one large product), "steps" (of the engine)
+  std::int64_t sequences = 0;      // "steps": slices in the batch, all alike; else 0
+  std::int64_t tokens = 0;         // new tokens per slice (1 = decode)
+  Watts power{0};
+  FlopPerSecond flop_rate{0};
+  BytesPerSecond byte_rate{0};
+  Seconds window{0};               // over which power is the mean
+  bool operator==(const PowerSample&) const = default;
+};
+
 struct Profile {
   std::string device;              // catalogue name, or "this-machine"
   std::string label;               // "AMD EPYC, 2 cores, AVX2"
@@ -106,6 +120,8 @@ struct Profile {
   std::vector<StreamSample> stream;
   std::vector<CollectiveSample> collectives;
   std::vector<StageSample> stages;
+  Watts power_limit{0};            // enforced by the driver while power was sampled; 0 = not known
+  std::vector<PowerSample> power;  // empty = not measured
   bool operator==(const Profile&) const = default;
 };
 

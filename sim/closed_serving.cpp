@@ -135,6 +135,7 @@ class ClosedModel {
     totals_.cold += totals.cold * times;
     totals_.speed_of_light += totals.speed_of_light * times;
     totals_.busy += totals.busy * times;
+    totals_.added += totals.added * times;
     for (std::size_t f = 0; f < kFamilyCount; ++f) {
       for (std::size_t t = 0; t < kTierCount; ++t)
         totals_.seconds[f][t] += totals.seconds[f][t] * times;

@@ -46,6 +46,20 @@ struct Outcome {
   std::size_t steps = 0;
 };
 
+// Of all replicas of all groups, with or without requests; nothing where one device's power is not known.
+std::optional<ReplicaPower> power_of(const Fleet& fleet) {
+  ReplicaPower sum;
+  for (const ServingGroup& group : fleet.groups) {
+    const std::optional<ReplicaPower>& own = group.replica.power();
+    if (!own) return std::nullopt;
+    const auto replicas = static_cast<double>(std::max<std::int64_t>(1, group.plan.replicas));
+    sum.idle += own->idle * replicas;
+    sum.limit += own->limit * replicas;
+    sum.sigma = std::max(sum.sigma, own->sigma);
+  }
+  return sum;
+}
+
 std::vector<ReplicaShare> sampled(const std::vector<ReplicaShare>& shares, std::size_t per_group) {
   std::vector<ReplicaShare> kept;
   std::size_t begin = 0;
@@ -62,7 +76,7 @@ std::vector<ReplicaShare> sampled(const std::vector<ReplicaShare>& shares, std::
 
 // Merges the replicas: each waits without work until the last one ends.
 Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vector<ServingRun> runs,
-                const Slo& slo, double requests_total) {
+                const Slo& slo, double requests_total, double power_sigmas) {
   Outcome outcome;
   Seconds end{0};
   for (const ServingRun& run : runs) end = std::max(end, run.end);
@@ -78,6 +92,7 @@ Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vect
     outcome.totals.cold += run.totals.cold;
     outcome.totals.speed_of_light += run.totals.speed_of_light;
     outcome.totals.busy += run.totals.busy;
+    outcome.totals.added += run.totals.added;
     for (std::size_t f = 0; f < kFamilyCount; ++f) {
       for (std::size_t t = 0; t < kTierCount; ++t)
         outcome.totals.seconds[f][t] += run.totals.seconds[f][t];
@@ -99,6 +114,14 @@ Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vect
   m["mfu"] = outcome.ledger.share(Cause::kUseful);
   m["mbu"] = outcome.totals.cold.value() / (bandwidth * end.count());
   m["roofline_utilisation"] = outcome.totals.speed_of_light / outcome.totals.busy;
+  if (const std::optional<ReplicaPower> power = power_of(fleet); power && end > Seconds{0}) {
+    double tokens = 0.0;
+    for (const RequestTimeline& t : timelines) tokens += static_cast<double>(t.token_times.size());
+    const Joules added = outcome.totals.added * (scale * std::exp(power->sigma * power_sigmas));
+    const Watts mean = std::min(power->limit, power->idle + added / end);
+    m["power_w"] = mean.value();
+    if (tokens > 0.0) m["energy_per_token_j"] = (mean * end).value() / (tokens * scale);
+  }
   return outcome;
 }
 
@@ -213,7 +236,7 @@ RunRecord predict(const Scenario& scenario,
       runs.push_back(serve_at(fidelity, fleet.groups[share.group], scenario.cluster.fabric,
                               share.requests, options.cancelled));
     }
-    return combine(fleet, shares, std::move(runs), scenario.slo, requests_total);
+    return combine(fleet, shares, std::move(runs), scenario.slo, requests_total, 0.0);
   };
   const Outcome centre = serve_all(options.fidelity, sampled(all_shares, kSimulatedReplicas));
 
@@ -233,14 +256,17 @@ RunRecord predict(const Scenario& scenario,
     draws = std::min(draws, std::max(kLeastDraws, affordable));
     for (int d = 0; d < draws; ++d) {
       std::vector<ServingRun> runs;
+      double power_sigmas = 0.0;  // alike for all groups of a draw
       for (const ReplicaShare& share : shares) {
         ServingGroup& group = fleet.groups[share.group];
         const Draw draw =
             draw_factors(sigmas[share.group], options.seed, static_cast<std::uint32_t>(d));
+        power_sigmas = draw.power;
         runs.push_back(
             serve_maxplus(group.replica, group.limits, share.requests, draw, options.cancelled));
       }
-      const Outcome outcome = combine(fleet, shares, std::move(runs), scenario.slo, requests_total);
+      const Outcome outcome =
+          combine(fleet, shares, std::move(runs), scenario.slo, requests_total, power_sigmas);
       for (const auto& [name, value] : outcome.metrics) drawn[name].push_back(value);
       drawn_ledgers.push_back(outcome.ledger);
       report(static_cast<double>(d + 1) / draws);

@@ -77,6 +77,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
     tensor_path.backend = backend;
     Stage stage;
     std::map<std::string, std::shared_ptr<const OperatorCost>> costs;
+    std::map<std::string, std::shared_ptr<const PowerModel>> powers;
     for (const RankPlan& rank_plan : plan.ranks) {
       const ProfiledDevice& d = device_or_throw(devices_by_pool, rank_plan.pool);
       auto name = std::find(device_names_.begin(), device_names_.end(), d.device.name);
@@ -86,7 +87,13 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
         name = device_names_.insert(name, d.device.name);
         device_costs_.push_back(cost);
       }
-      Rank rank{cost, 1, is_host(d.device)};
+      Rank rank{cost, 1, is_host(d.device), nullptr};
+      if (!rank.is_host) {
+        const auto [power, fresh] = powers.try_emplace(d.device.name);
+        if (const auto known = fresh ? PowerModel::of(d.profile, d.device.power_max) : std::nullopt)
+          power->second = std::make_shared<const PowerModel>(*known);
+        rank.power = power->second;
+      }
       double share = 1.0;
       if (rank.is_host) {
         const int cores = std::max(1, d.profile.cores);
@@ -94,7 +101,8 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
         share = static_cast<double>(rank.threads) / cores;
       }
       stage.ceilings.push_back({static_cast<std::size_t>(name - device_names_.begin()),
-                                d.profile.matrix_rate * share, d.profile.read_bandwidth * share});
+                                d.profile.matrix_rate * share, d.profile.read_bandwidth * share,
+                                rank.power ? rank.power->limit() - rank.power->idle() : Watts{0}});
       if (!stage.ranks.empty() && (stage.ceilings.back().device != stage.ceilings.front().device ||
                                    rank.threads != stage.ranks.front().threads)) {
         stage.alike = false;
@@ -120,6 +128,16 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
   }
   step_overhead_ = device_or_throw(devices_by_pool, group.stages.front().ranks.front().pool)
                        .profile.step_overhead;
+  power_ = ReplicaPower{};
+  for (const Stage& stage : stages_) {
+    for (const Rank& rank : stage.ranks) {
+      if (!rank.power) power_.reset();
+      if (!power_) break;
+      power_->idle += rank.power->idle();
+      power_->limit += rank.power->limit();
+      power_->sigma = std::max(power_->sigma, rank.power->sigma());
+    }
+  }
   composed_ = true;
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     const ProfiledDevice& d = device_or_throw(devices_by_pool, group.stages[s].ranks.front().pool);
@@ -226,6 +244,16 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
     return priced;
   });
   work.sigma = composition.sigma(tokens);
+  for (std::size_t r = 0; power_ && r < work.ranks.size(); ++r) {
+    Flop flop{0};
+    Bytes bytes{0};
+    for (const PricedOp& op : work.ranks[r]) {
+      if (op.family == Family::kHost) continue;
+      flop += op.flop;
+      bytes += op.bytes;
+    }
+    work.added.push_back(stage.ranks[r].power->added(flop, bytes));
+  }
   if (stage_index == 0) {
     const auto ids =
         std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });

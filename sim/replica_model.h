@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "sim/composition.h"
 #include "sim/interconnect.h"
 #include "sim/operator_cost.h"
+#include "sim/power_model.h"
 #include "sim/stage_work.h"
 
 namespace lindos::sim {
@@ -29,6 +31,13 @@ namespace lindos::sim {
 struct ProfiledDevice {
   Device device;
   Profile profile;
+};
+
+// Σ over the ranks of a replica; sigma is that of the least certain.
+struct ReplicaPower {
+  Watts idle{0};
+  Watts limit{0};  // infinite where one is not known
+  double sigma = 0.0;
 };
 
 class ReplicaModel {
@@ -52,6 +61,8 @@ class ReplicaModel {
   [[nodiscard]] FlopPerSecond peak() const;        // Σ over ranks
   [[nodiscard]] BytesPerSecond bandwidth() const;  // Σ over ranks
   [[nodiscard]] Seconds step_overhead() const { return step_overhead_; }
+  // Nothing where the profile of one of its devices has no power samples, and for hosts.
+  [[nodiscard]] const std::optional<ReplicaPower>& power() const { return power_; }
   // Median spread of a family's samples on a device, for the draws; 0 where the spread of whole stages
   // stands in the works (StageWork::sigma) and holds that of their kernels.
   [[nodiscard]] double spread(std::size_t device, Family family) const;
@@ -68,6 +79,7 @@ class ReplicaModel {
     std::shared_ptr<const OperatorCost> cost;
     int threads = 1;
     bool is_host = false;
+    std::shared_ptr<const PowerModel> power;  // null where it is not known
   };
   struct Stage {
     std::vector<Rank> ranks;
@@ -99,6 +111,7 @@ class ReplicaModel {
   std::vector<Stage> stages_;
   std::vector<std::string> device_names_;
   std::vector<std::shared_ptr<const OperatorCost>> device_costs_;
+  std::optional<ReplicaPower> power_;
   bool composed_ = false;  // every stage has a measured composition
   Seconds step_overhead_{0};
   std::unordered_map<Key, StageWork, KeyHash> cache_;

@@ -129,11 +129,16 @@ void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Dr
       draw.factor(ranks.front().device, Family::kCollective, work.sigma);
   const std::vector<Seconds> slowest = slowest_segments(work, ranks, draw);
   std::vector<Seconds> own(slowest.size());
+  Seconds span{0};
+  for (const Seconds segment : slowest) span += segment;
   for (const Collective& c : work.collectives) {
+    span += c.time * collective_factor;
     totals
         .seconds[static_cast<std::size_t>(Family::kCollective)][static_cast<std::size_t>(c.tier)] +=
         c.time.count() * collective_factor;
   }
+  for (std::size_t r = 0; r < work.added.size(); ++r)
+    totals.added += std::min(work.added[r], ranks[r].added_limit * span);
   for (std::size_t r = 0; r < work.ranks.size(); ++r) {
     const RankCeiling& rank = ranks[r];
     for (const PricedOp& op : work.ranks[r]) {

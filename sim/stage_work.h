@@ -39,6 +39,7 @@ struct RankCeiling {
   std::size_t device = 0;  // index into Draw::devices
   FlopPerSecond peak{0};   // this rank's share of its device
   BytesPerSecond bandwidth{0};
+  Watts added_limit{0};    // what the board's limit leaves above idle power
 };
 
 struct StageWork {
@@ -46,6 +47,7 @@ struct StageWork {
   std::vector<Collective> collectives;       // [segment]; the last segment may end without one
   Bytes arrival_bytes{0};  // activations from the stage before; on the first, sampled ids
   double sigma = 0.0;      // of log(time), of all kernels and collectives together (composition.h)
+  std::vector<Joules> added;  // [rank], to idle power × time (power_model.h); empty where power is not known
 };
 
 // The ops of the stage's ranks, each in execution order, priced and cut into segments. All ranks meet in the
@@ -60,6 +62,7 @@ using Factors = std::array<double, kFamilyCount>;
 struct Draw {
   std::vector<Factors> devices;
   std::vector<double> machines;  // as many as devices
+  double power = 0.0;            // by how many sigmas of the power model work costs more energy
   [[nodiscard]] double factor(std::size_t device, Family family, double sigma = 0.0) const {
     if (devices.empty()) return 1.0;
     const double own = devices[device][static_cast<std::size_t>(family)];
@@ -72,6 +75,7 @@ struct WorkTotals {
   Bytes cold{0};              // weights and KV read, all ranks
   Seconds speed_of_light{0};  // Σ over ops of max(FLOP/peak, bytes/bandwidth)
   Seconds busy{0};            // Σ over ops of their time
+  Joules added{0};            // Σ over steps and ranks, to idle power × time; 0 where power is not known
   // Σ time by family and tier, collectives counted once per stage.
   std::array<std::array<double, kTierCount>, kFamilyCount> seconds{};
 };

@@ -43,6 +43,7 @@ Draw draw_factors(const std::vector<Factors>& sigmas, std::uint64_t seed, std::u
       draw.devices[d][f] = std::exp(sigmas[d][f] * normal(d, f));
     draw.machines[d] = normal(d, kFamilyCount);
   }
+  draw.power = normal(0, kFamilyCount + 1);
   return draw;
 }
 

@@ -2,10 +2,15 @@
 #include "exec/probe/cuda_probe.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <set>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "exec/cuda/cuda_model.h"
@@ -13,6 +18,7 @@
 #include "exec/probe/cuda_probe_parts.h"
 #include "exec/probe/probe_parts.h"
 #include "exec/runner/rank_worker.h"
+#include "exec/telemetry/device_telemetry.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/skinny_gemm.h"
@@ -34,6 +40,7 @@ constexpr std::int64_t kSquare = 8192;
 constexpr double kGraphSeconds = 1e-3;  // the gap between two replays is microseconds
 constexpr int kMostLaunches = 256;
 constexpr int kReplays = 9;
+constexpr double kBurstSeconds = 0.02;  // of launches between two waits, while power is sampled
 constexpr double kLaunchSeconds = 3e-6;
 constexpr std::size_t kAlign = 256;
 
@@ -466,6 +473,96 @@ void CudaProbeSession::stream(const GroupPlan& group) {
   }
 }
 
+// Keeps the device busy without a gap: a burst returns when the one before it is done.
+class Bursts {
+ public:
+  Bursts(const cuda::Stream& stream, int launches, std::function<void(int)> launch)
+      : stream_(&stream), launches_(launches), launch_(std::move(launch)) {}
+
+  void operator()() {
+    for (int i = 0; i < launches_; ++i) launch_(i);
+    done_[next_].record(*stream_);
+    next_ = 1 - next_;
+    // Recorded by the burst before; an event that was never recorded counts as done.
+    check(cudaEventSynchronize(done_[next_].get()), "a burst of launches");
+  }
+
+ private:
+  const cuda::Stream* stream_;
+  int launches_;
+  std::function<void(int)> launch_;
+  cuda::Event done_[2] = {cuda::Event(false), cuda::Event(false)};
+  std::size_t next_ = 0;
+};
+
+void CudaProbeSession::power_at_ceilings(const PowerMeter& meter) {
+  const auto sample = [&](const char* load, double seconds, const std::function<void(int)>& launch, double flop,
+                          double bytes) {
+    report(std::string("power, ") + load, 0.95);
+    const int launches = std::max(2, static_cast<int>(kBurstSeconds / seconds));
+    Bursts bursts(stream_, launches, launch);
+    const std::optional<SteadyPower> steady = meter.measure([&] { bursts(); });
+    stream_.synchronise("a load for power");
+    cuda::check_launch("a load for power");
+    if (!steady) return;
+    const double per_s = steady->bursts_per_s * launches;
+    profile_->power.push_back(
+        {load, 0, 0, steady->power, FlopPerSecond{flop * per_s}, BytesPerSecond{bytes * per_s}, steady->window});
+  };
+  const std::size_t whole = cold_.bytes() / 16 * 16;
+  const DeviceBuffer sink(16);
+  const auto read_bytes = static_cast<double>(whole);
+  sample("read", read_bytes / profile_->read_bandwidth.value(),
+         [&](int) { kc::stream_read(cold_.as<void>(), whole, sink.as<std::uint32_t>(), {stream_.get(), false}); }, 0.0,
+         read_bytes);
+  blas_.tune({cold(0, 0.0), kSquare, kSquare, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false}, stream_.get());
+  const double matrix = bytes_of_matrix(kSquare, kSquare);
+  const double flop = 2.0 * std::pow(static_cast<double>(kSquare), 3);
+  sample("matrix", flop / profile_->matrix_rate.value(),
+         [&](int i) {
+           blas_.gemm({cold(i, matrix), kSquare, kSquare, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false},
+                      stream_.get());
+         },
+         flop, 3.0 * matrix);
+}
+
+namespace {
+
+// First of all, while the device is cool and has nothing to do but hold a context. Returns whether it says its power.
+bool idle_power(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile) {
+  const auto report = [&](const std::string& what) {
+    if (request.progress) request.progress(what, 0.0);
+  };
+  if (const std::string absence = meter.absence(); !absence.empty()) {
+    report("power left out: " + absence);
+    return false;
+  }
+  report("power, idle");
+  const auto steady = meter.measure([] { std::this_thread::sleep_for(std::chrono::milliseconds(5)); });
+  if (!steady) {
+    report("power left out: too few readings");
+    return false;
+  }
+  profile.power_limit = meter.limit();
+  profile.power.push_back(
+      {"idle", 0, 0, steady->power, FlopPerSecond{0}, BytesPerSecond{0}, steady->window});
+  return true;
+}
+
+// After all times, since these loads heat the device.
+void loaded_power(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile) {
+  {
+    CudaProbeRequest bare = request;
+    bare.groups.clear();
+    CudaProbeSession session(bare, profile);
+    session.prepare();
+    session.power_at_ceilings(meter);
+  }
+  cuda_power_of_steps(request, meter, profile);
+}
+
+}  // namespace
+
 Profile cuda_ceilings(const CudaProbeRequest& request) {
   Profile profile = described(request);
   CudaProbeRequest bare = request;
@@ -477,6 +574,9 @@ Profile cuda_ceilings(const CudaProbeRequest& request) {
 Profile cuda_probe(const CudaProbeRequest& request) {
   require_executable(request);
   Profile profile = described(request);
+  const DeviceTelemetry telemetry = telemetry_of({{request.gpu.pci_bus_id, request.gpu.name}}, {});
+  const PowerMeter meter(telemetry.devices.front());
+  const bool has_power = idle_power(request, meter, profile);
   {
     CudaProbeSession session(request, profile);
     session.read_bandwidth();
@@ -490,6 +590,7 @@ Profile cuda_probe(const CudaProbeRequest& request) {
   }
   for (const GroupPlan& group : request.groups) cuda_stages(request, group, profile);
   cuda_step_overhead(request, profile);
+  if (has_power) loaded_power(request, meter, profile);
   if (request.progress) request.progress("done", 1.0);
   return profile;
 }

@@ -26,8 +26,9 @@ struct CudaProbeRequest {
 };
 
 // matrix_rate is the device's dense bf16 peak by its datasheet; the rate of an 8192-wide product is among the samples.
-// memory is what was free. Takes about 20 s. Throws Error{kEnvironment} without CUDA or when the device fails,
-// Error{kInput} for a model that the CUDA engine cannot run, Error{kCancelled}.
+// memory is what was free. Where NVML tells it, also board power: idle, at both ceilings and in steps (10 s). About
+// 20 s in all. Throws Error{kEnvironment} without CUDA or when the device fails, Error{kInput} for a model that the
+// CUDA engine cannot run, Error{kCancelled}.
 [[nodiscard]] Profile cuda_probe(const CudaProbeRequest& request);
 
 // Read bandwidth, and peak as above (1 s); no samples. Needs neither model nor groups.

@@ -11,6 +11,7 @@
 #include "exec/cuda/step_layout.h"
 #include "exec/probe/cuda_probe.h"
 #include "exec/probe/cuda_shapes.h"
+#include "exec/probe/power_meter.h"
 #include "kernels/cuda/attention.h"
 #include "scenarios/ops.h"
 
@@ -28,6 +29,8 @@ class CudaProbeSession {
   void gemm(const GroupPlan& group);
   void attention(const GroupPlan& group);
   void stream(const GroupPlan& group);
+  // Power while memory is read, and while the square product runs, without end. After prepare().
+  void power_at_ceilings(const PowerMeter& meter);
 
  private:
   struct Site {
@@ -73,5 +76,8 @@ class CudaProbeSession {
 // devices will run), and what a step costs beyond its layers and LM head.
 void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profile& profile);
 void cuda_step_overhead(const CudaProbeRequest& request, Profile& profile);
+// Power while the engine's own steps of a few layers run: decodes of some batch sizes and a prompt. For the first stage
+// of one rank; none without one.
+void cuda_power_of_steps(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile);
 
 }  // namespace lindos::exec

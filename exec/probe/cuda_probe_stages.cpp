@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "exec/checkpoint/checkpoint.h"
@@ -24,6 +25,12 @@ using kernels::cuda::kDevicePageTokens;
 constexpr double kLayersBytes = 2e9;  // weights of the layers that are timed: many times the L2 cache
 constexpr int kRounds = 7;
 constexpr double kRoundSeconds = 5e-3;
+constexpr double kPowerLayersBytes = 4e9;  // weights of the layers whose power is sampled: the host's part is small
+constexpr double kPowerBurstSeconds = 0.01;
+// One sequence, the most and the fewest on either side of the fused products' limit, and many.
+constexpr std::int64_t kPowerDecodes[] = {1, 8, 16, 64};
+constexpr std::int64_t kPowerContext = 256;
+constexpr std::int64_t kPowerPrompt = 2048;
 
 std::int64_t pages_of(const StageShape& shape) {
   return (shape.context + shape.tokens + kDevicePageTokens - 1) / kDevicePageTokens;
@@ -35,18 +42,34 @@ class StepBench {
   StepBench(const Model& model, const GroupPlan& group, const StagePlan& stage, std::int64_t layers,
             std::int64_t blocks, std::int64_t positions)
       : tensor_group_(make_single_communicator()) {
-    Model cut = model;
-    cut.layers = layers;
+    cut_ = model;
+    cut_.layers = layers;
     if (!model.sliding_window.empty()) {
       const auto first = model.sliding_window.begin() + stage.layers.begin;
-      cut.sliding_window.assign(first, first + layers);
+      cut_.sliding_window.assign(first, first + layers);
     }
-    GroupPlan whole = group;
-    whole.stages = {{{0, layers}, stage.ranks}};
-    whole.stages.front().ranks.front().share.vocab = {0, model.vocab};
-    const auto checkpoint = make_synthetic(cut, 1, group.weight_dtype);
-    model_ = std::make_unique<cuda::CudaModel>(cut, whole, ShardId{0, 0}, *checkpoint, blocks, positions,
+    whole_ = group;
+    whole_.stages = {{{0, layers}, stage.ranks}};
+    whole_.stages.front().ranks.front().share.vocab = {0, model.vocab};
+    const auto checkpoint = make_synthetic(cut_, 1, group.weight_dtype);
+    model_ = std::make_unique<cuda::CudaModel>(cut_, whole_, ShardId{0, 0}, *checkpoint, blocks, positions,
                                                *tensor_group_, timer_);
+  }
+
+  // FLOP and bytes of one step, as the simulator counts them: kernels of the device, no messages.
+  struct Work {
+    double flop = 0.0;
+    double bytes = 0.0;
+  };
+  [[nodiscard]] Work work_of(const StageShape& shape) const {
+    Work work;
+    const Batch batch(static_cast<std::size_t>(shape.sequences), {shape.context, shape.tokens, true});
+    for (const Op& op : step_ops(cut_, whole_, {0, 0}, batch)) {
+      if (op.kind == OpKind::kSample || op.message_bytes.value() > 0.0) continue;
+      work.flop += op.flop.value() * static_cast<double>(op.count);
+      work.bytes += op.bytes().value() * static_cast<double>(op.count);
+    }
+    return work;
   }
 
   // Device time of one step, by the engine's own timer.
@@ -58,6 +81,8 @@ class StepBench {
   }
 
  private:
+  Model cut_;
+  GroupPlan whole_;
   std::unique_ptr<Communicator> tensor_group_;
   OpTimer timer_;
   std::unique_ptr<cuda::CudaModel> model_;
@@ -82,6 +107,59 @@ StepInput step_input_of(const StageShape& shape, std::int64_t vocab) {
   return input;
 }
 
+namespace {
+
+// As many layers as hold `bytes` of weights, 1 to `most`.
+std::int64_t layers_of(const Model& model, const TensorShare& share, double bytes, std::int64_t most) {
+  const std::int64_t heads = 2 * share.q_heads.size() + 2 * share.kv_heads.size();
+  const double layer_bytes = static_cast<double>(model.hidden * (heads * model.head_dim + 3 * share.ffn.size())) * 2.0;
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(bytes / layer_bytes)), 1, most);
+}
+
+}  // namespace
+
+void cuda_power_of_steps(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile) {
+  const Model& model = request.model;
+  for (const GroupPlan& group : request.groups) {
+    for (const StagePlan& stage : group.stages) {
+      if (stage.ranks.size() != 1 || stage.layers.empty()) continue;
+      const std::int64_t most = std::min(context_limit(model, group.limits), model.max_positions);
+      std::vector<StageShape> shapes;
+      for (const std::int64_t sequences : kPowerDecodes) {
+        if (sequences <= std::min(group.limits.max_sequences, group.limits.max_batched_tokens))
+          shapes.push_back({sequences, 1, std::min(kPowerContext, most - 1)});
+      }
+      shapes.push_back({1, std::min({kPowerPrompt, group.limits.max_batched_tokens, most}), 0});
+      std::int64_t blocks = 1;
+      std::int64_t positions = 1;
+      for (const StageShape& shape : shapes) {
+        blocks = std::max(blocks, shape.sequences * pages_of(shape));
+        positions = std::max(positions, shape.context + shape.tokens);
+      }
+      const std::int64_t layers =
+          layers_of(model, stage.ranks.front().share, kPowerLayersBytes, stage.layers.size());
+      StepBench bench(model, group, stage, layers, blocks, positions);
+      for (const StageShape& shape : shapes) {
+        if (request.cancelled && request.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
+        if (request.progress) request.progress("power, steps", 0.97);
+        const StepInput input = step_input_of(shape, model.vocab);
+        // The first step of a bucket runs kernel by kernel.
+        (void)bench.step(input);
+        const int steps = std::clamp(static_cast<int>(kPowerBurstSeconds / bench.step(input)), 1, 100);
+        const std::optional<SteadyPower> steady = meter.measure([&] {
+          for (int i = 0; i < steps; ++i) (void)bench.step(input);
+        });
+        if (!steady) continue;
+        const StepBench::Work work = bench.work_of(shape);
+        const double per_s = steady->bursts_per_s * steps;
+        profile.power.push_back({"steps", shape.sequences, shape.tokens, steady->power,
+                                 FlopPerSecond{work.flop * per_s}, BytesPerSecond{work.bytes * per_s}, steady->window});
+      }
+      return;
+    }
+  }
+}
+
 void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profile& profile) {
   const Model& model = request.model;
   const auto stages = static_cast<int>(group.stages.size());
@@ -99,11 +177,7 @@ void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profil
                                    [&](const StageSample& s) { return s.ranks == sample.ranks; });
     if (known) continue;
 
-    const std::int64_t heads = 2 * share.q_heads.size() + 2 * share.kv_heads.size();
-    const double layer_bytes =
-        static_cast<double>(model.hidden * (heads * model.head_dim + 3 * share.ffn.size())) * 2.0;
-    sample.layers = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(kLayersBytes / layer_bytes)), 1,
-                                             stage.layers.size() - 1);
+    sample.layers = layers_of(model, share, kLayersBytes, stage.layers.size() - 1);
     // A fifth of what is free, for the pages of all layers; shapes beyond it are left out.
     const double room = 0.2 * request.gpu.free_memory.value();
     const double block_bytes = kv_layer_block * static_cast<double>(share.kv_heads.size() * (sample.layers + 1));

@@ -47,6 +47,13 @@ void DeviceStatistics::Counter<T>::add(Seconds at, const std::optional<T>& value
     first_at = at;
   } else if (*value < *last) {
     reset = true;
+  } else if (*value > *last) {
+    if (!first_step) {
+      first_step = value;
+      first_step_at = at;
+    }
+    last_step = value;
+    last_step_at = at;
   }
   last = value;
   last_at = at;
@@ -81,6 +88,12 @@ void DeviceStatistics::add(Seconds at, const DeviceReading& reading) {
 
 std::optional<MeasuredPower> DeviceStatistics::power() const {
   const Seconds window = end_ - begin_;
+  const Seconds stepped = energy_.last_step_at - energy_.first_step_at;
+  if (samples_ > 1 && !energy_.reset && stepped > Seconds{0} &&
+      stepped >= kEnergyStepSamples * window / static_cast<double>(samples_ - 1)) {
+    const Watts mean = (*energy_.last_step - *energy_.first_step) / stepped;
+    return MeasuredPower{mean, mean * window, PowerSource::kEnergyCounter};
+  }
   const Seconds counted = energy_.last_at - energy_.first_at;
   if (energy_.first && !energy_.reset && counted >= kEnergyCounterWindow) {
     const Watts mean = (*energy_.last - *energy_.first) / counted;

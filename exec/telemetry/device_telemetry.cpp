@@ -94,8 +94,9 @@ DeviceTelemetry telemetry_of(const std::vector<CudaDeviceName>& devices, std::ma
   return telemetry;
 }
 
-DeviceWatch::DeviceWatch(const DeviceTelemetry& telemetry) {
-  for (const DeviceSampler::Read& read : telemetry.devices) samplers_.push_back(std::make_unique<DeviceSampler>(read));
+DeviceWatch::DeviceWatch(const DeviceTelemetry& telemetry, Seconds period) {
+  for (const DeviceSampler::Read& read : telemetry.devices)
+    samplers_.push_back(std::make_unique<DeviceSampler>(read, period));
 }
 
 void DeviceWatch::start() {

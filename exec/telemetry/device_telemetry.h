@@ -40,7 +40,8 @@ struct DeviceTelemetry {
 // One sampler per device, started and stopped together.
 class DeviceWatch {
  public:
-  explicit DeviceWatch(const DeviceTelemetry& telemetry);
+  // `period` as for DeviceSampler.
+  explicit DeviceWatch(const DeviceTelemetry& telemetry, Seconds period = Seconds{0.05});
   void start();                                         // REQUIRES: not running
   [[nodiscard]] std::vector<DeviceSummary> stop();      // REQUIRES: running. In the order of the devices
 

@@ -38,6 +38,9 @@ Profile sample_profile() {
   profile.collectives = {{"all_reduce", "thread", 2, Bytes{2304}, Seconds{3e-6}, 0.2}};
   profile.stages = {{Dtype::kBf16, Dtype::kF32, 576, 64, {{6, 2, 1024, 1}, {3, 1, 512, 1}}, 1, 14, 4, 1, 64,
                      Seconds{2e-3}, 0.04}};
+  profile.power_limit = Watts{700};
+  profile.power = {{"idle", 0, 0, Watts{75.5}, FlopPerSecond{0}, BytesPerSecond{0}, Seconds{1.1}},
+                   {"steps", 8, 1, Watts{520}, FlopPerSecond{2e13}, BytesPerSecond{3.5e12}, Seconds{1.05}}};
   return profile;
 }
 
@@ -85,6 +88,18 @@ TEST(Profile, ReadsTheOlderVersion) {
   EXPECT_EQ(profile_from_json(json.dump(), "p.json"), profile);
 }
 
+// Version 2 knew no power; without a sample of it a profile says nothing of it.
+TEST(Profile, PowerIsAbsentWhereItWasNotMeasured) {
+  Profile profile = sample_profile();
+  profile.power.clear();
+  profile.power_limit = Watts{0};
+  nlohmann::json json = nlohmann::json::parse(to_json(profile));
+  EXPECT_FALSE(json.contains("power"));
+  EXPECT_FALSE(json.contains("power_limit_w"));
+  json["version"] = 2;
+  EXPECT_EQ(profile_from_json(json.dump(), "p.json"), profile);
+}
+
 TEST(Profile, DigestIsOfTheContentNotOfTheSpelling) {
   const Profile profile = sample_profile();
   const auto sorted_keys = nlohmann::json::parse(to_json(profile)).dump();
@@ -101,6 +116,11 @@ TEST(Profile, ComplaintsNameThePlaceAndTheRemedy) {
   EXPECT_EQ(complaint([](auto& json) {
               json["gemm"][0]["time_s"] = 0;
             }).find("p.json: /gemm/0/time_s: expected at least"),
+            0U);
+  EXPECT_EQ(complaint([](auto& json) { json["power"][1]["load"] = "decode"; }),
+            "p.json: /power/1/load: expected one of idle, read, matrix, steps, saw \"decode\"");
+  EXPECT_EQ(complaint([](auto& json) { json["power"][0]["power_w"] = 0; })
+                .find("p.json: /power/0/power_w: expected at least"),
             0U);
   EXPECT_EQ(complaint([](auto& json) { json["gemm"][0]["dtype"] = "fp16"; }),
             "p.json: /gemm/0/dtype: expected one of f32, f16, bf16, fp8, fp4, int8, saw \"fp16\"");

@@ -216,7 +216,7 @@ TEST(GpuProfile, MfuRefersToTheDatasheetsPeak) {
   EXPECT_DOUBLE_EQ(replica.bandwidth().value(), kRead);
 }
 
-TEST(GpuProfile, ServingOnOneGpuIsPredicted) {
+Scenario one_gpu(const ServingWorkload& load) {
   Scenario scenario;
   scenario.name = "one GPU";
   scenario.model = llama_8b();
@@ -228,8 +228,13 @@ TEST(GpuProfile, ServingOnOneGpuIsPredicted) {
   pool.nodes = 1;
   scenario.cluster.name = "one GPU";
   scenario.cluster.pools = {pool};
-  scenario.workload.serving = {12, Arrival::kTogether, Hertz(0), {700, 700}, {40, 40}};
+  scenario.workload.serving = load;
   scenario.plan = {"one GPU", {group()}};
+  return scenario;
+}
+
+TEST(GpuProfile, ServingOnOneGpuIsPredicted) {
+  const Scenario scenario = one_gpu({12, Arrival::kTogether, Hertz(0), {700, 700}, {40, 40}});
   PredictOptions options;
   options.draws = 100;
   const RunRecord record = predict(scenario, {{"h200", profile()}}, options);
@@ -240,6 +245,39 @@ TEST(GpuProfile, ServingOnOneGpuIsPredicted) {
   EXPECT_LT(tpot.p10, tpot.p50);
   EXPECT_LT(tpot.p50, tpot.p90);
   EXPECT_LT(tpot.p90 / tpot.p10, 1.2);
+}
+
+// Decodes of 8 drew 520 W while the probe ran them without end. Serving that decodes 8 together most of the time draws
+// as much; its prompts, 4 % of the time, draw more.
+TEST(GpuProfile, ServingDrawsWhatItsStepsDidInTheProbe) {
+  Profile p = profile();
+  const exec::StageShape shape{8, 1, 356};
+  double flop = 0.0;
+  double bytes = 0.0;
+  for (const Op& op : step_ops(llama_8b(), group(), {0, 0}, Batch(8, {shape.context, shape.tokens, true}))) {
+    if (op.kind == OpKind::kSample) continue;
+    flop += op.flop.value() * static_cast<double>(op.count);
+    bytes += op.bytes().value() * static_cast<double>(op.count);
+  }
+  const double step = (32.0 * layer_truth(shape) + gemm_truth(8, 128256, 4096)).count() + kStepOverhead +
+                      8.0 * kPerSequence;
+  const auto sample = [](const char* load, double watts, double flop_per_s, double bytes_per_s) {
+    return PowerSample{load,       0, 0, Watts{watts}, FlopPerSecond{flop_per_s}, BytesPerSecond{bytes_per_s},
+                       Seconds{1}};
+  };
+  p.power_limit = Watts{700};
+  p.power = {sample("idle", 80, 0.0, 0.0), sample("read", 440, 0.0, kRead), sample("matrix", 690, 0.7 * kPeak, 0.25e12),
+             sample("steps", 520, flop / step, bytes / step)};
+  PredictOptions options;
+  options.draws = 50;
+  const RunRecord record =
+      predict(one_gpu({8, Arrival::kTogether, Hertz(0), {256, 256}, {200, 200}}), {{"h200", p}}, options);
+  const MetricValue& power = record.metrics.at("power_w");
+  EXPECT_NEAR(power.p50 / 520.0, 1.0, 0.03);
+  EXPECT_LT(power.p10, power.p50);
+  EXPECT_LT(power.p50, power.p90);
+  EXPECT_NEAR(record.metrics.at("energy_per_token_j").p50 * record.metrics.at("output_tokens_per_s").p50 / power.p50,
+              1.0, 1e-6);
 }
 
 }  // namespace

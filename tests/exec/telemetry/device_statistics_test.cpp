@@ -38,6 +38,31 @@ TEST(DeviceStatistics, WeighsPowerSamplesByTimeInAShortWindow) {
   EXPECT_EQ(statistics.summary().power, (MeasuredPower{Watts{350}, Joules{1'400}, PowerSource::kPowerSamples}));
 }
 
+// 500 W seen through a counter that steps every 100 ms, sampled every 10 ms over 0.97 s: from its first step (at
+// 0.1 s) to its last (at 0.9 s) it says 500 W exactly; from the first sample to the last it would say 464 W.
+TEST(DeviceStatistics, TakesTheEnergyCounterFromStepToStepInAShortWindow) {
+  DeviceStatistics statistics;
+  for (int i = 0; i <= 97; ++i) {
+    const int steps = i / 10;
+    statistics.add(Seconds{i / 100.0}, at_power(1, 1'000 + 50.0 * steps));
+  }
+  const DeviceSummary s = statistics.summary();
+  ASSERT_TRUE(s.power.has_value());
+  EXPECT_EQ(s.power->source, PowerSource::kEnergyCounter);
+  EXPECT_NEAR(s.power->mean.value(), 500.0, 1e-9);
+  EXPECT_NEAR(s.power->energy.value(), 500.0 * 0.97, 1e-9);
+}
+
+// The same counter sampled every 50 ms: 17 samples from step to step would blur it by 6 %.
+TEST(DeviceStatistics, TakesPowerSamplesWhereTheStepsOfTheCounterAreBlurred) {
+  DeviceStatistics statistics;
+  for (int i = 0; i <= 19; ++i) statistics.add(Seconds{i / 20.0}, at_power(480, 1'000 + 50.0 * (i / 2)));
+  const DeviceSummary s = statistics.summary();
+  ASSERT_TRUE(s.power.has_value());
+  EXPECT_EQ(s.power->source, PowerSource::kPowerSamples);
+  EXPECT_NEAR(s.power->mean.value(), 480.0, 1e-9);
+}
+
 TEST(DeviceStatistics, DoesNotTrustAnEnergyCounterThatWasReset) {
   DeviceStatistics statistics;
   statistics.add(Seconds{0}, at_power(400, 9'000));

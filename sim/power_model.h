@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Board power of one device from the power samples of its profile.
+//   energy of a run  = idle power × time + Σ over steps of what its work adds
+//   a step's work    = c × (byte energy × bytes + FLOP energy × FLOP), at most (limit - idle power) × its time
+// Bytes and FLOP are those of the shared ops (scenarios/ops), which the samples were counted in as well. The ceilings
+// give the two energies, of rates per second:
+//   e_byte = (P_read - P_idle) / bytes    e_flop = (P_matrix - P_idle - e_byte × its bytes) / FLOP
+// c is 1 at the ceilings; samples of the engine's own steps give it between them: measured over what the two energies
+// say, log-linear over the share of FLOP in that sum. So what a kernel draws whether or not it waits (clocks, caches,
+// scheduling) is in c, as much of it as such a step has.
+// Assumed: work costs what it did in the samples, at the same clocks and within the heat of the probe; between kernels
+// a device draws what it does idle.
+//
+//   if (const auto model = PowerModel::of(profile, device.power_max)) energy += model->added(flop, bytes);
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "scenarios/profile.h"
+#include "scenarios/units.h"
+
+namespace lindos::sim {
+
+class PowerModel {
+ public:
+  // Nothing without samples idle, of reading and of the matrix ceiling, or where they contradict each other (a load
+  // that draws no more than idle). The limit is the profile's, else `board_limit`; none where both are 0.
+  [[nodiscard]] static std::optional<PowerModel> of(const Profile& profile, Watts board_limit);
+
+  [[nodiscard]] Watts idle() const { return idle_; }
+  // Infinite where it is not known.
+  [[nodiscard]] Watts limit() const { return limit_; }
+  // What such work adds to idle power × time; the limit is the caller's to apply, who knows the time.
+  [[nodiscard]] Joules added(Flop flop, Bytes bytes) const;
+  // Standard deviation of log(added): samples against each other, or an assumption where only ceilings are known.
+  [[nodiscard]] double sigma() const { return sigma_; }
+
+ private:
+  struct Point {
+    double share = 0.0;      // of FLOP in the energy by the ceilings
+    double log_ratio = 0.0;  // measured over that energy
+  };
+  PowerModel() = default;
+  [[nodiscard]] double log_ratio(double share) const;
+
+  Watts idle_{0}, limit_{0};
+  double joules_per_byte_ = 0.0, joules_per_flop_ = 0.0;
+  std::vector<Point> points_;  // ascending by share, no two alike; ceilings among them
+  double sigma_ = 0.0;
+};
+
+}  // namespace lindos::sim

@@ -150,7 +150,7 @@ void StepBuilder::enter_tensor_parallel(double width) {
     op.message_bytes = message;
     op.tiled = training->tiled_messages;
   }
-  entries.push_back({ops.size(), message, static_cast<int>(shape.ranks)});
+  entries.push_back({ops.size(), message, static_cast<int>(shape.ranks), count});
 }
 
 void StepBuilder::leave_tensor_parallel() {

@@ -52,6 +52,7 @@ struct TensorEntry {
   std::size_t before = 0;           // index of the first op that reads them
   Bytes message{0};
   int group = 1;
+  std::int64_t count = 1;           // layers that it stands for; the op there may come more often than once in each
 };
 
 // Dimensions of one rank's attention after projection.

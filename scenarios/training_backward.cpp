@@ -60,30 +60,26 @@ class BackwardPass {
     return op;
   }
 
-  void message(const Op& near, OpKind kind, Bytes bytes, int group, bool beside_next) {
+  void message(const Op& near, OpKind kind, const TensorEntry& entry, bool beside_next) {
     Op op;
     op.kind = kind;
     op.layer = near.layer;
-    op.count = near.count;
+    op.count = entry.count;
     op.tokens = near.tokens;
-    op.message_bytes = bytes;
-    op.group = group;
-    op.beside_next = beside_next;
+    op.message_bytes = entry.message;
+    op.group = entry.group;
+    op.beside_next = beside_next && group_.training.overlap_tensor != TensorOverlap::kNone;
     ops_.push_back(op);
   }
 
   void sum_entry(const Op& near, const TensorEntry& entry, bool beside_next) {
-    message(near,
-            group_.training.sequence_parallel ? OpKind::kReduceScatter : OpKind::kAllReduce,
-            entry.message, entry.group,
-            beside_next && group_.training.overlap_tensor != TensorOverlap::kNone);
+    message(near, group_.training.sequence_parallel ? OpKind::kReduceScatter : OpKind::kAllReduce, entry, beside_next);
   }
 
   void dense_gradient(const Op& op, const TensorEntry* entry) {
     quantise(op);
     if (entry != nullptr && group_.training.sequence_parallel) {
-      message(op, OpKind::kAllGather, entry->message, entry->group,
-              group_.training.overlap_tensor != TensorOverlap::kNone);
+      message(op, OpKind::kAllGather, *entry, true);
     }
     Op& input = add(op, OpKind::kGemm);
     input.n = op.k;

@@ -67,7 +67,7 @@ TEST(StepLayoutTest, MixedStepPutsDecodesFirstAndCutsPromptsIntoTiles) {
   EXPECT_EQ(out[layout.positions() + 201], 64);
   EXPECT_EQ(out[layout.logit_rows() + 3], 331);
   std::vector<PrefillTile> tiles(4);
-  std::memcpy(tiles.data(), out.data() + layout.tile_list(), tiles.size() * sizeof(PrefillTile));
+  std::memcpy(static_cast<void*>(tiles.data()), out.data() + layout.tile_list(), tiles.size() * sizeof(PrefillTile));
   // Ends: 64 + 128, 0 + 128, 64 + 0, 0: the longest work first.
   EXPECT_EQ(tiles[0].slice.table, 3);
   EXPECT_EQ(tiles[0].token, 128);

@@ -45,12 +45,17 @@ Composition::Composition(std::vector<CompositionPoint> points) : points_(std::mo
   for (std::size_t i = 0; i < points_.size();) {
     CompositionPoint point = points_[i];
     double logs = 0.0;
-    std::size_t count = 0;
+    double squares = 0.0;
+    double count = 0.0;
     for (; i < points_.size() && points_[i].tokens == point.tokens; ++i, ++count) {
-      logs += std::log(points_[i].ratio);
+      const double log = std::log(points_[i].ratio);
+      logs += log;
+      squares += log * log;
       point.spread = std::max(point.spread, points_[i].spread);
     }
-    point.ratio = std::exp(logs / static_cast<double>(count));
+    const double mean = logs / count;
+    point.ratio = std::exp(mean);
+    point.apart = count > 1.0 ? std::sqrt(std::max(0.0, squares - count * mean * mean) / (count - 1.0)) : 0.0;
     merged.push_back(point);
   }
   points_ = std::move(merged);
@@ -78,8 +83,12 @@ double Composition::sigma(double tokens) const {
   if (!measured()) return 0.0;
   const Between at = between(tokens);
   double spread = points_[at.low].spread;
-  if (at.share > 0.0) spread += at.share * (points_[at.low + 1].spread - spread);
-  return std::hypot(spread * kRunAndMedian, interpolation_);
+  double apart = points_[at.low].apart;
+  if (at.share > 0.0) {
+    spread += at.share * (points_[at.low + 1].spread - spread);
+    apart += at.share * (points_[at.low + 1].apart - apart);
+  }
+  return std::hypot(spread * kRunAndMedian, apart, interpolation_);
 }
 
 }  // namespace lindos::sim

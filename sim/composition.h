@@ -14,19 +14,21 @@ struct CompositionPoint {
   double tokens = 1.0;
   double ratio = 1.0;   // time in place / sum of prices
   double spread = 0.0;  // standard deviation of log(time) between the rounds of the probe
+  double apart = 0.0;   // made by Composition: standard deviation of log(ratio) between points of equal tokens
 };
 
 class Composition {
  public:
   Composition() = default;  // nothing measured: factor 1, sigma 0
-  // In any order; points of equal tokens count as one (their geometric mean, the larger spread).
+  // In any order; points of equal tokens count as one: their geometric mean, the larger spread. How far they lie apart
+  // is what tokens alone do not say (contexts of other lengths, say), and counts as uncertainty.
   // REQUIRES: tokens >= 1, ratio > 0.
   explicit Composition(std::vector<CompositionPoint> points);
 
   [[nodiscard]] bool measured() const { return !points_.empty(); }
   [[nodiscard]] double factor(double tokens) const;
   // Standard deviation of log(time) of a whole run: drift of the machine between the probe's rounds,
-  // what the median of the rounds leaves open, and the error of interpolation.
+  // what the median of the rounds leaves open, what tokens do not say, and the error of interpolation.
   [[nodiscard]] double sigma(double tokens) const;
 
  private:

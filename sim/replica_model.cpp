@@ -141,16 +141,16 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
   composed_ = true;
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     const ProfiledDevice& d = device_or_throw(devices_by_pool, group.stages[s].ranks.front().pool);
-    std::vector<Composition> compositions;
+    std::vector<StepCompositions> compositions;
     for (int steps = 1; steps <= static_cast<int>(stages_.size()); ++steps) {
       compositions.push_back(compose(d.profile, s, steps));
-      composed_ = composed_ && compositions.back().measured();
+      composed_ = composed_ && compositions.back().prompts.measured();
     }
     stages_[s].compositions = std::move(compositions);
   }
 }
 
-Composition ReplicaModel::compose(const Profile& profile, std::size_t stage_index, int steps) const {
+ReplicaModel::StepCompositions ReplicaModel::compose(const Profile& profile, std::size_t stage_index, int steps) const {
   const Stage& stage = stages_[stage_index];
   const StagePlan& plan = group_.stages[stage_index];
   const auto timed_here = [&](const StageSample& sample) {
@@ -168,7 +168,9 @@ Composition ReplicaModel::compose(const Profile& profile, std::size_t stage_inde
     }
     return true;
   };
-  std::vector<CompositionPoint> points;
+  std::vector<CompositionPoint> all;
+  std::vector<CompositionPoint> decodes;
+  std::vector<CompositionPoint> prompts;
   for (const StageSample& sample : profile.stages) {
     if (!timed_here(sample)) continue;
     const Batch batch(static_cast<std::size_t>(sample.sequences),
@@ -177,10 +179,15 @@ Composition ReplicaModel::compose(const Profile& profile, std::size_t stage_inde
     const double share = static_cast<double>(sample.layers) / static_cast<double>(plan.layers.size());
     const Seconds priced = compute_time(layers, stage.ceilings, Draw{}) * share;
     if (priced.count() <= 0.0) continue;
-    points.push_back({static_cast<double>(sample.sequences * sample.tokens), sample.time / priced,
-                      sample.spread});
+    const CompositionPoint point{static_cast<double>(sample.sequences * sample.tokens), sample.time / priced,
+                                 sample.spread};
+    all.push_back(point);
+    (sample.tokens == 1 ? decodes : prompts).push_back(point);
   }
-  return Composition(std::move(points));
+  // A CPU's probe takes one prompt: too few for a line of their own, and there both kinds run the same kernels.
+  constexpr std::size_t kLine = 2;
+  if (decodes.size() < kLine || prompts.size() < kLine) return {Composition(all), Composition(all)};
+  return {Composition(std::move(decodes)), Composition(std::move(prompts))};
 }
 
 FlopPerSecond ReplicaModel::peak() const {
@@ -230,10 +237,13 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
   }
   double tokens = 0.0;
   for (const Slice& slice : batch) tokens += static_cast<double>(slice.tokens);
+  const bool decodes = std::all_of(batch.begin(), batch.end(), [](const Slice& s) { return s.is_decode(); });
   // Empty while the compositions themselves are made.
-  const Composition composition = stage.compositions.empty()
-                                      ? Composition()
-                                      : stage.compositions[static_cast<std::size_t>(concurrent - 1)];
+  Composition composition;
+  if (!stage.compositions.empty()) {
+    const StepCompositions& of_step = stage.compositions[static_cast<std::size_t>(concurrent - 1)];
+    composition = decodes ? of_step.decodes : of_step.prompts;
+  }
   const double in_place = composition.factor(tokens);
   StageWork work = make_stage_work(ops, [&](std::size_t r, const Op& op) {
     const Rank& rank = stage.ranks[r];

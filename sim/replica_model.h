@@ -81,12 +81,18 @@ class ReplicaModel {
     bool is_host = false;
     std::shared_ptr<const PowerModel> power;  // null where it is not known
   };
+  // Steps of decodes alone and steps with prompts: on a GPU the ones are replayed graphs of overlapping kernels, the
+  // others launched one by one.
+  struct StepCompositions {
+    Composition decodes;
+    Composition prompts;
+  };
   struct Stage {
     std::vector<Rank> ranks;
     std::vector<RankCeiling> ceilings;
     Interconnect path;
     bool alike = true;  // all ranks on one device type with equal threads
-    std::vector<Composition> compositions;  // [steps under way - 1]
+    std::vector<StepCompositions> compositions;  // [steps under way - 1]
   };
   struct Key {
     std::size_t stage = 0;
@@ -102,7 +108,7 @@ class ReplicaModel {
   enum class Part { kStep, kLayers };
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
-  [[nodiscard]] Composition compose(const Profile& profile, std::size_t stage, int steps) const;
+  [[nodiscard]] StepCompositions compose(const Profile& profile, std::size_t stage, int steps) const;
   [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op,
                                       ExecutionContext context) const;
 

@@ -14,7 +14,8 @@ namespace {
 // Above these rows steps are prompts, which run as they are.
 constexpr std::int64_t kLargestStair = 128;
 constexpr std::int64_t kLargestDecode = 256;
-constexpr std::int64_t kPrompts[] = {512, 1024, 2048, 4096, 8192};
+constexpr std::int64_t kShortestPrompt = 32;
+constexpr std::int64_t kLongestPrompt = 8192;
 
 bool fits(const StageShape& shape, const Model& model, const EngineLimits& limits) {
   const std::int64_t positions = std::min(context_limit(model, limits), model.max_positions);
@@ -79,7 +80,8 @@ std::vector<StageShape> step_shapes(const Model& model, const EngineLimits& limi
       if (bucket > 64) break;  // pages of long contexts would fill the device
     }
   }
-  for (const std::int64_t tokens : kPrompts) add({1, tokens, 0});
+  // Short prompts wait for their kernels to be launched; that too is part of a step in place.
+  for (std::int64_t tokens = kShortestPrompt; tokens <= kLongestPrompt; tokens *= 2) add({1, tokens, 0});
   if (shapes.empty()) add({1, 1, 1});
   return shapes;
 }

@@ -89,7 +89,7 @@ TEST(CudaShapes, StepsTellDecodesFromPromptsByTheirTokens) {
       least_prompt = std::min(least_prompt, s.tokens);
   }
   EXPECT_EQ(most_decode, 256);
-  EXPECT_EQ(least_prompt, 512);
+  EXPECT_EQ(least_prompt, 32);
   for (const std::int64_t n : {1, 2, 4, 8, 9, 16, 17, 32, 33, 64, 65, 128}) {
     EXPECT_TRUE(std::any_of(shapes.begin(), shapes.end(), [&](const StageShape& s) {
       return s.tokens == 1 && s.sequences == n;

@@ -17,6 +17,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "scenarios/error.h"
 #include "scenarios/hardware.h"
@@ -128,6 +129,31 @@ Case make_case(std::int64_t gpus, bool nominal) {
   return c;
 }
 
+// Evaluations per second, ledger included, of plans that differ in their micro-batches.
+double closed_rate(const TrainingJob& job, unsigned threads) {
+  constexpr int kEvaluations = 20000;
+  std::vector<double> steps(threads);
+  const auto search = [&](unsigned thread) {
+    TrainingJob own = job;
+    double sum = 0.0;
+    for (int i = 0; i < kEvaluations; ++i) {
+      for (GroupJob& group : own.groups) group.micro_batches = kMicroBatches + i % 7;
+      sum += closed_step(own).step.count();
+    }
+    steps[thread] = sum;
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<std::thread> searches;
+  for (unsigned t = 1; t < threads; ++t) searches.emplace_back(search, t);
+  search(0);
+  for (std::thread& t : searches) t.join();
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
+  for (const double sum : steps) {
+    if (sum != steps.front()) throw Error(ErrorKind::kEnvironment, "closed", "threads disagree");
+  }
+  return static_cast<double>(threads) * kEvaluations / wall.count();
+}
+
 int usage() {
   std::fprintf(stderr, "usage: scale_bench closed|maxplus|simgrid|every-pass GPUS [nominal]\n");
   return 2;
@@ -146,11 +172,18 @@ int main(int argc, char** argv) {
   }
   try {
     const Case c = make_case(gpus, argc == 4);
+    if (rung == "closed") {
+      // One evaluation is microseconds: many, as a search makes them, on one core and on all.
+      const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+      const double one = closed_rate(c.job, 1);
+      std::printf("{\"rung\": \"closed\", \"gpus\": %lld, \"step_s\": %.9f, \"wall_s\": %.9f, \"evaluations_per_s\": %.0f, "
+                  "\"cores\": %u, \"evaluations_per_s_all_cores\": %.0f}\n",
+                  static_cast<long long>(gpus), closed_step(c.job).step.count(), 1.0 / one, one, cores, closed_rate(c.job, cores));
+      return 0;
+    }
     const auto begin = std::chrono::steady_clock::now();
     StepOutcome outcome;
-    if (rung == "closed") {
-      outcome = closed_step(c.job);
-    } else if (rung == "maxplus") {
+    if (rung == "maxplus") {
       outcome = MaxplusTraining(c.job).step(c.draw);
     } else if (rung == "simgrid" || rung == "every-pass") {
       outcome =

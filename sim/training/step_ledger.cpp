@@ -47,10 +47,10 @@ struct Waits {
   [[nodiscard]] double sum() const { return exchange + mix + pipeline + bubble; }
 };
 
-Waits nominal_waits(const NominalStep& nominal, std::size_t group, double tail, double budget) {
+Waits nominal_waits(const NominalStep& nominal, std::size_t group, Seconds end, double tail, double budget) {
   Waits waits;
   waits.exchange = take(budget, tail);
-  waits.mix = take(budget, (nominal.end() - nominal.pipeline[group]).count());
+  waits.mix = take(budget, (end - nominal.pipeline[group]).count());
   waits.pipeline = take(budget, (nominal.pipeline[group] - nominal.free_pipeline[group]).count());
   waits.bubble = budget;
   return waits;
@@ -102,7 +102,8 @@ StepTail step_tail(const TrainingJob& job, const std::vector<std::vector<double>
 
 Ledger book_step(const TrainingJob& job, const NominalStep& nominal, const StepDraw& draw, Seconds step,
                  Seconds contention) {
-  const double tail = std::max(0.0, (nominal.step - nominal.end() - job.longest_optimizer()).count());
+  const Seconds end = nominal.end();
+  const double tail = std::max(0.0, (nominal.step - end - job.longest_optimizer()).count());
   Ledger ledger;
   for (std::size_t g = 0; g < job.groups.size(); ++g) {
     const GroupJob& group = job.groups[g];
@@ -111,26 +112,27 @@ Ledger book_step(const TrainingJob& job, const NominalStep& nominal, const StepD
       const StageJob& stage = group.stages[s];
       const TimeSplit passes = passes_of(group, stage);
       const double own = stage.optimizer.total().count();
-      const double nominal_budget =
-          std::max(0.0, nominal.step.count() - own - passes.total().count());
-      const Waits waits = nominal_waits(nominal, g, tail, nominal_budget);
+      const double nominal_busy = passes.total().count();
+      const double nominal_budget = std::max(0.0, nominal.step.count() - own - nominal_busy);
+      const Waits waits = nominal_waits(nominal, g, end, tail, nominal_budget);
       // Deviations differ by replica only in the factors; sums over replicas are booked at once.
       const std::size_t kinds = draw.slowdown.empty() && draw.throttle.empty()
                                     ? 1
                                     : static_cast<std::size_t>(group.replicas);
       const double each = static_cast<double>(group.replicas) / static_cast<double>(kinds);
       const double compute = passes.compute().count();
+      const float fastest = stage.fastest();
       std::array<double, kCauseCount> extra{};
       const auto add = [&](Cause cause, double seconds) {
         extra[static_cast<std::size_t>(cause)] += each * seconds;
       };
       double sped_up = 0.0;  // devices faster than nominal: less inefficiency
       for (std::size_t r = 0; r < kinds; ++r) {
-        const float own_speed = std::max(at(draw.slowdown, g, r * stages + s), stage.fastest());
+        const float own_speed = std::max(at(draw.slowdown, g, r * stages + s), fastest);
         const double slow = own_speed;
         // As the recursion multiplies them, so that both count the same time.
         const double factor = own_speed * at(draw.throttle, g, r * stages + s);
-        const double busy = passes.total().count() + compute * (factor - 1.0);
+        const double busy = nominal_busy + compute * (factor - 1.0);
         add(Cause::kThermal, compute * (factor - slow));
         if (slow >= 1.0) {
           add(Cause::kStragglerJitter, compute * (slow - 1.0));

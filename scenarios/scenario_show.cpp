@@ -154,7 +154,9 @@ std::string storage(const Scenario& s) {
 
 std::string checkpoint(const CheckpointPolicy& c) {
   if (c == CheckpointPolicy{}) return "";
-  const auto about_time = [](Seconds time) { return format(Seconds(rounded(time.count(), 3))); };
+  const auto about_time = [](Seconds time) {
+    return time < Seconds{60} ? number_text(time.count(), 3) + " s" : number_text(time.count() / 60.0, 3) + " min";
+  };
   std::string out =
       c.interval == Seconds{0} ? "at the best interval" : "every " + format(c.interval);
   out +=

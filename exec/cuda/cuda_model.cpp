@@ -43,15 +43,14 @@ constexpr std::size_t kStepSlack = 1024;   // integers
 }  // namespace
 
 CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
-                     std::int64_t kv_blocks, std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer,
-                     CudaModelOptions options)
+                     std::int64_t kv_blocks, std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer)
     : model_(model),
       share_(checked(model, group).stages.at(static_cast<std::size_t>(shard.stage)).ranks.at(static_cast<std::size_t>(shard.rank)).share),
       limits_(group.limits),
       layer_range_(group.stages[static_cast<std::size_t>(shard.stage)].layers),
       first_stage_(shard.stage == 0),
       last_stage_(shard.stage + 1 == static_cast<int>(group.stages.size())),
-      options_(options),
+      captures_(first_stage_ && last_stage_ && tensor_group.size() == 1),
       comm_(&tensor_group),
       weights_(model, group, shard, checkpoint, stream_),
       timer_(timer, stream_) {
@@ -110,9 +109,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
                 std::to_string(comm_->size()) + " tensor-parallel ranks on one device; at most " + std::to_string(kc::kMostRanks));
   }
   tune();
-  const bool graphs = options_.graphs && comm_->size() == 1 && first_stage_ && last_stage_;
-  options_.graphs = graphs;
-  if (graphs) {
+  if (captures_) {
     for (std::int64_t bucket = graph_bucket(limits_.max_sequences); bucket >= 1; bucket /= 2) (void)graph_for(bucket);
   }
 }
@@ -205,11 +202,11 @@ void CudaModel::upload(const StepInput& input) {
   current_.rows = input.rows();
   current_.logit_rows = static_cast<std::int64_t>(input.logit_rows.size());
   current_.timed = true;
-  current_.fused = options_.fused && comm_->size() == 1 && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
+  current_.fused = comm_->size() == 1 && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
 }
 
 void CudaModel::forward(const StepInput& input) {
-  graph_step_ = options_.graphs && decode_only(input);
+  graph_step_ = captures_ && decode_only(input);
   if (!graph_step_) {
     class_key_ = 0;
     upload(input);
@@ -451,7 +448,7 @@ void CudaModel::head(const Launches& step) {
   const std::int64_t wanted = step.logit_rows;
   kc::rmsnorm(residual_.as<Bf16>(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Bf16>(), launch(step));
   mark(step, OpFamily::kElementwise);
-  if (options_.fused && kc::skinny_fits(wanted, h)) {
+  if (kc::skinny_fits(wanted, h)) {
     kc::SkinnyGemm g;
     g.weights = w.data;
     g.n = w.n;
@@ -514,10 +511,10 @@ std::span<const float> CudaModel::last_logits() {
   return logits_host_;
 }
 
-std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused) {
+std::vector<std::int64_t> tuned_rows(const EngineLimits& limits) {
   std::vector<std::int64_t> sizes;
   const std::int64_t most = std::max(limits.max_batched_tokens, graph_bucket(limits.max_sequences));
-  for (std::int64_t m = fused ? 2 * kc::kSkinnyRows : 1; m <= most; m *= 2) sizes.push_back(m);
+  for (std::int64_t m = 2 * kc::kSkinnyRows; m <= most; m *= 2) sizes.push_back(m);
   for (const std::int64_t m : {limits.prefill_chunk, limits.max_batched_tokens}) {
     if (m >= 2 * kc::kSkinnyRows && std::find(sizes.begin(), sizes.end(), m) == sizes.end()) sizes.push_back(m);
   }
@@ -525,7 +522,7 @@ std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused) {
 }
 
 void CudaModel::tune() {
-  const std::vector<std::int64_t> sizes = tuned_rows(limits_, options_.fused);
+  const std::vector<std::int64_t> sizes = tuned_rows(limits_);
   const std::int64_t largest_bucket = graph_bucket(limits_.max_sequences);
   if (weights_.layers().empty()) return;
   const DeviceLayer& w = weights_.layers().front();
@@ -566,7 +563,7 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   step.counts.decode_rows = bucket;
   step.rows = bucket;
   step.logit_rows = bucket;
-  step.fused = options_.fused && bucket <= kc::kSkinnyRows;
+  step.fused = bucket <= kc::kSkinnyRows;
   // Edges that let a kernel start early; products of the library do not take part, and beside them they gain nothing.
   step.dependent = step.fused;
   cudaGraph_t captured = nullptr;

@@ -26,20 +26,15 @@
 
 namespace lindos::exec::cuda {
 
-struct CudaModelOptions {
-  bool graphs = true;      // false: every step kernel by kernel (tests, per-op timing of every step)
-  bool fused = true;       // false: cuBLASLt and separate kernels for small steps too (tests, comparison)
-};
-
 // Rows for which a model with these limits times cuBLASLt's algorithms: powers of two, the prefill chunk, the largest step.
-[[nodiscard]] std::vector<std::int64_t> tuned_rows(const EngineLimits& limits, bool fused);
+[[nodiscard]] std::vector<std::int64_t> tuned_rows(const EngineLimits& limits);
 
 class CudaModel final : public StageModel {
  public:
   // `kv_blocks` by the capacity rule; `max_positions` bounds the rotary table. Throws Error{kInput} for what this backend
   // cannot run, Error{kEnvironment} when the device has no room or fails.
   CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint, std::int64_t kv_blocks,
-            std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer, CudaModelOptions options = {});
+            std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer);
   ~CudaModel() override;
 
   [[nodiscard]] std::span<float> incoming(std::int64_t rows) override;
@@ -100,7 +95,7 @@ class CudaModel final : public StageModel {
   EngineLimits limits_;
   Range layer_range_;
   bool first_stage_, last_stage_;
-  CudaModelOptions options_;
+  bool captures_;                     // one rank, one stage: decode steps are graphs
   Communicator* comm_;
   Stream stream_;
   DeviceWeights weights_;

@@ -239,7 +239,7 @@ void CudaProbeSession::gemm_site(const Site& site) {
   // What any of the groups tunes.
   std::set<std::int64_t> tuned;
   for (const GroupPlan& group : request_->groups) {
-    for (const std::int64_t m : cuda::tuned_rows(group.limits, true)) {
+    for (const std::int64_t m : cuda::tuned_rows(group.limits)) {
       if (m <= site.most) tuned.insert(m);
     }
   }

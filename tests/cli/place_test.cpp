@@ -91,8 +91,9 @@ TEST(Place, LibrariesAreNamedWithTheirVersions) {
   EXPECT_EQ(libraries.at("cuda-driver"), "13.0");
   EXPECT_EQ(libraries.at("cuda-runtime"), "13.0");
   // Where there is one.
-  if (libraries.contains("cublaslt"))
+  if (libraries.contains("cublaslt")) {
     EXPECT_THAT(libraries.at("cublaslt"), ::testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+"));
+  }
 }
 
 TEST(Place, TheCpuNeedsNoGpu) {

@@ -30,8 +30,9 @@ nlohmann::ordered_json gain_json(const sim::Gain& gain) {
   return {{"gain", gain.p50}, {"p10", gain.p10}, {"p90", gain.p90}};
 }
 
+// Of the scenario; the plan's ends in .json.
 std::string file_name(const sim::Mitigation& m, std::size_t index) {
-  return m.plans.size() == 1 ? m.name + ".json" : fmt::format("{}-{}.json", m.name, index + 1);
+  return m.scenarios.size() == 1 ? m.name + ".toml" : fmt::format("{}-{}.toml", m.name, index + 1);
 }
 
 }  // namespace
@@ -74,8 +75,8 @@ std::string to_json(const sim::Explanation& explanation) {
       row.update(gain_json(m.gain));
       row["mfu"] = m.mfu;
       row["steady_mfu"] = m.steady_mfu;
-      auto& plans = row["plans"] = nlohmann::ordered_json::array();
-      for (std::size_t i = 0; i < m.plans.size(); ++i) plans.push_back(file_name(m, i));
+      auto& files = row["scenarios"] = nlohmann::ordered_json::array();
+      for (std::size_t i = 0; i < m.scenarios.size(); ++i) files.push_back(file_name(m, i));
     } else {
       row["refused"] = m.refused;
     }
@@ -84,7 +85,7 @@ std::string to_json(const sim::Explanation& explanation) {
   return out.dump(2);
 }
 
-int write_plans(const sim::Explanation& explanation, const std::filesystem::path& folder) {
+int write_scenarios(const sim::Explanation& explanation, const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
@@ -92,8 +93,10 @@ int write_plans(const sim::Explanation& explanation, const std::filesystem::path
   }
   int written = 0;
   for (const sim::Mitigation& m : explanation.mitigations) {
-    for (std::size_t i = 0; i < m.plans.size(); ++i) {
-      write_file(folder / file_name(m, i), lindos::to_json(m.plans[i]));
+    for (std::size_t i = 0; i < m.scenarios.size(); ++i) {
+      const std::filesystem::path file = folder / file_name(m, i);
+      write_file(file, to_toml(m.scenarios[i]));
+      write_file(std::filesystem::path(file).replace_extension(".json"), lindos::to_json(m.scenarios[i].plan));
       ++written;
     }
   }

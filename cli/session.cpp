@@ -68,12 +68,9 @@ Session Session::open(const std::filesystem::path& scenario, const std::filesyst
                       const CommonOptions& options) {
   Session session;
   session.catalogue = open_catalogue(options);
-  session.scenario = load_scenario(scenario, session.catalogue);
-  if (!plan.empty()) {
-    session.scenario.plan = plan_from_json(read_file(plan), plan.string());
-    session.scenario.plan_given = true;
-    check_plan(session.scenario.plan, session.scenario, plan.string());
-  }
+  std::optional<PlanFile> instead;
+  if (!plan.empty()) instead = PlanFile{plan_from_json(read_file(plan), plan.string()), plan.string()};
+  session.scenario = load_scenario(scenario, session.catalogue, instead ? &*instead : nullptr);
   return session;
 }
 

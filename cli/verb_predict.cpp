@@ -39,7 +39,7 @@ void add_predict(CLI::App& app) {
   verb->add_option("--seed", options->predict.seed, "seed of the draws")->check(CLI::Range(0.0, 9007199254740992.0));
   verb->add_flag("--explain", options->explain,
                  "training: what each cause costs, and which changes would recover how much");
-  verb->add_option("--out", options->out, "folder for the plan files of --explain")->type_name("DIR")->needs("--explain");
+  verb->add_option("--out", options->out, "folder for the scenarios and plans of --explain")->type_name("DIR")->needs("--explain");
   add_common(*verb, options->common, true);
   verb->callback([options] {
     Progress progress(options->common.progress, "predict");
@@ -61,11 +61,16 @@ void add_predict(CLI::App& app) {
       fmt::print("{}\n", json ? to_json(record) : render(record));
       return;
     }
+    if (options->predict.fidelity == sim::Fidelity::kSimgrid && session.scenario.workload.kind == WorkloadKind::kTraining) {
+      fmt::print(stderr, "--explain prices every change by maxplus: links that are shared count only in a prediction at event "
+                         "level (lindos predict without --explain)\n");
+    }
     sim::Explanation explanation = sim::explain_training(session.scenario, profiles, options->predict);
     keep(explanation.record);
     if (!options->out.empty()) {
-      const int plans = write_plans(explanation, options->out);
-      fmt::print(stderr, "{} plan files in {}\n", plans, options->out);
+      const int written = write_scenarios(explanation, options->out);
+      fmt::print(stderr, "{} scenarios with their plans in {}; price one: lindos predict {}/together.toml\n", written,
+                 options->out, options->out);
     }
     fmt::print("{}\n", json ? to_json(explanation) : render(explanation));
   });

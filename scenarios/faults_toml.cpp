@@ -164,7 +164,7 @@ void write_episode(TomlText& out, const FailSlowEpisode& episode) {
 
 Faults read_faults(const TomlTable& table, const Cluster& cluster) {
   table.allow({"rate_sigma", "speed_sigma", "slow_share", "slow_factor", "thermal_share",
-               "thermal_factor", "jitter_sigma", "detect", "restart", "warm_up", "without_spare",
+               "thermal_factor", "jitter_sigma", "evicted_share", "detect", "restart", "warm_up", "without_spare",
                "repair_slots", "class", "episode", "source"});
   Faults faults;
   faults.rate_sigma = table.number_or("rate_sigma", 0.0, 0.0, 3.0);
@@ -174,6 +174,7 @@ Faults read_faults(const TomlTable& table, const Cluster& cluster) {
   faults.thermal_share = table.number_or("thermal_share", 0.0, 0.0, 1.0);
   faults.thermal_factor = table.number_or("thermal_factor", 1.0, 0.01, 1.0);
   faults.jitter_sigma = table.number_or("jitter_sigma", 0.0, 0.0, 2.0);
+  faults.evicted_share = table.number_or("evicted_share", 0.0, 0.0, 0.5);
   faults.detect = table.quantity_or("detect", Seconds{0});
   faults.restart = table.quantity_or("restart", Seconds{0});
   faults.warm_up = table.quantity_or("warm_up", Seconds{0});
@@ -207,6 +208,7 @@ void write_faults(TomlText& out, const Faults& faults) {
   out.number("thermal_share", faults.thermal_share);
   out.number("thermal_factor", faults.thermal_factor);
   out.number("jitter_sigma", faults.jitter_sigma);
+  if (faults.evicted_share > 0.0) out.number("evicted_share", faults.evicted_share);
   out.quantity("detect", faults.detect);
   out.quantity("restart", faults.restart);
   out.quantity("warm_up", faults.warm_up);

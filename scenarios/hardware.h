@@ -144,6 +144,7 @@ struct Faults {
   double thermal_share = 0.0;           // share of nodes that are throttled by heat …
   double thermal_factor = 1.0;          // … and their speed relative to the others
   double jitter_sigma = 0.0;            // log-normal sigma per step
+  double evicted_share = 0.0;           // of the devices, the statically slowest, replaced by others of their kind
   Seconds detect{0};                    // from the failure until it is noticed and located
   Seconds restart{0};                   // new nodes assigned, processes and communicators started
   Seconds warm_up{0};                   // after reading the checkpoint, until steps have full speed

@@ -38,11 +38,19 @@ struct Scenario {
   bool operator==(const Scenario&) const = default;
 };
 
+// A plan from elsewhere that takes the place of the scenario's own, which is then not even looked at.
+struct PlanFile {
+  Plan plan;
+  std::string where;               // for complaints
+};
+
 // Throws Error{kInput}. Model and config paths are relative to the scenario's folder.
-[[nodiscard]] Scenario load_scenario(const std::filesystem::path& path, const Catalogue& catalogue);
+[[nodiscard]] Scenario load_scenario(const std::filesystem::path& path, const Catalogue& catalogue,
+                                     const PlanFile* instead = nullptr);
 // The parser proper: bytes in, value or Error out. `base` resolves relative paths; `where` names the file.
 [[nodiscard]] Scenario parse_scenario(std::string_view text, const std::string& where,
-                                      const std::filesystem::path& base, const Catalogue& catalogue);
+                                      const std::filesystem::path& base, const Catalogue& catalogue,
+                                      const PlanFile* instead = nullptr);
 // Catalogue entries (data/catalogue/devices/*.toml, models/*.toml).
 [[nodiscard]] Device parse_device(std::string_view text, const std::string& where);
 [[nodiscard]] Model parse_model_entry(std::string_view text, const std::string& where);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "scenarios/error.h"
+#include "scenarios/plan_pools.h"
 #include "scenarios/scenario_document.h"
 #include "scenarios/scenario_toml.h"
 #include "scenarios/text_file.h"
@@ -97,7 +98,7 @@ Plan plan_by_default(const Scenario& scenario, const std::string& where) {
 }  // namespace
 
 Scenario parse_scenario(std::string_view text, const std::string& where,
-                        const std::filesystem::path& base, const Catalogue& catalogue) {
+                        const std::filesystem::path& base, const Catalogue& catalogue, const PlanFile* instead) {
   const ScenarioDocument document(text, where, base);
   Scenario s;
   s.name = document.text("name");
@@ -126,7 +127,11 @@ Scenario parse_scenario(std::string_view text, const std::string& where,
   if (const auto slo = document.find("slo")) s.slo = read_slo(slo->table);
   s.sources = read_sources(document);
 
-  if (const auto plan = document.find("plan")) {
+  if (instead != nullptr) {
+    s.plan = instead->plan;
+    s.plan_given = true;
+    check_plan(s.plan, s, instead->where);
+  } else if (const auto plan = document.find("plan")) {
     s.plan = read_plan(plan->table, plan->base, s);
     s.plan_given = true;
   } else {
@@ -136,8 +141,8 @@ Scenario parse_scenario(std::string_view text, const std::string& where,
   return s;
 }
 
-Scenario load_scenario(const std::filesystem::path& path, const Catalogue& catalogue) {
-  return parse_scenario(read_text_file(path, ""), path.string(), path.parent_path(), catalogue);
+Scenario load_scenario(const std::filesystem::path& path, const Catalogue& catalogue, const PlanFile* instead) {
+  return parse_scenario(read_text_file(path, ""), path.string(), path.parent_path(), catalogue, instead);
 }
 
 }  // namespace lindos

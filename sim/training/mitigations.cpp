@@ -14,6 +14,7 @@
 #include "scenarios/text_layout.h"
 #include "scenarios/timeline.h"
 #include "scenarios/training_plan.h"
+#include "sim/reliability/failure_process.h"
 #include "sim/training/closed_training.h"
 #include "sim/training/make_training_job.h"
 #include "sim/training/mixed_pipelines.h"
@@ -28,8 +29,7 @@ using Profiles = std::map<std::string, Profile>;
 struct Change {
   std::string name;
   std::string what;
-  std::function<std::optional<std::string>(Scenario&, std::string& cost)> plan;   // may be empty
-  std::function<std::optional<std::string>(TrainingRun&, std::string& cost)> run; // may be empty
+  std::function<std::optional<std::string>(Scenario&, std::string& cost)> make;
 };
 
 void set_batch(Scenario& scenario, const std::vector<std::int64_t>& micro_batches) {
@@ -125,8 +125,7 @@ Change uneven_micro_batches(const Profiles& profiles) {
             set_batch(scenario, best);
             cost = batch_text(before, scenario) + "; gradients are weighted by tokens";
             return std::nullopt;
-          },
-          {}};
+          }};
 }
 
 Change mixed_pipelines(const Profiles& profiles) {
@@ -146,8 +145,7 @@ Change mixed_pipelines(const Profiles& profiles) {
             if (auto why = mix_pipelines(scenario, rates)) return why;
             cost = batch_text(before, scenario) + "; kinds must be cabled as one fabric";
             return std::nullopt;
-          },
-          {}};
+          }};
 }
 
 // Tensor groups wider than a server where the scale-up domain allows it, with fewer stages in turn.
@@ -187,8 +185,7 @@ Change wider_tensor(const Profiles& profiles) {
             if (!any && !why.empty()) return why;
             if (!any) return "no pool has a scale-up domain in which a wider group would be faster";
             return std::nullopt;
-          },
-          {}};
+          }};
 }
 
 // More micro-batches in flight need room: the given sharding, gradients sharded too, or layers recomputed,
@@ -221,8 +218,7 @@ Change larger_batch(int times, const Profiles& profiles) {
                    "; beyond a model's critical batch more tokens are needed for the same loss (arXiv 1812.06162)";
             scenario = Scenario(*chosen->first);
             return std::nullopt;
-          },
-          {}};
+          }};
 }
 
 Change interleaving(const Profiles& profiles) {
@@ -232,7 +228,7 @@ Change interleaving(const Profiles& profiles) {
             double best = given * (1.0 + 1e-6);
             std::optional<Scenario> chosen;
             std::string why;
-            for (int v = 2; v <= 8; ++v) {
+            for (int v = 2; v <= 16; ++v) {
               Scenario candidate = scenario;
               for (GroupPlan& group : candidate.plan.groups) group.training.virtual_stages = v;
               const auto rate = closed_rate(candidate, profiles, &why);
@@ -248,8 +244,7 @@ Change interleaving(const Profiles& profiles) {
             }
             if (!why.empty()) return why;
             return "fewer micro-batches per replica than stages: chunks would wait for each other as long";
-          },
-          {}};
+          }};
 }
 
 Change hierarchical_exchange() {
@@ -263,33 +258,38 @@ Change hierarchical_exchange() {
             if (!any) return "the plan does it already";
             cost = "one more communicator per array";
             return std::nullopt;
-          },
-          {}};
+          }};
 }
 
 Change evict_slowest() {
   constexpr double kShare = 0.01;
   return {"evict-slowest", "the slowest 1 % of the devices are taken out and replaced by the next of their kind",
-          {},
-          [](TrainingRun& run, std::string& cost) -> std::optional<std::string> {
-            run.evicted_share = kShare;
+          [](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            Faults& faults = scenario.cluster.faults;
+            if (faults.evicted_share >= kShare) return "as many are out already";
+            if (faults.speed_sigma == 0.0 && faults.slow_share == 0.0) return "no device is slower than its kind";
+            faults.evicted_share = kShare;
             cost = "1 % of the devices stand by; a burn-in test that finds them";
             return std::nullopt;
           }};
 }
 
-Change asynchronous_checkpoints() {
+Change faster_checkpoints() {
   // Blocking part of an asynchronous save, measured at 0.01 to 0.5 s (handbook §6.2): its upper end.
   static constexpr Seconds kBlocking{0.5};
-  return {"faster-checkpoints", "state is copied to host memory and written while training goes on",
-          {},
-          [](TrainingRun& run, std::string& cost) -> std::optional<std::string> {
-            CheckpointCost& checkpoint = run.reliability.checkpoint;
-            if (checkpoint.blocking <= kBlocking) return "saves block no longer than that already";
-            checkpoint.commit_delay += checkpoint.blocking;
-            checkpoint.blocking = kBlocking;
-            run.reliability.interval = Seconds{0};
-            cost = "host memory for one copy of the rank's state";
+  return {"faster-checkpoints", "state is written while training goes on, by software that works beside the write",
+          [](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            CheckpointPolicy& policy = scenario.workload.training.checkpoint;
+            const bool blocks = !policy.asynchronous || policy.blocking > kBlocking;
+            if (!blocks && policy.save_overhead == Seconds{0}) return "saves are as short already";
+            if (blocks) {
+              policy.asynchronous = true;
+              policy.blocking = kBlocking;
+              cost = "host memory for one copy of the rank's state; ";
+            }
+            policy.save_overhead = Seconds{0};
+            policy.interval = Seconds{0};
+            cost += "a save counts as soon as storage has it: planning and metadata of a save overlap the one before";
             return std::nullopt;
           }};
 }
@@ -298,18 +298,59 @@ Change hot_spares() {
   // Communicator start beyond 10,000 GPUs (handbook §6.2); processes on the spare run already.
   static constexpr Seconds kRejoin{30.0};
   return {"hot-spares", "spare nodes run the job's processes and take over without a new start of the job",
-          {},
-          [](TrainingRun& run, std::string& cost) -> std::optional<std::string> {
-            if (run.reliability.restart <= kRejoin) return "restarts are as short already";
-            run.reliability.restart = kRejoin;
+          [](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            Faults& faults = scenario.cluster.faults;
+            if (faults.restart <= kRejoin) return "restarts are as short already";
+            faults.restart = kRejoin;
+            const FailureProcess process = make_failure_process(scenario);
             std::int64_t nodes = 0;
-            for (std::size_t p = 0; p < run.reliability.process.pools.size(); ++p) {
-              PoolNodes& pool = run.reliability.process.pools[p];
-              pool.spares = std::max(pool.spares, nodes_out_quantile(run.reliability.process, p, 0.99));
-              nodes += pool.spares;
+            for (std::size_t p = 0; p < process.pools.size(); ++p) {
+              const auto pool = std::find_if(scenario.cluster.pools.begin(), scenario.cluster.pools.end(),
+                                             [&](const Pool& candidate) { return candidate.name == process.pools[p].name; });
+              // What the pool holds beyond the job may stand by; asking for more than that helps nobody.
+              const std::int64_t spares = std::min(std::max(process.pools[p].spares, nodes_out_quantile(process, p, 0.99)),
+                                                   pool->nodes - process.pools[p].job);
+              pool->spares = spares;
+              nodes += spares;
             }
             cost = with_thousands(nodes) + " nodes powered and idle";
             return std::nullopt;
+          }};
+}
+
+// Long sequences over several devices instead of many stages: the pipeline has less to fill.
+Change context_parallel(const Profiles& profiles) {
+  return {"context-parallel", "each sequence is shared out over several devices, and the pipeline has as many fewer stages",
+          [&profiles](Scenario& scenario, std::string& cost) -> std::optional<std::string> {
+            const Scenario before = scenario;
+            double best = closed_rate(scenario, profiles).value_or(0.0) * (1.0 + 1e-6);
+            std::optional<Scenario> chosen;
+            std::string why;
+            for (std::int64_t ring = 2; ring <= 8; ring *= 2) {
+              Scenario candidate = before;
+              bool divides = true;
+              for (GroupPlan& group : candidate.plan.groups) {
+                const auto stages = static_cast<std::int64_t>(group.stages.size());
+                divides = divides && stages % ring == 0;
+                if (!divides) break;
+                group = recut(before, group, static_cast<std::int64_t>(group.stages.front().ranks.size()),
+                              static_cast<int>(stages / ring));
+                group.training.context_parallel *= ring;
+              }
+              if (!divides) continue;
+              const auto rate = closed_rate(candidate, profiles, &why);
+              if (!rate || *rate <= best) continue;
+              best = *rate;
+              chosen = std::move(candidate);
+              cost = "rings of " + std::to_string(ring) + " devices pass keys and values; a device holds " +
+                     std::to_string(ring) + " times as many layers";
+            }
+            if (chosen) {
+              scenario = std::move(*chosen);
+              return std::nullopt;
+            }
+            if (!why.empty()) return why;
+            return "no division of the stages into rings is faster";
           }};
 }
 
@@ -326,42 +367,20 @@ void fill(Mitigation& m, const TrainingDraws& drawn, const TrainingDraws& base) 
   m.steady_mfu = median_share(drawn, &TrainingDraw::steady);
 }
 
-// Draws of the scenario with the changes' run parts applied.
-struct Priced {
-  Scenario scenario;
-  std::vector<const Change*> changes;
-};
-
-TrainingDraws draw(const Priced& priced, const Profiles& profiles, const DrawOptions& options) {
-  TrainingRun run = make_training_run(priced.scenario, profiles);
-  std::string ignored;
-  for (const Change* change : priced.changes) {
-    if (change->run) static_cast<void>(change->run(run, ignored));
-  }
-  return draw_training(run, priced.scenario, options);
-}
-
 // Applies a change on top of others, or says why not.
-std::optional<std::string> apply(Priced& priced, const Change& change, const Profiles& profiles,
-                                 std::string& cost) {
-  Priced tried = priced;
+std::optional<std::string> apply(Scenario& scenario, const Change& change, const Profiles& profiles, std::string& cost) {
+  Scenario tried = scenario;
   try {
-    if (change.plan) {
-      if (auto why = change.plan(tried.scenario, cost)) return why;
-      tried.scenario.plan.name += " + " + change.name;
-      validate_training(tried.scenario.plan, tried.scenario.model, tried.scenario.workload.training,
-                        tried.scenario.name);
-    }
-    tried.changes.push_back(&change);
-    TrainingRun run = make_training_run(tried.scenario, profiles);
-    if (change.run) {
-      if (auto why = change.run(run, cost)) return why;
-    }
+    if (auto why = change.make(tried, cost)) return why;
+    tried.name += " + " + change.name;
+    tried.plan.name += " + " + change.name;
+    validate_training(tried.plan, tried.model, tried.workload.training, tried.name);
+    static_cast<void>(make_training_run(tried, profiles));
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::kInfeasible && e.kind() != ErrorKind::kInput) throw;
     return std::string(e.what());
   }
-  priced = std::move(tried);
+  scenario = std::move(tried);
   return std::nullopt;
 }
 
@@ -388,11 +407,12 @@ Mitigation one_job_per_kind(const Scenario& scenario, const Profiles& profiles, 
     run.spare_peak = g == 0 ? together.spare_peak : FlopPerSecond{0};
     run.idle_peak = g == 0 ? together.idle_peak : FlopPerSecond{0};
     add_over_same_time(sum, draw_training(run, alone, options));
-    m.plans.push_back(alone.plan);
+    alone.name = scenario.name + ", " + scenario.plan.groups[g].name + " alone";
+    m.scenarios.push_back(alone);
     m.cost += (m.cost.empty() ? "" : ", ") + scenario.plan.groups[g].name + " with " +
               number_text(tokens_of(alone) / 1e6, 3) + " M tokens per step";
   }
-  m.cost = std::to_string(m.plans.size()) + " models instead of one: " + m.cost;
+  m.cost = std::to_string(m.scenarios.size()) + " models instead of one: " + m.cost;
   fill(m, sum, base);
   return m;
 }
@@ -406,24 +426,25 @@ std::vector<Mitigation> price_mitigations(const Scenario& scenario, const Profil
                                        wider_tensor(profiles),
                                        larger_batch(4, profiles),
                                        interleaving(profiles),
+                                       context_parallel(profiles),
                                        hierarchical_exchange(),
                                        evict_slowest(),
-                                       asynchronous_checkpoints(),
+                                       faster_checkpoints(),
                                        hot_spares()};
   std::vector<Mitigation> results;
-  const auto try_on = [&](Priced from, const Change& change, Mitigation& m) {
+  const auto try_on = [&](Scenario from, const Change& change, Mitigation& m) {
     m.name = change.name;
     m.what = change.what;
     if (const auto why = apply(from, change, profiles, m.cost)) {
       m.refused = *why;
       return from;
     }
-    fill(m, draw(from, profiles, options), base);
-    if (change.plan) m.plans = {from.scenario.plan};
+    fill(m, draw_training(make_training_run(from, profiles), from, options), base);
+    m.scenarios = {from};
     return from;
   };
   results.push_back(one_job_per_kind(scenario, profiles, base, options));
-  for (const Change& change : changes) try_on({scenario, {}}, change, results.emplace_back());
+  for (const Change& change : changes) try_on(scenario, change, results.emplace_back());
   std::stable_sort(results.begin(), results.end(), [](const Mitigation& a, const Mitigation& b) {
     if (a.refused.empty() != b.refused.empty()) return a.refused.empty();
     return a.gain.p50 > b.gain.p50;
@@ -437,12 +458,12 @@ std::vector<Mitigation> price_mitigations(const Scenario& scenario, const Profil
         std::find_if(changes.begin(), changes.end(), [&](const Change& c) { return c.name == m.name; });
     if (found != changes.end()) order.push_back(&*found);
   }
-  Priced together{scenario, {}};
+  Scenario together = scenario;
   Mitigation all;
   all.name = "together";
   for (const Change* change : order) {
     Mitigation step;
-    const Priced tried = try_on(together, *change, step);
+    const Scenario tried = try_on(together, *change, step);
     if (!step.refused.empty() || step.mfu <= all.mfu * (1.0 + 1e-6)) continue;
     together = tried;
     all.what += (all.what.empty() ? "" : " + ") + change->name;
@@ -451,9 +472,9 @@ std::vector<Mitigation> price_mitigations(const Scenario& scenario, const Profil
     all.mfu = step.mfu;
     all.steady_mfu = step.steady_mfu;
   }
-  all.cost = "as of each; " + batch_text(scenario, together.scenario);
-  together.scenario.plan.name = scenario.plan.name + " + " + all.what;
-  all.plans = {together.scenario.plan};
+  all.cost = "as of each; " + batch_text(scenario, together);
+  together.plan.name = scenario.plan.name + " + " + all.what;
+  all.scenarios = {together};
   results.insert(results.begin(), std::move(all));
   return results;
 }

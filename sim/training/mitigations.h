@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes that a planner can make to a training job, priced as the job itself is: paired draws with and without
-// the change, what it costs, and the plan that does it. Nothing here is tuned to a scenario: the same list is
+// the change, what it costs, and the scenario with the plan that does it. Nothing here is tuned to a scenario: the same list is
 // tried on every one, and what does not apply says why.
 #pragma once
 
@@ -18,7 +18,7 @@
 namespace lindos::sim {
 
 struct Mitigation {
-  std::string name;           // "uneven-micro-batches"; of the plan file as well
+  std::string name;           // "uneven-micro-batches"; of the files as well
   std::string what;           // one sentence
   std::string cost;           // what it takes, in words and numbers
   std::string refused;        // why it cannot be done here; empty: it can, and the rest is filled
@@ -26,7 +26,7 @@ struct Mitigation {
   Gain steady_gain;           // of a running step
   double mfu = 0.0;           // median after the change
   double steady_mfu = 0.0;
-  std::vector<Plan> plans;    // what to run instead; empty when the plan stays as it is
+  std::vector<Scenario> scenarios;  // what to run instead, plan included: several jobs for one-job-per-kind
 };
 
 // In order of gain, refused ones last. `profiles_by_device` as for make_training_run.

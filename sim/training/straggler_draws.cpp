@@ -83,7 +83,7 @@ void visit_stages(const TrainingJob& job, const Visit& visit) {
 
 }  // namespace
 
-StragglerModel::StragglerModel(const TrainingJob& job, const Faults& faults, double evicted_share)
+StragglerModel::StragglerModel(const TrainingJob& job, const Faults& faults)
     : job_(&job),
       slow_probability_(faults.slow_share),
       slow_compute_(1.0 / faults.slow_factor),
@@ -91,6 +91,7 @@ StragglerModel::StragglerModel(const TrainingJob& job, const Faults& faults, dou
       hot_throttle_(1.0 / faults.thermal_factor),
       ordinary_(faults.speed_sigma, faults.jitter_sigma),
       in_slow_node_(ordinary_) {
+  const double evicted_share = faults.evicted_share;
   LINDOS_ASSERT(evicted_share >= 0.0 && evicted_share < 1.0, "some device must stay");
   const double log_slow = std::log(slow_compute_);
   const Eviction left = evict(evicted_share, faults.speed_sigma, slow_probability_, log_slow);

@@ -20,9 +20,9 @@ namespace lindos::sim {
 
 class StragglerModel {
  public:
-  // `evicted_share` of the devices, the statically slowest, are replaced by others of their kind.
-  // Borrows `job`. REQUIRES: 0 <= evicted_share < 1.
-  StragglerModel(const TrainingJob& job, const Faults& faults, double evicted_share = 0.0);
+  // `faults.evicted_share` of the devices, the statically slowest, are replaced by others of their kind.
+  // Borrows `job`. REQUIRES: 0 <= faults.evicted_share < 1.
+  StragglerModel(const TrainingJob& job, const Faults& faults);
 
   // One step of one run.
   [[nodiscard]] StepDraw draw(std::uint64_t seed, std::uint32_t index) const;

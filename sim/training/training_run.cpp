@@ -124,7 +124,7 @@ TrainingRun make_training_run(const Scenario& scenario,
 TrainingDraws draw_training(const TrainingRun& run, const Scenario& scenario, const DrawOptions& options) {
   TrainingDraws result;
   if (options.progress) options.progress(0.0);
-  const StragglerModel stragglers(run.job, run.faults, run.evicted_share);
+  const StragglerModel stragglers(run.job, run.faults);
   if (options.fidelity == Fidelity::kSimgrid) {
     // Links are shared at event level once; what that adds to the recursion is added to every draw.
     const StepDraw draw = stragglers.draw(options.seed, 0);

@@ -24,7 +24,6 @@ namespace lindos::sim {
 struct TrainingRun {
   TrainingJob job;
   Faults faults;               // spread, jitter, episodes, heat
-  double evicted_share = 0.0;  // of the devices, the slowest, left out of the job
   ReliabilityInput reliability;
   // Devices of the cluster that the job does not take, as Σ peak × count.
   FlopPerSecond spare_peak{0};

@@ -153,7 +153,9 @@ class Interrupted(CliTest):
             process.kill()
             process.communicate()
             self.assertEqual(processes_of(process.pid), [])
-            for source, values, ledger_is_whole in self.store():
+            kept = self.store()
+            self.assertEqual([source for source, *_ in kept], ["predicted", "measured"] * (len(kept) // 2))
+            for source, values, ledger_is_whole in kept:
                 # A prediction lacks what only a run can show, never the half of its metrics.
                 self.assertGreater(values, metrics // 2, source)
                 self.assertEqual(ledger_is_whole, 1, source)

@@ -280,7 +280,7 @@ RunRecord predict(const Scenario& scenario,
   record.scenario_digest = digest(scenario);
   record.plan_digest = digest(scenario.plan);
   record.plan_name = scenario.plan.name;
-  record.seed = scenario.workload.seed;
+  record.seed = options.seed;
   record.repeats = std::max(1, draws);
   const char* provenance = provenance_of(centre.totals);
   for (const auto& [name, value] : centre.metrics) {

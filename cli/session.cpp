@@ -216,10 +216,8 @@ std::optional<data::Store> open_store(const CommonOptions& options) {
 void store_records(std::optional<data::Store>& store, const Session& session,
                    const std::vector<const RunRecord*>& records, const Profile* profile) {
   if (!store) return;
-  for (const RunRecord* record : records) {
-    store->insert(*record, to_toml(session.scenario), to_json(session.scenario.plan),
-                  profile != nullptr ? to_json(*profile) : std::string());
-  }
+  store->insert_together(records, to_toml(session.scenario), to_json(session.scenario.plan),
+                         profile != nullptr ? to_json(*profile) : std::string());
 }
 
 }  // namespace lindos::cli

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // lindos run [SCENARIO]: real inference on this machine; a measured RunRecord, or with --prompt an answer.
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -66,16 +63,12 @@ void adopt_checkpoint(Session& session, const RunVerb& options) {
   check_plan(session.scenario.plan, session.scenario, where);
 }
 
-// Starts this program once per rank and becomes mpirun.
-[[noreturn]] void become_mpirun(std::int64_t ranks, const std::vector<std::string>& arguments) {
+// Starts this program once per rank and ends as they do: with their exit status, or cancelled.
+[[noreturn]] void run_as_processes(std::int64_t ranks, const std::vector<std::string>& arguments) {
   std::vector<std::string> command = exec::mpirun_command(static_cast<int>(ranks));
   command.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
   command.insert(command.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (std::string& word : command) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  ::execvp(argv.front(), argv.data());
-  throw Error(ErrorKind::kEnvironment, command.front(), std::string("cannot be started: ") + std::strerror(errno));
+  std::exit(exec::run_to_end(command, cancel_requested));
 }
 
 std::vector<std::string> own_arguments() {
@@ -178,7 +171,7 @@ void execute(RunVerb& options) {
     throw Error(ErrorKind::kUsage, "--ranks", "ranks that share a GPU are threads of one process: --ranks threads");
   }
   if (mpi && !exec::launched_by_mpi() && group.ranks_per_replica() > 1) {
-    become_mpirun(group.ranks_per_replica(), own_arguments());
+    run_as_processes(group.ranks_per_replica(), own_arguments());
   }
 
   if (!mpi) {

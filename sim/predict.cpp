@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
 #include "scenarios/timeline.h"
@@ -82,13 +83,13 @@ Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vect
   for (const ServingRun& run : runs) end = std::max(end, run.end);
   std::vector<RequestTimeline> timelines;
   std::vector<double> step_times;
-  double bandwidth = 0.0;
+  BytesPerSecond bandwidth{0};
   for (std::size_t i = 0; i < runs.size(); ++i) {
     ServingRun& run = runs[i];
     const ReplicaModel& replica = fleet.groups[shares[i].group].replica;
     run.ledger.book(Cause::kNoWork, end - run.end, replica.peak());
     outcome.ledger.merge(run.ledger);
-    bandwidth += replica.bandwidth().value();
+    bandwidth += replica.bandwidth();
     outcome.totals.cold += run.totals.cold;
     outcome.totals.speed_of_light += run.totals.speed_of_light;
     outcome.totals.busy += run.totals.busy;
@@ -111,9 +112,11 @@ Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vect
   m["e2e_latency_s"] = summary.e2e_latency.count();
   m["goodput"] = summary.goodput;
   m["step_time_s"] = quantile(step_times, 0.5);
-  m["mfu"] = outcome.ledger.share(Cause::kUseful);
-  m["mbu"] = outcome.totals.cold.value() / (bandwidth * end.count());
-  m["roofline_utilisation"] = outcome.totals.speed_of_light / outcome.totals.busy;
+  const Utilisation used = utilisation({outcome.ledger.share(Cause::kUseful), outcome.totals.cold,
+                                        outcome.totals.speed_of_light, outcome.totals.busy, bandwidth, end});
+  m["mfu"] = used.mfu;
+  m["mbu"] = used.mbu;
+  m["roofline_utilisation"] = used.roofline;
   if (const std::optional<ReplicaPower> power = power_of(fleet); power && end > Seconds{0}) {
     double tokens = 0.0;
     for (const RequestTimeline& t : timelines) tokens += static_cast<double>(t.token_times.size());
@@ -280,7 +283,7 @@ RunRecord predict(const Scenario& scenario,
   record.scenario_digest = digest(scenario);
   record.plan_digest = digest(scenario.plan);
   record.plan_name = scenario.plan.name;
-  record.seed = scenario.workload.seed;
+  record.seed = options.seed;
   record.repeats = std::max(1, draws);
   const char* provenance = provenance_of(centre.totals);
   for (const auto& [name, value] : centre.metrics) {

@@ -80,6 +80,35 @@ void insert_ledger(Database& database, std::int64_t run, const RunRecord& record
   }
 }
 
+// Within the transaction of the caller.
+std::int64_t insert_run(Database& database, const RunRecord& record,
+                        std::string_view scenario_text, std::string_view plan_json,
+                        std::string_view profile_json) {
+  execute(database,
+          "INSERT INTO scenario (digest, name, canonical_text) VALUES (?, ?, ?) "
+          "ON CONFLICT DO NOTHING",
+          record.scenario_digest, record.scenario_name, std::string(scenario_text));
+  execute(database,
+          "INSERT INTO plan (digest, name, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+          record.plan_digest, record.plan_name, std::string(plan_json));
+  if (!profile_json.empty()) {
+    insert_profile(database, record.environment.profile_digest, std::string(profile_json));
+  }
+  const std::string environment = insert_environment(database, record.environment);
+  execute(database,
+          "INSERT INTO run (source, fidelity, scenario_digest, scenario_name, plan_digest, "
+          "plan_name, environment_digest, seed, repeats, output_hash, started_utc) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          std::string(name_of(record.source)), record.fidelity, record.scenario_digest,
+          record.scenario_name, record.plan_digest, record.plan_name, environment,
+          std::bit_cast<std::int64_t>(record.seed), record.repeats, record.output_hash,
+          record.started_utc);
+  const std::int64_t run = database.getLastInsertRowid();
+  insert_metrics(database, run, record);
+  insert_ledger(database, run, record);
+  return run;
+}
+
 Environment load_environment(Database& database, const std::string& digest) {
   Statement row(database,
                 "SELECT git_revision, hardware, driver, catalogue_date, profile_digest, host "
@@ -143,37 +172,28 @@ Store Store::open(const std::filesystem::path& path, Mode mode, const StoreOptio
 
 std::int64_t Store::insert(const RunRecord& record, std::string_view scenario_text,
                            std::string_view plan_json, std::string_view profile_json) {
-  validate_run_record(record, "run");
-  if (!profile_json.empty() && record.environment.profile_digest.empty()) {
-    throw Error(ErrorKind::kInput, "run: /environment/profile_digest",
-                "expected the digest of the profile that is stored with the run");
+  return insert_together({&record}, scenario_text, plan_json, profile_json).front();
+}
+
+std::vector<std::int64_t> Store::insert_together(const std::vector<const RunRecord*>& records,
+                                                 std::string_view scenario_text,
+                                                 std::string_view plan_json,
+                                                 std::string_view profile_json) {
+  for (const RunRecord* record : records) {
+    validate_run_record(*record, "run");
+    if (!profile_json.empty() && record->environment.profile_digest.empty()) {
+      throw Error(ErrorKind::kInput, "run: /environment/profile_digest",
+                  "expected the digest of the profile that is stored with the run");
+    }
   }
   return connection_->run([&](Database& database) {
     SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-    execute(database,
-            "INSERT INTO scenario (digest, name, canonical_text) VALUES (?, ?, ?) "
-            "ON CONFLICT DO NOTHING",
-            record.scenario_digest, record.scenario_name, std::string(scenario_text));
-    execute(database,
-            "INSERT INTO plan (digest, name, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            record.plan_digest, record.plan_name, std::string(plan_json));
-    if (!profile_json.empty()) {
-      insert_profile(database, record.environment.profile_digest, std::string(profile_json));
+    std::vector<std::int64_t> runs;
+    for (const RunRecord* record : records) {
+      runs.push_back(insert_run(database, *record, scenario_text, plan_json, profile_json));
     }
-    const std::string environment = insert_environment(database, record.environment);
-    execute(database,
-            "INSERT INTO run (source, fidelity, scenario_digest, scenario_name, plan_digest, "
-            "plan_name, environment_digest, seed, repeats, output_hash, started_utc) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            std::string(name_of(record.source)), record.fidelity, record.scenario_digest,
-            record.scenario_name, record.plan_digest, record.plan_name, environment,
-            std::bit_cast<std::int64_t>(record.seed), record.repeats, record.output_hash,
-            record.started_utc);
-    const std::int64_t run = database.getLastInsertRowid();
-    insert_metrics(database, run, record);
-    insert_ledger(database, run, record);
     transaction.commit();
-    return run;
+    return runs;
   });
 }
 

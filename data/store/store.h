@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store of runs: one SQLite file in WAL mode (schema and migration rules: docs/store.md). A run
-// is written in one transaction, so a reader, a second writer or a kill -9 never meets half of one.
+// The store of runs: one SQLite file in WAL mode (schema and migration rules: docs/store.md). What
+// one call inserts is one transaction, so a reader, a second writer or a kill -9 never meets half of
+// a run, nor one of two runs that belong together.
 // Ownership: a Store owns its connection; it can be moved. Threading: one thread at a time; any
 // number of processes may have the same file open. Errors: Error{kInput} for a file that is no
 // Lindos store, a newer schema, an unknown run; Error{kEnvironment} with the remedy for a full
@@ -78,6 +79,12 @@ class Store {
   // a bad record.
   std::int64_t insert(const RunRecord& record, std::string_view scenario_text,
                       std::string_view plan_json, std::string_view profile_json);
+  // All of the records, which share the texts, or none; their numbers in the order given. Throws
+  // likewise, for the first bad record.
+  std::vector<std::int64_t> insert_together(const std::vector<const RunRecord*>& records,
+                                            std::string_view scenario_text,
+                                            std::string_view plan_json,
+                                            std::string_view profile_json);
 
   [[nodiscard]] RunRecord load(std::int64_t id) const;
   // Newest first.

@@ -1,14 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/comm/launch.h"
 
+#include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
+#include <thread>
 
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "exec/comm/communicator.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec {
+
+namespace {
+
+// How often the launch is looked at: its end is seen at most so late.
+constexpr std::chrono::milliseconds kLook{20};
+
+// In the child: becomes the command, or says errno through `report` and ends.
+[[noreturn]] void become(char* const* argv, pid_t parent, int report) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(1);  // it died before the line above
+  const int nothing = ::open("/dev/null", O_RDONLY);
+  if (nothing >= 0 && ::dup2(nothing, STDIN_FILENO) >= 0) ::execvp(argv[0], argv);
+  const int why = errno;
+  const ssize_t told = ::write(report, &why, sizeof why);
+  ::_exit(told == sizeof why ? 1 : 2);
+}
+
+pid_t start(const std::vector<std::string>& command) {
+  const auto refuse = [&](int why) {
+    throw Error(ErrorKind::kEnvironment, command.front(), std::string("cannot be started: ") + std::strerror(why));
+  };
+  std::vector<std::string> words = command;
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) refuse(errno);
+  const pid_t self = ::getpid();
+  const pid_t child = ::fork();
+  if (child == 0) become(argv.data(), self, ends[1]);
+  const int why_not = errno;
+  ::close(ends[1]);
+  int why = 0;
+  const ssize_t told = child < 0 ? 0 : ::read(ends[0], &why, sizeof why);
+  ::close(ends[0]);
+  if (child < 0) refuse(why_not);
+  if (told == sizeof why) {
+    ::waitpid(child, nullptr, 0);
+    refuse(why);
+  }
+  return child;
+}
+
+}  // namespace
+
+int run_to_end(const std::vector<std::string>& command, const std::function<bool()>& cancelled) {
+  LINDOS_ASSERT(!command.empty(), "a launch names a program");
+  std::signal(SIGCHLD, SIG_DFL);  // a caller that ignores it would take the status away
+  const pid_t child = start(command);
+  bool asked = false;
+  int status = 0;
+  while (::waitpid(child, &status, WNOHANG) == 0) {
+    // Once: a second signal would make mpirun leave without looking after its ranks.
+    if (!asked && cancelled()) {
+      ::kill(child, SIGTERM);
+      asked = true;
+    }
+    std::this_thread::sleep_for(kLook);
+  }
+  const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (asked && !done) throw Error(ErrorKind::kCancelled, "", "cancelled");
+  if (WIFSIGNALED(status)) {
+    throw Error(ErrorKind::kEnvironment, command.front(), "ended by signal " + std::to_string(WTERMSIG(status)));
+  }
+  return WEXITSTATUS(status);
+}
 
 std::vector<std::string> mpirun_command(int ranks) {
   LINDOS_ASSERT(ranks >= 1, "a launch has at least one rank");

@@ -46,24 +46,23 @@ RankWork work_of(const EngineRun& run, const EngineConfig& config, ShardId shard
 
 ShardId shard_of(const RankReport& report) { return {report.stage, report.rank}; }
 
-struct Aggregate {
-  double roofline_s = 0.0;
-  double busy_s = 0.0;
-  double bytes = 0.0;
-};
-
-Aggregate aggregate(const EngineRun& run, const EngineConfig& config, const Profile& profile) {
+Utilisation utilisation_of(const EngineRun& run, const EngineConfig& config, const Profile& profile,
+                           const Ledger& ledger) {
+  const auto ranks = static_cast<double>(run.ranks.size());
   const Ceilings ceilings = rank_ceilings(profile, static_cast<int>(run.ranks.size()));
-  Aggregate sum;
+  RunWork sum;
+  sum.useful_share = ledger.share(Cause::kUseful);
+  sum.bandwidth = ceilings.bandwidth * ranks;
+  sum.span = run.wall;
   for (const RankReport& report : run.ranks) {
     const RankWork work = work_of(run, config, shard_of(report), ceilings);
     for (std::size_t f = 0; f < kOpFamilies; ++f) {
-      sum.roofline_s += (work.families[f].compute + work.families[f].memory).count();
-      if (static_cast<OpFamily>(f) != OpFamily::kCommunication) sum.busy_s += report.family_s[f];
+      sum.speed_of_light += work.families[f].compute + work.families[f].memory;
+      if (static_cast<OpFamily>(f) != OpFamily::kCommunication) sum.busy += Seconds{report.family_s[f]};
     }
-    sum.bytes += work.weight_and_kv_bytes;
+    sum.cold += Bytes{work.weight_and_kv_bytes};
   }
-  return sum;
+  return utilisation(sum);
 }
 
 double median_decode_step(const EngineRun& run) {
@@ -148,9 +147,6 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
   std::vector<Ledger> ledgers;
   for (const EngineRun& run : runs) {
     const ServingSummary s = summarise(run.outcome.timelines, slo);
-    const Aggregate a = aggregate(run, config, profile);
-    const double ranks = static_cast<double>(run.ranks.size());
-    const Ceilings ceilings = rank_ceilings(profile, static_cast<int>(run.ranks.size()));
     values["ttft_s"].push_back(s.ttft.count());
     values["tpot_s"].push_back(s.tpot.count());
     values["e2e_latency_s"].push_back(s.e2e_latency.count());
@@ -158,9 +154,10 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
     values["requests_per_s"].push_back(s.requests_per_s);
     values["goodput"].push_back(s.goodput);
     ledgers.push_back(measured_ledger(run, config, profile));
-    values["mfu"].push_back(ledgers.back().share(Cause::kUseful));
-    values["mbu"].push_back(a.bytes / (ceilings.bandwidth.value() * ranks * run.wall.count()));
-    values["roofline_utilisation"].push_back(a.busy_s > 0.0 ? a.roofline_s / a.busy_s : 0.0);
+    const Utilisation used = utilisation_of(run, config, profile, ledgers.back());
+    values["mfu"].push_back(used.mfu);
+    values["mbu"].push_back(used.mbu);
+    values["roofline_utilisation"].push_back(used.roofline);
     if (const double step = median_decode_step(run); step > 0.0) values["step_time_s"].push_back(step);
     double memory = 0.0;
     for (const RankReport& r : run.ranks) memory += r.memory_bytes();

@@ -118,6 +118,39 @@ class Interrupted(CliTest):
         self.interrupt("run 1", "run", self.tiny, "--profile", self.profile, "--db", "store.db")
         self.assertEqual(self.store(), [])
 
+    def test_run_of_processes(self):
+        write_tiny(self.folder, [*LONG, ('dtype = "f32"', 'dtype = "f32"\ntensor = 2')])
+        run = ("run", self.tiny, "--profile", self.profile, "--db", "store.db", "--ranks", "mpi")
+        for sent in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(sent=sent.name):
+                self.interrupt("run 1", *run, sent=sent)
+                self.assertEqual(self.store(), [])
+        # Before the ranks have found each other.
+        moments = random.Random(7)
+        for _ in range(5):
+            process = self.start(*run)
+            time.sleep(moments.uniform(0.05, 0.5))
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=lindos_cli.TIMEOUT_S)
+            self.assertEqual((process.returncode, out), (130, ""), err)
+            self.assertEqual(processes_of(process.pid), [])
+        self.assertEqual(self.store(), [])
+
+    def test_launcher_killed(self):
+        write_tiny(self.folder, [*LONG, ('dtype = "f32"', 'dtype = "f32"\ntensor = 2')])
+        process = self.start("run", self.tiny, "--profile", self.profile, "--db", "store.db", "--ranks", "mpi",
+                             "--progress", "json")
+        self.until(process, "run 1")
+        self.assertGreater(len(processes_of(process.pid)), 2)
+        process.kill()
+        process.communicate()
+        # Nobody waits for the ranks any more; they have the time that mpirun takes to end them.
+        patience = time.monotonic() + lindos_cli.TIMEOUT_S
+        while processes_of(process.pid) and time.monotonic() < patience:
+            time.sleep(0.05)
+        self.assertEqual(processes_of(process.pid), [])
+        self.assertEqual(self.store(), [])
+
     def test_twin(self):
         write_tiny(self.folder, LONG)
         self.interrupt("probe", "twin", self.tiny, "--db", "store.db")
@@ -153,7 +186,9 @@ class Interrupted(CliTest):
             process.kill()
             process.communicate()
             self.assertEqual(processes_of(process.pid), [])
-            for source, values, ledger_is_whole in self.store():
+            kept = self.store()
+            self.assertEqual([source for source, *_ in kept], ["predicted", "measured"] * (len(kept) // 2))
+            for source, values, ledger_is_whole in kept:
                 # A prediction lacks what only a run can show, never the half of its metrics.
                 self.assertGreater(values, metrics // 2, source)
                 self.assertEqual(ledger_is_whole, 1, source)

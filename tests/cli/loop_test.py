@@ -45,6 +45,16 @@ class Loop(CliTest):
         self.assertEqual(self.runs(), [(1, "predicted", "simgrid"), (2, "measured", "engine")])
         self.assertEqual(self.verb("compare").json(), done.json())
 
+    def test_twin_keeps_both_records_or_none(self):
+        self.verb("twin", self.tiny, "--repeats", "1")
+        before = self.runs()
+        with contextlib.closing(sqlite3.connect(self.folder / "store.db")) as store:
+            store.execute("CREATE TRIGGER fault BEFORE INSERT ON run WHEN NEW.source = 'measured' "
+                          "BEGIN SELECT raise(ABORT, 'injected fault'); END")
+        self.fail_with(4, ["store.db", "injected fault"], "twin", self.tiny, "--profile", self.profile, "--repeats", "1",
+                       "--db", "store.db")
+        self.assertEqual(self.runs(), before)
+
     def test_twin_probes_by_itself(self):
         done = self.succeed("twin", self.tiny, "--no-db", "--repeats", "1")
         for part in ("tiny", "predicted · simgrid", "measured · 1 repeat ·", "Time to first token", "where the time went",

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lindos predict` at every fidelity, on this machine's profile and on datasheets of GPUs."""
+import contextlib
 import json
 import math
+import re
+import sqlite3
 
 import lindos_cli
 from lindos_cli import SCENARIOS, CliTest, profile_of, temporary_folder
@@ -55,17 +58,29 @@ class Predict(CliTest):
                     self.assertLessEqual(self.median(record, "mbu"), 1.0)
 
     def test_equal_seeds_give_equal_records(self):
-        def timeless(record):
-            return {key: value for key, value in record.items() if key != "started_utc"}
+        def text(scenario, fidelity, seed):
+            done = self.succeed("predict", scenario, "--fidelity", fidelity, "--seeds", "5", "--seed", seed, "--db",
+                                "store.db", "--format", "json", "--progress", "none")
+            # What says when and where the program ran, and nothing else.
+            return re.sub(r'"(started_utc|host)": "[^"]*"', r'"\1": ""', done.out)
 
-        arguments = (SCENARIOS / "one-h200-llama8b.toml", "--fidelity", "maxplus", "--seeds", "5")
-        first = self.predict(*arguments, "--seed", "7")
-        self.assertEqual(timeless(first), timeless(self.predict(*arguments, "--seed", "7")))
-        other = self.predict(*arguments, "--seed", "8")
-        self.assertNotEqual(first["metrics"], other["metrics"])
-        # A seed moves the interval, not the prediction.
-        for metric in ("output_tokens_per_s", "tpot_s"):
-            self.assertEqual(self.median(first, metric), self.median(other, metric))
+        for scenario, fidelity in ((SCENARIOS / "one-h200-llama8b.toml", "closed"),
+                                   (SCENARIOS / "one-h200-llama8b.toml", "maxplus"),
+                                   (SCENARIOS / "one-h200-llama8b.toml", "simgrid"),
+                                   (SCENARIOS / "colossus1-training.toml", "maxplus")):
+            with self.subTest(scenario=scenario.stem, fidelity=fidelity):
+                first = text(scenario, fidelity, 7)
+                self.assertEqual(first, text(scenario, fidelity, 7))
+                record, other = json.loads(first), json.loads(text(scenario, fidelity, 8))
+                self.assertEqual((record["seed"], other["seed"]), (7, 8))
+                self.assertNotEqual(record["metrics"], other["metrics"])
+                with contextlib.closing(sqlite3.connect(self.folder / "store.db")) as store:
+                    newest = store.execute("SELECT seed FROM run ORDER BY id DESC LIMIT 3").fetchall()
+                self.assertEqual(newest, [(8,), (7,), (7,)])
+                if scenario.stem == "one-h200-llama8b":
+                    # A seed moves the interval, not the prediction.
+                    for metric in ("output_tokens_per_s", "tpot_s"):
+                        self.assertEqual(self.median(record, metric), self.median(other, metric))
 
     def test_table(self):
         done = self.succeed("predict", SCENARIOS / "one-h200-llama8b.toml", "--no-db", "--fidelity", "closed",

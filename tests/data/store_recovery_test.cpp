@@ -129,6 +129,35 @@ TEST(StoreRecovery, KillAtAnyMomentLosesAtMostTheRunBeingWritten) {
   EXPECT_GT(reported_in_all, 0U) << "no round got as far as a run: the test proved nothing";
 }
 
+TEST(StoreRecovery, KillAtAnyMomentKeepsBothRunsOfAPairOrNeither) {
+  constexpr int kRounds = 30;
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  const ScratchFolder folder;
+  const auto path = folder / "lindos.db";
+  const RunRecord predicted = sample_run(RunSource::kPredicted);
+  const RunRecord measured = sample_run(RunSource::kMeasured);
+  static_cast<void>(Store::open(path, Store::Mode::kReadWrite));
+  for (int round = 0; round < kRounds; ++round) {
+    const pid_t child = in_child([&] {
+      Store store = Store::open(path, Store::Mode::kReadWrite);
+      while (true) static_cast<void>(store.insert_together({&predicted, &measured}, "", "{}", ""));
+    });
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(std::uniform_int_distribution<int>(0, 20000)(random)));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    const Store store = Store::open(path, Store::Mode::kReadOnly);
+    RunFilter filter;
+    filter.source = RunSource::kPredicted;
+    EXPECT_EQ(2 * store.list(filter).size(), store.list({}).size());
+    expect_consistent(path);
+  }
+  const Store store = Store::open(path, Store::Mode::kReadOnly);
+  EXPECT_FALSE(store.list({}).empty()) << "no round got as far as a run: the test proved nothing";
+}
+
 TEST(StoreRecovery, AFullDiskRecordsNothingAndSaysSo) {
   const ScratchFolder folder;
   const auto path = folder / "lindos.db";

@@ -83,6 +83,31 @@ TEST_F(StoreTest, ABadRecordIsRefusedAndLeavesNothing) {
   EXPECT_THROW(store_.insert(record, "", "", sample_profile_json()), Error);
 }
 
+TEST_F(StoreTest, RunsThatBelongTogetherAreKeptBothOrNotAtAll) {
+  const auto path = folder_ / "new/lindos.db";
+  const RunRecord predicted = sample_run(RunSource::kPredicted);
+  const RunRecord measured = sample_run(RunSource::kMeasured);
+  RunRecord bad = measured;
+  bad.ledger.front().share = 0.6;
+  EXPECT_THROW(store_.insert_together({&predicted, &bad}, "", "", ""), Error);
+  EXPECT_TRUE(store_.list({}).empty());
+  {
+    // A fault that strikes between the two, when the first has been written.
+    SQLite::Database raw(path, SQLite::OPEN_READWRITE);
+    raw.exec(
+        "CREATE TRIGGER fault BEFORE INSERT ON run WHEN NEW.source = 'measured' "
+        "BEGIN SELECT raise(ABORT, 'injected fault'); END");
+  }
+  EXPECT_THROW(store_.insert_together({&predicted, &measured}, "", "", ""), Error);
+  EXPECT_TRUE(store_.list({}).empty());
+  EXPECT_EQ(store_.scenario_text("5ce0"), std::nullopt);
+  SQLite::Database(path, SQLite::OPEN_READWRITE).exec("DROP TRIGGER fault");
+  const auto ids = store_.insert_together({&predicted, &measured}, "", "", "");
+  ASSERT_EQ(ids.size(), 2U);
+  EXPECT_EQ(store_.load(ids[0]), predicted);
+  EXPECT_EQ(store_.load(ids[1]), measured);
+}
+
 TEST_F(StoreTest, ListsNewestFirstAndFilters) {
   RunRecord other = sample_run(RunSource::kPredicted);
   other.fidelity = "closed";

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 
 namespace lindos {
@@ -192,6 +193,16 @@ TEST(Ledger, UsefulStandsInTheEntriesEvenWhenNothingWas) {
   const auto entries = ledger_entries(ledger);
   ASSERT_EQ(entries.size(), 2U);
   EXPECT_EQ(entries.front(), (LedgerEntry{Cause::kUseful, 0.0, 0.0, 0.0}));
+}
+
+// By hand: 30 GB read in 2 s of 20 GB/s; ops that the ceilings allow in 0.9 s took 1.2 s.
+TEST(Ceilings, UtilisationOfARun) {
+  RunWork work{0.25, Bytes{30e9}, Seconds{0.9}, Seconds{1.2}, BytesPerSecond{20e9}, Seconds{2}};
+  EXPECT_EQ(utilisation(work).mfu, 0.25);
+  EXPECT_DOUBLE_EQ(utilisation(work).mbu, 0.75);
+  EXPECT_DOUBLE_EQ(utilisation(work).roofline, 0.75);
+  work.speed_of_light = work.busy = Seconds{0};
+  EXPECT_EQ(utilisation(work).roofline, 0.0);
 }
 
 }  // namespace

@@ -77,6 +77,7 @@ TEST(Predict, EqualSeedsGiveEqualRecords) {
             predict(toy_scenario(), toy_profiles(), few_draws()));
   PredictOptions other = few_draws();
   other.seed = 2;
+  EXPECT_EQ(predict(toy_scenario(), toy_profiles(), other).seed, 2U);
   EXPECT_NE(predict(toy_scenario(), toy_profiles(), few_draws()),
             predict(toy_scenario(), toy_profiles(), other));
 }

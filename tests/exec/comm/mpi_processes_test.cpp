@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "exec/comm/communicator.h"
 #include "exec/comm/launch.h"
+#include "scenarios/error.h"
 
 namespace lindos::exec {
 namespace {
@@ -21,6 +23,24 @@ TEST_P(MpiProcesses, Conform) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, MpiProcesses, ::testing::Values(1, 2, 3, 5));
+
+TEST(Launch, EndsAsTheCommandDoes) {
+  const auto never = [] { return false; };
+  EXPECT_EQ(run_to_end({"true"}, never), 0);
+  EXPECT_EQ(run_to_end({"sh", "-c", "exit 3"}, never), 3);
+  const auto kind_of = [](const std::vector<std::string>& command, bool cancelled) {
+    try {
+      static_cast<void>(run_to_end(command, [&] { return cancelled; }));
+    } catch (const Error& e) {
+      return e.kind();
+    }
+    return ErrorKind::kUsage;
+  };
+  EXPECT_EQ(kind_of({"no-such-launcher"}, false), ErrorKind::kEnvironment);
+  EXPECT_EQ(kind_of({"sh", "-c", "kill -KILL $$"}, false), ErrorKind::kEnvironment);
+  EXPECT_EQ(kind_of({"sleep", "600"}, true), ErrorKind::kCancelled);
+  EXPECT_EQ(kind_of({"sh", "-c", "trap 'exit 1' TERM; while :; do sleep 0.01; done"}, true), ErrorKind::kCancelled);
+}
 
 TEST(Launch, RecognisesAnMpiChild) {
   const char* const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};

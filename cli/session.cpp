@@ -60,14 +60,17 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
   }
 }
 
-Catalogue open_catalogue(const CommonOptions& options) {
-  return load_catalogue(options.catalogue.empty() ? default_catalogue_dir() : options.catalogue);
+std::filesystem::path catalogue_folder(const CommonOptions& options) {
+  return options.catalogue.empty() ? default_catalogue_dir() : std::filesystem::path(options.catalogue);
 }
+
+Catalogue open_catalogue(const CommonOptions& options) { return load_catalogue(catalogue_folder(options)); }
 
 Session Session::open(const std::filesystem::path& scenario, const std::filesystem::path& plan,
                       const CommonOptions& options) {
   Session session;
-  session.catalogue = open_catalogue(options);
+  session.catalogue_dir = catalogue_folder(options);
+  session.catalogue = load_catalogue(session.catalogue_dir);
   std::optional<PlanFile> instead;
   if (!plan.empty()) instead = PlanFile{plan_from_json(read_file(plan), plan.string()), plan.string()};
   session.scenario = load_scenario(scenario, session.catalogue, instead ? &*instead : nullptr);
@@ -155,8 +158,45 @@ Profile ceilings_of(const Place& place) {
   return place.gpu ? exec::cuda_ceilings(cuda_request(place)) : exec::probe_ceilings(exec::usable_cores());
 }
 
-std::map<std::string, Profile> profiles_for(const Scenario& scenario, const std::filesystem::path& file,
+namespace {
+
+// What prices ops; a scenario may define a device of the catalogue's name with other figures.
+bool same_figures(const Device& a, const Device& b) {
+  return a.peak == b.peak && a.memory == b.memory && a.memory_bandwidth == b.memory_bandwidth &&
+         a.scale_up_bandwidth == b.scale_up_bandwidth && a.compute_capability == b.compute_capability;
+}
+
+}  // namespace
+
+std::map<std::string, Profile> distilled_profiles(const Session& session) {
+  std::map<std::string, Profile> profiles;
+  if (session.scenario.workload.kind != WorkloadKind::kServing) return profiles;
+  for (const auto& [name, device] : session.scenario.devices) {
+    const auto entry = session.catalogue.devices.find(name);
+    if (entry == session.catalogue.devices.end() || !same_figures(entry->second, device)) continue;
+    const std::filesystem::path file = distilled_profile(session.catalogue_dir, name);
+    if (file.empty()) continue;
+    Profile profile = profile_from_json(read_file(file), file.string());
+    if (profile.device != name) {
+      throw Error(ErrorKind::kInput, file.string(), fmt::format("is a profile of \"{}\"", profile.device));
+    }
+    profiles.emplace(name, std::move(profile));
+  }
+  return profiles;
+}
+
+std::string render_sources(const std::map<std::string, Profile>& profiles) {
+  std::string out;
+  for (const auto& [name, profile] : profiles) {
+    out += profile.date.empty() ? fmt::format("  {}: {}\n", name, profile.source)
+                                : fmt::format("  {}: profile of {}, {}\n", name, profile.date, profile.source);
+  }
+  return out;
+}
+
+std::map<std::string, Profile> profiles_for(const Session& session, const std::filesystem::path& file,
                                             const Place& place, Progress& progress) {
+  const Scenario& scenario = session.scenario;
   std::map<std::string, Profile> profiles;
   if (!file.empty()) {
     Profile profile = profile_from_json(read_file(file), file.string());
@@ -166,9 +206,12 @@ std::map<std::string, Profile> profiles_for(const Scenario& scenario, const std:
     }
     profiles.emplace(profile.device, std::move(profile));
   }
+  std::map<std::string, Profile> distilled = distilled_profiles(session);
   for (const auto& [name, device] : scenario.devices) {
     if (profiles.count(name) > 0) continue;
-    if (&device == place.device) {
+    if (const auto known = distilled.find(name); known != distilled.end() && &device != place.device) {
+      profiles.emplace(name, std::move(known->second));
+    } else if (&device == place.device) {
       profiles.emplace(name, probe_for(place, scenario.model, scenario.plan.groups, progress));
     } else {
       profiles.emplace(name, sim::datasheet_profile(device));

@@ -22,6 +22,7 @@
 namespace lindos::cli {
 
 struct Session {
+  std::filesystem::path catalogue_dir;
   Catalogue catalogue;
   Scenario scenario;
 
@@ -32,6 +33,7 @@ struct Session {
   void stamp(RunRecord& record, const Profile* profile) const;
 };
 
+[[nodiscard]] std::filesystem::path catalogue_folder(const CommonOptions& options);
 [[nodiscard]] Catalogue open_catalogue(const CommonOptions& options);
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
 // Throws Error{kEnvironment} when write_file would; for before the work whose result goes there.
@@ -45,10 +47,14 @@ void require_context(const Scenario& scenario);
 // The one group that is served; throws Error{kInput} for plans with several.
 [[nodiscard]] const GroupPlan& serving_group(const Scenario& scenario);
 
-// Profiles by device name: `file` if given, a fresh probe of `place`, the datasheet for the rest. A place without a
-// device: the datasheet for all.
-[[nodiscard]] std::map<std::string, Profile> profiles_for(const Scenario& scenario, const std::filesystem::path& file,
+// Profiles by device name: `file` if given, a fresh probe of `place`, else the distilled one, else the datasheet.
+[[nodiscard]] std::map<std::string, Profile> profiles_for(const Session& session, const std::filesystem::path& file,
                                                           const Place& place, Progress& progress);
+// The scenario's devices with a distilled profile. None for training, which is fitted on datasheets
+// (docs/training-accuracy.md); none for a device whose figures are not the catalogue's, since they would not count.
+[[nodiscard]] std::map<std::string, Profile> distilled_profiles(const Session& session);
+// One line per profile: "h200-sxm: profile of 2026-11-26, SOURCE".
+[[nodiscard]] std::string render_sources(const std::map<std::string, Profile>& profiles);
 // Named after the place's device; without one "this-machine".
 [[nodiscard]] Profile probe_for(const Place& place, const Model& model, const std::vector<GroupPlan>& groups,
                                 Progress& progress);

@@ -19,6 +19,7 @@ namespace lindos::cli {
 [[nodiscard]] nlohmann::ordered_json validation_json(const ValidationReport& report);
 
 // Each adds its subcommand to `lindos validate`, with add_common(…, false).
+void add_validate_operators(CLI::App& validate);
 void add_validate_stragglers(CLI::App& validate);
 void add_validate_training(CLI::App& validate);
 

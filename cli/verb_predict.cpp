@@ -46,7 +46,7 @@ void add_predict(CLI::App& app) {
     const Session session = Session::open(options->scenario, options->plan, options->common);
     require_context(session.scenario);
     auto store = open_store(options->common);
-    const auto profiles = profiles_for(session.scenario, options->profile, {host_device(session.scenario), {}}, progress);
+    const auto profiles = profiles_for(session, options->profile, {host_device(session.scenario), {}}, progress);
     options->predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     options->predict.cancelled = cancel_requested;
     const bool json = options->common.format == Format::kJson;
@@ -58,7 +58,7 @@ void add_predict(CLI::App& app) {
     if (!options->explain) {
       RunRecord record = sim::predict(session.scenario, profiles, options->predict);
       keep(record);
-      fmt::print("{}\n", json ? to_json(record) : render(record));
+      fmt::print("{}\n", json ? to_json(record) : render(record) + render_sources(profiles));
       return;
     }
     if (options->predict.fidelity == sim::Fidelity::kSimgrid && session.scenario.workload.kind == WorkloadKind::kTraining) {

@@ -32,7 +32,7 @@ void add_show(CLI::App& app) {
                                  {"plan", nlohmann::ordered_json::parse(to_json(session.scenario.plan))}};
       fmt::print("{}\n", out.dump(2));
     } else {
-      fmt::print("{}", show(session.scenario));
+      fmt::print("{}{}", show(session.scenario), render_sources(distilled_profiles(session)));
     }
   });
 }

@@ -54,7 +54,7 @@ void add_twin(CLI::App& app) {
     require_device_each(session.scenario, place);
     require_context(session.scenario);
     auto store = open_store(options->common);
-    const auto profiles = profiles_for(session.scenario, options->profile, place, progress);
+    const auto profiles = profiles_for(session, options->profile, place, progress);
     const Profile& profile = profiles.at(place.device->name);
 
     sim::PredictOptions predict;

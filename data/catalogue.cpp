@@ -74,4 +74,10 @@ fs::path default_catalogue_dir() {
               "the device and model catalogue is missing; looked in " + tried);
 }
 
+fs::path distilled_profile(const fs::path& catalogue_dir, const std::string& device) {
+  std::error_code ec;
+  const fs::path path = catalogue_dir / ".." / "profiles" / (device + ".json");
+  return fs::is_regular_file(path, ec) ? path.lexically_normal() : fs::path();
+}
+
 }  // namespace lindos

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "scenarios/scenario.h"
 
@@ -17,5 +18,10 @@ namespace lindos {
 // (../share/lindos/catalogue or ../../../data/catalogue). Throws Error{kEnvironment} naming what
 // was tried.
 [[nodiscard]] std::filesystem::path default_catalogue_dir();
+
+// Where the profile of a catalogue device lies that was distilled from public tables, where nobody has probed it:
+// profiles/DEVICE.json beside the catalogue. Empty when there is none.
+[[nodiscard]] std::filesystem::path distilled_profile(const std::filesystem::path& catalogue_dir,
+                                                      const std::string& device);
 
 }  // namespace lindos

@@ -49,8 +49,8 @@ int read_count(JsonObject& object, const std::string& key) {
 
 template <class Sample>
 void read_placement(JsonObject& object, Sample& sample) {
-  sample.threads = read_count(object, "threads");
-  sample.active_ranks = read_count(object, "active_ranks");
+  if (object.optional("threads")) sample.threads = read_count(object, "threads");
+  if (object.optional("active_ranks")) sample.active_ranks = read_count(object, "active_ranks");
 }
 
 Dtype read_dtype(JsonObject& object, const std::string& key = "dtype") {

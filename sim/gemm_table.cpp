@@ -44,8 +44,11 @@ GemmTable::GemmTable(const Profile& profile) {
     }
     const Work work = gemm_work(static_cast<double>(sample.m), static_cast<double>(sample.n),
                                 static_cast<double>(sample.k), bytes_of(sample.dtype));
-    const Seconds sol =
-        roofline(work.flop, work.bytes, ceilings(profile, context.threads, context.active_ranks));
+    Ceilings own = ceilings(profile, context.threads, context.active_ranks);
+    // Against the rate of the sample's own format, as queries are.
+    if (const auto rate = profile.matrix_rates.find(sample.dtype); rate != profile.matrix_rates.end())
+      own.rate = own.rate * (rate->second / profile.matrix_rate);
+    const Seconds sol = roofline(work.flop, work.bytes, own);
     site->curve.push_back(
         {std::log2(static_cast<double>(sample.m)), sol / sample.time, sample.spread});
   }

@@ -27,7 +27,7 @@ bool is_host(const Device& device) {
 
 Interconnect slower(const Interconnect& a, const Interconnect& b) {
   return {std::min(a.bandwidth, b.bandwidth), std::max(a.alpha, b.alpha), a.backend,
-          std::min(a.ring_share, b.ring_share), std::max(a.ring_start, b.ring_start)};
+          a.sampled && b.sampled, std::min(a.ring_share, b.ring_share), std::max(a.ring_start, b.ring_start)};
 }
 
 Interconnect fit_send_recv(const Profile& profile) {
@@ -56,9 +56,9 @@ Interconnect interconnect_between(const Device& device, const Fabric& fabric,
   const std::int64_t domain = std::max(1, device.scale_up_domain);
   if (device.scale_up_bandwidth.value() > 0.0 && first / domain == last / domain) {
     const DeviceClass& attained = device_class(device.compute_capability);
-    return {device.scale_up_bandwidth, kScaleUpStart, "", attained.ring, attained.ring_start};
+    return {device.scale_up_bandwidth, kScaleUpStart, "", true, attained.ring, attained.ring_start};
   }
-  return {device.scale_out_bandwidth * fabric.efficiency, kScaleOutStart + fabric.hop_latency, "",
+  return {device.scale_out_bandwidth * fabric.efficiency, kScaleOutStart + fabric.hop_latency, "", false,
           kScaleOutRing};
 }
 

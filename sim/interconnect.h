@@ -16,6 +16,8 @@ struct Interconnect {
   BytesPerSecond bandwidth{0};  // 0 = unknown
   Seconds alpha{0};             // start-up of one message
   std::string backend;          // of the collective samples to use; empty = any
+  // Inside one host or scale-up domain, where collective samples are taken; they say nothing of paths beyond.
+  bool sampled = true;
   // Of a ring without samples: share of the bandwidth, and start-up beyond alpha.
   double ring_share = 0.75;
   Seconds ring_start{12e-6};

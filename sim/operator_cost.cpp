@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,6 +101,22 @@ AttentionShape equal_slices(const Op& op) {
   return shape;
 }
 
+// The format of the cache that grouped-query attention reads, from its bytes; `weights` where two formats are as wide.
+// Empty for other attention (DeepSeek's latent one), of which samples say nothing.
+std::optional<Dtype> cache_dtype(const Op& op, Dtype weights) {
+  if (op.kv_bytes.value() <= 0.0) return weights;  // the op does not say
+  constexpr double kSame = 1e-6;
+  const auto keys = static_cast<double>(op.kv_tokens);
+  const double per_key_flop = 4.0 * static_cast<double>(op.q_heads * op.head_dim);
+  if (op.kind == OpKind::kAttentionDecode && std::abs(op.flop.value() / (keys * per_key_flop) - 1.0) > kSame)
+    return std::nullopt;
+  const double element = op.kv_bytes.value() / (2.0 * keys * static_cast<double>(op.kv_heads * op.head_dim));
+  for (const Dtype dtype : {weights, Dtype::kBf16, Dtype::kFp8, Dtype::kF32}) {
+    if (std::abs(bytes_of(dtype) - element) < kSame) return dtype;
+  }
+  return std::nullopt;
+}
+
 // Keys that a sequence's last query sees; 0 for ops that are not attention.
 double keys_per_sequence(const Op& op) {
   if (op.kind != OpKind::kAttentionPrefill && op.kind != OpKind::kAttentionBackward) return 0.0;
@@ -190,6 +207,7 @@ struct OperatorCost::Tables {
       : gemm(profile), attention(profile), interconnect(path) {
     ceiling.device = profile.device;
     ceiling.cores = profile.cores;
+    ceiling.compute_capability = profile.compute_capability;
     ceiling.matrix_rate = profile.matrix_rate;
     ceiling.matrix_rates = profile.matrix_rates;
     ceiling.read_bandwidth = profile.read_bandwidth;
@@ -262,21 +280,28 @@ struct OperatorCost::Tables {
     return {best, best_distance == 0.0};
   }
 
-  // Nearest rank count of the same collective, in the backend asked for.
-  [[nodiscard]] std::pair<const ByteCurve*, bool> message_curve(const std::string& op,
-                                                                int ranks) const {
-    const ByteCurve* best = nullptr;
+  // The fastest at `bytes` of the curves with the nearest rank count: of several implementations an engine takes the
+  // fastest, unless the backend is named.
+  struct MessageTime {
+    CurveTime time;
+    int ranks = 0;
+  };
+  [[nodiscard]] std::optional<MessageTime> sampled_message(const std::string& op, int ranks,
+                                                           Bytes bytes) const {
+    if (!interconnect.sampled) return std::nullopt;
+    std::optional<MessageTime> best;
     double best_distance = std::numeric_limits<double>::infinity();
     for (const auto& [key, curve] : messages) {
       if (key.op != op || (!interconnect.backend.empty() && key.backend != interconnect.backend))
         continue;
       const double d = std::abs(std::log2(static_cast<double>(key.ranks) / ranks));
-      if (d < best_distance) {
-        best_distance = d;
-        best = &curve;
-      }
+      if (d > best_distance) continue;
+      const CurveTime time = curve.log_log(bytes);
+      if (best && d == best_distance && time.time >= best->time.time) continue;
+      best_distance = d;
+      best = MessageTime{time, key.ranks};
     }
-    return {best, best_distance == 0.0};
+    return best;
   }
 
   [[nodiscard]] Priced measured(const CurveTime& t, Family family, bool exact_key) const {
@@ -286,9 +311,17 @@ struct OperatorCost::Tables {
   [[nodiscard]] Price message(const Op& op) const {
     if (op.group < 2 && op.kind != OpKind::kSendRecv)
       return Priced{Seconds(0), 0.0, Family::kCollective, Tier::kMeasured};
-    const auto [curve, exact] = message_curve(collective_name(op.kind), std::max(2, op.group));
-    if (curve != nullptr)
-      return measured(curve->log_log(op.message_bytes), Family::kCollective, exact);
+    const int ranks = std::max(2, op.group);
+    if (const auto sampled = sampled_message(collective_name(op.kind), ranks, op.message_bytes)) {
+      Priced priced = measured(sampled->time, Family::kCollective, sampled->ranks == ranks);
+      // Another rank count rescales as the formula does.
+      Op as_sampled = op;
+      as_sampled.group = sampled->ranks;
+      const auto here = analytic_message_time(op, interconnect);
+      const auto there = analytic_message_time(as_sampled, interconnect);
+      if (sampled->ranks != ranks && here && there) priced.time *= *here / *there;
+      return priced;
+    }
     if (const auto t = analytic_message_time(op, interconnect)) {
       return Priced{*t, 0.0, Family::kCollective, Tier::kAnalytic};
     }
@@ -321,9 +354,13 @@ struct OperatorCost::Tables {
     const double m = std::max(1.0, static_cast<double>(op.m) / groups);
     const double n = static_cast<double>(op.n);
     const double k = static_cast<double>(op.k);
-    const std::optional<Utilisation> u = gemm.utilisation(m, n, k, dtype, context);
+    // A GPU's grouped kernel has the tiles of all experts at work, like one product as wide as they are together; a CPU
+    // takes expert after expert.
+    const double wide = ceiling.compute_capability > 0 ? n * groups : n;
+    const Dtype format = matrix_dtype(op, dtype);
+    const std::optional<Utilisation> u = gemm.utilisation(m, wide, k, format, context);
     if (!u) return analytic(op, dtype, Family::kGemm, c);
-    const Work work = gemm_work(m, n, k, bytes_of(dtype));
+    const Work work = gemm_work(m, n, k, bytes_of(format));
     const Seconds sol = roofline(work.flop, work.bytes, c) * groups;
     return {sol / u->value, u->spread, Family::kGemm, experts ? Tier::kNeighbour : u->tier};
   }
@@ -348,8 +385,9 @@ Seconds OperatorCost::speed_of_light(const Op& op, Dtype weight_dtype,
                                      ExecutionContext context) const {
   const Ceilings c = tables_->ceilings_of(op, weight_dtype, context);
   if (op.kind == OpKind::kGemm && op.m > 0 && op.n > 0 && op.k > 0) {
-    const Work work = gemm_work(static_cast<double>(op.m), static_cast<double>(op.n),
-                                static_cast<double>(op.k), bytes_of(weight_dtype));
+    const Work work =
+        gemm_work(static_cast<double>(op.m), static_cast<double>(op.n), static_cast<double>(op.k),
+                  bytes_of(matrix_dtype(op, weight_dtype)));
     return roofline(work.flop, work.bytes, c);
   }
   return roofline(op.flop, op.bytes(), c);
@@ -381,10 +419,12 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
     case OpKind::kAttentionDecode:
     case OpKind::kAttentionPrefill: {
       if (op.q_heads <= 0 || op.head_dim <= 0) return tables_->analytic(op, weight_dtype, family, c);
+      const std::optional<Dtype> cache = cache_dtype(op, weight_dtype);
+      if (!cache) return tables_->analytic(op, weight_dtype, family, c);
       const AttentionShape shape = equal_slices(op);
       const auto t = op.kind == OpKind::kAttentionDecode
-                         ? tables_->attention.decode(shape, weight_dtype, context)
-                         : tables_->attention.prefill(shape, weight_dtype, context);
+                         ? tables_->attention.decode(shape, *cache, context)
+                         : tables_->attention.prefill(shape, *cache, context);
       if (!t) return tables_->analytic(op, weight_dtype, family, c);
       return Priced{t->time, t->spread, family, t->tier};
     }

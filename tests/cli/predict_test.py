@@ -4,10 +4,11 @@ import contextlib
 import json
 import math
 import re
+import shutil
 import sqlite3
 
 import lindos_cli
-from lindos_cli import SCENARIOS, CliTest, profile_of, temporary_folder
+from lindos_cli import ROOT, SCENARIOS, CliTest, profile_of, temporary_folder
 
 FIDELITIES = ("closed", "maxplus", "simgrid")
 
@@ -45,7 +46,35 @@ class Predict(CliTest):
             a, b = (self.median(records[f], metric) for f in ("maxplus", "simgrid"))
             self.assertLess(abs(math.log(a / b)), 0.05, metric)
 
-    def test_gpus_from_their_datasheets(self):
+    def test_a_gpu_that_nobody_probed_here_has_its_distilled_profile(self):
+        def timeless(record):
+            return {key: value for key, value in record.items() if key != "started_utc"}
+
+        scenario = SCENARIOS / "one-h200-llama8b.toml"
+        arguments = (scenario, "--fidelity", "closed", "--seeds", "5")
+        default = self.predict(*arguments)
+        named = self.predict(*arguments, "--profile", ROOT / "data" / "profiles" / "h200-sxm.json")
+        self.assertEqual(timeless(default), timeless(named))
+        self.assertEqual({v["provenance"] for v in default["metrics"].values()}, {"modelled"})
+        # A catalogue without profiles beside it: the datasheet, which knows less.
+        shutil.copytree(ROOT / "data" / "catalogue", self.folder / "catalogue")
+        datasheet = self.predict(*arguments, "--catalogue", self.folder / "catalogue")
+        self.assertNotEqual(datasheet["environment"]["profile_digest"], default["environment"]["profile_digest"])
+        # A profile of another device under this name.
+        (self.folder / "profiles").mkdir()
+        shutil.copy(ROOT / "data" / "profiles" / "h100-sxm.json", self.folder / "profiles" / "h200-sxm.json")
+        self.fail_with(1, ["profiles/h200-sxm.json", '"h100-sxm"'], "predict", scenario, "--no-db", "--catalogue",
+                       self.folder / "catalogue")
+
+    def test_the_source_of_a_profile_is_shown(self):
+        line = "h200-sxm: profile of 2026-11-26, distilled by tools/distil_operators.py"
+        serving = SCENARIOS / "one-h200-llama8b.toml"
+        for verb in (("predict", "--no-db", "--fidelity", "closed", "--progress", "none"), ("show",)):
+            self.assertIn(line, self.succeed(verb[0], serving, *verb[1:]).out)
+        # Training is fitted on datasheets (docs/training-accuracy.md).
+        self.assertNotIn("distilled", self.succeed("show", SCENARIOS / "colossus1-training.toml").out)
+
+    def test_gpus_without_a_profile_of_their_own(self):
         for name in ("one-h200-llama8b", "hgx-h100-llama70b"):
             for fidelity in FIDELITIES:
                 with self.subTest(scenario=name, fidelity=fidelity):

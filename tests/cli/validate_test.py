@@ -26,6 +26,34 @@ def two_data_ranks():
     return HEADER + "".join(rows)
 
 
+class Operators(CliTest):
+    PROFILE = ROOT / "data" / "profiles" / "h200-sxm.json"
+
+    def test_a_profile_against_itself(self):
+        out = self.succeed("validate", "operators", self.PROFILE, self.PROFILE, "--format", "json").json()
+        self.assertEqual(out["misses"], [])
+        self.assertEqual(set(out["metrics"]), {"gemm_s", "prefill_attention_s", "decode_attention_s", "collective_s"})
+        # Prompts beside each other are priced over one alone, so that rounding is all that is lost.
+        for metric in out["metrics"].values():
+            self.assertLess(metric["max_ape"], 1e-6)
+
+    def test_own_measurements(self):
+        measured = ROOT / "data" / "measurements" / "2026-11-26-h200-profile.json"
+        done = self.succeed("validate", "operators", self.PROFILE, measured)
+        for part in ("gemm_s", "decode_attention_s", "median", "no sample of the family stream", "rows covered"):
+            self.assertIn(part, done.out)
+        out = self.succeed("validate", "operators", self.PROFILE, measured, "--format", "json").json()
+        # Another engine's kernels on another board: near, not equal.
+        for metric in ("gemm_s", "prefill_attention_s", "decode_attention_s"):
+            self.assertLess(out["metrics"][metric]["median_ape"], 0.5, metric)
+
+    def test_refusals(self):
+        other = ROOT / "data" / "profiles" / "h100-sxm.json"
+        self.fail_with(1, ["h100-sxm.json", "h100-sxm", "h200-sxm"], "validate", "operators", self.PROFILE, other)
+        self.fail_with(1, ["nowhere.json"], "validate", "operators", self.PROFILE, "nowhere.json")
+        self.fail_with(2, ["measured", "required"], "validate", "operators", self.PROFILE)
+
+
 class Stragglers(CliTest):
     def setUp(self):
         super().setUp()

@@ -175,6 +175,90 @@ TEST(OperatorCost, CollectivesAreInterpolatedInLogarithms) {
   EXPECT_NEAR(priced(OperatorCost(profile), op).time.count(), 1e-6, 1e-18);  // the floor holds
 }
 
+TEST(OperatorCost, OfSeveralImplementationsTheFastestAnswersUnlessOneIsNamed) {
+  Profile profile = toy::bare_profile();
+  profile.collectives = {{"all_reduce", "nccl", 2, Bytes(1000), Seconds(15e-6), 0.0},
+                         {"all_reduce", "nccl", 2, Bytes(1e6), Seconds(20e-6), 0.0},
+                         {"all_reduce", "one-shot", 2, Bytes(1000), Seconds(3e-6), 0.0},
+                         {"all_reduce", "one-shot", 2, Bytes(1e6), Seconds(50e-6), 0.0}};
+  Op op;
+  op.kind = OpKind::kAllReduce;
+  op.group = 2;
+  op.message_bytes = Bytes(1000);
+  EXPECT_NEAR(priced(OperatorCost(profile), op).time.count(), 3e-6, 1e-17);
+  Interconnect named;
+  named.backend = "nccl";
+  EXPECT_NEAR(priced(OperatorCost(profile, named), op).time.count(), 15e-6, 1e-17);
+  op.message_bytes = Bytes(1e6);
+  EXPECT_NEAR(priced(OperatorCost(profile), op).time.count(), 20e-6, 1e-17);
+}
+
+TEST(OperatorCost, CollectiveSamplesSayNothingOfPathsBeyondTheirDomain) {
+  Profile profile = toy::bare_profile();
+  profile.collectives = {{"all_reduce", "nccl", 2, Bytes(1e6), Seconds(20e-6), 0.0}};
+  Op op;
+  op.kind = OpKind::kAllReduce;
+  op.group = 2;
+  op.message_bytes = Bytes(1e6);
+  Interconnect nic;
+  nic.bandwidth = BytesPerSecond(1e9);
+  nic.sampled = false;
+  const Priced p = priced(OperatorCost(profile, nic), op);
+  EXPECT_EQ(p.tier, Tier::kAnalytic);
+  EXPECT_GT(p.time.count(), 1e-3);
+}
+
+TEST(OperatorCost, AnotherNumberOfRanksRescalesAsTheFormulaDoes) {
+  // Ring of 0.75 · 100 GB/s: 2(n-1)/n · 1 GB is 13.333 ms for 2 ranks, 23.333 ms for 8, 12 us of start beside it.
+  Profile profile = toy::bare_profile();
+  profile.collectives = {{"all_reduce", "nccl", 2, Bytes(1e9), Seconds(10e-3), 0.0}};
+  Op op;
+  op.kind = OpKind::kAllReduce;
+  op.group = 8;
+  op.message_bytes = Bytes(1e9);
+  Interconnect path;
+  path.bandwidth = BytesPerSecond(100e9);
+  const Priced p = priced(OperatorCost(profile, path), op);
+  EXPECT_EQ(p.tier, Tier::kNeighbour);
+  EXPECT_NEAR(p.time.count(), 10e-3 * (23.33333e-3 + 12e-6) / (13.33333e-3 + 12e-6), 1e-8);
+}
+
+TEST(OperatorCost, AnEightBitSampleIsHeldAgainstTheRateOfItsFormat) {
+  Profile profile = datasheet_profile(toy::gpu_device());
+  profile.matrix_rates[Dtype::kFp8] = profile.matrix_rate * 2.0;
+  GemmSample sample;
+  sample.dtype = Dtype::kFp8;
+  sample.m = sample.n = sample.k = 8192;
+  sample.time = Seconds(9e-3);
+  profile.gemm = {sample};
+  const OperatorCost cost(profile);
+  const Op op = gemm_op(8192, 8192, 8192);
+  EXPECT_NEAR(std::get<Priced>(cost.price(op, Dtype::kFp8, {1, 1})).time.count(), 9e-3, 9e-3 * kExact);
+  // The LM head stays in bf16, whose rate is half.
+  Op head = op;
+  head.site = GemmSite::kLmHead;
+  const Priced p = std::get<Priced>(cost.price(head, Dtype::kFp8, {1, 1}));
+  EXPECT_EQ(p.tier, Tier::kNeighbour);
+  EXPECT_NEAR(p.time.count(), 18e-3, 18e-3 * kExact);
+}
+
+TEST(OperatorCost, AttentionIsPricedByTheFormatOfTheCache) {
+  Profile profile = toy::bare_profile();
+  AttentionSample sample = {Dtype::kF32, 1, 1, 999, 4, 2, 16, 2, 1, Seconds(5e-6), 0.0};
+  profile.attention = {sample};
+  sample.dtype = Dtype::kFp8;
+  sample.time = Seconds(2e-6);
+  profile.attention.push_back(sample);
+  const OperatorCost cost(profile);
+  // An f32 cache under fp8 weights.
+  const Op op = attention_op(OpKind::kAttentionDecode, 1, 1, 999);
+  EXPECT_NEAR(std::get<Priced>(cost.price(op, Dtype::kFp8, {2, 1})).time.count(), 5e-6, 5e-6 * kExact);
+  // Latent attention reads another number of bytes per key: these samples do not know it.
+  Op latent = op;
+  latent.kv_bytes = op.kv_bytes * 0.3;
+  EXPECT_EQ(std::get<Priced>(cost.price(latent, Dtype::kFp8, {2, 1})).tier, Tier::kAnalytic);
+}
+
 TEST(OperatorCost, ACollectiveWithoutSampleOrLinkIsAMissThatNamesIt) {
   Op op;
   op.kind = OpKind::kAllReduce;

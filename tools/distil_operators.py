@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Distils the operator tables of aiconfigurator into one Lindos profile per device.
+
+    tools/distil_operators.py REFERENCE_DIR OUT_DIR [--date YYYY-MM-DD]
+
+REFERENCE_DIR holds <gpu>/{gemm,attention,comm}/<framework>/<version>/*.parquet (github.com/ai-dynamo/aiconfigurator,
+Apache-2.0); which rows are taken and why: docs/operators.md. Needs pyarrow (PyPI) to read Parquet, else the standard
+library. Times are seconds in the profile and milliseconds in the tables.
+"""
+import argparse
+import datetime
+import json
+import math
+import pathlib
+import statistics
+import sys
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+COMMIT = "095f58a"
+# One engine per family, so that no curve mixes implementations. GEMM: the one whose times vary least between
+# neighbouring shapes, in every format. Attention: the one that times the kernel alone; TensorRT-LLM's rows take longer,
+# presumably by RoPE and the cache write, which the cost model prices as ops of their own.
+GEMM_ENGINE, GEMM_ENGINE_NAME = "trtllm/1.3.0rc20", "TensorRT-LLM 1.3.0rc20"
+ATTENTION_ENGINE, ATTENTION_ENGINE_NAME = "vllm/0.24.0", "vLLM 0.24.0"
+ALL_REDUCE_ENGINE = GEMM_ENGINE
+NCCL, NCCL_NAME = "nccl/2.29.2", "NCCL 2.29.2"
+DEVICES = {"h100-sxm": "h100_sxm", "h200-sxm": "h200_sxm", "gb200-nvl72": "gb200"}
+# The tables' names of number formats that compute as ours do. Blockwise scaled fp8 is another kernel and is left out.
+GEMM_FORMATS = {"bfloat16": "bf16", "fp8": "fp8", "nvfp4": "fp4"}
+ELEMENT_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
+
+# What is kept of a table; between these the cost model interpolates. Twice as many GEMM widths lower the held-out error by
+# less than a tenth of it.
+GEMM_WIDTHS = (256, 512, 1024, 2048, 4096, 8192, 16384, 65536)  # n and k
+GEMM_ROWS = (1, 4, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # m
+HEAD_DIM = 128
+# (query, KV) heads of one rank: Llama 3.1 8B and 70B at tensor-parallel degrees 1 to 8; other head counts rescale.
+HEADS = ((32, 8), (16, 4), (8, 2), (4, 1), (64, 8), (32, 4), (16, 2), (8, 1))
+FP8_HEADS = ((32, 8), (8, 1))  # with an fp8 KV cache
+DECODE_SEQUENCES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+DECODE_KEYS = (2, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
+PREFILL_TOKENS = (1, 64, 128, 256, 512, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384)
+TOGETHER_TOKENS = (16, 64, 256, 512, 1024, 2048, 4096)  # of prompts that share a step
+TOGETHER_PROMPTS = (2, 4, 8, 16, 32, 64)
+COLLECTIVES = {"all_reduce": "all_reduce", "all_gather": "all_gather", "reduce_scatter": "reduce_scatter",
+               "alltoall": "all_to_all"}
+MESSAGE_ELEMENT_BYTES = 2  # half and bfloat16 rows; message_size counts elements
+
+SIGMA_PER_MEDIAN = 1.4826  # of a normal: standard deviation over median magnitude
+# A reading ceiling needs more bytes than caches hold (GB200: 126 MB of L2).
+CEILING_BYTES = 512e6
+# Host time of a serving step, a prior as in sim/datasheet.cpp (fit of vLLM on Hopper by inference-sim): the tables time
+# kernels only.
+STEP_OVERHEAD_S, STEP_OVERHEAD_SPREAD, PER_SEQUENCE_OVERHEAD_S = 126e-6, 0.3, 4.4e-6
+UNITS = {"TFLOP/s": 1e12, "GiB": 2.0**30, "MiB": 2.0**20, "TB/s": 1e12}
+FORMATS = ("f32", "f16", "bf16", "fp8", "fp4", "int8")
+
+
+def rows_of(path, **wanted):
+    """Rows of a Parquet file as dicts, those whose columns have the wanted values."""
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        sys.exit("distil_operators: pyarrow is missing; it reads the tables (pip install pyarrow)")
+    if not path.is_file():
+        sys.exit(f"distil_operators: {path}: no such table")
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def seconds(row):
+    return float(f"{row['latency'] * 1e-3:.5g}")
+
+
+def gemm_samples(folder, engine=GEMM_ENGINE):
+    """Every row of the formats that Lindos knows."""
+    for row in rows_of(folder / "gemm" / engine / "gemm_perf.parquet"):
+        if row["gemm_dtype"] in GEMM_FORMATS:
+            yield {"dtype": GEMM_FORMATS[row["gemm_dtype"]], "m": row["m"], "n": row["n"], "k": row["k"],
+                   "time_s": seconds(row), "spread": 0}
+
+
+def attention_samples(folder, engine=ATTENTION_ENGINE):
+    """Full attention with heads of 128 and bf16 arithmetic; `dtype` is that of the KV cache."""
+    for name in ("context", "generation"):
+        path = folder / "attention" / engine / f"{name}_attention_perf.parquet"
+        for row in rows_of(path, head_dim=HEAD_DIM, window_size=0, attn_dtype="bfloat16"):
+            dtype = {"bfloat16": "bf16", "fp8": "fp8"}[row["kv_cache_dtype"]]
+            yield {"dtype": dtype, "sequences": row["batch_size"], "tokens": row["isl"], "context": row["step"],
+                   "q_heads": row["num_heads"], "kv_heads": row["num_key_value_heads"], "head_dim": HEAD_DIM,
+                   "time_s": seconds(row), "spread": 0}
+
+
+def collective_samples(folder):
+    """NCCL, and the engine's own one-shot all-reduce as it runs inside a captured graph."""
+    for row in rows_of(folder / "comm" / NCCL / "nccl_perf.parquet", nccl_dtype="half"):
+        yield message(COLLECTIVES[row["op_name"]], "nccl", row)
+    for row in rows_of(folder / "comm" / ALL_REDUCE_ENGINE / "custom_allreduce_perf.parquet", op_name="all_reduce"):
+        yield message("all_reduce", "one-shot", row)
+
+
+def message(op, backend, row):
+    return {"op": op, "backend": backend, "ranks": row["num_gpus"],
+            "bytes": row["message_size"] * MESSAGE_ELEMENT_BYTES,
+            "time_s": seconds(row), "spread": 0}
+
+
+def is_decode(sample):
+    return sample["context"] > 0
+
+
+def site(sample):
+    """Samples with one site lie on one curve or grid of the cost model."""
+    if "m" in sample:
+        return sample["n"], sample["k"]
+    return sample["q_heads"], sample["kv_heads"]
+
+
+def kept_gemm(sample):
+    return sample["m"] in GEMM_ROWS and sample["n"] in GEMM_WIDTHS and sample["k"] in GEMM_WIDTHS
+
+
+def wanted_heads(sample):
+    return site(sample) in (FP8_HEADS if sample["dtype"] == "fp8" else HEADS)
+
+
+def kept_attention(sample):
+    if not wanted_heads(sample):
+        return False
+    if is_decode(sample):
+        return sample["sequences"] in DECODE_SEQUENCES and sample["tokens"] + sample["context"] in DECODE_KEYS
+    if sample["sequences"] == 1:
+        return sample["tokens"] in PREFILL_TOKENS
+    return sample["sequences"] in TOGETHER_PROMPTS and sample["tokens"] in TOGETHER_TOKENS
+
+
+def best_read_rate(gemm, attention):
+    """Bytes per second of the sample that reads fastest, of those that no cache can hold."""
+    best = 0.0
+    for s in gemm:
+        read = ELEMENT_BYTES[s["dtype"]] * (s["n"] * s["k"] + s["m"] * s["k"])
+        if read >= CEILING_BYTES:
+            best = max(best, read / s["time_s"])
+    for s in filter(is_decode, attention):
+        keys = s["sequences"] * (s["tokens"] + s["context"])
+        read = ELEMENT_BYTES[s["dtype"]] * 2 * keys * s["kv_heads"] * s["head_dim"]
+        if read >= CEILING_BYTES:
+            best = max(best, read / s["time_s"])
+    return best
+
+
+def quantity(text):
+    number, unit = text.split()
+    return float(number) * UNITS[unit]
+
+
+def spread_between_engines(samples, others):
+    """Standard deviation of log(time) between two engines that time the same shapes, from the median of its magnitude.
+
+    The tables hold no repeats. What a planner's engine does differently from the one in the table is what a prediction
+    from it does not know, and so stands as the samples' spread.
+    """
+    theirs = {key(s): s["time_s"] for s in others}
+    differences = [abs(math.log(s["time_s"] / theirs[key(s)])) for s in samples if key(s) in theirs]
+    return float(f"{SIGMA_PER_MEDIAN * statistics.median(differences):.3g}")
+
+
+def with_spread(device, reference, gemm, attention):
+    folder = reference / DEVICES[device]
+    other_gemm = list(gemm_samples(folder, ATTENTION_ENGINE))
+    other_attention = list(attention_samples(folder, GEMM_ENGINE))
+    for samples, others in ((gemm, other_gemm),
+                            ([s for s in attention if is_decode(s)], other_attention),
+                            ([s for s in attention if not is_decode(s)], other_attention)):
+        wide = [s for s in samples if "m" not in s or min(site(s)) >= min(GEMM_WIDTHS)]
+        spread = spread_between_engines(wide, others)
+        for sample in samples:
+            sample["spread"] = spread
+
+
+def peak_of(peaks, dtype):
+    """A format that the units lack is computed in the next wider one they have, as in sim/datasheet.cpp."""
+    return quantity(peaks.get(dtype) or (peaks["fp8"] if dtype == "fp4" else peaks["bf16"]))
+
+
+def tables_of(reference, device):
+    folder = reference / DEVICES[device]
+    gemm, attention = list(gemm_samples(folder)), list(attention_samples(folder))
+    with_spread(device, reference, gemm, attention)
+    return gemm, attention, list(collective_samples(folder))
+
+
+def profile_of(device, date, tables, withheld=frozenset()):
+    """The profile of a device from what `tables_of` gives, without the samples whose `key` is in `withheld`."""
+    entry = tomllib.loads((ROOT / "data/catalogue/devices" / f"{device}.toml").read_text())
+    gemm, attention, collectives = tables
+    rate = float(f"{best_read_rate(gemm, attention):.5g}")
+    return {
+        "format": "lindos-profile", "version": 3, "device": device, "label": entry["label"],
+        "source": "distilled by tools/distil_operators.py from the operator tables of "
+                  f"github.com/ai-dynamo/aiconfigurator @{COMMIT}, Apache-2.0, (c) NVIDIA: GEMM and one-shot all-reduce "
+                  f"{GEMM_ENGINE_NAME}, attention {ATTENTION_ENGINE_NAME}, {NCCL_NAME}",
+        "date": date, "git_revision": "", "cores": 1, "compute_capability": entry["compute_capability"],
+        "memory_bytes": quantity(entry["memory"]), "matrix_rate_flop_per_s": peak_of(entry["peak"], "bf16"),
+        "matrix_rates_flop_per_s": {dtype: peak_of(entry["peak"], dtype) for dtype in FORMATS},
+        "read_bandwidth_bytes_per_s": rate, "read_bandwidth_by_threads_bytes_per_s": [rate],
+        "step_overhead_s": STEP_OVERHEAD_S, "step_overhead_spread": STEP_OVERHEAD_SPREAD,
+        "per_sequence_overhead_s": PER_SEQUENCE_OVERHEAD_S,
+        "gemm": sorted((s for s in gemm if kept_gemm(s) and key(s) not in withheld), key=by_curve),
+        "attention": sorted((s for s in attention if kept_attention(s) and key(s) not in withheld), key=by_curve),
+        "stream": [],
+        "collectives": sorted((s for s in collectives if key(s) not in withheld), key=key),
+    }
+
+
+def key(sample):
+    """What names a sample among all of its device."""
+    return tuple(value for name, value in sample.items() if name not in ("time_s", "spread"))
+
+
+def by_curve(sample):
+    return sample["dtype"], site(sample), key(sample)
+
+
+def text_of(profile):
+    """JSON with one sample per line."""
+    lines = []
+    for name, value in profile.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            samples = ",\n".join(json.dumps(sample, separators=(",", ":")) for sample in value)
+            lines.append(f'"{name}": [\n{samples}\n]')
+        else:
+            lines.append(f'"{name}": {json.dumps(value)}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("reference", type=pathlib.Path, metavar="REFERENCE_DIR")
+    parser.add_argument("out", type=pathlib.Path, metavar="OUT_DIR")
+    parser.add_argument("--date", default=datetime.date.today().isoformat(), help="of the profiles")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for device in DEVICES:
+        profile = profile_of(device, options.date, tables_of(options.reference, device))
+        path = options.out / f"{device}.json"
+        path.write_text(text_of(profile))
+        counts = ", ".join(f"{len(profile[name])} {name}" for name in ("gemm", "attention", "collectives"))
+        rate = profile["read_bandwidth_bytes_per_s"] / 1e12
+        print(f"{path}: {counts}; reads {rate:.3f} TB/s; {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

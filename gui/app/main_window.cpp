@@ -250,7 +250,7 @@ void MainWindow::connect_reader() {
     listed_ = list.runs;
     runs_->show_list(list, QString::fromStdString(reader_.store_path().string()));
     if (list.state == StoreState::kRefused) complain({}, list.message);
-    if (!job_.running() && !scenario_) emit settled();
+    if (!job_.running() && !scenario_ && !opening_) emit settled();
   });
   connect(&reader_, &StoreReader::run_shown, this, &MainWindow::display);
   connect(&reader_, &StoreReader::no_run, this, [this] {
@@ -270,6 +270,7 @@ void MainWindow::connect_reader() {
   connect(&reader_, &StoreReader::scenario_opened, this, &MainWindow::scenario_is_open);
   connect(&reader_, &StoreReader::scenario_refused, this, [this](const QString& path, const QString& where, const QString& message) {
     reloading_ = false;
+    opening_ = false;
     complain(where.isEmpty() ? path : where, message);
     message_->show_message(MessageKind::kError, (where.isEmpty() ? path : where) + ": " + message, tr("Try again"),
                            [this, path] { open_scenario(path, after_open_); });
@@ -314,12 +315,14 @@ void MainWindow::ask_for_profile() {
 void MainWindow::open_scenario(const QString& path, AfterOpen then) {
   after_open_ = then;
   reloading_ = false;
+  opening_ = true;
   reader_.open_scenario(QFileInfo(path).absoluteFilePath());
 }
 
 void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   const bool reloaded = reloading_ && scenario_ && scenario_->path == scenario.path;
   reloading_ = false;
+  opening_ = false;
   scenario_ = scenario;
   if (!watcher_.files().isEmpty()) watcher_.removePaths(watcher_.files());
   watcher_.addPath(scenario.path);

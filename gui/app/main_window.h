@@ -105,6 +105,7 @@ class MainWindow : public QMainWindow {
 
   std::optional<OpenedScenario> scenario_;
   AfterOpen after_open_ = AfterOpen::kShowLatest;
+  bool opening_ = false;    // a scenario was asked for and has not come
   bool reloading_ = false;  // the file changed on disk
   std::vector<ListedRun> listed_;
   std::optional<ExplanationResult> explanation_;

@@ -101,7 +101,15 @@ void apply_theme(const Theme& theme) {
     QTabBar::tab:selected { color: %3; border-bottom: 2px solid %4; }
     QTabBar::tab:focus { color: %3; text-decoration: underline; }
     QTableView { border: 1px solid %1; gridline-color: transparent; background: %5; alternate-background-color: %6; }
-    QHeaderView::section { background: %7; color: %2; border: 0; border-bottom: 1px solid %1; padding: 5px 6px; }
+    QTableView::item { padding: 0 7px; }
+    QPushButton { color: %3; background: %5; border: 1px solid %8; border-radius: 4px; padding: 4px 12px; }
+    QPushButton:hover { background: %6; border-color: %2; }
+    QPushButton:focus, QPushButton:checked { border-color: %4; }
+    QPushButton:pressed, QPushButton:checked { background: %1; }
+    QPushButton:disabled { color: %2; background: %7; border-color: %1; }
+    QStatusBar { padding: 2px 8px; }
+    QStatusBar::item { border: 0; }
+    QHeaderView::section { background: %7; color: %2; border: 0; border-bottom: 1px solid %1; padding: 5px 7px; }
     QToolBar { border: 0; border-bottom: 1px solid %1; spacing: 4px; padding: 3px 6px; }
     QToolTip { color: %3; background: %5; border: 1px solid %1; padding: 4px; }
     QFrame#card { background: %5; border: 1px solid %1; border-radius: 6px; }
@@ -111,7 +119,7 @@ void apply_theme(const Theme& theme) {
     QLabel#muted { color: %2; }
   )")
                           .arg(theme.border.name(), theme.muted.name(), theme.text.name(), theme.useful.name(),
-                               theme.base.name(), theme.alternate.name(), theme.window.name()));
+                               theme.base.name(), theme.alternate.name(), theme.window.name(), theme.axis.name()));
 }
 
 double contrast(const QColor& a, const QColor& b) {

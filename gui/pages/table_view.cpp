@@ -51,9 +51,9 @@ void TableView::set_table(Table table) {
 }
 
 void TableView::fit_columns() {
-  for (int i = 0; i < proxy_.columnCount(); ++i) {
+  for (int i = 0; i + 1 < proxy_.columnCount(); ++i) {
     resizeColumnToContents(i);
-    setColumnWidth(i, std::min(columnWidth(i) + 14, kWidestColumn));
+    setColumnWidth(i, std::min(columnWidth(i) + 8, kWidestColumn));
   }
 }
 

@@ -83,8 +83,8 @@ WhyPage::WhyPage(QWidget* parent)
   below->addWidget(titled(tr("Metrics"), metrics_));
   below->addWidget(titled(tr("Changes"), changes_));
   below->setChildrenCollapsible(false);
-  below->setStretchFactor(0, 1);
-  below->setStretchFactor(1, 1);
+  below->setStretchFactor(0, 2);
+  below->setStretchFactor(1, 3);
   below->setHandleWidth(14);
   auto* both = new QSplitter(Qt::Vertical);
   both->addWidget(picture_);

@@ -60,6 +60,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   setAcceptDrops(true);
   resize(1280, 860);
   tabs_->setDocumentMode(true);
+  tabs_->tabBar()->setDrawBase(false);
   tabs_->addTab(why_, tr("Why"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
@@ -138,6 +139,7 @@ void MainWindow::make_docks() {
 }
 
 void MainWindow::make_status_bar() {
+  status_->setContentsMargins(10, 0, 0, 0);
   job_bar_->setRange(0, 1000);
   job_bar_->setFixedWidth(180);
   job_bar_->setTextVisible(false);
@@ -440,11 +442,8 @@ void MainWindow::display(const ShownRun& run) {
 }
 
 QString MainWindow::why_not_explained(const RunRecord& record) const {
-  if (record.metrics.count("trained_tokens_per_s") == 0) return tr("Explain is for training jobs; this run is none.");
-  if (!scenario_ || scenario_->scenario_digest != record.scenario_digest) {
-    return tr("Open this run's scenario to explain it.");
-  }
-  return {};
+  const bool open = scenario_ && scenario_->scenario_digest == record.scenario_digest;
+  return open ? QString() : tr("Open this run's scenario to explain it.");
 }
 
 void MainWindow::complain(const QString& where, const QString& message) {

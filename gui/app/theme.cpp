@@ -101,7 +101,9 @@ void apply_theme(const Theme& theme) {
     QTabBar::tab:selected { color: %3; border-bottom: 2px solid %4; }
     QTabBar::tab:focus { color: %3; text-decoration: underline; }
     QTableView { border: 1px solid %1; gridline-color: transparent; background: %5; alternate-background-color: %6; }
-    QTableView::item { padding: 0 7px; }
+    QTableView::item { border: 0; padding: 0 7px; }
+    QLineEdit { color: %3; background: %5; border: 1px solid %8; border-radius: 4px; padding: 4px 8px; }
+    QLineEdit:focus { border-color: %4; }
     QPushButton { color: %3; background: %5; border: 1px solid %8; border-radius: 4px; padding: 4px 12px; }
     QPushButton:hover { background: %6; border-color: %2; }
     QPushButton:focus, QPushButton:checked { border-color: %4; }

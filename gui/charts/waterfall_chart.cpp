@@ -149,6 +149,7 @@ void WaterfallChart::draw() {
   diamonds->setLineStyle(QCPGraph::lsNone);
   diamonds->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDiamond, QPen(t.measured, 1.4), QBrush(t.base), 9));
   diamonds->setName(tr("Measured"));
+  diamonds->removeFromLegend();
   QVector<double> below, above;
   const auto whisker = [&](double x, double level, double low, double high) {
     whiskers_at->addData(x, level * 100.0);
@@ -196,14 +197,14 @@ void WaterfallChart::draw() {
   errors->setWhiskerWidth(7);
   errors->setName(tr("P10 – P90"));
   if (below.isEmpty()) errors->removeFromLegend();
-  if (diamonds->data()->isEmpty()) diamonds->removeFromLegend();
+  if (!diamonds->data()->isEmpty()) diamonds->addToLegend();
 
   plot_->legend->setVisible(true);
   plot_->legend->setBrush(t.base);
   plot_->legend->setBorderPen(Qt::NoPen);
   plot_->legend->setTextColor(t.text);
   plot_->legend->setFont(font());
-  plot_->legend->setIconSize(12, 12);
+  plot_->legend->setIconSize(14, 17);
   plot_->axisRect()->insetLayout()->setInsetAlignment(0, Qt::AlignTop | Qt::AlignRight);
   plot_->xAxis->setTicker(names);
   plot_->xAxis->setRange(-0.6, last + 0.6);

@@ -48,10 +48,11 @@ Cell interval_cell(const std::string& name, const MetricValue* value) {
   return value != nullptr ? number(metric_interval(name, *value), value->p90 - value->p10) : absent();
 }
 
-// "+1.6 %" with a true minus.
+// "+1.6 %" with a true minus; from ten times on "× 136".
 Cell ratio_cell(double from, double to) {
   if (from == 0.0) return absent();
   const double ratio = (to - from) / from;
+  if (ratio >= 9.0) return number("× " + QString::number(std::lround(to / from)), ratio);
   return number(points(ratio) + " %", ratio);
 }
 

@@ -143,6 +143,10 @@ QString headline_of(const RunRecord& record) {
   if (const LedgerEntry* useful = find_entry(record, Cause::kUseful); useful != nullptr && useful->p10 != useful->p90) {
     text += QObject::tr(" (P10–P90 %1)").arg(percent_interval(useful->p10, useful->p90));
   }
+  if (const auto steady = record.metrics.find("steady_mfu"); steady != record.metrics.end()) {
+    const MetricValue& value = steady->second;
+    text += QObject::tr(", %1 while steps run (%2)").arg(percent(value.p50), percent_interval(value.p10, value.p90));
+  }
   if (largest == nullptr) return text + ".";
   return text + QObject::tr(". Largest loss: %1, %2 points.")
                     .arg(to_qt(lindos::label_of(largest->cause)), QString::number(largest->share * 100.0, 'f', 1));

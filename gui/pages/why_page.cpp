@@ -81,10 +81,11 @@ WhyPage::WhyPage(QWidget* parent)
 
   auto* below = new QSplitter(Qt::Horizontal);
   below->addWidget(titled(tr("Metrics"), metrics_));
-  below->addWidget(titled(tr("Changes"), changes_));
+  changes_box_ = titled(tr("Changes"), changes_);
+  below->addWidget(changes_box_);
   below->setChildrenCollapsible(false);
-  below->setStretchFactor(0, 2);
-  below->setStretchFactor(1, 3);
+  below->setStretchFactor(0, 1);
+  below->setStretchFactor(1, 1);
   below->setHandleWidth(14);
   auto* both = new QSplitter(Qt::Vertical);
   both->addWidget(picture_);
@@ -150,6 +151,8 @@ void WhyPage::show_empty(const QString& text) {
 void WhyPage::show_explanation(const std::optional<ExplanationResult>& explanation, const QString& why_not) {
   changes_->setCurrentIndex(explanation ? 1 : 0);
   explain_->setVisible(why_not.isEmpty());
+  // Only training has causes to make ideal.
+  changes_box_->setVisible(run_ && run_->record.metrics.count("trained_tokens_per_s") > 0);
   if (explanation) {
     mitigations_->set_table(mitigations_table(*explanation));
     restored_->set_table(restored_table(*explanation));

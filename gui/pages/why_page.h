@@ -54,6 +54,7 @@ class WhyPage : public QWidget {
   TableView* causes_;
   TableView* metrics_;
   QStackedWidget* changes_;
+  QWidget* changes_box_ = nullptr;
   QLabel* changes_text_;
   QPushButton* explain_;
   TableView* mitigations_;

@@ -49,7 +49,7 @@ TEST_F(ChartTest, ExportsPngSvgPdf) {
   EXPECT_EQ(QImage(png).size(), chart_.size() * 2);
   QSvgRenderer renderer(svg);
   ASSERT_TRUE(renderer.isValid());
-  EXPECT_EQ(renderer.defaultSize(), chart_.size());
+  EXPECT_EQ(renderer.viewBox().size(), chart_.size());
   EXPECT_TRUE(read(pdf).startsWith("%PDF-"));
 }
 

@@ -18,6 +18,7 @@ namespace {
 RunRecord ledger_record(std::vector<LedgerEntry> ledger) {
   RunRecord record = data::sample_run(RunSource::kPredicted);
   record.ledger = std::move(ledger);
+  record.metrics.at("steady_mfu") = {0.169, 0.188, 0.207, "1", "modelled"};
   return record;
 }
 
@@ -75,7 +76,7 @@ TEST(Waterfall, EveryCauseHasAGroup) {
 }
 
 TEST(Headline, NamesShareIntervalAndLargestLoss) {
-  EXPECT_EQ(headline_of(training_like()), "8.8 % of peak (P10–P90 6.9 – 10.7). Largest loss: restart, 45.0 points.");
+  EXPECT_EQ(headline_of(training_like()), "8.8 % of peak (P10–P90 6.9 – 10.7), 18.8 % while steps run (16.9 – 20.7). Largest loss: restart, 45.0 points.");
 }
 
 TEST(Tables, MetricsShowTheRecordsNumbers) {
@@ -101,6 +102,21 @@ TEST(Tables, WhatARunLacksIsSaidNotZero) {
       EXPECT_EQ(row.cells[1].text, "–");
       EXPECT_EQ(row.cells[4].text, "–");
       EXPECT_NE(row.cells[3].text, "–");
+    }
+  }
+}
+
+TEST(Tables, ComparedMetricsGiveTheRatio) {
+  RunRecord a = data::sample_run(RunSource::kPredicted), b = a;
+  b.metrics.at("ttft_s").p50 = 1.016;
+  b.metrics.at("tpot_s").p50 = 136.0;
+  for (const TableRow& row : compared_metrics(a, b).rows) {
+    if (row.cells[0].text == metric_label("ttft_s")) {
+      EXPECT_EQ(row.cells[5].text, "+1.6 %");
+    } else if (row.cells[0].text == metric_label("tpot_s")) {
+      EXPECT_EQ(row.cells[5].text, "× 136");
+    } else {
+      EXPECT_EQ(row.cells[5].text, "0.0 %");
     }
   }
 }

@@ -22,6 +22,7 @@ ROOMS = {
     "sim": ({"sim", "exec/scheduler", "scenarios"}, ["simgrid/", "xbt/", "zlib.h", "fmt/"]),
     "cli": ({"cli", "sim", "exec", "exec/scheduler", "data", "kernels", "scenarios"},
             ["CLI/", "fmt/", "nlohmann/", "simgrid/version.h", "xbt/base.h", "cblas.h", "sqlite3.h"]),
+    "gui": ({"gui", "data", "scenarios"}, ["Q", "qcustomplot.h"]),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
@@ -68,10 +69,14 @@ def selftest() -> int:
         "data/e.cpp": "#include <simgrid/s4u.hpp>\n",
         "exec/f.cpp": '#include "replica.h"\n',
         "exec/scheduler/g.cpp": "#include <mpi.h>\n",
+        "gui/h.cpp": '#include "sim/predict.h"\n',
+        "gui/i.cpp": '#include "exec/runner/replica.h"\n',
+        "cli/j.cpp": "#include <QProcess>\n",
     }
     sound = {
         "sim/ok.cpp": '#include "exec/scheduler/driver.h"\n#include <vector>\n#include <simgrid/s4u.hpp>\n',
         "exec/ok.cpp": '#include "kernels/gemm.h"\n#include <sys/mman.h>\n',
+        "gui/ok.cpp": '#include "data/store/store.h"\n#include <QProcess>\n#include <qcustomplot.h>\n',
     }
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)

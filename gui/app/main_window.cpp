@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gui/app/main_window.h"
+
+#include <QActionGroup>
+#include <QApplication>
+#include <QClipboard>
+#include <QCloseEvent>
+#include <QDialog>
+#include <QDockWidget>
+#include <QDragEnterEvent>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QMenuBar>
+#include <QMimeData>
+#include <QScrollArea>
+#include <QSettings>
+#include <QStatusBar>
+#include <QToolBar>
+#include <QVBoxLayout>
+
+#include "gui/models/format.h"
+
+namespace lindos::gui {
+
+namespace {
+
+// Layouts saved by a window with other docks are not restored.
+constexpr int kLayoutVersion = 1;
+constexpr int kLogLines = 10000;
+constexpr int kRecent = 6;
+
+const std::array<std::pair<const char*, const char*>, 3> kFidelities = {{
+    {"closed", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "closed: a formula, in well under a second")},
+    {"maxplus", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "maxplus: every step of every rank")},
+    {"simgrid", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "simgrid: every message")},
+}};
+
+}  // namespace
+
+MainWindow::MainWindow(const WindowOptions& options)
+    : options_(options),
+      actions_(this),
+      reader_(options.store),
+      stack_(new QStackedWidget),
+      start_(new StartPage),
+      tabs_(new QTabWidget),
+      why_(new WhyPage),
+      compare_(new ComparePage),
+      runs_(new RunsPage),
+      message_(new MessageBar),
+      problems_(new TableView(tr("Problems"))),
+      log_(new QPlainTextEdit),
+      fidelity_(new QComboBox),
+      status_(new QLabel),
+      job_text_(new QLabel),
+      job_bar_(new QProgressBar),
+      job_cancel_(new QPushButton(tr("Cancel"))),
+      show_panels_(new QPushButton(tr("Show panels (F11)"))) {
+  setWindowTitle("Lindos");
+  setAcceptDrops(true);
+  resize(1280, 860);
+  tabs_->setDocumentMode(true);
+  tabs_->tabBar()->setDrawBase(false);
+  tabs_->addTab(why_, tr("Why"));
+  tabs_->addTab(compare_, tr("Compare"));
+  tabs_->addTab(runs_, tr("Runs"));
+  auto* start_scroll = new QScrollArea;
+  start_scroll->setWidget(start_);
+  start_scroll->setWidgetResizable(true);
+  start_scroll->setFrameShape(QFrame::NoFrame);
+  stack_->addWidget(start_scroll);
+  stack_->addWidget(tabs_);
+  auto* centre = new QWidget;
+  auto* column = new QVBoxLayout(centre);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->setSpacing(0);
+  column->addWidget(message_);
+  column->addWidget(stack_, 1);
+  setCentralWidget(centre);
+
+  make_docks();
+  make_status_bar();
+  make_actions();
+  connect_reader();
+  connect_job();
+  connect(start_, &StartPage::open_requested, this, &MainWindow::ask_for_scenario);
+  connect(start_, &StartPage::scenario_chosen, this, [this](const QString& path) { open_scenario(path); });
+  connect(start_, &StartPage::predict_requested, this, [this](const QString& path) { open_scenario(path, AfterOpen::kPredict); });
+  connect(start_, &StartPage::twin_requested, this, [this](const QString& path) { open_scenario(path, AfterOpen::kTwin); });
+  connect(why_, &WhyPage::predict_requested, this, &MainWindow::predict);
+  connect(why_, &WhyPage::explain_requested, this, &MainWindow::explain);
+  connect(why_, &WhyPage::export_failed, this, [this](const QString& text) { complain({}, text); });
+  connect(runs_, &RunsPage::run_chosen, this, [this](std::int64_t id) {
+    reader_.show_run(id);
+    show_view(View::kWhy);
+  });
+  connect(runs_, &RunsPage::a_chosen, this, &MainWindow::choose_a);
+  connect(runs_, &RunsPage::b_chosen, this, &MainWindow::choose_b);
+  connect(&watcher_, &QFileSystemWatcher::fileChanged, this, [this](const QString& path) {
+    reloading_ = true;
+    reader_.open_scenario(path);
+  });
+
+  desktop_dark_ = desktop_is_dark();
+  set_theme(options.theme.value_or(static_cast<ThemeChoice>(QSettings().value("theme", 0).toInt())));
+  why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+3)."));
+  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+3): “Use as A”, “Use as B”."));
+  start_->show_recent(recent());
+  default_state_ = saveState(kLayoutVersion);
+  const QSettings settings;
+  restoreGeometry(settings.value("layout/geometry").toByteArray());
+  restoreState(settings.value("layout/state").toByteArray(), kLayoutVersion);
+  update_state();
+  reader_.list_runs();
+}
+
+void MainWindow::make_docks() {
+  problem_rows_.columns = {tr("Where"), tr("What")};
+  problems_->set_table(problem_rows_);
+  log_->setReadOnly(true);
+  log_->setMaximumBlockCount(kLogLines);
+  log_->setAccessibleName(tr("Log of the verbs"));
+  QFont fixed("monospace");
+  fixed.setStyleHint(QFont::Monospace);
+  log_->setFont(fixed);
+  log_->setPlaceholderText(tr("What the verbs print."));
+  const auto dock = [this](const QString& title, const QString& name, QWidget* content) {
+    auto* made = new QDockWidget(title, this);
+    made->setObjectName(name);
+    made->setWidget(content);
+    addDockWidget(Qt::BottomDockWidgetArea, made);
+    made->hide();
+    return made;
+  };
+  problems_dock_ = dock(tr("Problems"), "problems", problems_);
+  log_dock_ = dock(tr("Log"), "log", log_);
+  tabifyDockWidget(problems_dock_, log_dock_);
+  resizeDocks({problems_dock_}, {150}, Qt::Vertical);
+}
+
+void MainWindow::make_status_bar() {
+  status_->setContentsMargins(10, 0, 0, 0);
+  job_bar_->setRange(0, 1000);
+  job_bar_->setFixedWidth(180);
+  job_bar_->setTextVisible(false);
+  job_bar_->setAccessibleName(tr("Progress of the running verb"));
+  statusBar()->addWidget(status_, 1);
+  for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_, show_panels_}) {
+    statusBar()->addPermanentWidget(widget);
+    widget->hide();
+  }
+  connect(job_cancel_, &QPushButton::clicked, this, &MainWindow::stop);
+  connect(show_panels_, &QPushButton::clicked, this, &MainWindow::toggle_panels);
+}
+
+void MainWindow::make_actions() {
+  const QString file = tr("&File"), view = tr("&View"), run = tr("&Run"), comparing = tr("&Compare"), help = tr("&Help");
+  QAction* open = actions_.add(file, tr("&Open…"), QKeySequence::Open, [this] { ask_for_scenario(); });
+  actions_.add(file, tr("Start page"), QKeySequence("Alt+Home"), [this] { show_view(View::kStart); });
+  export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] { why_->export_chart(); });
+  actions_.add(file, tr("&Quit"), QKeySequence("Ctrl+Q"), [this] { close(); });
+
+  actions_.add(view, tr("Why"), QKeySequence("Ctrl+1"), [this] { show_view(View::kWhy); });
+  actions_.add(view, tr("Compare"), QKeySequence("Ctrl+2"), [this] { show_view(View::kCompare); });
+  actions_.add(view, tr("Runs"), QKeySequence("Ctrl+3"), [this] { show_view(View::kRuns); });
+  table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] { why_->toggle_table(); });
+  actions_.add(view, tr("Problems"), QKeySequence("Ctrl+Shift+M"), [this] {
+    problems_dock_->setVisible(!problems_dock_->isVisible());
+    problems_dock_->raise();
+  });
+  actions_.add(view, tr("Log"), QKeySequence("Ctrl+Shift+L"), [this] {
+    log_dock_->setVisible(!log_dock_->isVisible());
+    log_dock_->raise();
+  });
+  actions_.add(view, tr("Hide or show panels"), QKeySequence("F11"), [this] { toggle_panels(); });
+  actions_.add(view, tr("Restore default layout"), {}, [this] { restore_default_layout(); });
+
+  predict_ = actions_.add(run, tr("&Predict"), QKeySequence("F5"), [this] { predict(); });
+  explain_ = actions_.add(run, tr("&Explain"), QKeySequence("F9"), [this] { explain(); });
+  twin_ = actions_.add(run, tr("&Twin: predict and run here"), QKeySequence("F6"), [this] { run_twin(); });
+  stop_ = actions_.add(run, tr("&Stop"), QKeySequence("Shift+F5"), [this] { stop(); });
+  actions_.add(run, tr("Use a device profile…"), {}, [this] { ask_for_profile(); });
+  actions_.add(run, tr("Without a device profile"), {}, [this] {
+    options_.profile.clear();
+    update_state();
+  });
+  copy_command_ = actions_.add(run, tr("Copy last job as command"), {},
+                               [this] { QApplication::clipboard()->setText(job_.command_line()); });
+
+  actions_.add(comparing, tr("Use selected run as A"), QKeySequence("Ctrl+Shift+A"), [this] {
+    if (const auto key = runs_->table().current_key()) choose_a(*key);
+  });
+  actions_.add(comparing, tr("Use selected run as B"), QKeySequence("Ctrl+D"), [this] {
+    if (const auto key = runs_->table().current_key()) choose_b(*key);
+  });
+  swap_ = actions_.add(comparing, tr("Swap A and B"), QKeySequence("Ctrl+Shift+D"), [this] {
+    std::swap(a_, b_);
+    compare_chosen();
+  });
+  actions_.add(comparing, tr("Compare the two newest runs"), {}, [this] { compare_newest(); });
+
+  actions_.add(help, tr("Keyboard shortcuts"), QKeySequence("?"), [this] { show_shortcuts(); });
+  actions_.add(help, tr("About Lindos"), {}, [this] { show_about(); });
+
+  QMenu* menu = nullptr;
+  for (const Actions::Entry& entry : actions_.entries()) {
+    if (menu == nullptr || menu->title() != entry.group) menu = menuBar()->addMenu(entry.group);
+    menu->addAction(entry.action);
+    if (entry.group != view || entry.action->text() != tr("Restore default layout")) continue;
+    QMenu* themes = menu->addMenu(tr("Theme"));
+    auto* group = new QActionGroup(this);
+    const std::array<QString, 3> names = {tr("As the desktop"), tr("Light"), tr("Dark")};
+    for (int i = 0; i < 3; ++i) {
+      QAction* choice = themes->addAction(names[static_cast<std::size_t>(i)]);
+      choice->setCheckable(true);
+      choice->setChecked(i == QSettings().value("theme", 0).toInt());
+      group->addAction(choice);
+      connect(choice, &QAction::triggered, this, [this, i] {
+        QSettings().setValue("theme", i);
+        set_theme(static_cast<ThemeChoice>(i));
+      });
+    }
+  }
+
+  toolbar_ = addToolBar(tr("Commands"));
+  toolbar_->setObjectName("commands");
+  toolbar_->setMovable(false);
+  toolbar_->toggleViewAction()->setVisible(false);  // F11 and Restore default layout bring it back
+  toolbar_->setContextMenuPolicy(Qt::PreventContextMenu);
+  toolbar_->addAction(open);
+  toolbar_->addSeparator();
+  for (QAction* action : {predict_, explain_, twin_, stop_}) toolbar_->addAction(action);
+  toolbar_->addSeparator();
+  auto* label = new QLabel(tr("Fidelity "));
+  label->setBuddy(fidelity_);
+  for (const auto& [name, text] : kFidelities) {
+    fidelity_->addItem(name);
+    fidelity_->setItemData(fidelity_->count() - 1, tr(text), Qt::ToolTipRole);
+  }
+  fidelity_->setCurrentText(options_.fidelity);
+  fidelity_->setAccessibleName(tr("Fidelity of predictions"));
+  toolbar_->addWidget(label);
+  toolbar_->addWidget(fidelity_);
+  for (const Actions::Entry& entry : actions_.entries()) {
+    const QString key = entry.action->shortcut().toString(QKeySequence::NativeText);
+    if (!key.isEmpty()) entry.action->setToolTip(QString(entry.action->text()).remove('&') + " (" + key + ")");
+  }
+}
+
+void MainWindow::connect_reader() {
+  connect(&reader_, &StoreReader::runs_listed, this, [this](const RunList& list) {
+    listed_ = list.runs;
+    runs_->show_list(list, QString::fromStdString(reader_.store_path().string()));
+    if (list.state == StoreState::kRefused) complain({}, list.message);
+    if (!job_.running() && !scenario_ && !opening_) emit settled();
+  });
+  connect(&reader_, &StoreReader::run_shown, this, &MainWindow::display);
+  connect(&reader_, &StoreReader::no_run, this, [this] {
+    why_->show_empty(scenario_ ? tr("%1\n%2\n\n%3\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary, scenario_->description)
+                               : tr("No run yet."));
+    update_state();
+    emit settled();
+  });
+  connect(&reader_, &StoreReader::runs_compared, this, [this](const RunPairShown& pair) {
+    compare_->show_pair(pair);
+    emit settled();
+  });
+  connect(&reader_, &StoreReader::store_failed, this, [this](const QString& message) {
+    complain({}, message);
+    emit settled();
+  });
+  connect(&reader_, &StoreReader::scenario_opened, this, &MainWindow::scenario_is_open);
+  connect(&reader_, &StoreReader::scenario_refused, this, [this](const QString& path, const QString& where, const QString& message) {
+    reloading_ = false;
+    opening_ = false;
+    complain(where.isEmpty() ? path : where, message);
+    message_->show_message(MessageKind::kError, (where.isEmpty() ? path : where) + ": " + message, tr("Try again"),
+                           [this, path] { open_scenario(path, after_open_); });
+    emit settled();
+  });
+}
+
+void MainWindow::connect_job() {
+  connect(&job_, &Job::line_logged, log_, &QPlainTextEdit::appendPlainText);
+  connect(&job_, &Job::progressed, this, [this](const ProgressEvent& progress) {
+    job_bar_->setRange(0, 1000);
+    job_bar_->setValue(static_cast<int>(progress.fraction * 1000.0));
+    QString text = job_.request().title;
+    if (!progress.phase.isEmpty() && progress.phase != job_.request().arguments.value(0)) text += ": " + progress.phase;
+    if (progress.remaining_s) text += tr(", about %1 left").arg(duration_text(*progress.remaining_s));
+    job_text_->setText(text);
+  });
+  connect(&job_, &Job::finished, this, &MainWindow::job_ended);
+}
+
+void MainWindow::set_theme(ThemeChoice choice) {
+  const bool dark = choice == ThemeChoice::kDark || (choice == ThemeChoice::kSystem && desktop_dark_);
+  theme_ = dark ? &dark_theme() : &light_theme();
+  apply_theme(*theme_);
+  message_->set_theme(*theme_);
+  why_->set_theme(*theme_);
+}
+
+void MainWindow::ask_for_scenario() {
+  const QString folder = scenario_ ? QFileInfo(scenario_->path).path() : QString(LINDOS_SCENARIO_DIR);
+  const QString path = QFileDialog::getOpenFileName(this, tr("Open scenario"), folder, tr("Scenarios (*.toml)"));
+  if (!path.isEmpty()) open_scenario(path);
+}
+
+void MainWindow::ask_for_profile() {
+  const QString path = QFileDialog::getOpenFileName(this, tr("Device profile"), {}, tr("Profiles of lindos probe (*.json)"));
+  if (path.isEmpty()) return;
+  options_.profile = path;
+  update_state();
+}
+
+void MainWindow::open_scenario(const QString& path, AfterOpen then) {
+  after_open_ = then;
+  reloading_ = false;
+  opening_ = true;
+  reader_.open_scenario(QFileInfo(path).absoluteFilePath());
+}
+
+void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
+  const bool reloaded = reloading_ && scenario_ && scenario_->path == scenario.path;
+  reloading_ = false;
+  opening_ = false;
+  scenario_ = scenario;
+  if (!watcher_.files().isEmpty()) watcher_.removePaths(watcher_.files());
+  watcher_.addPath(scenario.path);
+  setWindowTitle(scenario.name + " — Lindos");
+  update_state();
+  if (reloaded) {
+    const auto& run = why_->run();
+    if (run && run->record.scenario_digest != scenario.scenario_digest) {
+      message_->show_message(MessageKind::kWarning, tr("Results belong to the file as it was before you changed it."), tr("Predict (F5)"),
+                             [this] { predict(); });
+    }
+    return;
+  }
+  message_->hide();
+  remember(scenario.path, {});
+  show_view(View::kWhy);
+  switch (after_open_) {
+    case AfterOpen::kShowLatest:
+      reader_.show_latest(scenario.scenario_digest, scenario.plan_digest);
+      break;
+    case AfterOpen::kPredict:
+      predict();
+      break;
+    case AfterOpen::kExplain:
+      explain();
+      break;
+    case AfterOpen::kTwin:
+      run_twin();
+      break;
+  }
+}
+
+void MainWindow::start_verb(const QStringList& words, const QString& title) {
+  if (job_.running()) {
+    message_->show_message(MessageKind::kInfo, tr("%1 is running; one job at a time.").arg(job_.request().title), tr("Stop it"),
+                           [this] { stop(); });
+    return;
+  }
+  message_->hide();
+  if (!why_->run()) why_->show_empty(tr("%1\n%2\n\nRunning: %3").arg(scenario_->name, scenario_->summary, title));
+  job_text_->setText(title);
+  job_bar_->setRange(0, 0);  // moves until the first progress
+  JobRequest request;
+  request.program = options_.lindos;
+  request.arguments = words;
+  request.arguments << "--format" << "json" << "--progress" << "json" << "--db" << QString::fromStdString(options_.store.string());
+  request.title = title;
+  job_.start(request);
+  update_state();
+}
+
+void MainWindow::predict() {
+  if (!scenario_) return;
+  QStringList words{"predict", scenario_->path, "--fidelity", fidelity_->currentText()};
+  if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  start_verb(words, tr("predict %1").arg(scenario_->name));
+}
+
+void MainWindow::explain() {
+  if (!scenario_) return;
+  QStringList words{"predict", scenario_->path, "--explain", "--fidelity", fidelity_->currentText()};
+  if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  start_verb(words, tr("explain %1").arg(scenario_->name));
+}
+
+void MainWindow::run_twin() {
+  if (!scenario_) return;
+  QStringList words{"twin", scenario_->path};
+  if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  start_verb(words, tr("twin %1").arg(scenario_->name));
+}
+
+void MainWindow::stop() {
+  if (!job_.running()) return;
+  job_text_->setText(tr("stopping %1 …").arg(job_.request().title));
+  job_.cancel();
+}
+
+void MainWindow::job_ended(const JobResult& result) {
+  update_state();
+  if (closing_anyway_) {
+    close();
+    return;
+  }
+  if (result.end != JobEnd::kDone) {
+    if (!why_->run() && scenario_) why_->show_empty(tr("%1\n%2\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary));
+    if (result.end == JobEnd::kCancelled) {
+      message_->show_message(MessageKind::kInfo, result.message);
+    } else {
+      complain(result.where, result.end == JobEnd::kInfeasible ? tr("No plan fits: %1").arg(result.message) : result.message);
+    }
+    emit settled();
+    return;
+  }
+  if (auto explanation = explanation_from(result.object)) {
+    explanation_ = std::move(explanation);
+    explanation_is_new_ = true;
+  }
+  const bool twin = result.object.contains("predicted");
+  const QJsonObject record = twin ? result.object.value("predicted").toObject() : result.object;
+  reader_.show_latest(record.value("scenario_digest").toString().toStdString(), record.value("plan_digest").toString().toStdString());
+  reader_.list_runs();
+}
+
+void MainWindow::display(const ShownRun& run) {
+  if (explanation_is_new_) explained_run_ = run.id;
+  explanation_is_new_ = false;
+  why_->show_run(run);
+  why_->show_explanation(run.id == explained_run_ ? explanation_ : std::nullopt, why_not_explained(run.record));
+  if (scenario_ && run.record.scenario_digest == scenario_->scenario_digest) {
+    remember(scenario_->path, tr("%1  (%2)").arg(headline_of(run.record), time_text(run.record.started_utc).left(10)));
+  }
+  update_state();
+  emit settled();
+}
+
+QString MainWindow::why_not_explained(const RunRecord& record) const {
+  const bool open = scenario_ && scenario_->scenario_digest == record.scenario_digest;
+  return open ? QString() : tr("Open this run's scenario to explain it.");
+}
+
+void MainWindow::complain(const QString& where, const QString& message) {
+  TableRow row;
+  row.cells.resize(2);
+  row.cells[0].text = where;
+  row.cells[1].text = message;
+  row.cells[1].tooltip = message;
+  row.key = static_cast<std::int64_t>(problem_rows_.rows.size());
+  problem_rows_.rows.insert(problem_rows_.rows.begin(), row);
+  problems_->set_table(problem_rows_);
+  problems_dock_->show();
+  problems_dock_->raise();
+  message_->show_message(MessageKind::kError, where.isEmpty() ? message : where + ": " + message);
+}
+
+void MainWindow::choose_a(std::int64_t id) {
+  a_ = id;
+  compare_chosen();
+}
+
+void MainWindow::choose_b(std::int64_t id) {
+  b_ = id;
+  compare_chosen();
+}
+
+void MainWindow::compare_chosen() {
+  update_state();
+  if (a_ && b_) {
+    reader_.compare_runs(*a_, *b_);
+    show_view(View::kCompare);
+    return;
+  }
+  const QString chosen = a_ ? tr("A is run %1. Choose B (Ctrl+D).").arg(*a_) : tr("B is run %1. Choose A (Ctrl+Shift+A).").arg(*b_);
+  compare_->show_empty(chosen);
+  message_->show_message(MessageKind::kInfo, chosen);
+}
+
+void MainWindow::compare_newest() {
+  if (listed_.size() < 2) {
+    compare_->show_empty(tr("The store has fewer than two runs."));
+    show_view(View::kCompare);
+    return;
+  }
+  a_ = listed_[1].summary.id;
+  b_ = listed_[0].summary.id;
+  compare_chosen();
+}
+
+void MainWindow::show_view(View view) {
+  if (view == View::kStart) {
+    start_->show_recent(recent());
+    stack_->setCurrentIndex(0);
+  } else {
+    stack_->setCurrentIndex(1);
+    tabs_->setCurrentIndex(static_cast<int>(view) - 1);
+  }
+  update_state();
+}
+
+void MainWindow::toggle_panels() {
+  const bool hide = toolbar_->isVisible();
+  toolbar_->setVisible(!hide);
+  if (hide) {
+    problems_dock_->hide();
+    log_dock_->hide();
+  }
+  show_panels_->setVisible(hide);
+}
+
+void MainWindow::restore_default_layout() {
+  restoreState(default_state_, kLayoutVersion);
+  toolbar_->show();
+  show_panels_->hide();
+}
+
+void MainWindow::show_shortcuts() {
+  auto* sheet = new QDialog(this);
+  sheet->setAttribute(Qt::WA_DeleteOnClose);
+  sheet->setWindowTitle(tr("Keyboard shortcuts"));
+  auto* text = new QLabel(actions_.sheet_html());
+  text->setAccessibleName(tr("All shortcuts"));
+  auto* column = new QVBoxLayout(sheet);
+  column->addWidget(text);
+  column->addWidget(new QLabel(tr("In tables: Ctrl+C copies rows, Enter opens; click a header to sort.")));
+  sheet->show();
+}
+
+void MainWindow::show_about() {
+  message_->show_message(MessageKind::kInfo, tr("Lindos, a digital twin for GPU clusters. This window is under GPL-3.0-or-later (QCustomPlot, Qt); "
+                                                "the engines are programs of their own under Apache-2.0.\nVerbs: %1\nStore: %2")
+                                                 .arg(options_.lindos, QString::fromStdString(options_.store.string())));
+}
+
+void MainWindow::update_state() {
+  const bool running = job_.running();
+  const bool ready = scenario_.has_value() && !running;
+  predict_->setEnabled(ready);
+  explain_->setEnabled(ready && scenario_->training);
+  twin_->setEnabled(ready && !scenario_->training);
+  stop_->setEnabled(running);
+  swap_->setEnabled(a_ && b_);
+  copy_command_->setEnabled(!job_.request().program.isEmpty());
+  const bool why = why_->run().has_value() && stack_->currentIndex() == 1 && tabs_->currentIndex() == 0;
+  export_->setEnabled(why);
+  table_->setEnabled(why);
+  for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);
+  QString text = scenario_ ? scenario_->name + " · " + scenario_->summary : tr("No scenario open");
+  if (!options_.profile.isEmpty()) text += tr(" · profile %1").arg(QFileInfo(options_.profile).fileName());
+  status_->setText(text);
+}
+
+void MainWindow::remember(const QString& path, const QString& headline) {
+  QSettings settings;
+  QStringList paths = settings.value("recent").toStringList();
+  paths.removeAll(path);
+  paths.prepend(path);
+  while (paths.size() > kRecent) settings.remove("headline/" + QString(QUrl::toPercentEncoding(paths.takeLast())));
+  settings.setValue("recent", paths);
+  if (!headline.isEmpty()) settings.setValue("headline/" + QString(QUrl::toPercentEncoding(path)), headline);
+}
+
+std::vector<RecentScenario> MainWindow::recent() const {
+  const QSettings settings;
+  std::vector<RecentScenario> out;
+  for (const QString& path : settings.value("recent").toStringList()) {
+    if (QFileInfo::exists(path)) {
+      out.push_back({path, settings.value("headline/" + QString(QUrl::toPercentEncoding(path))).toString()});
+    }
+  }
+  return out;
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+  if (job_.running() && !closing_anyway_) {
+    event->ignore();
+    message_->show_message(MessageKind::kWarning, tr("%1 is running.").arg(job_.request().title), tr("Stop it and close"), [this] {
+      closing_anyway_ = true;
+      stop();
+    });
+    return;
+  }
+  QSettings settings;
+  settings.setValue("layout/geometry", saveGeometry());
+  settings.setValue("layout/state", saveState(kLayoutVersion));
+  QMainWindow::closeEvent(event);
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
+  if (event->mimeData()->hasUrls()) event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event) {
+  const QList<QUrl> urls = event->mimeData()->urls();
+  const QString path = urls.isEmpty() ? QString() : urls.first().toLocalFile();
+  if (path.endsWith(".toml", Qt::CaseInsensitive)) {
+    open_scenario(path);
+  } else {
+    complain(path, tr("is no scenario; drop a .toml file"));
+  }
+}
+
+}  // namespace lindos::gui

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The window: start page or the tabs Why, Compare, Runs; docks Problems and Log; one job at a time. It computes nothing:
+// verbs run as child processes and write the store, the window reads it.
+#pragma once
+
+#include <QComboBox>
+#include <QFileSystemWatcher>
+#include <QLabel>
+#include <QMainWindow>
+#include <QPlainTextEdit>
+#include <QProgressBar>
+#include <QPushButton>
+#include <QStackedWidget>
+#include <QTabWidget>
+#include <optional>
+
+#include "gui/app/actions.h"
+#include "gui/app/message_bar.h"
+#include "gui/app/start_page.h"
+#include "gui/pages/compare_page.h"
+#include "gui/pages/runs_page.h"
+#include "gui/pages/why_page.h"
+#include "gui/work/job.h"
+#include "gui/work/store_reader.h"
+
+namespace lindos::gui {
+
+struct WindowOptions {
+  QString lindos;               // the program whose verbs are run
+  std::filesystem::path store;  // need not exist yet
+  QString fidelity = "simgrid";
+  QString profile;                   // device profile for predictions; empty: as the verb chooses
+  std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
+};
+
+enum class View { kStart, kWhy, kCompare, kRuns };
+// What to do once a scenario is open.
+enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin };
+
+class MainWindow : public QMainWindow {
+  Q_OBJECT
+
+ public:
+  explicit MainWindow(const WindowOptions& options);
+
+  void open_scenario(const QString& path, AfterOpen then = AfterOpen::kShowLatest);
+  void predict();
+  void explain();
+  void run_twin();
+  void stop();
+  void show_view(View view);
+  // Of the store's list as it was last read.
+  void compare_newest();
+
+  [[nodiscard]] WhyPage& why() { return *why_; }
+  [[nodiscard]] ComparePage& compare() { return *compare_; }
+  [[nodiscard]] RunsPage& runs() { return *runs_; }
+  [[nodiscard]] MessageBar& message() { return *message_; }
+  [[nodiscard]] TableView& problems() { return *problems_; }
+  [[nodiscard]] const Actions& actions_list() const { return actions_; }
+  [[nodiscard]] Job& job() { return job_; }
+
+ signals:
+  // The window shows the answer to what was asked last: a run, an empty page, a pair, or a complaint.
+  void settled();
+
+ protected:
+  void closeEvent(QCloseEvent* event) override;
+  void dragEnterEvent(QDragEnterEvent* event) override;
+  void dropEvent(QDropEvent* event) override;
+
+ private:
+  void make_actions();
+  void make_docks();
+  void make_status_bar();
+  void connect_reader();
+  void connect_job();
+  void set_theme(ThemeChoice choice);
+  void ask_for_scenario();
+  void ask_for_profile();
+  void start_verb(const QStringList& words, const QString& title);
+  void job_ended(const JobResult& result);
+  void scenario_is_open(const OpenedScenario& scenario);
+  void display(const ShownRun& run);
+  void complain(const QString& where, const QString& message);
+  void choose_a(std::int64_t id);
+  void choose_b(std::int64_t id);
+  void compare_chosen();
+  void toggle_panels();
+  void restore_default_layout();
+  void show_shortcuts();
+  void show_about();
+  void update_state();
+  void remember(const QString& path, const QString& headline);
+  [[nodiscard]] std::vector<RecentScenario> recent() const;
+  [[nodiscard]] QString why_not_explained(const RunRecord& record) const;
+
+  WindowOptions options_;
+  const Theme* theme_ = &light_theme();
+  bool desktop_dark_ = false;
+  Actions actions_;
+  StoreReader reader_;
+  Job job_;
+  QFileSystemWatcher watcher_;
+
+  std::optional<OpenedScenario> scenario_;
+  AfterOpen after_open_ = AfterOpen::kShowLatest;
+  bool opening_ = false;    // a scenario was asked for and has not come
+  bool reloading_ = false;  // the file changed on disk
+  std::vector<ListedRun> listed_;
+  std::optional<ExplanationResult> explanation_;
+  std::int64_t explained_run_ = 0;
+  bool explanation_is_new_ = false;  // belongs to the run that is displayed next
+  std::optional<std::int64_t> a_, b_;
+  bool closing_anyway_ = false;
+  Table problem_rows_;
+  QByteArray default_state_;
+
+  QStackedWidget* stack_;
+  StartPage* start_;
+  QTabWidget* tabs_;
+  WhyPage* why_;
+  ComparePage* compare_;
+  RunsPage* runs_;
+  MessageBar* message_;
+  TableView* problems_;
+  QPlainTextEdit* log_;
+  QDockWidget* problems_dock_ = nullptr;
+  QDockWidget* log_dock_ = nullptr;
+  QToolBar* toolbar_ = nullptr;
+  QComboBox* fidelity_;
+  QLabel* status_;
+  QLabel* job_text_;
+  QProgressBar* job_bar_;
+  QPushButton* job_cancel_;
+  QPushButton* show_panels_;
+  QAction* predict_ = nullptr;
+  QAction* explain_ = nullptr;
+  QAction* twin_ = nullptr;
+  QAction* stop_ = nullptr;
+  QAction* swap_ = nullptr;
+  QAction* copy_command_ = nullptr;
+  QAction* export_ = nullptr;
+  QAction* table_ = nullptr;
+};
+
+}  // namespace lindos::gui

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gui/charts/waterfall_chart.h"
+
+#include <qcustomplot.h>
+
+#include <QHelpEvent>
+#include <QSaveFile>
+#include <QSvgGenerator>
+#include <QToolTip>
+#include <QVBoxLayout>
+#include <cmath>
+
+#include "gui/models/format.h"
+
+namespace lindos::gui {
+
+namespace {
+
+constexpr double kBarWidth = 0.64;
+constexpr double kWhiskerAt = 0.2;   // right of the bar's middle
+constexpr double kDiamondAt = -0.2;  // left of it
+
+// Words on lines of about `width` characters, for tick labels.
+QString wrapped_label(const QString& text, int width) {
+  QStringList lines{QString()};
+  for (const QString& part : text.split(' ')) {
+    if (!lines.last().isEmpty() && lines.last().size() + 1 + part.size() > width) lines << QString();
+    lines.last() += (lines.last().isEmpty() ? "" : " ") + part;
+  }
+  return lines.join('\n');
+}
+
+// QSvgGenerator drops painter clips; an opaque frame over everything outside the axis rect, below axes and labels, hides
+// what would spill.
+void cover_outside(QCustomPlot& plot, QCPPainter& painter) {
+  const QRect inside = plot.axisRect()->rect();
+  QPainterPath frame;
+  frame.addRect(QRectF(plot.viewport()).adjusted(-4, -4, 4, 4));
+  frame.addRect(QRectF(inside));
+  painter.fillPath(frame, plot.property("ground").value<QColor>());
+}
+
+class ClipFrame : public QCPLayerable {
+ public:
+  explicit ClipFrame(QCustomPlot* plot) : QCPLayerable(plot, "clip") {}
+
+ protected:
+  void applyDefaultAntialiasingHint(QCPPainter* painter) const override { painter->setAntialiasing(false); }
+  void draw(QCPPainter* painter) override { cover_outside(*mParentPlot, *painter); }
+};
+
+}  // namespace
+
+WaterfallChart::WaterfallChart(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)) {
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->addWidget(plot_);
+  setAccessibleName(tr("Where the peak goes"));
+  setAccessibleDescription(tr("Waterfall of losses; Show as table gives its numbers."));
+  plot_->installEventFilter(this);
+  plot_->addLayer("clip", plot_->layer("main"), QCustomPlot::limAbove);
+  new ClipFrame(plot_);
+  setMinimumSize(420, 260);
+}
+
+void WaterfallChart::set_waterfall(const Waterfall& waterfall, const QString& subtitle) {
+  waterfall_ = waterfall;
+  subtitle_ = subtitle;
+  draw();
+}
+
+void WaterfallChart::set_theme(const Theme& theme) {
+  theme_ = &theme;
+  draw();
+}
+
+std::vector<WaterfallChart::Bar> WaterfallChart::bars() const {
+  std::vector<Bar> out;
+  for (int i = 0; i < plot_->plottableCount(); ++i) {
+    const auto* bar = qobject_cast<QCPBars*>(plot_->plottable(i));
+    if (bar == nullptr || bar->data()->isEmpty()) continue;
+    const double bottom = bar->baseValue();
+    out.push_back({bottom + bar->data()->at(0)->value, bottom});
+  }
+  return out;
+}
+
+void WaterfallChart::draw() {
+  const Theme& t = *theme_;
+  plot_->clearPlottables();
+  plot_->clearItems();
+  plot_->setBackground(t.base);
+  plot_->setProperty("ground", t.base);
+  plot_->axisRect()->setAutoMargins(QCP::msAll);
+  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
+    axis->setBasePen(QPen(t.axis));
+    axis->setTickPen(QPen(t.axis));
+    axis->setSubTickPen(Qt::NoPen);
+    axis->setTickLabelColor(t.muted);
+    axis->setLabelColor(t.text);
+  }
+  plot_->yAxis->grid()->setPen(QPen(t.grid));
+  plot_->xAxis->grid()->setVisible(false);
+  plot_->xAxis->setTickPen(Qt::NoPen);
+  if (!waterfall_) {
+    plot_->replot();
+    return;
+  }
+  const Waterfall& w = *waterfall_;
+  const int count = static_cast<int>(w.steps.size()) + 2;
+
+  const auto add_bar = [&](int x, double top, double bottom, const QColor& colour) {
+    auto* bar = new QCPBars(plot_->xAxis, plot_->yAxis);
+    bar->setWidth(kBarWidth);
+    bar->setPen(Qt::NoPen);
+    bar->setBrush(colour);
+    bar->setBaseValue(bottom * 100.0);
+    bar->addData(x, (top - bottom) * 100.0);
+    bar->removeFromLegend();
+    return bar;
+  };
+  const auto add_text = [&](double x, double y, const QString& text, Qt::Alignment alignment, const QColor& colour, bool bold) {
+    auto* item = new QCPItemText(plot_);
+    item->position->setCoords(x, y * 100.0);
+    item->setPositionAlignment(alignment);
+    item->setText(text);
+    item->setColor(colour);
+    item->setPadding(QMargins(0, 2, 0, 3));
+    QFont bar_font = font();
+    bar_font.setBold(bold);
+    item->setFont(bar_font);
+    item->setClipToAxisRect(false);
+  };
+
+  QSharedPointer<QCPAxisTickerText> names(new QCPAxisTickerText);
+  const double per_bar = std::max(40.0, plot_->width() * 0.92 / count);
+  const int characters = std::max(7, static_cast<int>(per_bar / QFontMetricsF(plot_->xAxis->tickLabelFont()).averageCharWidth()) - 1);
+  names->addTick(0, tr("Peak"));
+  add_bar(0, 1.0, 0.0, t.peak);
+  add_text(0, 1.0, "100 %", Qt::AlignHCenter | Qt::AlignBottom, t.text, true);
+
+  plot_->legend->setVisible(false);
+  plot_->legend->clearItems();
+  std::array<bool, kLossGroups> named{};
+  auto* whiskers_at = new QCPGraph(plot_->xAxis, plot_->yAxis);
+  whiskers_at->setLineStyle(QCPGraph::lsNone);
+  whiskers_at->removeFromLegend();
+  auto* diamonds = new QCPGraph(plot_->xAxis, plot_->yAxis);
+  diamonds->setLineStyle(QCPGraph::lsNone);
+  diamonds->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDiamond, QPen(t.measured, 1.4), QBrush(t.base), 9));
+  diamonds->setName(tr("Measured"));
+  diamonds->removeFromLegend();
+  QVector<double> below, above;
+  const auto whisker = [&](double x, double level, double low, double high) {
+    whiskers_at->addData(x, level * 100.0);
+    below.push_back((level - low) * 100.0);
+    above.push_back((high - level) * 100.0);
+  };
+
+  for (int i = 1; i + 1 < count; ++i) {
+    const WaterfallStep& step = w.steps[static_cast<std::size_t>(i - 1)];
+    const bool folded = step.causes.size() > 1;
+    const auto group = static_cast<std::size_t>(step.group);
+    QCPBars* bar = add_bar(i, step.before, step.after, folded ? t.folded : t.loss[group]);
+    if (!folded && !named[group]) {
+      named[group] = true;
+      bar->setName(label_of(step.group));
+      bar->addToLegend();
+    }
+    names->addTick(i, wrapped_label(step.label, characters));
+    add_text(i, step.before, "−" + QString::number(step.share * 100.0, 'f', 1), Qt::AlignHCenter | Qt::AlignBottom, t.text, false);
+    if (step.p10 && *step.p10 != *step.p90) whisker(i + kWhiskerAt, step.after, step.before - *step.p90, step.before - *step.p10);
+    if (step.measured) diamonds->addData(i + kDiamondAt, (step.before - *step.measured) * 100.0);
+    auto* line = new QCPItemLine(plot_);
+    line->start->setCoords(i - 1 + kBarWidth / 2, step.before * 100.0);
+    line->end->setCoords(i - kBarWidth / 2, step.before * 100.0);
+    line->setPen(QPen(t.axis, 1, Qt::DashLine));
+  }
+
+  const int last = count - 1;
+  names->addTick(last, tr("Useful"));
+  add_bar(last, w.useful.share, 0.0, t.useful);
+  auto* line = new QCPItemLine(plot_);
+  line->start->setCoords(last - 1 + kBarWidth / 2, w.useful.share * 100.0);
+  line->end->setCoords(last - kBarWidth / 2, w.useful.share * 100.0);
+  line->setPen(QPen(t.axis, 1, Qt::DashLine));
+  if (w.useful.p10 != w.useful.p90) whisker(last + kWhiskerAt, w.useful.share, w.useful.p10, w.useful.p90);
+  // Above the whisker, which may be longer than the bar.
+  add_text(last, std::max(w.useful.share, w.useful.p90), percent(w.useful.share), Qt::AlignHCenter | Qt::AlignBottom, t.text, true);
+  if (w.measured_useful) diamonds->addData(last + kDiamondAt, *w.measured_useful * 100.0);
+
+  auto* errors = new QCPErrorBars(plot_->xAxis, plot_->yAxis);
+  errors->setDataPlottable(whiskers_at);
+  errors->setData(below, above);
+  errors->setSymbolGap(0);  // the default hides short whiskers
+  errors->setPen(QPen(t.text, 1.2));
+  errors->setWhiskerWidth(7);
+  errors->setName(tr("P10 – P90"));
+  if (below.isEmpty()) errors->removeFromLegend();
+  if (!diamonds->data()->isEmpty()) diamonds->addToLegend();
+
+  plot_->legend->setVisible(true);
+  plot_->legend->setBrush(t.base);
+  plot_->legend->setBorderPen(Qt::NoPen);
+  plot_->legend->setTextColor(t.text);
+  plot_->legend->setFont(font());
+  plot_->legend->setIconSize(14, 17);
+  plot_->axisRect()->insetLayout()->setInsetAlignment(0, Qt::AlignTop | Qt::AlignRight);
+  plot_->xAxis->setTicker(names);
+  plot_->xAxis->setRange(-0.6, last + 0.6);
+  plot_->yAxis->setRange(0, 109);
+  QSharedPointer<QCPAxisTickerFixed> percents(new QCPAxisTickerFixed);
+  percents->setTickStep(20);
+  plot_->yAxis->setTicker(percents);
+  plot_->yAxis->setLabel(tr("Left of dense peak FLOP/s × time, %"));
+  plot_->replot();
+}
+
+QString WaterfallChart::text_at(double x) const {
+  if (!waterfall_) return {};
+  const int index = static_cast<int>(std::lround(x)) - 1;
+  if (index < 0 || index >= static_cast<int>(waterfall_->steps.size())) return {};
+  const WaterfallStep& step = waterfall_->steps[static_cast<std::size_t>(index)];
+  QString text = tr("%1: %2 of peak").arg(step.label, percent(step.share));
+  if (step.p10 && *step.p10 != *step.p90) text += tr(" (P10–P90 %1)").arg(percent_interval(*step.p10, *step.p90));
+  if (step.measured) text += tr(", measured %1").arg(percent(*step.measured));
+  return text + "\n" + step.sentence;
+}
+
+bool WaterfallChart::eventFilter(QObject* watched, QEvent* event) {
+  if (watched == plot_ && event->type() == QEvent::ToolTip) {
+    const auto* help = static_cast<QHelpEvent*>(event);
+    QToolTip::showText(help->globalPos(), text_at(plot_->xAxis->pixelToCoord(help->pos().x())), plot_);
+    return true;
+  }
+  // Labels are wrapped to the width of a bar.
+  if (watched == plot_ && event->type() == QEvent::Resize) QMetaObject::invokeMethod(this, &WaterfallChart::draw, Qt::QueuedConnection);
+  return QWidget::eventFilter(watched, event);
+}
+
+QString WaterfallChart::export_to(const QString& file) {
+  const Theme* shown = theme_;
+  theme_ = &light_theme();
+  draw();
+  auto* title = new QCPItemText(plot_);
+  title->position->setType(QCPItemPosition::ptAxisRectRatio);
+  title->position->setCoords(0.1, 0.0);
+  title->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
+  title->setTextAlignment(Qt::AlignLeft);
+  title->setText(subtitle_);
+  title->setColor(theme_->muted);
+  title->setClipToAxisRect(false);
+  plot_->replot();
+
+  QString error;
+  QSaveFile out(file);
+  const bool opened = out.open(QIODevice::WriteOnly);
+  if (!opened) {
+    error = tr("%1 cannot be written: %2").arg(file, out.errorString());
+  } else if (file.endsWith(".svg", Qt::CaseInsensitive)) {
+    QSvgGenerator generator;
+    generator.setOutputDevice(&out);
+    generator.setSize(plot_->size());
+    generator.setViewBox(plot_->rect());
+    generator.setResolution(96);  // otherwise 800 px become 1,067
+    generator.setTitle(tr("Where the peak goes"));
+    QCPPainter painter(&generator);
+    painter.setModes(QCPPainter::PainterModes(QCPPainter::pmVectorized) | QCPPainter::pmNoCaching);
+    painter.fillRect(plot_->rect(), theme_->base);
+    plot_->toPainter(&painter, plot_->width(), plot_->height());
+  } else if (file.endsWith(".pdf", Qt::CaseInsensitive)) {
+    QPdfWriter writer(&out);
+    writer.setPageSize(QPageSize(QSizeF(plot_->width() * 0.75, plot_->height() * 0.75), QPageSize::Point));
+    writer.setPageMargins(QMarginsF());
+    writer.setResolution(96);
+    QCPPainter painter(&writer);
+    painter.setModes(QCPPainter::PainterModes(QCPPainter::pmVectorized) | QCPPainter::pmNoCaching);
+    painter.setWindow(plot_->rect());
+    painter.fillRect(plot_->rect(), theme_->base);
+    plot_->toPainter(&painter, plot_->width(), plot_->height());
+  } else if (file.endsWith(".png", Qt::CaseInsensitive)) {
+    plot_->toPixmap(plot_->width(), plot_->height(), 2.0).save(&out, "PNG");
+  } else {
+    error = tr("%1: the ending must be .png, .svg or .pdf").arg(file);
+  }
+  if (opened && (!error.isEmpty() || !out.commit())) {
+    out.cancelWriting();
+    if (error.isEmpty()) error = tr("%1 cannot be written: %2").arg(file, out.errorString());
+  }
+  theme_ = shown;
+  draw();
+  return error;
+}
+
+}  // namespace lindos::gui

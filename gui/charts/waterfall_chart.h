@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The waterfall drawn: bars by cause, whiskers P10–P90, diamonds for the measured run. Export as PNG, SVG, PDF.
+#pragma once
+
+#include <QWidget>
+#include <optional>
+
+#include "gui/app/theme.h"
+#include "gui/models/waterfall.h"
+
+class QCustomPlot;
+
+namespace lindos::gui {
+
+class WaterfallChart : public QWidget {
+  Q_OBJECT
+
+ public:
+  explicit WaterfallChart(QWidget* parent = nullptr);
+
+  void set_waterfall(const Waterfall& waterfall, const QString& subtitle);
+  void set_theme(const Theme& theme);
+  // By the ending of `file`: .png (twice the size on screen), .svg, .pdf; always in the light theme. An error text, or
+  // empty when written.
+  [[nodiscard]] QString export_to(const QString& file);
+
+  // What is drawn, for tests: upper and lower end of each bar, in percent, first the peak, last the useful share.
+  struct Bar {
+    double top = 0.0, bottom = 0.0;
+  };
+  [[nodiscard]] std::vector<Bar> bars() const;
+
+ protected:
+  bool eventFilter(QObject* watched, QEvent* event) override;
+
+ private:
+  void draw();
+  [[nodiscard]] QString text_at(double x) const;
+
+  QCustomPlot* plot_;
+  const Theme* theme_ = &light_theme();
+  std::optional<Waterfall> waterfall_;
+  QString subtitle_;
+};
+
+}  // namespace lindos::gui

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// lindos-gui [SCENARIO], or lindos-gui --screenshot VIEW FILE [SCENARIO]: predicts the scenario, then writes the window.
+#include <QApplication>
+#include <QCommandLineParser>
+#include <QSettings>
+#include <QStandardPaths>
+#include <QTemporaryDir>
+#include <QTimer>
+#include <cstdio>
+#include <optional>
+
+#include "gui/app/main_window.h"
+
+namespace {
+
+using lindos::gui::AfterOpen;
+using lindos::gui::MainWindow;
+using lindos::gui::View;
+
+constexpr int kUsage = 2;
+constexpr int kEnvironment = 4;
+
+int usage(const QString& text) {
+  std::fprintf(stderr, "lindos-gui: %s\n", qPrintable(text));
+  return kUsage;
+}
+
+std::optional<View> view_named(const QString& name) {
+  if (name == "start") return View::kStart;
+  if (name == "why") return View::kWhy;
+  if (name == "compare") return View::kCompare;
+  if (name == "runs") return View::kRuns;
+  return std::nullopt;
+}
+
+// Writes the window once it shows the answer; with compare, once it shows the pair.
+void shoot_when_settled(MainWindow& window, View view, const QString& file) {
+  auto* paired = new bool(view != View::kCompare);
+  QObject::connect(&window, &QObject::destroyed, [paired] { delete paired; });
+  QObject::connect(&window, &MainWindow::settled, &window, [&window, view, file, paired] {
+    if (window.job().running()) return;
+    // The list of runs is answered after the run itself; half a second also lets layouts come to rest.
+    QTimer::singleShot(500, &window, [&window, view, file, paired] {
+      if (!*paired) {
+        *paired = true;
+        window.compare_newest();
+        return;
+      }
+      window.show_view(view);
+      QTimer::singleShot(200, &window, [&window, file] {
+        const bool written = window.grab().save(file);
+        if (!written) std::fprintf(stderr, "lindos-gui: %s: cannot be written\n", qPrintable(file));
+        QCoreApplication::exit(written ? 0 : kEnvironment);
+      });
+    });
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  QApplication app(argc, argv);
+  QApplication::setOrganizationName("lindos");
+  QApplication::setApplicationName("lindos-gui");
+
+  QCommandLineParser parser;
+  parser.setApplicationDescription("Lindos' desktop: predict a scenario, see where the peak goes, compare runs.");
+  parser.addHelpOption();
+  const QCommandLineOption db("db", "SQLite store [the verbs' default].", "FILE");
+  const QCommandLineOption fidelity("fidelity", "closed, maxplus or simgrid [simgrid].", "NAME", "simgrid");
+  const QCommandLineOption profile("profile", "Device profile for predictions.", "FILE");
+  const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
+  const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
+  const QCommandLineOption screenshot("screenshot", "start, why, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
+  parser.addOptions({db, fidelity, profile, theme, explain, screenshot});
+  parser.addPositionalArgument("SCENARIO", "Scenario to open; with --screenshot: FILE [SCENARIO].", "[SCENARIO]");
+  parser.process(app);
+
+  lindos::gui::WindowOptions options;
+  options.lindos = QCoreApplication::applicationDirPath() + "/lindos";
+  const QString shared = QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation);
+  options.store = (parser.isSet(db) ? parser.value(db) : shared + "/lindos/lindos.db").toStdString();
+  options.fidelity = parser.value(fidelity);
+  options.profile = parser.value(profile);
+  if (options.fidelity != "closed" && options.fidelity != "maxplus" && options.fidelity != "simgrid") {
+    return usage("--fidelity: expected closed, maxplus or simgrid, saw \"" + options.fidelity + "\"");
+  }
+  if (parser.isSet(theme)) {
+    const QString name = parser.value(theme);
+    if (name != "light" && name != "dark") return usage("--theme: expected light or dark, saw \"" + name + "\"");
+    options.theme = name == "dark" ? lindos::gui::ThemeChoice::kDark : lindos::gui::ThemeChoice::kLight;
+  }
+  QStringList words = parser.positionalArguments();
+
+  // Pictures do not depend on what this user did before, and leave no trace in the settings.
+  QTemporaryDir settings;
+  std::optional<View> view;
+  QString picture;
+  if (parser.isSet(screenshot)) {
+    view = view_named(parser.value(screenshot));
+    if (!view) return usage("--screenshot: expected start, why, compare or runs, saw \"" + parser.value(screenshot) + "\"");
+    if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
+    picture = words.takeFirst();
+    QSettings::setDefaultFormat(QSettings::IniFormat);
+    QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, settings.path());
+  }
+  if (words.size() > 1) return usage("one SCENARIO at a time");
+
+  MainWindow window(options);
+  if (view) shoot_when_settled(window, *view, picture);
+  if (!words.isEmpty()) {
+    const AfterOpen predict = parser.isSet(explain) ? AfterOpen::kExplain : AfterOpen::kPredict;
+    window.open_scenario(words.first(), view ? predict : AfterOpen::kShowLatest);
+  }
+  window.show();
+  return QApplication::exec();
+}

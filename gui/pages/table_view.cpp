@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gui/pages/table_view.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QContextMenuEvent>
+#include <QHeaderView>
+#include <QKeyEvent>
+#include <QMenu>
+#include <utility>
+
+namespace lindos::gui {
+
+namespace {
+
+constexpr int kWidestColumn = 360;
+
+}  // namespace
+
+TableView::TableView(const QString& accessible_name, QWidget* parent) : QTableView(parent) {
+  setAccessibleName(accessible_name);
+  proxy_.setSourceModel(&model_);
+  proxy_.setSortRole(TableModel::kSortRole);
+  proxy_.setFilterKeyColumn(-1);
+  proxy_.setFilterCaseSensitivity(Qt::CaseInsensitive);
+  setModel(&proxy_);
+  setSortingEnabled(true);
+  proxy_.sort(-1);
+  horizontalHeader()->setSortIndicator(-1, Qt::AscendingOrder);
+  horizontalHeader()->setSortIndicatorClearable(true);
+  horizontalHeader()->setHighlightSections(false);
+  horizontalHeader()->setStretchLastSection(true);
+  verticalHeader()->hide();
+  verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 9);
+  setSelectionBehavior(SelectRows);
+  setAlternatingRowColors(true);
+  setShowGrid(false);
+  setWordWrap(false);
+  setTextElideMode(Qt::ElideRight);
+  setTabKeyNavigation(false);
+  setHorizontalScrollMode(ScrollPerPixel);
+  connect(this, &QTableView::doubleClicked, this,
+          [this](const QModelIndex& index) { emit chosen(index.data(TableModel::kKeyRole).toLongLong()); });
+}
+
+void TableView::set_table(Table table) {
+  const auto key = current_key();
+  model_.set_table(std::move(table));
+  fit_columns();
+  if (key) select_key(*key);
+}
+
+void TableView::fit_columns() {
+  for (int i = 0; i + 1 < proxy_.columnCount(); ++i) {
+    resizeColumnToContents(i);
+    setColumnWidth(i, std::min(columnWidth(i) + 8, kWidestColumn));
+  }
+}
+
+void TableView::set_filter(const QString& text) { proxy_.setFilterFixedString(text); }
+
+QString TableView::shown_tsv(bool selected_only) const {
+  Table shown{model_.table().columns, {}};
+  for (int i = 0; i < proxy_.rowCount(); ++i) {
+    if (selected_only && !selectionModel()->isRowSelected(i, {})) continue;
+    shown.rows.push_back(model_.table().rows[static_cast<std::size_t>(proxy_.mapToSource(proxy_.index(i, 0)).row())]);
+  }
+  return to_tsv(shown);
+}
+
+std::optional<std::int64_t> TableView::current_key() const {
+  const QModelIndex index = currentIndex();
+  if (!index.isValid()) return std::nullopt;
+  return index.data(TableModel::kKeyRole).toLongLong();
+}
+
+void TableView::select_key(std::int64_t key) {
+  for (int i = 0; i < proxy_.rowCount(); ++i) {
+    const QModelIndex index = proxy_.index(i, 0);
+    if (index.data(TableModel::kKeyRole).toLongLong() != key) continue;
+    setCurrentIndex(index);
+    selectRow(i);
+    return;
+  }
+}
+
+void TableView::keyPressEvent(QKeyEvent* event) {
+  if (event->matches(QKeySequence::Copy)) {
+    QApplication::clipboard()->setText(shown_tsv(selectionModel()->hasSelection()));
+    return;
+  }
+  if (event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter) {
+    if (const auto key = current_key()) emit chosen(*key);
+    return;
+  }
+  QTableView::keyPressEvent(event);
+}
+
+void TableView::contextMenuEvent(QContextMenuEvent* event) {
+  QMenu menu;
+  QAction* rows = menu.addAction(tr("Copy selected rows"));
+  rows->setShortcut(QKeySequence::Copy);
+  rows->setEnabled(selectionModel()->hasSelection());
+  QAction* all = menu.addAction(tr("Copy whole table"));
+  const QAction* picked = menu.exec(event->globalPos());
+  if (picked == rows) QApplication::clipboard()->setText(shown_tsv(true));
+  if (picked == all) QApplication::clipboard()->setText(shown_tsv(false));
+}
+
+}  // namespace lindos::gui

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Why: one run's headline, the waterfall of its ledger, its metrics, and for training what would regain the losses.
+#pragma once
+
+#include <QLabel>
+#include <QPushButton>
+#include <QStackedWidget>
+#include <QWidget>
+#include <optional>
+
+#include "gui/charts/waterfall_chart.h"
+#include "gui/models/explanation.h"
+#include "gui/pages/table_view.h"
+#include "gui/work/store_reader.h"
+
+namespace lindos::gui {
+
+class WhyPage : public QWidget {
+  Q_OBJECT
+
+ public:
+  explicit WhyPage(QWidget* parent = nullptr);
+
+  void show_run(const ShownRun& run);
+  // Nothing to show yet; the text says what to do.
+  void show_empty(const QString& text);
+  // nullopt: not computed. `why_not`: why Explain cannot compute it; empty: it can.
+  void show_explanation(const std::optional<ExplanationResult>& explanation, const QString& why_not);
+  void set_theme(const Theme& theme);
+
+  [[nodiscard]] const std::optional<ShownRun>& run() const { return run_; }
+  [[nodiscard]] QString headline() const { return headline_->text(); }
+  [[nodiscard]] WaterfallChart& chart() { return *chart_; }
+  [[nodiscard]] TableView& metrics() { return *metrics_; }
+  [[nodiscard]] TableView& mitigations() { return *mitigations_; }
+  void toggle_table();
+  // Asks for a file and writes the chart.
+  void export_chart();
+
+ signals:
+  void explain_requested();
+  void predict_requested();
+  void export_failed(const QString& message);
+
+ private:
+  std::optional<ShownRun> run_;
+  QStackedWidget* pages_;
+  QLabel* empty_;
+  QPushButton* predict_;
+  QLabel* headline_;
+  QLabel* provenance_;
+  QStackedWidget* picture_;
+  WaterfallChart* chart_;
+  TableView* causes_;
+  TableView* metrics_;
+  QStackedWidget* changes_;
+  QWidget* changes_box_ = nullptr;
+  QLabel* changes_text_;
+  QPushButton* explain_;
+  TableView* mitigations_;
+  TableView* restored_;
+  QPushButton* as_table_;
+};
+
+}  // namespace lindos::gui

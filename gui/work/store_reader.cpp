@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gui/work/store_reader.h"
+
+#include <utility>
+
+#include "data/catalogue.h"
+#include "gui/models/format.h"
+#include "scenarios/error.h"
+#include "scenarios/scenario.h"
+#include "scenarios/text_layout.h"
+
+namespace lindos::gui {
+
+namespace {
+
+std::optional<double> useful_share(const RunRecord& record) {
+  for (const LedgerEntry& entry : record.ledger) {
+    if (entry.cause == Cause::kUseful) return entry.share;
+  }
+  return std::nullopt;
+}
+
+ShownRun shown(const data::Store& store, std::int64_t id) {
+  ShownRun run;
+  run.id = id;
+  run.record = store.load(id);
+  if (run.record.source == RunSource::kMeasured) return run;
+  data::RunFilter filter;
+  filter.source = RunSource::kMeasured;
+  filter.scenario_digest = run.record.scenario_digest;
+  filter.plan_digest = run.record.plan_digest;
+  if (const auto measured = store.latest(filter)) {
+    run.measured_id = measured->id;
+    run.measured = store.load(measured->id);
+  }
+  return run;
+}
+
+OpenedScenario opened(const QString& path) {
+  const Catalogue catalogue = load_catalogue(default_catalogue_dir());
+  const Scenario scenario = load_scenario(path.toStdString(), catalogue);
+  OpenedScenario out;
+  out.path = path;
+  out.name = QString::fromStdString(scenario.name);
+  out.description = QString::fromStdString(scenario.description);
+  out.training = scenario.workload.kind == WorkloadKind::kTraining;
+  std::int64_t devices = 0;
+  for (const auto& pool : scenario.cluster.pools) devices += pool.devices();
+  out.summary = QObject::tr("%1 · %2 · %3")
+                    .arg(QString::fromStdString(plural(devices, "device")), QString::fromStdString(scenario.model.name),
+                         out.training ? QObject::tr("training") : QObject::tr("serving"));
+  out.scenario_digest = digest(scenario);
+  out.plan_digest = digest(scenario.plan);
+  return out;
+}
+
+}  // namespace
+
+StoreReader::StoreReader(std::filesystem::path store, QObject* parent)
+    : QObject(parent), path_(std::move(store)), worker_(new QObject) {
+  worker_->moveToThread(&thread_);
+  connect(&thread_, &QThread::finished, worker_, &QObject::deleteLater);
+  thread_.start();
+}
+
+StoreReader::~StoreReader() {
+  thread_.quit();
+  thread_.wait();
+}
+
+void StoreReader::ask(int& generation, std::function<Answer()> work) {
+  const int mine = ++generation;
+  const int* current = &generation;
+  QMetaObject::invokeMethod(
+      worker_,
+      [this, mine, current, work = std::move(work)] {
+        Answer answer = work();
+        QMetaObject::invokeMethod(
+            this,
+            [mine, current, answer = std::move(answer)] {
+              if (mine == *current) answer();
+            },
+            Qt::QueuedConnection);
+      },
+      Qt::QueuedConnection);
+}
+
+data::Store StoreReader::open_store() const {
+  data::StoreOptions options;
+  options.busy_timeout = busy_timeout_;
+  return data::Store::open(path_, data::Store::Mode::kReadOnly, options);
+}
+
+void StoreReader::list_runs() {
+  ask(list_generation_, [this]() -> Answer {
+    RunList list;
+    std::error_code error;
+    if (!std::filesystem::exists(path_, error)) {
+      list.state = StoreState::kMissing;
+      return [this, list] { emit runs_listed(list); };
+    }
+    try {
+      const data::Store store = open_store();
+      data::RunFilter filter;
+      filter.limit = kListed;
+      for (data::RunSummary& summary : store.list(filter)) {
+        auto found = useful_.find(summary.id);
+        if (found == useful_.end()) found = useful_.emplace(summary.id, useful_share(store.load(summary.id))).first;
+        list.runs.push_back({std::move(summary), found->second});
+      }
+    } catch (const std::exception& e) {
+      list.state = StoreState::kRefused;
+      list.message = QString::fromUtf8(e.what());
+      list.runs.clear();
+    }
+    return [this, list] { emit runs_listed(list); };
+  });
+}
+
+void StoreReader::show_run(std::int64_t id) {
+  ask(show_generation_, [this, id]() -> Answer {
+    try {
+      return [this, run = shown(open_store(), id)] { emit run_shown(run); };
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
+    }
+  });
+}
+
+void StoreReader::show_latest(const std::string& scenario_digest, const std::string& plan_digest) {
+  ask(show_generation_, [this, scenario_digest, plan_digest]() -> Answer {
+    std::error_code error;
+    if (!std::filesystem::exists(path_, error)) return [this] { emit no_run(); };
+    try {
+      const data::Store store = open_store();
+      data::RunFilter filter;
+      filter.source = RunSource::kPredicted;
+      filter.scenario_digest = scenario_digest;
+      filter.plan_digest = plan_digest;
+      const auto latest = store.latest(filter);
+      if (!latest) return [this] { emit no_run(); };
+      return [this, run = shown(store, latest->id)] { emit run_shown(run); };
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
+    }
+  });
+}
+
+void StoreReader::compare_runs(std::int64_t a, std::int64_t b) {
+  ask(compare_generation_, [this, a, b]() -> Answer {
+    try {
+      const data::Store store = open_store();
+      return [this, pair = RunPairShown{a, b, store.load(a), store.load(b)}] { emit runs_compared(pair); };
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
+    }
+  });
+}
+
+void StoreReader::open_scenario(const QString& path) {
+  ask(scenario_generation_, [this, path]() -> Answer {
+    try {
+      return [this, scenario = opened(path)] { emit scenario_opened(scenario); };
+    } catch (const Error& e) {
+      const QString where = QString::fromStdString(e.where());
+      QString message = QString::fromUtf8(e.what());
+      if (!where.isEmpty() && message.startsWith(where + ": ")) message = message.mid(where.size() + 2);
+      return [this, path, where, message] { emit scenario_refused(path, where, message); };
+    } catch (const std::exception& e) {
+      return [this, path, message = QString::fromUtf8(e.what())] { emit scenario_refused(path, path, message); };
+    }
+  });
+}
+
+}  // namespace lindos::gui

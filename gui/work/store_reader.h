@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reads the store and scenario files on a thread of its own, so that the window never waits for a disk or a lock. Each
+// question opens a read-only connection; the answer comes as a signal on the UI thread. Of two questions of one kind
+// only the later one is answered (generation numbers). Threading: owned and called by the UI thread.
+#pragma once
+
+#include <QObject>
+#include <QString>
+#include <QThread>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/store/store.h"
+#include "gui/models/tables.h"
+
+namespace lindos::gui {
+
+enum class StoreState { kReady, kMissing, kRefused };
+
+struct RunList {
+  StoreState state = StoreState::kReady;
+  QString message;              // why it was refused, with the remedy
+  std::vector<ListedRun> runs;  // newest first
+};
+
+struct ShownRun {
+  std::int64_t id = 0;
+  RunRecord record;
+  // Of a predicted run: the latest measured one of the same scenario and plan.
+  std::optional<RunRecord> measured;
+  std::int64_t measured_id = 0;
+};
+
+struct RunPairShown {
+  std::int64_t a_id = 0, b_id = 0;
+  RunRecord a, b;
+};
+
+struct OpenedScenario {
+  QString path;
+  QString name;
+  QString description;
+  QString summary;  // "220,000 devices · training"
+  bool training = false;
+  std::string scenario_digest;
+  std::string plan_digest;
+  bool operator==(const OpenedScenario&) const = default;
+};
+
+class StoreReader : public QObject {
+  Q_OBJECT
+
+ public:
+  // The list holds the newest so many runs.
+  static constexpr std::int64_t kListed = 500;
+
+  explicit StoreReader(std::filesystem::path store, QObject* parent = nullptr);
+  ~StoreReader() override;
+
+  void list_runs();
+  void show_run(std::int64_t id);
+  // The newest predicted run of this scenario and plan; no_run() when there is none.
+  void show_latest(const std::string& scenario_digest, const std::string& plan_digest);
+  void compare_runs(std::int64_t a, std::int64_t b);
+  void open_scenario(const QString& path);
+
+  [[nodiscard]] const std::filesystem::path& store_path() const { return path_; }
+  void set_busy_timeout(std::chrono::milliseconds timeout) { busy_timeout_ = timeout; }
+
+ signals:
+  void runs_listed(const lindos::gui::RunList& list);
+  void run_shown(const lindos::gui::ShownRun& run);
+  void no_run();
+  void runs_compared(const lindos::gui::RunPairShown& pair);
+  // A question about the store that it could not answer.
+  void store_failed(const QString& message);
+  void scenario_opened(const lindos::gui::OpenedScenario& scenario);
+  void scenario_refused(const QString& path, const QString& where, const QString& message);
+
+ private:
+  using Answer = std::function<void()>;  // runs on the UI thread
+  // Runs `work` on the thread, then its answer here, unless `generation` was asked again meanwhile.
+  void ask(int& generation, std::function<Answer()> work);
+  [[nodiscard]] data::Store open_store() const;
+
+  std::filesystem::path path_;
+  std::chrono::milliseconds busy_timeout_{2000};
+  QThread thread_;
+  QObject* worker_ = nullptr;  // lives on thread_
+  int list_generation_ = 0;
+  int show_generation_ = 0;
+  int compare_generation_ = 0;
+  int scenario_generation_ = 0;
+  // Records never change: read once. Used on thread_ only.
+  std::map<std::int64_t, std::optional<double>> useful_;
+};
+
+}  // namespace lindos::gui

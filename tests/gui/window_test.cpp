@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real window with the real verbs, without a display: open, predict, see why, compare; and what goes wrong.
+#include <gtest/gtest.h>
+
+#include <QApplication>
+#include <QClipboard>
+#include <QKeySequence>
+#include <QSet>
+#include <QSignalSpy>
+#include <QTest>
+#include <fstream>
+
+#include "gui/app/main_window.h"
+#include "gui/models/format.h"
+#include "tests/data/sample_run.h"
+
+namespace lindos::gui {
+namespace {
+
+constexpr int kPatience = 120000;  // the machine may be busy
+const QString kScenario = LINDOS_SOURCE_DIR "/scenarios/one-h200-llama8b.toml";
+const QString kProfile = LINDOS_SOURCE_DIR "/data/measurements/2026-11-26-h200-profile.json";
+
+class WindowTest : public ::testing::Test {
+ protected:
+  WindowOptions options() {
+    WindowOptions o;
+    o.lindos = LINDOS_BIN_DIR "/lindos";
+    o.store = folder_ / "lindos.db";
+    o.fidelity = "closed";
+    o.profile = kProfile;
+    o.theme = ThemeChoice::kLight;
+    return o;
+  }
+  // Waits until the window shows the answer to `act`.
+  template <class Act>
+  void settle(MainWindow& window, const Act& act) {
+    QSignalSpy settled(&window, &MainWindow::settled);
+    act();
+    ASSERT_TRUE(settled.wait(kPatience));
+  }
+  data::ScratchFolder folder_;
+};
+
+TEST_F(WindowTest, OpenPredictWhyCompare) {
+  MainWindow window(options());
+  window.show();
+  settle(window, [&] { window.open_scenario(kScenario); });
+  EXPECT_FALSE(window.why().run());  // nothing predicted yet
+  settle(window, [&] { QTest::keyClick(&window, Qt::Key_F5); });
+  ASSERT_TRUE(window.why().run());
+
+  // What the window shows is what the store holds.
+  const data::Store store = data::Store::open(folder_ / "lindos.db", data::Store::Mode::kReadOnly);
+  const RunRecord record = store.load(1);
+  EXPECT_EQ(window.why().run()->record, record);
+  EXPECT_EQ(window.why().headline(), headline_of(record));
+  EXPECT_TRUE(window.why().headline().contains("of peak"));
+  double useful = 0.0;
+  for (const LedgerEntry& entry : record.ledger) useful += entry.cause == Cause::kUseful ? entry.share : 0.0;
+  EXPECT_NEAR(window.why().chart().bars().back().top, useful * 100.0, 1e-9);
+  EXPECT_TRUE(window.why().metrics().shown_tsv(false).contains(metric_text("tpot_s", record.metrics.at("tpot_s").p50)));
+
+  settle(window, [&] { window.predict(); });
+  QTRY_COMPARE_WITH_TIMEOUT(window.runs().table().visible_rows(), 2, kPatience);
+  settle(window, [&] { window.compare_newest(); });
+  EXPECT_EQ(window.compare().causes().shown_tsv(false).count('\n'), static_cast<int>(record.ledger.size()) + 1);
+  window.compare().causes().setFocus();
+  QTest::keyClick(&window.compare().causes(), Qt::Key_C, Qt::ControlModifier);
+  EXPECT_EQ(QApplication::clipboard()->text(), window.compare().causes().shown_tsv(false));
+}
+
+TEST_F(WindowTest, LastResultIsThereAtOnce) {
+  {
+    MainWindow window(options());
+    settle(window, [&] { window.open_scenario(kScenario, AfterOpen::kPredict); });
+  }
+  MainWindow window(options());
+  settle(window, [&] { window.open_scenario(kScenario); });
+  ASSERT_TRUE(window.why().run());
+  EXPECT_EQ(window.why().run()->id, 1);
+}
+
+TEST_F(WindowTest, ErrorsAreInlineWithTheirPlace) {
+  const std::filesystem::path bad = folder_ / "bad.toml";
+  std::ofstream(bad) << "format = \"lindos-scenario\"\nversion = 1\nname = 7\n";
+  MainWindow window(options());
+  window.show();
+  settle(window, [&] { window.open_scenario(QString::fromStdString(bad.string())); });
+  EXPECT_TRUE(window.message().isVisible());
+  EXPECT_TRUE(window.message().text().contains("bad.toml:3"));
+  EXPECT_TRUE(window.problems().shown_tsv(false).contains("bad.toml:3"));
+
+  WindowOptions wrong = options();
+  wrong.profile = QString::fromStdString(bad.string());
+  MainWindow refused(wrong);
+  refused.show();
+  settle(refused, [&] { refused.open_scenario(kScenario, AfterOpen::kPredict); });
+  EXPECT_TRUE(refused.message().text().contains("bad.toml")) << refused.message().text().toStdString();
+  EXPECT_FALSE(refused.job().running());
+}
+
+TEST_F(WindowTest, StopAndCloseWhileAJobRuns) {
+  const std::filesystem::path slow = folder_ / "slow";
+  std::ofstream(slow) << "#!/bin/sh\nexec sleep 60\n";
+  std::filesystem::permissions(slow, std::filesystem::perms(0755));
+  WindowOptions o = options();
+  o.lindos = QString::fromStdString(slow.string());
+  MainWindow window(o);
+  window.show();
+  settle(window, [&] { window.open_scenario(kScenario); });
+  window.predict();
+  QTRY_VERIFY_WITH_TIMEOUT(window.job().running(), kPatience);
+  window.close();
+  EXPECT_TRUE(window.isVisible());  // asks first, inline
+  EXPECT_TRUE(window.message().isVisible());
+  settle(window, [&] { window.stop(); });
+  EXPECT_FALSE(window.job().running());
+  EXPECT_TRUE(window.close());
+}
+
+TEST_F(WindowTest, NoTwoActionsShareAKeyAndTheSheetHasAll) {
+  MainWindow window(options());
+  QSet<QString> keys;
+  for (const Actions::Entry& entry : window.actions_list().entries()) {
+    const QString key = entry.action->shortcut().toString();
+    if (key.isEmpty()) continue;
+    EXPECT_FALSE(keys.contains(key)) << key.toStdString();
+    keys.insert(key);
+    EXPECT_TRUE(window.actions_list().sheet_html().contains(
+        entry.action->shortcut().toString(QKeySequence::NativeText).toHtmlEscaped()));
+  }
+  EXPECT_GT(keys.size(), 12);
+}
+
+}  // namespace
+}  // namespace lindos::gui

@@ -48,7 +48,7 @@ struct RunRecord {
   std::string scenario_digest;
   std::string plan_digest;
   std::string plan_name;
-  std::uint64_t seed = 0;   // predicted: of the draws (that of the workload is in the scenario); measured: of the workload
+  std::uint64_t seed = 0;   // predicted: of the draws (the workload's is in the scenario); measured: the workload's
   std::int64_t repeats = 1;
   std::string started_utc;  // ISO 8601
   std::string output_hash;  // hash of all output token ids; measured runs

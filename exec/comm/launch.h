@@ -25,7 +25,7 @@ inline constexpr std::size_t kMpiPieceBytes = std::size_t{256} << 10;
 // Runs a launch to its end and returns its exit status. The launcher is kept out of the terminal's reach (a process
 // group of its own, no standard input), so that a Ctrl-C comes to it once and from here: when `cancelled` says so it
 // is asked to end, which ends its ranks; so does the death of this process. Call from the main thread.
-// Throws Error{kEnvironment} when the command cannot be started or dies of a signal, Error{kCancelled} when it ended so.
+// Throws Error{kEnvironment} when the command cannot be started or dies of a signal, Error{kCancelled} when cancelled.
 [[nodiscard]] int run_to_end(const std::vector<std::string>& command, const std::function<bool()>& cancelled);
 
 }  // namespace lindos::exec

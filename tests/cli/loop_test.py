@@ -51,8 +51,8 @@ class Loop(CliTest):
         with contextlib.closing(sqlite3.connect(self.folder / "store.db")) as store:
             store.execute("CREATE TRIGGER fault BEFORE INSERT ON run WHEN NEW.source = 'measured' "
                           "BEGIN SELECT raise(ABORT, 'injected fault'); END")
-        self.fail_with(4, ["store.db", "injected fault"], "twin", self.tiny, "--profile", self.profile, "--repeats", "1",
-                       "--db", "store.db")
+        self.fail_with(4, ["store.db", "injected fault"], "twin", self.tiny, "--profile", self.profile, "--repeats",
+                       "1", "--db", "store.db")
         self.assertEqual(self.runs(), before)
 
     def test_twin_probes_by_itself(self):

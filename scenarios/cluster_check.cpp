@@ -27,6 +27,19 @@ void check_cap(const TomlTable& table, std::string_view key, Watts cap, Watts id
                       format(rounded_quantity(idle)) + "; no slowdown keeps it");
 }
 
+// "; set it, such as to …": the catalogue's figure for the device, or for the first other one that has a link.
+std::string link_to_set(const std::string& device, const Catalogue& catalogue) {
+  const auto text = [](const Device& d) {
+    return "; set it, such as to \"" + format(d.scale_out_bandwidth) + "\", the catalogue's for " + d.name;
+  };
+  const auto linked = [](const Device& d) { return d.scale_out_bandwidth > BytesPerSecond{0}; };
+  const auto own = catalogue.devices.find(device);
+  if (own != catalogue.devices.end() && linked(own->second)) return text(own->second);
+  const auto other = std::find_if(catalogue.devices.begin(), catalogue.devices.end(),
+                                  [&](const auto& entry) { return linked(entry.second); });
+  return other == catalogue.devices.end() ? "; set it" : text(other->second);
+}
+
 }  // namespace
 
 void check_fabric(const TomlTable& cluster_table, const Cluster& cluster) {
@@ -68,6 +81,24 @@ void check_spares(const TomlTable& cluster_table, const Scenario& scenario) {
                                    with_thousands(std::max<std::int64_t>(0, pool.nodes - nodes)) +
                                    " can be spares, saw " + with_thousands(*pool.spares));
     }
+  }
+}
+
+void check_links(const TomlTable& cluster_table, const Scenario& scenario, const Catalogue& catalogue) {
+  if (scenario.workload.kind != WorkloadKind::kTraining) return;
+  const std::map<std::string, std::int64_t> used = devices_by_pool(scenario.plan);
+  const std::vector<TomlTable> tables = cluster_table.tables_or_none("pool");
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    const Pool& pool = scenario.cluster.pools[i];
+    const Device& device = scenario.devices.at(pool.node.device);
+    const auto found = used.find(pool.name);
+    if (found == used.end() || device.compute_capability == 0 || device.scale_out_bandwidth > BytesPerSecond{0}) continue;
+    const std::int64_t within = std::max<std::int64_t>(device.scale_up_domain, pool.node.devices);
+    if (used.size() == 1 && found->second <= within) continue;
+    tables[i].fail("device", "the job takes " + with_thousands(found->second) + " devices of this pool" +
+                                 (used.size() > 1 ? " beside others" : "") + ", and " + with_thousands(within) +
+                                 " reach each other without a network, but device \"" + device.name +
+                                 "\" has scale_out_bandwidth = 0" + link_to_set(device.name, catalogue));
   }
 }
 

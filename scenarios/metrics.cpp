@@ -96,6 +96,18 @@ const std::vector<Metric>& metric_registry() {
        1.0 / 60.0, 3,
        "whole steps between two saves: the scenario's interval, or the one that keeps most work",
        "How much training lies between two saves.", Better::kNeither, Worst::kMax, false},
+      {"young_interval_s", "young_interval_s/1", "Time between checkpoints after Young", "s", "min",
+       1.0 / 60.0, 3,
+       "sqrt(2 δ M); δ: how long a save stops the job, M: time between interruptions",
+       "The classic first-order optimum, to be held against the interval used; it does not know that an "
+       "asynchronous save must end before the next begins.",
+       Better::kNeither, Worst::kMax, false},
+      {"daly_interval_s", "daly_interval_s/1", "Time between checkpoints after Daly", "s", "min",
+       1.0 / 60.0, 3,
+       "sqrt(2 δ M) (1 + sqrt(δ/2M)/3 + δ/2M/9) − δ, from δ = 2M on M; δ and M as in young_interval_s",
+       "The classic higher-order optimum, to be held against the interval used; as Young's, for saves "
+       "that stop the job until they are written.",
+       Better::kNeither, Worst::kMax, false},
       {"memory_peak_bytes", "memory_peak_bytes/1", "Peak memory", "B", "GiB", kPerGiB, 3,
        "max over ranks of weights + activations + communication + KV",
        "Memory that the fullest rank needs.", Better::kLower, Worst::kMax, false},

@@ -44,10 +44,11 @@ std::map<std::string, std::int64_t> devices_by_pool(const Plan& plan) {
 
 void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where) {
   validate_plan(plan, scenario.model, where);
+  // Before the batch: how many replicas there can be is a question of devices first.
+  check_pools(plan, scenario, where);
   if (scenario.workload.kind == WorkloadKind::kTraining) {
     validate_training(plan, scenario.model, scenario.workload.training, where);
   }
-  check_pools(plan, scenario, where);
 }
 
 void check_pools(const Plan& plan, const Scenario& scenario, const std::string& where) {
@@ -79,11 +80,17 @@ void check_pools(const Plan& plan, const Scenario& scenario, const std::string& 
     }
     const auto available = static_cast<double>(pool.devices());
     if (count <= available) continue;
-    const double per_replica = groups.begin()->second;
+    // The group that takes most gives way to the others.
+    const auto taken = [&](const auto& group) {
+      return group.second * static_cast<double>(plan.groups[group.first].replicas);
+    };
+    const auto most = std::max_element(groups.begin(), groups.end(),
+                                       [&](const auto& a, const auto& b) { return taken(a) < taken(b); });
+    const double replicas = std::floor((available - (count - taken(*most))) / most->second);
     std::string way_out = "take " + number_text(count - available, 15) + " less";
-    if (groups.size() == 1 && per_replica <= available) {
-      way_out = "at most " + number_text(std::floor(available / per_replica), 15) +
-                " replicas of " + number_text(per_replica, 15) + " fit";
+    if (replicas >= 1.0) {
+      way_out = "at most " + number_text(replicas, 15) + " replicas of " + number_text(most->second, 15) + " fit";
+      if (groups.size() > 1) way_out += " in group \"" + plan.groups[most->first].name + "\" beside the others";
     }
     throw Error(ErrorKind::kInput, where,
                 "the plan takes " + number_text(count, 15) + " devices of pool \"" + name +

@@ -11,7 +11,7 @@
 
 namespace lindos {
 
-// validate_plan, validate_training for a training workload, and check_pools.
+// validate_plan, check_pools and, for a training workload, validate_training, in this order.
 void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where);
 
 // Devices by pool name: of one replica of a group, and of all replicas of a plan.

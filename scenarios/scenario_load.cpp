@@ -138,6 +138,7 @@ Scenario parse_scenario(std::string_view text, const std::string& where,
     s.plan = plan_by_default(s, where);
   }
   check_spares(cluster.table, s);
+  check_links(cluster.table, s, catalogue);
   return s;
 }
 

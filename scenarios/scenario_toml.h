@@ -42,6 +42,8 @@ void check_context(const TomlTable& table, const Workload& workload, const Model
 void check_fabric(const TomlTable& cluster_table, const Cluster& cluster);
 void check_power(const TomlTable& power_table, const Scenario& scenario);
 void check_spares(const TomlTable& cluster_table, const Scenario& scenario);
+// A training job that no one node holds needs a scale-out link on every device kind that it uses.
+void check_links(const TomlTable& cluster_table, const Scenario& scenario, const Catalogue& catalogue);
 
 void write_device(TomlText& out, const Device& device);
 void write_cluster(TomlText& out, const Cluster& cluster);

@@ -168,7 +168,7 @@ void WaterfallChart::draw() {
       bar->addToLegend();
     }
     names->addTick(i, wrapped_label(step.label, characters));
-    add_text(i, step.before, "−" + QString::number(step.share * 100.0, 'f', 1), Qt::AlignHCenter | Qt::AlignBottom, t.text, false);
+    add_text(i, step.before, points(-step.share), Qt::AlignHCenter | Qt::AlignBottom, t.text, false);
     if (step.p10 && *step.p10 != *step.p90) whisker(i + kWhiskerAt, step.after, step.before - *step.p90, step.before - *step.p10);
     if (step.measured) diamonds->addData(i + kDiamondAt, (step.before - *step.measured) * 100.0);
     auto* line = new QCPItemLine(plot_);
@@ -204,7 +204,7 @@ void WaterfallChart::draw() {
   plot_->legend->setBorderPen(Qt::NoPen);
   plot_->legend->setTextColor(t.text);
   plot_->legend->setFont(font());
-  plot_->legend->setIconSize(14, 17);
+  plot_->legend->setIconSize(14, 15);
   plot_->axisRect()->insetLayout()->setInsetAlignment(0, Qt::AlignTop | Qt::AlignRight);
   plot_->xAxis->setTicker(names);
   plot_->xAxis->setRange(-0.6, last + 0.6);

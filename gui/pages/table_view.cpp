@@ -51,7 +51,11 @@ void TableView::set_table(Table table) {
 }
 
 void TableView::fit_columns() {
-  for (int i = 0; i + 1 < proxy_.columnCount(); ++i) {
+  const std::vector<TableRow>& rows = model_.table().rows;
+  // Numbers stay beside their neighbours; text may use the room that is left.
+  const bool stretch = rows.empty() || !rows.front().cells.back().number;
+  horizontalHeader()->setStretchLastSection(stretch);
+  for (int i = 0; i < proxy_.columnCount() - (stretch ? 1 : 0); ++i) {
     resizeColumnToContents(i);
     setColumnWidth(i, std::min(columnWidth(i) + 8, kWidestColumn));
   }

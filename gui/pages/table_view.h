@@ -19,7 +19,7 @@ class TableView : public QTableView {
   explicit TableView(const QString& accessible_name, QWidget* parent = nullptr);
 
   void set_table(Table table);
-  // Widths to the content; the last column takes the rest.
+  // Widths to the content; a last column of text takes the rest.
   void fit_columns();
   void set_filter(const QString& text);
   [[nodiscard]] int visible_rows() const { return proxy_.rowCount(); }

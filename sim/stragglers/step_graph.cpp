@@ -49,13 +49,20 @@ class Builder {
   }
 
   StepGraph build() {
-    // Transfers first: what they pair decides which ops are alone.
+    // Passes before transfers: one that is too long makes the count of its stage's sends wrong.
+    for (int stage = 0; stage < trace_.pipeline; ++stage) {
+      Ops serial = computes_[static_cast<std::size_t>(stage)];
+      const Ops& optimizer = ops(OpType::kOptimizer, stage);
+      serial.insert(serial.end(), optimizer.begin(), optimizer.end());
+      refuse_overlap(std::move(serial));
+    }
+    // Transfers before the rest: what they pair decides which ops are alone.
     for (const Direction& direction : {kForward, kBackward}) pair_transfers(direction);
     join_stages(OpType::kEmbeddingGradsAllReduce, false);
     join_stages(OpType::kOptimizerClipMainGrad, true);
     for (int stage = 0; stage < trace_.pipeline; ++stage) {
       join_data_ranks(stage);
-      chain(computes_[static_cast<std::size_t>(stage)]);
+      follow(computes_[static_cast<std::size_t>(stage)]);
       delay_first_backward(stage);
       order_exchange(stage);
       order_end_of_step(stage);
@@ -88,15 +95,14 @@ class Builder {
 
   [[nodiscard]] Seconds start(std::size_t op) const { return trace_.start[op * trace_.lanes()]; }
   [[nodiscard]] Seconds end(std::size_t op) const { return trace_.end(op, 0); }
+  [[nodiscard]] std::int64_t line_of(std::size_t op, std::size_t lane) const {
+    return trace_.line[op * trace_.lanes() + lane];
+  }
   void require(std::size_t op, std::size_t before) { graph_.after[op].push_back(before); }
 
   // One stream: each op follows the one before it, in this order.
   void follow(const Ops& stream) {
     for (std::size_t i = 1; i < stream.size(); ++i) require(stream[i], stream[i - 1]);
-  }
-  void chain(const Ops& stream) {
-    follow(stream);
-    refuse_overlap(stream);
   }
 
   void refuse_overlap(Ops stream) const {
@@ -111,9 +117,10 @@ class Builder {
         if (overlap <= kLargestOverlap) continue;
         trace_.fail(
             stream[i], lane,
-            fmt::format("{} overlaps {} (line {}) by {:.6g} s in one stream",
-                        trace_.label(stream[i]), trace_.label(stream[i - 1]),
-                        trace_.line[stream[i - 1] * trace_.lanes() + lane], overlap.count()));
+            fmt::format("{} starts at {:.6g} s and overlaps {} (line {}), which ends at {:.6g} s, by {:.6g} s in "
+                        "one stream",
+                        trace_.label(stream[i]), start_of(stream[i]).count(), trace_.label(stream[i - 1]),
+                        line_of(stream[i - 1], lane), trace_.end(stream[i - 1], lane).count(), overlap.count()));
       }
     }
   }
@@ -136,6 +143,8 @@ class Builder {
       const Ops& sent = sends[static_cast<std::size_t>(stage)];
       const Ops& received = recvs[static_cast<std::size_t>(peer)];
       if (sent.size() != received.size()) {
+        refuse_impossible_times(direction.send, stage);
+        refuse_impossible_times(direction.recv, peer);
         trace_.fail((sent.empty() ? received : sent).back(), 0,
                     fmt::format("stage {} has {} {} ops, stage {} has {} {} ops: they must pair",
                                 stage, sent.size(), name_of(direction.send), peer, received.size(),
@@ -175,7 +184,10 @@ class Builder {
     if (recorded.size() != computes.size()) {
       // The first receive of the first chunk, or the last send of the last one, may have no record.
       const bool one_less = recorded.size() + 1 == computes.size();
-      if (!edge || (!recorded.empty() && !one_less)) refuse_count(type, stage, recorded, computes);
+      if (!edge || (!recorded.empty() && !one_less)) {
+        refuse_impossible_times(type, stage);
+        refuse_count(type, stage, recorded, computes);
+      }
       if (receives && one_less) first = 1;
     }
     for (std::size_t i = 0; i < recorded.size(); ++i) {
@@ -186,12 +198,38 @@ class Builder {
         if (first + i > 0) require(op, computes[first + i - 1]);
       } else {
         require(op, compute);
+        if (has_peer(type, compute)) refuse_early_end(op, compute);
       }
       (has_peer(type, compute) ? moving : idle).push_back(op);
     }
     for (const std::size_t op : idle) join({op}, false);
     refuse_overlap(moving);
     return moving;
+  }
+
+  // A send carries what its pass has made, so it cannot have ended before the pass did.
+  void refuse_early_end(std::size_t send, std::size_t pass) const {
+    for (std::size_t lane = 0; lane < trace_.lanes(); ++lane) {
+      const Seconds early = trace_.end(pass, lane) - trace_.end(send, lane);
+      if (early <= kLargestOverlap) continue;
+      trace_.fail(send, lane,
+                  fmt::format("{} ends at {:.6g} s, {:.6g} s before its pass does: {} (line {}) ends at {:.6g} s",
+                              trace_.label(send), trace_.end(send, lane).count(), early.count(), trace_.label(pass),
+                              line_of(pass, lane), trace_.end(pass, lane).count()));
+    }
+  }
+
+  // Why transfers do not count up, when it is their times and not missing rows: some overlap, or a
+  // send lies within the first pass and so looks like a record of nothing.
+  void refuse_impossible_times(OpType type, int stage) const {
+    const Ops& all = ops(type, stage);
+    refuse_overlap(all);
+    if (type != OpType::kForwardSend && type != OpType::kBackwardSend) return;
+    const std::size_t first =
+        ops(type == OpType::kForwardSend ? OpType::kForwardCompute : OpType::kBackwardCompute, stage).front();
+    for (const std::size_t op : all) {
+      if (start(op) > start(first) + kClockError) refuse_early_end(op, first);
+    }
   }
 
   [[noreturn]] void refuse_count(OpType type, int stage, const Ops& recorded,
@@ -250,7 +288,9 @@ class Builder {
   // last all-gather of its parameters; an overlapped reduce-scatter follows the chunk's last
   // backward pass.
   void order_exchange(int stage) {
-    chain(by_start({OpType::kParamsAllGather, OpType::kGradsReduceScatter}, stage));
+    const Ops exchange = by_start({OpType::kParamsAllGather, OpType::kGradsReduceScatter}, stage);
+    follow(exchange);
+    refuse_overlap(exchange);
     std::map<int, std::size_t> last_gather, first_reduce;
     for (const std::size_t op : ops(OpType::kParamsAllGather, stage)) {
       last_gather[chunk_of(op)] = op;

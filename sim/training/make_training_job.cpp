@@ -218,7 +218,10 @@ class GroupPricer {
     if (group_.stages.size() > 1 && both.bandwidth.value() <= 0.0) {
       throw Error(ErrorKind::kInfeasible, "group \"" + group_.name + "\"",
                   "stage " + std::to_string(index) + " has no link to stage " + std::to_string(next) +
-                      ": the device states no scale-out bandwidth and both are not in one scale-up domain");
+                      ": they are not in one scale-up domain, and the scale_out_bandwidth of device \"" +
+                      pools_.at(group_.stages[index].ranks.front().pool).device.device.name + "\" or \"" +
+                      pools_.at(group_.stages[next].ranks.front().pool).device.device.name +
+                      "\" is zero; set it above zero");
     }
     return both;
   }

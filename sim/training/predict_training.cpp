@@ -85,6 +85,8 @@ RunRecord record_of(const Scenario& scenario, const TrainingRun& run, const Trai
         mtbi / spread, mtbi, mtbi * spread,
         std::string(metric_or_throw("interruption_interval_s").unit), "modelled"};
     exact("checkpoint_interval_s", drawn.effective.interval.count());
+    exact("young_interval_s", drawn.effective.young.count());
+    exact("daly_interval_s", drawn.effective.daly.count());
   }
   exact("memory_peak_bytes", run.fullest.value());
   record.ledger = ledger_entries(ledgers);

@@ -52,6 +52,28 @@ class Training(CliTest):
         for part in ("Model FLOP utilisation of a running step", "peak of all devices", "pipeline bubble",
                      "straggler wait (device mix)", "useful FLOP", "Time between interruptions"):
             self.assertIn(part, done.out)
+        # The classic optima stand beside the interval that is used.
+        lines = [line.strip() for line in done.out.splitlines()]
+        used = next(i for i, line in enumerate(lines) if line.startswith("Time between checkpoints  "))
+        self.assertTrue(lines[used + 1].startswith("Time between checkpoints after Young"), lines[used + 1])
+        self.assertTrue(lines[used + 2].startswith("Time between checkpoints after Daly"), lines[used + 2])
+
+    def test_young_and_daly_beside_the_swept_interval(self):
+        metrics = self.predict(COLOSSUS, "--fidelity", "closed")["metrics"]
+        blocking = 0.5  # of the scenario: [workload.checkpoint]
+        mtbi = metrics["interruption_interval_s"]["p50"]
+        young = math.sqrt(2 * blocking * mtbi)
+        ratio = blocking / (2 * mtbi)
+        daly = young * (1 + math.sqrt(ratio) / 3 + ratio / 9) - blocking
+        self.assertAlmostEqual(metrics["young_interval_s"]["p50"], young, delta=1e-9)
+        self.assertAlmostEqual(metrics["daly_interval_s"]["p50"], daly, delta=1e-9)
+        # Saves of this scenario are written behind the training, and one must have ended before the next begins.
+        self.assertGreater(metrics["checkpoint_interval_s"]["p50"], metrics["daly_interval_s"]["p50"])
+        # Saves that stop the job until they are written: the swept interval is Daly's but for whole steps.
+        text = COLOSSUS.read_text().replace("asynchronous = true\nblocking = \"0.5 s\"\n", "")
+        (self.folder / "synchronous.toml").write_text(text)
+        metrics = self.predict("synchronous.toml", "--fidelity", "closed")["metrics"]
+        self.assertLess(abs(metrics["checkpoint_interval_s"]["p50"] / metrics["daly_interval_s"]["p50"] - 1), 0.05)
 
     def test_explain_writes_plans_that_are_priced_again(self):
         done = self.succeed("predict", COLOSSUS, "--no-db", "--fidelity", "maxplus", "--seeds", "4", "--explain",

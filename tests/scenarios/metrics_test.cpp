@@ -24,6 +24,7 @@ TEST(Metrics, TheNamesOfTheDesignInOrder) {
                                  "output_tokens_per_s", "trained_tokens_per_s", "requests_per_s",
                                  "ttft_s", "tpot_s", "e2e_latency_s", "step_time_s", "goodput",
                                  "interruption_interval_s", "checkpoint_interval_s",
+                                 "young_interval_s", "daly_interval_s",
                                  "memory_peak_bytes", "kv_blocks", "power_w",
                                  "energy_per_token_j"));
 }

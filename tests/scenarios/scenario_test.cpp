@@ -185,6 +185,64 @@ TEST(Scenario, ContextRanksAreDevices) {
   }
 }
 
+// More replicas than the batch feeds, and more than there are devices: the devices come first.
+TEST(Scenario, DevicesLimitReplicasBeforeTheBatchDoes) {
+  try {
+    static_cast<void>(parse(with(training_text(), "tensor = 2", "tensor = 2\nreplicas = 100000")));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("plan: the plan takes 400000 devices of pool \"a\", which has 16; at most 4 "
+                                        "replicas of 4 fit"));
+  }
+}
+
+// Two groups of one pool: what is left beside the smaller one.
+TEST(Scenario, TooManyReplicasBesideAnotherGroupNameTheMostThatFit) {
+  const std::string groups =
+      "[[plan.group]]\nname = \"few\"\ntensor = 2\nstages = 2\nreplicas = 1\n\n"
+      "[[plan.group]]\nname = \"many\"\ntensor = 2\nstages = 2\nreplicas = 100000\n";
+  try {
+    static_cast<void>(parse(with(training_text(), "[plan]\ntensor = 2\nstages = 2\n", groups)));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("takes 400004 devices of pool \"a\", which has 16; at most 3 replicas of 4 "
+                                        "fit in group \"many\" beside the others"));
+  }
+}
+
+TEST(Scenario, AJobAcrossNodesNeedsAScaleOutLink) {
+  // A device of the scenario hides the catalogue's of the same name.
+  std::string device = with(with(kDeviceText, "format = \"lindos-device\"\nversion = 1\n", "\n[[device]]\n"),
+                            "\"400 Gb/s\"", "\"0 Gb/s\"");
+  device = with(with(with(device, "[peak]", "[device.peak]"), "[[source]]", "[[device.source]]"),
+                "\n[[source]]", "\n[[device.source]]");
+
+  const auto parse_with = [&](int replicas, const Catalogue& catalogue) {
+    const std::string text =
+        with(training_text(), "tensor = 2", "tensor = 2\nreplicas = " + std::to_string(replicas)) + device;
+    return parse_scenario(text, "s.toml", ".", catalogue);
+  };
+  EXPECT_EQ(parse_with(2, tiny_catalogue()).plan.groups[0].replicas, 2);  // 8 devices, one domain
+  const auto said = [&](const Catalogue& catalogue) -> std::string {
+    try {
+      static_cast<void>(parse_with(4, catalogue));
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(said(tiny_catalogue()),
+              HasSubstr("cluster.pool.device: the job takes 16 devices of this pool, and 8 reach each other without a "
+                        "network, but device \"gpu-a\" has scale_out_bandwidth = 0; set it, such as to \"50 GB/s\", "
+                        "the catalogue's for gpu-a"));
+  // A catalogue whose own entry has no link: another device's.
+  Catalogue other = tiny_catalogue();
+  other.devices["gpu-b"] = other.devices.at("gpu-a");
+  other.devices["gpu-b"].name = "gpu-b";
+  other.devices["gpu-a"].scale_out_bandwidth = BytesPerSecond{0};
+  EXPECT_THAT(said(other), HasSubstr("\"50 GB/s\", the catalogue's for gpu-b"));
+}
+
 TEST(Scenario, ShowsTheTrainingPlanAndItsMemory) {
   const std::string text = show(parse(
       with(training_text(), "tensor = 2",

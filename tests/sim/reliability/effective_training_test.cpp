@@ -163,6 +163,20 @@ TEST(EffectiveTraining, AnUncertainRateWidensTheInterval) {
   EXPECT_NEAR(unknown.p90, at_factor(std::exp(-1.2816 * 0.57)), 0.06);
 }
 
+// docs/colossus.md and docs/reliability.md: nodes in repair, and what the plan leaves over.
+TEST(EffectiveTraining, NodesOfColossus1InRepairAndInReserve) {
+  const EffectiveTraining result =
+      effective_training(make_reliability_input(load("colossus1-training"), Seconds{10}), 1, 1);
+  double out = 0.0;
+  std::int64_t spares = 0;
+  for (const PoolRepairs& pool : result.repairs) {
+    out += pool.mean_out;
+    spares += pool.spares;
+  }
+  EXPECT_NEAR(out, 83.0, 0.5);
+  EXPECT_EQ(spares, 32);
+}
+
 // Mitigations are changed inputs; each one here removes a cause of its own.
 TEST(EffectiveTraining, MitigationsOfColossus1ReturnTraining) {
   Scenario scenario = load("colossus1-training");

@@ -226,12 +226,77 @@ TEST(StragglerTrace, RefusesTimesThatContradictEachOther) {
   const std::string overlapping =
       with(sound(), "0,0,0,8,backward-compute,4,2,1", "0,0,0,8,backward-compute,3.5,2,1");
   EXPECT_THAT(complaint(overlapping),
-              HasSubstr("trace.csv:15: dp_rank 0, step 8: backward-compute 1 of stage 0 overlaps "
-                        "backward-compute 0 of stage 0 (line 14) by 0.5 s"));
+              HasSubstr("trace.csv:15: dp_rank 0, step 8: backward-compute 1 of stage 0 starts at 3.5 s and "
+                        "overlaps backward-compute 0 of stage 0 (line 14), which ends at 4 s, by 0.5 s"));
   // Clocks of hosts disagree by less than that.
   EXPECT_EQ(complaint(with(sound(), "0,0,0,8,backward-compute,4,2,1",
                            "0,0,0,8,backward-compute,3.999,2,1")),
             "accepted");
+}
+
+// Two stages, two micro-batches, with sends and receives. Lines of stage 0: 2 F0, 3 its send, 4 F1, 5 its send,
+// 6 receive, 7 B0, 8 receive, 9 B1, 10 optimizer.
+std::string two_stages() {
+  Job job(2);
+  for (int i = 0; i < 2; ++i) {
+    job.pass(0, 0, false, 0, i, i, 0.75);
+    job.op(0, 0, "forward-send", i + 0.75, 0.25);
+  }
+  for (int i = 0; i < 2; ++i) {
+    job.op(0, 0, "backward-recv", 4 + 2 * i, 0.25);
+    job.pass(0, 0, true, 0, i, 4.25 + 2 * i, 0.75);
+  }
+  job.op(0, 0, "optimizer", 8, 0.5);
+  for (int i = 0; i < 2; ++i) {
+    job.op(0, 1, "forward-recv", i + 0.75, 0.25);
+    job.pass(0, 1, false, 0, i, i + 1, 0.75);
+  }
+  for (int i = 0; i < 2; ++i) {
+    job.pass(0, 1, true, 0, i, 3.25 + 2 * i, 0.75);
+    job.op(0, 1, "backward-send", 4 + 2 * i, 0.25);
+  }
+  job.op(0, 1, "optimizer", 8, 0.5);
+  return job.csv();
+}
+
+// A pass or send that is too long is named, not what it does to the count of transfers.
+TEST(StragglerTrace, NamesAnOverlapBeforeTransfersThatDoNotPair) {
+  ASSERT_EQ(complaint(two_stages()), "accepted");
+  struct Case {
+    const char* old;
+    const char* fresh;
+    const char* said;
+  };
+  const Case cases[] = {
+      // 50 ms past the start of the next pass, and 5 s.
+      {"forward-compute,0,0.75,0", "forward-compute,0,1.05,0",
+       "trace.csv:4: dp_rank 0, step 1: forward-compute 1 of stage 0 starts at 1 s and overlaps forward-compute 0 of "
+       "stage 0 (line 2), which ends at 1.05 s, by 0.05 s"},
+      {"forward-compute,0,0.75,0", "forward-compute,0,5,0",
+       "trace.csv:4: dp_rank 0, step 1: forward-compute 1 of stage 0 starts at 1 s and overlaps forward-compute 0 of "
+       "stage 0 (line 2), which ends at 5 s, by 4 s"},
+      {"forward-compute,1,0.75,1", "forward-compute,1,5,1",
+       "trace.csv:7: dp_rank 0, step 1: backward-compute 0 of stage 0 starts at 4.25 s and overlaps forward-compute 1"},
+      {"backward-compute,6.25,0.75,1", "backward-compute,6.25,5,1",
+       "trace.csv:10: dp_rank 0, step 1: optimizer 0 of stage 0 starts at 8 s and overlaps backward-compute 1"},
+      {"forward-send,0.75,0.25,0", "forward-send,0.75,5,0",
+       "trace.csv:5: dp_rank 0, step 1: forward-send 1 of stage 0 starts at 1.75 s and overlaps forward-send 0 of "
+       "stage 0 (line 3), which ends at 5.75 s, by 4 s"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.fresh);
+    EXPECT_THAT(complaint(with(two_stages(), c.old, c.fresh)), HasSubstr(c.said));
+  }
+}
+
+TEST(StragglerTrace, RefusesASendThatEndsBeforeItsPass) {
+  // Of the first pass, where it looks like a record of nothing, and of a later one.
+  EXPECT_THAT(complaint(with(two_stages(), "forward-send,0.75,0.25,0", "forward-send,0.5,0.125,0")),
+              HasSubstr("trace.csv:3: dp_rank 0, step 1: forward-send 0 of stage 0 ends at 0.625 s, 0.125 s before its "
+                        "pass does: forward-compute 0 of stage 0 (line 2) ends at 0.75 s"));
+  EXPECT_THAT(complaint(with(two_stages(), "forward-send,1.75,0.25,1", "forward-send,1.25,0.25,1")),
+              HasSubstr("trace.csv:5: dp_rank 0, step 1: forward-send 1 of stage 0 ends at 1.5 s, 0.25 s before its "
+                        "pass does: forward-compute 1 of stage 0 (line 4) ends at 1.75 s"));
 }
 
 TEST(StragglerTrace, RefusesTransfersWithoutPeer) {

@@ -276,11 +276,11 @@ TEST(WhatIf, ForwardOfAChunkWaitsForItsOwnGather) {
 // A record that ends long before its peer began is a clock error: its transfer counts as 0.
 TEST(WhatIf, ImpossibleTransfersCountAsZero) {
   std::string csv = pipeline_csv(2, false, lopsided(), 0.5);
-  const std::string send = "0,0,0,1,forward-send,1,0,";
-  const std::size_t at = csv.find(send);
+  const std::string receive = "0,1,1,1,forward-recv,2,0,";
+  const std::size_t at = csv.find(receive);
   ASSERT_NE(at, std::string::npos);
   EXPECT_NEAR(
-      analyse_what_if(parse(csv.replace(at, send.size(), "0,0,0,1,forward-send,0.5,0.499999,")))
+      analyse_what_if(parse(csv.replace(at, receive.size(), "0,1,1,1,forward-recv,1,0.5,")))
           .mean_no_delay.count(),
       15.5, 1e-5);
 }

@@ -304,7 +304,8 @@ TEST(StragglerModel, EvictionTakesTheSlowestDevices) {
   faults.slow_factor = 0.9;
   const TrainingJob job = job_of(27500, 1, 8);
   const StragglerModel all(job, faults);
-  const StragglerModel evicted(job, faults, 0.01);
+  faults.evicted_share = 0.01;
+  const StragglerModel evicted(job, faults);
   // 0.5 % of the devices are slow and go first; the rest of the 1 % is the tail of the others:
   // 0.995 (1 − Phi(z)) = 0.005, z = 2.574.
   const double bound = std::exp(0.01 * normal_tail_quantile(0.005 / 0.995));
@@ -321,11 +322,13 @@ TEST(StragglerModel, EvictionWithoutSpreadTakesSlowNodes) {
   faults.slow_share = 0.04;
   faults.slow_factor = 0.5;
   const TrainingJob job = job_of(20000, 1, 8);
-  const auto left = StragglerModel(job, faults, 0.03).draw(kSeed, 0).slowdown[0];
+  faults.evicted_share = 0.03;
+  const auto left = StragglerModel(job, faults).draw(kSeed, 0).slowdown[0];
   const double share = 0.01 / 0.97;
   EXPECT_NEAR(static_cast<double>(std::count(left.begin(), left.end(), 2.0F)), 20000 * share,
               4.0 * std::sqrt(20000 * share));
-  EXPECT_TRUE(StragglerModel(job, faults, 0.05).draw(kSeed, 0).slowdown.empty());
+  faults.evicted_share = 0.05;
+  EXPECT_TRUE(StragglerModel(job, faults).draw(kSeed, 0).slowdown.empty());
 }
 
 // Jitter is not what a burn-in test finds: eviction leaves it.
@@ -333,7 +336,9 @@ TEST(StragglerModel, EvictionLeavesJitter) {
   Faults faults;
   faults.jitter_sigma = 0.01;
   const TrainingJob job = job_of(500, 1, 8);
-  EXPECT_EQ(StragglerModel(job, faults, 0.01).draw(kSeed, 0).slowdown,
+  Faults evicting = faults;
+  evicting.evicted_share = 0.01;
+  EXPECT_EQ(StragglerModel(job, evicting).draw(kSeed, 0).slowdown,
             StragglerModel(job, faults).draw(kSeed, 0).slowdown);
 }
 

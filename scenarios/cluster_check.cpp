@@ -92,7 +92,8 @@ void check_links(const TomlTable& cluster_table, const Scenario& scenario, const
     const Pool& pool = scenario.cluster.pools[i];
     const Device& device = scenario.devices.at(pool.node.device);
     const auto found = used.find(pool.name);
-    if (found == used.end() || device.compute_capability == 0 || device.scale_out_bandwidth > BytesPerSecond{0}) continue;
+    if (found == used.end() || device.compute_capability == 0) continue;
+    if (device.scale_out_bandwidth > BytesPerSecond{0}) continue;
     const std::int64_t within = std::max<std::int64_t>(device.scale_up_domain, pool.node.devices);
     if (used.size() == 1 && found->second <= within) continue;
     tables[i].fail("device", "the job takes " + with_thousands(found->second) + " devices of this pool" +

@@ -27,7 +27,8 @@ UNITS = {
     "mfu": "1", "mbu": "1", "roofline_utilisation": "1", "output_tokens_per_s": "token/s", "requests_per_s": "1/s",
     "ttft_s": "s", "tpot_s": "s", "e2e_latency_s": "s", "step_time_s": "s", "goodput": "1", "memory_peak_bytes": "B",
     "kv_blocks": "1", "steady_mfu": "1", "trained_tokens_per_s": "token/s", "interruption_interval_s": "s",
-    "checkpoint_interval_s": "s", "young_interval_s": "s", "daly_interval_s": "s", "power_w": "W", "energy_per_token_j": "J",
+    "checkpoint_interval_s": "s", "young_interval_s": "s", "daly_interval_s": "s",
+    "power_w": "W", "energy_per_token_j": "J",
 }
 
 CONFIG = {

@@ -41,8 +41,9 @@ void warn_above_ceilings(const RunRecord& record, Progress& progress) {
                           format_value(metric, record.metrics.at(name).p50));
   }
   if (values.empty()) return;
-  progress.warn(values + ": above 100 %, so the ceilings are too low: the machine was busy while they were probed, or the "
-                         "weights came from its caches. Utilisation and the ledger refer to them; probe again on an idle machine");
+  progress.warn(values +
+                ": above 100 %, so the ceilings are too low: the machine was busy while they were probed, or the weights "
+                "came from its caches. Utilisation and the ledger refer to them; probe again on an idle machine");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "cli/signals.h"
 #include "exec/telemetry/measured_record.h"
 #include "scenarios/error.h"
+#include "scenarios/metrics.h"
 
 namespace lindos::cli {
 
@@ -29,6 +30,23 @@ std::shared_ptr<const exec::Checkpoint> open_weights(const std::string& name, co
   exec::check_tensors(*checkpoint, scenario.model);
   return checkpoint;
 }
+
+namespace {
+
+void warn_above_ceilings(const RunRecord& record, Progress& progress) {
+  std::string values;
+  for (const std::string& name : exec::above_ceilings(record)) {
+    const Metric& metric = metric_or_throw(name);
+    values += fmt::format("{}{} {}", values.empty() ? "" : ", ", metric.label,
+                          format_value(metric, record.metrics.at(name).p50));
+  }
+  if (values.empty()) return;
+  progress.warn(values +
+                ": above 100 %, so the ceilings are too low: the machine was busy while they were probed, or the weights "
+                "came from its caches. Utilisation and the ledger refer to them; probe again on an idle machine");
+}
+
+}  // namespace
 
 RunRecord measure(const Session& session, const exec::EngineConfig& config, exec::Replica& replica,
                   const Profile& ceilings, int repeats, Progress& progress, const exec::DeviceTelemetry* devices) {
@@ -67,6 +85,7 @@ RunRecord measure(const Session& session, const exec::EngineConfig& config, exec
   record.seed = workload.seed;
   progress.finish_phase(fmt::format("run      {} requests, {} repeats, {} ranks, output hash {}", requests.size(), repeats,
                                     config.group.ranks_per_replica(), record.output_hash.substr(0, 12)));
+  warn_above_ceilings(record, progress);
   return record;
 }
 

@@ -17,7 +17,7 @@ namespace lindos::cli {
 
 // One warm-up run of two requests, then `repeats` runs of the whole workload. `devices`: the GPUs that the
 // replica runs on, watched during the runs and named in the record; nullptr on the CPU.
-// REQUIRES: replica.is_driver().
+// Warns when the runs were faster than the ceilings allow. REQUIRES: replica.is_driver().
 [[nodiscard]] RunRecord measure(const Session& session, const exec::EngineConfig& config, exec::Replica& replica,
                                 const Profile& ceilings, int repeats, Progress& progress,
                                 const exec::DeviceTelemetry* devices = nullptr);

@@ -57,6 +57,16 @@ void Progress::update(const std::string& phase, double fraction) {
   bar_drawn_ = true;
 }
 
+void Progress::warn(const std::string& text) {
+  clear_bar();
+  if (style_ == ProgressStyle::kJson) {
+    fmt::print(stderr, "{}\n", nlohmann::ordered_json{{"event", "warning"}, {"verb", verb_}, {"text", text}}.dump());
+  } else {
+    fmt::print(stderr, "lindos: warning: {}\n", text);
+  }
+  std::fflush(stderr);
+}
+
 void Progress::finish_phase(const std::string& summary) {
   clear_bar();
   if (style_ == ProgressStyle::kNone) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Progress of a long verb on stderr: a bar with an estimate on a terminal, JSON lines for programs, a line per
-// phase otherwise. Never writes to stdout.
+// phase otherwise. Warnings beside it. Never writes to stdout.
 #pragma once
 
 #include <chrono>
@@ -20,6 +20,8 @@ class Progress {
   void update(const std::string& phase, double fraction);
   // Ends the current phase with a line that stays.
   void finish_phase(const std::string& summary);
+  // What makes the result doubtful; no style silences it.
+  void warn(const std::string& text);
 
  private:
   void clear_bar();

@@ -15,6 +15,19 @@
 
 namespace lindos::cli {
 
+namespace {
+
+// The closed rung takes of the arrivals what a formula can (docs/sim.md, "Ladder of fidelity").
+void say_what_is_left_out(const Scenario& scenario, sim::Fidelity fidelity, Progress& progress) {
+  if (fidelity != sim::Fidelity::kClosed || scenario.workload.kind != WorkloadKind::kServing ||
+      scenario.workload.serving.arrival == Arrival::kTogether) {
+    return;
+  }
+  progress.finish_phase("closed   arrivals count by their mean rate: bursts and queues are left out; maxplus has them");
+}
+
+}  // namespace
+
 void add_predict(CLI::App& app) {
   struct Options {
     CommonOptions common;
@@ -47,6 +60,7 @@ void add_predict(CLI::App& app) {
     require_context(session.scenario);
     auto store = open_store(options->common);
     const auto profiles = profiles_for(session, options->profile, {host_device(session.scenario), {}}, progress);
+    say_what_is_left_out(session.scenario, options->predict.fidelity, progress);
     options->predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     options->predict.cancelled = cancel_requested;
     const bool json = options->common.format == Format::kJson;

@@ -135,6 +135,16 @@ void set_measured(RunRecord& record, const std::string& name, const std::vector<
                           std::string(metric_or_throw(name).unit), "measured"};
 }
 
+std::vector<std::string> above_ceilings(const RunRecord& record) {
+  constexpr double kNoise = 0.01;  // the best of a few repeats of a probe moves by about as much
+  std::vector<std::string> names;
+  for (const char* name : {"mfu", "mbu", "roofline_utilisation"}) {
+    const auto found = record.metrics.find(name);
+    if (found != record.metrics.end() && found->second.p50 > 1.0 + kNoise) names.emplace_back(name);
+  }
+  return names;
+}
+
 RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config, const Profile& profile,
                           const Slo& slo) {
   RunRecord record;

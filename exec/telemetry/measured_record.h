@@ -19,6 +19,10 @@ namespace lindos::exec {
 [[nodiscard]] RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config,
                                         const Profile& ceilings, const Slo& slo);
 
+// The utilisations of the record (mfu, mbu, roofline_utilisation) that no device can reach: a median beyond 1 by more
+// than a probe's noise. Either the ceilings are too low, or what was to come from memory came from caches.
+[[nodiscard]] std::vector<std::string> above_ceilings(const RunRecord& record);
+
 // Sets the metric `name` of the registry to p10, p50 and p90 of the values of the repeats, as measured.
 // REQUIRES: at least one value, in the metric's unit.
 void set_measured(RunRecord& record, const std::string& name, const std::vector<double>& repeats);

@@ -55,6 +55,30 @@ class Loop(CliTest):
                        "1", "--db", "store.db")
         self.assertEqual(self.runs(), before)
 
+    def test_faster_than_the_ceilings_is_doubtful(self):
+        profile = json.loads(self.profile.read_text())
+        for key in ("matrix_rate_flop_per_s", "read_bandwidth_bytes_per_s"):
+            profile[key] /= 1e4  # as if a thousand others had used the machine during the probe
+        (self.folder / "busy.json").write_text(json.dumps(profile))
+        for key in ("matrix_rate_flop_per_s", "read_bandwidth_bytes_per_s"):
+            profile[key] *= 1e6  # a hundred times the truth: no load on this machine lifts a utilisation above it
+        (self.folder / "fast.json").write_text(json.dumps(profile))
+        for verb in ("run", "twin"):
+            for style in ("none", "auto", "json"):
+                with self.subTest(verb=verb, style=style):
+                    arguments = (verb, self.tiny, "--no-db", "--repeats", "1", "--format", "json", "--progress", style)
+                    done = self.succeed(*arguments, "--profile", "busy.json")
+                    record = done.json().get("measured") or done.json()
+                    self.assert_record(record, source="measured")
+                    self.assertGreater(record["metrics"]["roofline_utilisation"]["p50"], 1.01)
+                    said = [line for line in done.err.splitlines() if "above 100 %" in line]
+                    self.assertEqual(len(said), 1, done)
+                    for part in ("Roofline utilisation", "busy", "idle machine"):
+                        self.assertIn(part, said[0])
+                    if style == "json":
+                        self.assertEqual([line["event"] for line in done.progress()].count("warning"), 1)
+                    self.assertNotIn("above 100 %", self.succeed(*arguments, "--profile", "fast.json").err)
+
     def test_twin_probes_by_itself(self):
         done = self.succeed("twin", self.tiny, "--no-db", "--repeats", "1")
         for part in ("tiny", "predicted · simgrid", "measured · 1 repeat ·", "Time to first token", "where the time went",

@@ -111,6 +111,14 @@ class Predict(CliTest):
                     for metric in ("output_tokens_per_s", "tpot_s"):
                         self.assertEqual(self.median(record, metric), self.median(other, metric))
 
+    def test_closed_says_that_arrivals_count_by_their_rate(self):
+        for fidelity, scenario, said in (("closed", SCENARIOS / "one-h200-llama8b.toml", True),
+                                         ("maxplus", SCENARIOS / "one-h200-llama8b.toml", False),
+                                         ("closed", SCENARIOS / "colossus1-training.toml", False)):
+            with self.subTest(scenario=scenario.stem, fidelity=fidelity):
+                done = self.succeed("predict", scenario, "--no-db", "--fidelity", fidelity, "--seeds", "1")
+                self.assertEqual("arrivals count by their mean rate" in done.err, said, done)
+
     def test_table(self):
         done = self.succeed("predict", SCENARIOS / "one-h200-llama8b.toml", "--no-db", "--fidelity", "closed",
                             "--progress", "none")

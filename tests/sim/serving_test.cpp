@@ -185,6 +185,28 @@ TEST(Closed, SeveralWavesAddUp) {
   EXPECT_NEAR(closed.end / maxplus.end, 1.0, 0.01);
 }
 
+// docs/sim.md, "Ladder of fidelity": of arrivals below saturation the closed rung knows the mean rate.
+TEST(Closed, BelowSaturationArrivalsCountByTheirMeanRateOnly) {
+  const GroupPlan plan = plan_of(1, 1);
+  ReplicaModel replica(toy::model(), plan, {}, devices_of(false));
+  const double alone = serve_maxplus(replica, limits_of(plan), requests_of(1, 64, 17), {}).end.count();
+  const auto even = requests_of(16, 64, 17, 2.0 * alone);
+  auto burst = even;  // the same span, hence the same rate
+  for (std::size_t i = 1; i + 1 < burst.size(); ++i) burst[i].arrival = burst.front().arrival;
+  const auto closed = [&](const std::vector<RequestSpec>& requests) {
+    return summarise(serve_closed(replica, limits_of(plan), requests).timelines, {});
+  };
+  const auto maxplus = [&](const std::vector<RequestSpec>& requests) {
+    return summarise(serve_maxplus(replica, limits_of(plan), requests, {}).timelines, {});
+  };
+  EXPECT_NEAR(closed(even).ttft / closed(burst).ttft, 1.0, 1e-6);
+  EXPECT_NEAR(closed(even).tpot / closed(burst).tpot, 1.0, 1e-6);
+  EXPECT_GT(maxplus(burst).ttft / maxplus(even).ttft, 1.2);
+  EXPECT_NEAR(closed(even).tpot / maxplus(even).tpot, 1.0, 0.1);
+  // Another rate is seen.
+  EXPECT_GT(closed(requests_of(16, 64, 17, 0.5 * alone)).tpot / closed(even).tpot, 1.001);
+}
+
 TEST(Serving, ARequestThatNeverFitsIsInfeasible) {
   const GroupPlan plan = plan_of(1, 1);
   ReplicaModel replica(toy::model(), plan, {}, devices_of(false));

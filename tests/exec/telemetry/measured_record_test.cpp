@@ -109,6 +109,16 @@ TEST_P(MeasuredRecord, HashesTheTokens) {
   EXPECT_NE(record_of(2).output_hash, hash);
 }
 
+TEST(AboveCeilings, NamesWhatNoDeviceCanReach) {
+  RunRecord record;
+  EXPECT_THAT(above_ceilings(record), ::testing::IsEmpty());
+  set_measured(record, "mfu", {0.4, 0.9, 1.4});
+  set_measured(record, "mbu", {1.005});
+  set_measured(record, "roofline_utilisation", {0.9, 1.3, 1.4});
+  set_measured(record, "ttft_s", {3.0});
+  EXPECT_THAT(above_ceilings(record), ::testing::ElementsAre("roofline_utilisation"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Layouts, MeasuredRecord,
                          ::testing::Values(Layout{}, Layout{"Tensor2", {2, 1}, {1}, KvSplit::kReplicate},
                                            Layout{"Pipeline2", {1}, {2, 1}, KvSplit::kReplicate},

@@ -148,7 +148,7 @@ Profile probe_for(const Place& place, const Model& model, const std::vector<Grou
   profile.git_revision = current_environment().git_revision;
   progress.finish_phase(fmt::format("probe    {}: {:.1f} GB/s read, {:.0f} GFLOP/s {}, {} samples", profile.label,
                                     profile.read_bandwidth.value() / 1e9, profile.matrix_rate.value() / 1e9,
-                                    place.gpu ? "dense peak" : "SGEMM",
+                                    place.gpu ? "dense peak" : "matrix product",
                                     profile.gemm.size() + profile.attention.size() + profile.stream.size() +
                                         profile.collectives.size()));
   return profile;

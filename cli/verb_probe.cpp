@@ -47,7 +47,7 @@ std::string summary(const Profile& profile) {
   std::string out = fmt::format("{}\n\n", profile.label);
   Table table({"what", "measured", "spread"});
   const bool gpu = profile.compute_capability > 0;
-  table.add({gpu ? "dense bf16 peak (datasheet)" : "matrix rate (SGEMM, OpenBLAS)", shown(profile.matrix_rate), ""});
+  table.add({gpu ? "dense bf16 peak (datasheet)" : "matrix rate (best of OpenBLAS and our own)", shown(profile.matrix_rate), ""});
   for (std::size_t t = 0; t < profile.read_bandwidth_by_threads.size(); ++t) {
     table.add({gpu ? "read bandwidth" : fmt::format("read bandwidth, {} thread{}", t + 1, t == 0 ? "" : "s"),
                shown(profile.read_bandwidth_by_threads[t]), ""});
@@ -55,7 +55,7 @@ std::string summary(const Profile& profile) {
   table.add({gpu ? "memory that was free" : "memory", shown(profile.memory), ""});
   table.add({"engine overhead per step", shown(profile.step_overhead), fmt::format("{:.1f} %", profile.step_overhead_spread * 100)});
   table.add({"engine overhead per sequence and step", shown(profile.per_sequence_overhead), ""});
-  Table gemm({"matrix product (n × k)", "threads × ranks", "1 row", "% of read", "most rows", gpu ? "% of peak" : "% of SGEMM"});
+  Table gemm({"matrix product (n × k)", "threads × ranks", "1 row", "% of read", "most rows", gpu ? "% of peak" : "% of matrix rate"});
   for (std::size_t i = 0; i < profile.gemm.size();) {
     const GemmSample& first = profile.gemm[i];
     std::size_t last = i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lindos probe`: what this machine is and what the engine's own kernels reach on it. Measures the ops of the
 // shared list at the shapes that a model's shards have, the collectives, the step overhead, and two ceilings
-// (read bandwidth, SGEMM rate by OpenBLAS). Never measures a serving run: predictions stay predictions.
+// (read bandwidth, matrix rate: the best of OpenBLAS and our kernel). Never measures a serving run: predictions stay predictions.
 #pragma once
 
 #include <functional>

@@ -14,6 +14,7 @@
 #include "scenarios/timeline.h"
 #include "sim/closed_serving.h"
 #include "sim/fleet.h"
+#include "sim/interval_calibration.h"
 #include "sim/maxplus.h"
 #include "sim/serving_run.h"
 #include "sim/simgrid_serving.h"
@@ -301,6 +302,9 @@ RunRecord predict(const Scenario& scenario,
   record.ledger = ledger_intervals(centre.ledger, reference.ledger, drawn_ledgers);
   record.environment.hardware = fleet.hardware;
   record.environment.profile_digest = digest_of(fleet.profiles);
+  std::vector<const Profile*> used;
+  for (const auto& [device, profile] : fleet.profiles) used.push_back(&profile);
+  widen_intervals(record, used);
   report(1.0);
   return record;
 }

@@ -23,6 +23,10 @@ void say_what_is_left_out(const Scenario& scenario, sim::Fidelity fidelity, Prog
       scenario.workload.serving.arrival == Arrival::kTogether) {
     return;
   }
+  if (scenario.workload.serving.arrival == Arrival::kClosedLoop) {
+    progress.finish_phase("closed   clients count in waves: all begin when the last of a wave ended; maxplus lets each go on");
+    return;
+  }
   progress.finish_phase("closed   arrivals count by their mean rate: bursts and queues are left out; maxplus has them");
 }
 

@@ -211,6 +211,9 @@ std::string workload(const Scenario& s) {
     case Arrival::kUniform:
       out += "evenly at " + about(w.rate);
       break;
+    case Arrival::kClosedLoop:
+      out += "closed loop of " + plural(w.concurrency, "client");
+      break;
   }
   out += "\n  prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
          std::to_string(s.workload.seed) + '\n';

@@ -59,8 +59,10 @@ std::vector<RequestSpec> generate_requests(const ServingWorkload& workload, std:
   LINDOS_ASSERT(workload.requests >= 0, "a count of requests");
   LINDOS_ASSERT(workload.prompt.low <= workload.prompt.high, "an ordered range of prompt lengths");
   LINDOS_ASSERT(workload.output.low <= workload.output.high, "an ordered range of output lengths");
-  LINDOS_ASSERT(workload.arrival == Arrival::kTogether || workload.rate.value() > 0.0,
+  const bool closed_loop = workload.arrival == Arrival::kClosedLoop;
+  LINDOS_ASSERT(closed_loop || workload.arrival == Arrival::kTogether || workload.rate.value() > 0.0,
                 "spaced arrivals need a rate");
+  LINDOS_ASSERT(!closed_loop || workload.concurrency > 0, "a closed loop needs clients");
   const double mean_gap_us = 1e6 / workload.rate.value();
   std::vector<RequestSpec> requests;
   requests.reserve(static_cast<std::size_t>(workload.requests));
@@ -78,7 +80,8 @@ std::vector<RequestSpec> generate_requests(const ServingWorkload& workload, std:
     const auto lengths = draw(seed, id, Draw::kLengths);
     requests.push_back({id, Seconds{static_cast<double>(arrival_us) / 1e6},
                         uniform(workload.prompt, lengths[0]),
-                        uniform(workload.output, lengths[1])});
+                        uniform(workload.output, lengths[1]),
+                        closed_loop && static_cast<std::int64_t>(id) >= workload.concurrency});
   }
   return requests;
 }

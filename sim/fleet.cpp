@@ -107,13 +107,21 @@ std::vector<ReplicaShare> deal_requests(const std::vector<GroupPlan>& groups,
                       static_cast<double>(std::max<std::int64_t>(1, group.replicas)));
     sum += weights.back();
   }
+  std::vector<std::vector<RequestSpec>*> clients;  // the replica of each client of a closed loop
+  std::size_t answered = 0;
   for (const RequestSpec& request : requests) {
+    if (request.on_completion) {
+      clients[answered++ % clients.size()]->push_back(request);
+      continue;
+    }
     for (std::size_t g = 0; g < groups.size(); ++g) credit[g] += weights[g];
     const auto richest =
         static_cast<std::size_t>(std::max_element(credit.begin(), credit.end()) - credit.begin());
     credit[richest] -= sum;
-    dealt[{richest, turn[richest]++ % std::max<std::int64_t>(1, groups[richest].replicas)}]
-        .push_back(request);
+    std::vector<RequestSpec>& replica =
+        dealt[{richest, turn[richest]++ % std::max<std::int64_t>(1, groups[richest].replicas)}];
+    replica.push_back(request);
+    clients.push_back(&replica);
   }
   std::vector<ReplicaShare> shares;
   for (auto& [key, specs] : dealt) shares.push_back({key.first, std::move(specs)});

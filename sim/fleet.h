@@ -45,7 +45,7 @@ struct Fleet {
                                const std::string& backend);
 
 // Deals requests to replicas by smooth weighted round robin over the groups' routing weights;
-// within a group in turn. Replicas without requests are left out. Deterministic.
+// within a group in turn; a client of a closed loop stays with the replica of its first request. Replicas without requests are left out. Deterministic.
 [[nodiscard]] std::vector<ReplicaShare> deal_requests(const std::vector<GroupPlan>& groups,
                                                       const std::vector<RequestSpec>& requests);
 

@@ -32,12 +32,12 @@ Scenario toy_fleet(std::uint64_t seed) {
   scenario.cluster.pools = {pool};
   ServingWorkload& workload = scenario.workload.serving;
   workload.arrival = Arrival::kPoisson;
-  workload.rate = Hertz(4000.0 * kReplicas);
+  workload.rate = Hertz(8000.0 * kReplicas);
   workload.duration = Seconds(8e-3);
   workload.prompt = {16, 64};
   workload.output = {4, 12};
   scenario.workload.seed = seed;
-  scenario.slo.ttft = Seconds(230e-6);
+  scenario.slo.ttft = Seconds(100e-6);
   EngineLimits limits;
   limits.kv_blocks = 256;
   scenario.plan = make_plan(scenario.model, "cpu", 1, {1.0}, {}, Dtype::kF32, limits, kCpuGranule);
@@ -92,8 +92,8 @@ TEST(FleetSample, ItsIntervalCoversTheFleetThatIsSimulatedWhole) {
 TEST(FleetSample, GrowsUntilTheIntervalIsAsNarrowAsAsked) {
   const Scenario scenario = toy_fleet(3);
   const RunRecord wide = predicted(scenario, 1.0);
-  const RunRecord narrow = predicted(scenario, 0.05);
-  EXPECT_LE(2.0 * centre(narrow, "goodput_sampling_error"), 0.05 * centre(narrow, "goodput"));
+  const RunRecord narrow = predicted(scenario, 0.04);
+  EXPECT_LE(2.0 * centre(narrow, "goodput_sampling_error"), 0.04 * centre(narrow, "goodput"));
   EXPECT_GT(centre(narrow, "simulated_replicas"), centre(wide, "simulated_replicas"));
   const MetricValue& goodput = narrow.metrics.at("goodput");
   EXPECT_LT(goodput.p10, goodput.p50);

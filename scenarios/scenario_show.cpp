@@ -200,7 +200,11 @@ std::string workload(const Scenario& s) {
            checkpoint(t.checkpoint);
   }
   const ServingWorkload& w = s.workload.serving;
-  std::string out = "\nWorkload  serving: " + plural(w.requests, "request") + ", ";
+  std::string out = "\nWorkload  serving: " +
+                    (w.requests > 0 ? plural(w.requests, "request")
+                                    : format(w.duration) + " of traffic, about " +
+                                          plural(expected_requests(w), "request")) +
+                    ", ";
   switch (w.arrival) {
     case Arrival::kTogether:
       out += "all at once";

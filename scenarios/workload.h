@@ -24,12 +24,13 @@ struct LengthRange {
 enum class Arrival { kTogether, kPoisson, kUniform, kClosedLoop };
 
 struct ServingWorkload {
-  std::int64_t requests = 0;
+  std::int64_t requests = 0;       // 0: as many as arrive within `duration`
   Arrival arrival = Arrival::kTogether;
   Hertz rate{0};                   // mean arrivals per second; for kPoisson and kUniform
   LengthRange prompt;
   LengthRange output;
   std::int64_t concurrency = 0;    // clients; for kClosedLoop, at most `requests`
+  Seconds duration{0};             // of the arrivals, in place of `requests`; for kPoisson and kUniform
   bool operator==(const ServingWorkload&) const = default;
 };
 
@@ -77,8 +78,10 @@ struct RequestSpec {
   bool operator==(const RequestSpec&) const = default;
 };
 
-// Sorted by arrival, ids 0…n-1; in a closed loop the first `concurrency` arrive at 0, the others on completion.
-// Counter-based generator: equal on every platform.
+// How many requests there are, in the mean where a duration says it.
+[[nodiscard]] std::int64_t expected_requests(const ServingWorkload& workload);
+
+// All requests of open_requests (request_stream.h).
 [[nodiscard]] std::vector<RequestSpec> generate_requests(const ServingWorkload& workload,
                                                          std::uint64_t seed);
 

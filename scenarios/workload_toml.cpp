@@ -37,10 +37,20 @@ std::string_view name_of(Arrival arrival) {
 
 bool has_rate(Arrival arrival) { return arrival == Arrival::kPoisson || arrival == Arrival::kUniform; }
 
+void read_duration(const TomlTable& table, ServingWorkload& serving, const std::string& arrival) {
+  if (table.has("requests")) table.fail("duration", "give either requests or the duration of the arrivals");
+  if (!has_rate(serving.arrival)) table.fail("duration", arrival + " has no rate to fill it; give requests");
+  serving.duration = table.quantity<Seconds>("duration");
+  const double expected = serving.rate.value() * serving.duration.count();
+  if (!(expected >= 1.0) || expected > static_cast<double>(kMaxTokens)) {
+    table.fail("duration", "expected one to " + std::to_string(kMaxTokens) + " requests, at this rate " +
+                               std::to_string(expected) + " arrive");
+  }
+}
+
 ServingWorkload read_serving(const TomlTable& table) {
-  table.allow({"kind", "requests", "arrival", "rate", "concurrency", "prompt", "output", "seed"});
+  table.allow({"kind", "requests", "arrival", "rate", "concurrency", "duration", "prompt", "output", "seed"});
   ServingWorkload serving;
-  serving.requests = table.integer("requests", 1, kMaxTokens);
   constexpr Arrival kArrivals[] = {Arrival::kTogether, Arrival::kPoisson, Arrival::kUniform, Arrival::kClosedLoop};
   serving.arrival = kArrivals[table.choice("arrival", {"together", "poisson", "uniform", "closed-loop"})];
   const std::string arrival = "arrival = \"" + std::string(name_of(serving.arrival)) + '"';
@@ -49,6 +59,11 @@ ServingWorkload read_serving(const TomlTable& table) {
     if (serving.rate == Hertz{0}) table.fail("rate", "must be above zero");
   } else if (table.has("rate")) {
     table.fail("rate", arrival + " has no rate; remove the key");
+  }
+  if (table.has("duration")) {
+    read_duration(table, serving, arrival);
+  } else {
+    serving.requests = table.integer("requests", 1, kMaxTokens);
   }
   if (serving.arrival == Arrival::kClosedLoop) {
     serving.concurrency = table.integer("concurrency", 1, kMaxTokens);
@@ -147,7 +162,8 @@ void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
   if (workload.kind == WorkloadKind::kServing) {
     const ServingWorkload& s = workload.serving;
     out.text("kind", "serving");
-    out.integer("requests", s.requests);
+    if (s.requests > 0) out.integer("requests", s.requests);
+    if (s.duration > Seconds{0}) out.quantity("duration", s.duration);
     out.text("arrival", name_of(s.arrival));
     if (has_rate(s.arrival)) out.quantity("rate", s.rate);
     if (s.arrival == Arrival::kClosedLoop) out.integer("concurrency", s.concurrency);

@@ -25,7 +25,7 @@ namespace lindos::gui {
 namespace {
 
 // Layouts saved by a window with other docks are not restored.
-constexpr int kLayoutVersion = 1;
+constexpr int kLayoutVersion = 2;
 constexpr int kLogLines = 10000;
 constexpr int kRecent = 6;
 
@@ -44,6 +44,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       stack_(new QStackedWidget),
       start_(new StartPage),
       tabs_(new QTabWidget),
+      cluster_(new ClusterPage),
       why_(new WhyPage),
       compare_(new ComparePage),
       runs_(new RunsPage),
@@ -61,6 +62,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   resize(1280, 860);
   tabs_->setDocumentMode(true);
   tabs_->tabBar()->setDrawBase(false);
+  tabs_->addTab(cluster_, tr("Cluster"));
   tabs_->addTab(why_, tr("Why"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
@@ -83,6 +85,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   make_actions();
   connect_reader();
   connect_job();
+  connect_selection();
   connect(start_, &StartPage::open_requested, this, &MainWindow::ask_for_scenario);
   connect(start_, &StartPage::scenario_chosen, this, [this](const QString& path) { open_scenario(path); });
   connect(start_, &StartPage::predict_requested, this, [this](const QString& path) { open_scenario(path, AfterOpen::kPredict); });
@@ -103,8 +106,9 @@ MainWindow::MainWindow(const WindowOptions& options)
 
   desktop_dark_ = desktop_is_dark();
   set_theme(options.theme.value_or(static_cast<ThemeChoice>(QSettings().value("theme", 0).toInt())));
-  why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+3)."));
-  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+3): “Use as A”, “Use as B”."));
+  why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
+  cluster_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
+  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”."));
   start_->show_recent(recent());
   default_state_ = saveState(kLayoutVersion);
   const QSettings settings;
@@ -135,6 +139,13 @@ void MainWindow::make_docks() {
   problems_dock_ = dock(tr("Problems"), "problems", problems_);
   log_dock_ = dock(tr("Log"), "log", log_);
   tabifyDockWidget(problems_dock_, log_dock_);
+  inspector_ = new Inspector;
+  inspector_dock_ = new QDockWidget(tr("Inspector"), this);
+  inspector_dock_->setObjectName("inspector");
+  inspector_dock_->setWidget(inspector_);
+  addDockWidget(Qt::RightDockWidgetArea, inspector_dock_);
+  inspector_dock_->hide();
+  resizeDocks({inspector_dock_}, {290}, Qt::Horizontal);
   resizeDocks({problems_dock_}, {150}, Qt::Vertical);
 }
 
@@ -160,9 +171,18 @@ void MainWindow::make_actions() {
   export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] { why_->export_chart(); });
   actions_.add(file, tr("&Quit"), QKeySequence("Ctrl+Q"), [this] { close(); });
 
-  actions_.add(view, tr("Why"), QKeySequence("Ctrl+1"), [this] { show_view(View::kWhy); });
-  actions_.add(view, tr("Compare"), QKeySequence("Ctrl+2"), [this] { show_view(View::kCompare); });
-  actions_.add(view, tr("Runs"), QKeySequence("Ctrl+3"), [this] { show_view(View::kRuns); });
+  actions_.add(view, tr("Cluster"), QKeySequence("Ctrl+1"), [this] { show_view(View::kCluster); });
+  actions_.add(view, tr("Why"), QKeySequence("Ctrl+2"), [this] { show_view(View::kWhy); });
+  actions_.add(view, tr("Compare"), QKeySequence("Ctrl+7"), [this] { show_view(View::kCompare); });
+  actions_.add(view, tr("Runs"), QKeySequence("Ctrl+8"), [this] { show_view(View::kRuns); });
+  actions_.add(view, tr("Find a GPU, rack or replica"), QKeySequence::Find, [this] {
+    show_view(View::kCluster);
+    cluster_->focus_find();
+  });
+  actions_.add(view, tr("What the step waits for"), QKeySequence("Ctrl+G"), [this] {
+    show_gate();
+  });
+  actions_.add(view, tr("Inspector"), QKeySequence("Ctrl+I"), [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
   table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] { why_->toggle_table(); });
   actions_.add(view, tr("Problems"), QKeySequence("Ctrl+Shift+M"), [this] {
     problems_dock_->setVisible(!problems_dock_->isVisible());
@@ -258,6 +278,7 @@ void MainWindow::connect_reader() {
   connect(&reader_, &StoreReader::no_run, this, [this] {
     why_->show_empty(scenario_ ? tr("%1\n%2\n\n%3\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary, scenario_->description)
                                : tr("No run yet."));
+    if (scenario_) show_fleet(scenario_->fleet, tr("%1, not predicted yet (F5)").arg(scenario_->name));
     update_state();
     emit settled();
   });
@@ -293,11 +314,50 @@ void MainWindow::connect_job() {
   connect(&job_, &Job::finished, this, &MainWindow::job_ended);
 }
 
+void MainWindow::connect_selection() {
+  connect(&selection_, &SelectionState::changed, this, [this](const Selection& selection) {
+    cluster_->show_selection(selection);
+    inspector_->show_selection(selection);
+    if (!selection.empty()) inspector_dock_->show();
+  });
+  connect(cluster_, &ClusterPage::selected, &selection_, &SelectionState::select);
+  connect(inspector_, &Inspector::selected, &selection_, &SelectionState::select);
+  connect(inspector_, &Inspector::map_requested, this, [this] {
+    show_view(View::kCluster);
+    const Selection& selection = selection_.current();
+    if (!selection.empty() && !selection.among_others) cluster_->map().zoom_to(selection.devices.front());
+    cluster_->map().setFocus();
+  });
+  connect(why_, &WhyPage::step_chosen, this, [this](const WaterfallStep& step) {
+    const auto& run = why_->run();
+    if (run && run->fleet) selection_.select(run->fleet->of_causes(step.causes, step.label));
+  });
+}
+
+void MainWindow::show_gate() {
+  const auto& fleet = cluster_->map().fleet();
+  if (!fleet || !fleet->predicted()) return;
+  show_view(View::kCluster);
+  selection_.select(fleet->gate());
+  cluster_->map().zoom_to(fleet->gate().devices.front());
+}
+
+void MainWindow::show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what) {
+  selection_.clear();
+  inspector_->set_fleet(fleet);
+  if (fleet) {
+    cluster_->show_fleet(fleet, what);
+  } else {
+    cluster_->show_empty(what);
+  }
+}
+
 void MainWindow::set_theme(ThemeChoice choice) {
   const bool dark = choice == ThemeChoice::kDark || (choice == ThemeChoice::kSystem && desktop_dark_);
   theme_ = dark ? &dark_theme() : &light_theme();
   apply_theme(*theme_);
   message_->set_theme(*theme_);
+  cluster_->set_theme(*theme_);
   why_->set_theme(*theme_);
 }
 
@@ -433,6 +493,13 @@ void MainWindow::display(const ShownRun& run) {
   if (explanation_is_new_) explained_run_ = run.id;
   explanation_is_new_ = false;
   why_->show_run(run);
+  if (run.fleet) {
+    show_fleet(run.fleet, tr("run %1 · %2").arg(run.id).arg(provenance_text(run.record)));
+  } else if (scenario_ && scenario_->scenario_digest == run.record.scenario_digest) {
+    show_fleet(scenario_->fleet, tr("run %1 says nothing about single GPUs; what is installed").arg(run.id));
+  } else {
+    show_fleet(nullptr, tr("Run %1 says nothing about single GPUs. Training predictions do (lindos predict).").arg(run.id));
+  }
   why_->show_explanation(run.id == explained_run_ ? explanation_ : std::nullopt, why_not_explained(run.record));
   if (scenario_ && run.record.scenario_digest == scenario_->scenario_digest) {
     remember(scenario_->path, tr("%1  (%2)").arg(headline_of(run.record), time_text(run.record.started_utc).left(10)));
@@ -510,6 +577,7 @@ void MainWindow::toggle_panels() {
   if (hide) {
     problems_dock_->hide();
     log_dock_->hide();
+    inspector_dock_->hide();
   }
   show_panels_->setVisible(hide);
 }
@@ -547,7 +615,7 @@ void MainWindow::update_state() {
   stop_->setEnabled(running);
   swap_->setEnabled(a_ && b_);
   copy_command_->setEnabled(!job_.request().program.isEmpty());
-  const bool why = why_->run().has_value() && stack_->currentIndex() == 1 && tabs_->currentIndex() == 0;
+  const bool why = why_->run().has_value() && stack_->currentIndex() == 1 && tabs_->currentIndex() == static_cast<int>(View::kWhy) - 1;
   export_->setEnabled(why);
   table_->setEnabled(why);
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);

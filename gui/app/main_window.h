@@ -17,9 +17,12 @@
 #include "gui/app/actions.h"
 #include "gui/app/message_bar.h"
 #include "gui/app/start_page.h"
+#include "gui/docks/inspector.h"
+#include "gui/pages/cluster_page.h"
 #include "gui/pages/compare_page.h"
 #include "gui/pages/runs_page.h"
 #include "gui/pages/why_page.h"
+#include "gui/state/selection.h"
 #include "gui/work/job.h"
 #include "gui/work/store_reader.h"
 
@@ -33,7 +36,7 @@ struct WindowOptions {
   std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
 };
 
-enum class View { kStart, kWhy, kCompare, kRuns };
+enum class View { kStart, kCluster, kWhy, kCompare, kRuns };  // in the order of the tabs
 // What to do once a scenario is open.
 enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin };
 
@@ -49,9 +52,14 @@ class MainWindow : public QMainWindow {
   void run_twin();
   void stop();
   void show_view(View view);
+  // Selects the devices that the shown step waits for, and shows them.
+  void show_gate();
   // Of the store's list as it was last read.
   void compare_newest();
 
+  [[nodiscard]] ClusterPage& cluster() { return *cluster_; }
+  [[nodiscard]] Inspector& inspector() { return *inspector_; }
+  [[nodiscard]] SelectionState& selection() { return selection_; }
   [[nodiscard]] WhyPage& why() { return *why_; }
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
@@ -82,6 +90,8 @@ class MainWindow : public QMainWindow {
   void job_ended(const JobResult& result);
   void scenario_is_open(const OpenedScenario& scenario);
   void display(const ShownRun& run);
+  void connect_selection();
+  void show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what);
   void complain(const QString& where, const QString& message);
   void choose_a(std::int64_t id);
   void choose_b(std::int64_t id);
@@ -99,6 +109,7 @@ class MainWindow : public QMainWindow {
   const Theme* theme_ = &light_theme();
   bool desktop_dark_ = false;
   Actions actions_;
+  SelectionState selection_;
   StoreReader reader_;
   Job job_;
   QFileSystemWatcher watcher_;
@@ -119,6 +130,7 @@ class MainWindow : public QMainWindow {
   QStackedWidget* stack_;
   StartPage* start_;
   QTabWidget* tabs_;
+  ClusterPage* cluster_;
   WhyPage* why_;
   ComparePage* compare_;
   RunsPage* runs_;
@@ -127,6 +139,8 @@ class MainWindow : public QMainWindow {
   QPlainTextEdit* log_;
   QDockWidget* problems_dock_ = nullptr;
   QDockWidget* log_dock_ = nullptr;
+  Inspector* inspector_ = nullptr;
+  QDockWidget* inspector_dock_ = nullptr;
   QToolBar* toolbar_ = nullptr;
   QComboBox* fidelity_;
   QLabel* status_;

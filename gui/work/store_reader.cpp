@@ -24,6 +24,7 @@ ShownRun shown(const data::Store& store, std::int64_t id) {
   ShownRun run;
   run.id = id;
   run.record = store.load(id);
+  if (auto map = store.load_device_map(id)) run.fleet = std::make_shared<const Fleet>(std::move(*map));
   if (run.record.source == RunSource::kMeasured) return run;
   data::RunFilter filter;
   filter.source = RunSource::kMeasured;
@@ -51,6 +52,9 @@ OpenedScenario opened(const QString& path) {
                          out.training ? QObject::tr("training") : QObject::tr("serving"));
   out.scenario_digest = digest(scenario);
   out.plan_digest = digest(scenario.plan);
+  DeviceMap installed;
+  installed.pools = pool_shapes(scenario);
+  out.fleet = std::make_shared<const Fleet>(std::move(installed));
   return out;
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "data/store/store.h"
+#include "gui/models/fleet.h"
 #include "gui/models/tables.h"
 
 namespace lindos::gui {
@@ -36,6 +37,7 @@ struct ShownRun {
   // Of a predicted run: the latest measured one of the same scenario and plan.
   std::optional<RunRecord> measured;
   std::int64_t measured_id = 0;
+  std::shared_ptr<const Fleet> fleet;  // nullptr: the run says nothing about single devices
 };
 
 struct RunPairShown {
@@ -51,7 +53,7 @@ struct OpenedScenario {
   bool training = false;
   std::string scenario_digest;
   std::string plan_digest;
-  bool operator==(const OpenedScenario&) const = default;
+  std::shared_ptr<const Fleet> fleet;  // what is installed, nothing predicted
 };
 
 class StoreReader : public QObject {

@@ -8,6 +8,7 @@
 #include <QSet>
 #include <QSignalSpy>
 #include <QTest>
+#include <cmath>
 #include <fstream>
 
 #include "gui/app/main_window.h"
@@ -68,6 +69,54 @@ TEST_F(WindowTest, OpenPredictWhyCompare) {
   window.compare().causes().setFocus();
   QTest::keyClick(&window.compare().causes(), Qt::Key_C, Qt::ControlModifier);
   EXPECT_EQ(QApplication::clipboard()->text(), window.compare().causes().shown_tsv(false));
+}
+
+// From a percent of peak to a named GPU and back: predict a training job, click the waterfall, see who holds the step up.
+TEST_F(WindowTest, FromTheWaterfallToAGpu) {
+  WindowOptions o = options();
+  o.fidelity = "maxplus";
+  o.profile.clear();
+  MainWindow window(o);
+  window.show();
+  settle(window, [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml"); });
+  ASSERT_TRUE(window.cluster().map().fleet());  // what is installed, before any prediction
+  EXPECT_EQ(window.cluster().map().fleet()->devices(), 220000);
+  settle(window, [&] { window.predict(); });
+  ASSERT_TRUE(window.why().run() && window.why().run()->fleet);
+  const Fleet& fleet = *window.why().run()->fleet;
+
+  // What the map shows is what the store holds.
+  const data::Store store = data::Store::open(folder_ / "lindos.db", data::Store::Mode::kReadOnly);
+  const auto map = store.load_device_map(1);
+  ASSERT_TRUE(map);
+  for (const DeviceField& field : map->fields) {
+    const std::vector<float> stored = decode_field(field, map->devices());
+    const std::vector<float>& shown = *fleet.values(field.quantity);
+    ASSERT_EQ(stored.size(), shown.size());
+    for (std::size_t i = 0; i < stored.size(); i += 997) EXPECT_TRUE(stored[i] == shown[i] || (std::isnan(stored[i]) && std::isnan(shown[i])));
+  }
+
+  const Waterfall waterfall = *waterfall_of(window.why().run()->record, nullptr);
+  std::size_t jitter = waterfall.steps.size();
+  for (std::size_t i = 0; i < waterfall.steps.size(); ++i) {
+    if (waterfall.steps[i].causes == std::vector<Cause>{Cause::kStragglerJitter}) jitter = i;
+  }
+  ASSERT_LT(jitter, waterfall.steps.size());
+  window.show_view(View::kWhy);
+  QTRY_VERIFY_WITH_TIMEOUT(window.why().chart().middle_of(jitter).x() > 0, kPatience);
+  QWidget* plot = window.why().chart().childAt(window.why().chart().middle_of(jitter).toPoint());
+  ASSERT_NE(plot, nullptr);
+  QTest::mouseClick(plot, Qt::LeftButton, {}, plot->mapFrom(&window.why().chart(), window.why().chart().middle_of(jitter)).toPoint());
+  EXPECT_EQ(window.selection().current().devices, fleet.gate().devices);
+  const DrawnStep& step = map->steps[static_cast<std::size_t>(map->shown)];
+  const PlacedStage& stage = map->stages[static_cast<std::size_t>(step.stage)];
+  EXPECT_TRUE(window.inspector().text().contains(QString("group %1, replica %2, stage %3").arg(QString::fromStdString(stage.group)).arg(step.replica).arg(stage.stage)))
+      << window.inspector().text().toStdString();
+  // And the map lets the same GPUs be found by name.
+  window.cluster().find(fleet.name_of(fleet.gate().devices.front().begin));
+  EXPECT_EQ(window.selection().current().size(), 1);
+  window.cluster().find("h100/99999");
+  EXPECT_TRUE(window.cluster().find_error().contains("0 … 18749"));
 }
 
 TEST_F(WindowTest, LastResultIsThereAtOnce) {

@@ -4,6 +4,7 @@
 
 #include <QApplication>
 #include <QClipboard>
+#include <QFile>
 #include <QKeySequence>
 #include <QSet>
 #include <QSignalSpy>
@@ -117,6 +118,77 @@ TEST_F(WindowTest, FromTheWaterfallToAGpu) {
   EXPECT_EQ(window.selection().current().size(), 1);
   window.cluster().find("h100/99999");
   EXPECT_TRUE(window.cluster().find_error().contains("0 … 18749"));
+}
+
+// Open, edit with undo and live checks, predict what is edited, save; a crash or a close loses nothing.
+TEST_F(WindowTest, EditCheckPredictSave) {
+  const QString path = QString::fromStdString((folder_ / "mine.toml").string());
+  ASSERT_TRUE(QFile::copy(kScenario, path));
+  QFile(path).setPermissions(QFile::ReadOwner | QFile::WriteOwner);
+  {
+    MainWindow window(options());
+    window.show();
+    settle(window, [&] { window.open_scenario(path, AfterOpen::kPredict); });
+    ASSERT_TRUE(window.why().run());
+    const std::string before = window.why().run()->record.scenario_digest;
+    QPlainTextEdit& edit = window.editor().edit();
+    const QString text = edit.toPlainText();
+    ASSERT_TRUE(text.contains("[slo]") || text.contains("[workload"));
+
+    // A fault is shown at its line, and cannot be predicted.
+    const QString faulty = QString(text).replace("version = 1", "version = 99");
+    window.editor().replace(faulty);
+    QTRY_VERIFY_WITH_TIMEOUT(window.editor().state_text().startsWith("Line "), kPatience);
+    EXPECT_TRUE(window.editor().state_text().contains("99")) << window.editor().state_text().toStdString();
+    window.predict();
+    EXPECT_FALSE(window.job().running());
+    edit.undo();
+    EXPECT_EQ(edit.toPlainText(), text);
+    QTRY_VERIFY_WITH_TIMEOUT(!window.editor().state_text().startsWith("Line "), kPatience);
+    EXPECT_FALSE(window.document().modified());
+
+    // An edit makes the results stale; F5 predicts the edit, not the file.
+    const QString edited = QString(text).replace("seed = ", "seed = 7");
+    ASSERT_NE(edited, text);
+    window.editor().replace(edited);
+    QTRY_VERIFY_WITH_TIMEOUT(window.message().isVisible() && window.message().text().contains("before it was changed"), kPatience);
+    settle(window, [&] { window.predict(); });
+    EXPECT_NE(window.why().run()->record.scenario_digest, before);
+    EXPECT_FALSE(window.message().isVisible());
+
+    window.close();
+    EXPECT_TRUE(window.isVisible());  // asks once, inline
+    EXPECT_TRUE(window.message().text().contains("not saved"));
+    EXPECT_TRUE(window.close());
+  }
+  // Closed without a save: the edits are back, the file as it was.
+  MainWindow again(options());
+  again.show();
+  settle(again, [&] { again.open_scenario(path); });
+  EXPECT_TRUE(again.editor().text().contains("seed = 7"));
+  EXPECT_TRUE(again.document().modified());
+  EXPECT_TRUE(again.message().text().contains("not saved"));
+  EXPECT_EQ(again.document().save(), "");
+  EXPECT_FALSE(again.document().left());
+}
+
+TEST_F(WindowTest, AFileWithAnErrorIsShownAndMended) {
+  const QString path = QString::fromStdString((folder_ / "bad.toml").string());
+  QFile good(kScenario);
+  ASSERT_TRUE(good.open(QIODevice::ReadOnly));
+  const QString text = QString::fromUtf8(good.readAll());
+  QFile bad(path);
+  ASSERT_TRUE(bad.open(QIODevice::WriteOnly));
+  bad.write(QString(text).replace("version = 1", "version = 99").toUtf8());
+  bad.close();
+  MainWindow window(options());
+  window.show();
+  settle(window, [&] { window.open_scenario(path); });
+  EXPECT_TRUE(window.editor().isVisible());
+  EXPECT_TRUE(window.editor().state_text().startsWith("Line "));
+  settle(window, [&] { window.editor().replace(text); });  // valid again: shows what the store has of it
+  settle(window, [&] { window.predict(); });
+  EXPECT_TRUE(window.why().run());
 }
 
 TEST_F(WindowTest, LastResultIsThereAtOnce) {

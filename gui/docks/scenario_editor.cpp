@@ -69,7 +69,7 @@ std::optional<TextPlace> place_in(const QString& where) {
 // The text with a margin for line numbers and the mark of the error.
 class TomlEdit : public QPlainTextEdit {
  public:
-  explicit TomlEdit(QWidget* parent) : QPlainTextEdit(parent), margin_(this), highlighter_(document()) {
+  explicit TomlEdit(QWidget* parent) : QPlainTextEdit(parent), margin_(this), highlighter_(new TomlHighlighter(document())) {
     QFont fixed("monospace");
     fixed.setStyleHint(QFont::Monospace);
     setFont(fixed);
@@ -95,7 +95,7 @@ class TomlEdit : public QPlainTextEdit {
 
   void set_theme(const Theme& theme) {
     theme_ = &theme;
-    highlighter_.set_theme(theme);
+    highlighter_->set_theme(theme);
     mark();
     margin_.update();
   }
@@ -171,7 +171,7 @@ class TomlEdit : public QPlainTextEdit {
   }
 
   Margin margin_;
-  TomlHighlighter highlighter_;
+  TomlHighlighter* highlighter_;  // goes with the document
   std::optional<TextPlace> error_;
   const Theme* theme_ = &light_theme();
 };
@@ -207,8 +207,10 @@ ScenarioEditor::ScenarioEditor(QWidget* parent)
   timer_.setSingleShot(true);
   timer_.setInterval(kCheckAfterMs);
   connect(edit_, &QPlainTextEdit::textChanged, this, [this] {
-    if (loading_) return;
-    emit edited(text());
+    // Colours change the document as well, and at its end after this widget is gone.
+    if (loading_ || text() == last_) return;
+    last_ = text();
+    emit edited(last_);
     timer_.start();
   });
   connect(&timer_, &QTimer::timeout, this, [this] { emit check_requested(text()); });
@@ -219,11 +221,14 @@ ScenarioEditor::ScenarioEditor(QWidget* parent)
   });
 }
 
+ScenarioEditor::~ScenarioEditor() { edit_->disconnect(this); }
+
 QPlainTextEdit& ScenarioEditor::edit() { return *edit_; }
 
 void ScenarioEditor::load(const QString& text, const QString& name) {
   loading_ = true;
   edit_->setPlainText(text);
+  last_ = edit_->toPlainText();
   loading_ = false;
   file_name_ = name;
   set_modified(false);

@@ -27,6 +27,7 @@ class ScenarioEditor : public QWidget {
 
  public:
   explicit ScenarioEditor(QWidget* parent = nullptr);
+  ~ScenarioEditor() override;
 
   // Replaces the text; undo starts anew.
   void load(const QString& text, const QString& name);
@@ -61,6 +62,7 @@ class ScenarioEditor : public QWidget {
   QString file_name_;
   std::optional<TextPlace> error_;
   bool loading_ = false;
+  QString last_;  // the text as last told
 };
 
 }  // namespace lindos::gui

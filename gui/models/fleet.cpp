@@ -376,7 +376,7 @@ void add_chain(const Fleet& fleet, std::int64_t device, const std::optional<JobP
     const PlacedStage& own = map.stages[job->stage];
     out.why << slowdown_sentence(fleet, device, std::min<std::int64_t>(own.devices, map.pools[static_cast<std::size_t>(own.pool)].devices_per_node));
     if (const auto waiting = fleet.value("waiting", device)) {
-      out.why << QObject::tr("%1 waits %2 of the step.").arg(fleet.name_of(device), percent(*waiting));
+      out.why << QObject::tr("%1 waits %2 of the step: for its pipeline, for other replicas, for the exchange of gradients.").arg(fleet.name_of(device), percent(*waiting));
     }
   }
   out.why << QObject::tr("Group %1 ends the step in %2 of %3 draws.").arg(QString::fromStdString(gate.group)).arg(gated).arg(map.steps.size());

@@ -55,12 +55,14 @@ ClusterPage::ClusterPage(QWidget* parent)
   auto* row = new QHBoxLayout;
   row->setContentsMargins(14, 8, 14, 8);
   row->addWidget(label);
+  row->addSpacing(4);
   row->addWidget(colour_);
   row->addSpacing(8);
   row->addWidget(find_);
   row->addWidget(find_error_);
   row->addStretch(1);
   row->addWidget(note_);
+  row->addSpacing(8);
   row->addWidget(fit);
   auto* filled = new QWidget;
   auto* column = new QVBoxLayout(filled);

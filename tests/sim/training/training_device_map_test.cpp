@@ -103,17 +103,20 @@ TEST(TrainingDeviceMap, SlowdownIsWhatTheStepWasDrawnWith) {
   }
 }
 
-// A synchronous step ends with someone who hardly waits: the gate's stage waits less than nearly everyone.
-TEST(TrainingDeviceMap, TheGateWaitsLeast) {
+// Whom the step waits for is the busiest stage of the replica that ends last, so of its replica it waits least.
+TEST(TrainingDeviceMap, TheGateIsTheBusiestStageOfItsReplica) {
   const Predicted p = predicted(Fidelity::kMaxplus);
+  const std::vector<float> waiting = field(p.map, "waiting");
   const DrawnStep& step = p.map.steps[static_cast<std::size_t>(p.map.shown)];
   const PlacedStage& gate = p.map.stages[static_cast<std::size_t>(step.stage)];
-  EXPECT_EQ(gate.group, p.map.stages[0].group);  // H100 is the slowest kind
-  std::vector<float> waiting = field(p.map, "waiting");
-  const float own = waiting[static_cast<std::size_t>(gate.first + step.replica * gate.stride)];
-  waiting.erase(std::remove_if(waiting.begin(), waiting.end(), [](float w) { return std::isnan(w); }), waiting.end());
-  const auto less = std::count_if(waiting.begin(), waiting.end(), [&](float w) { return w < own; });
-  EXPECT_LT(static_cast<double>(less) / static_cast<double>(waiting.size()), 0.01);
+  EXPECT_NE(gate.group, "gb200");  // the fastest kind
+  std::int64_t begin = 0;
+  for (int pool = 0; pool < gate.pool; ++pool) begin += p.map.pools[static_cast<std::size_t>(pool)].devices();
+  const auto of = [&](const PlacedStage& stage) { return waiting[static_cast<std::size_t>(begin + stage.first + step.replica * stage.stride)]; };
+  for (const PlacedStage& stage : p.map.stages) {
+    // The optimizer, which is no pass, differs a little between the stages.
+    if (stage.group == gate.group) EXPECT_LE(of(gate), of(stage) + 1e-3F) << stage.stage;
+  }
 }
 
 TEST(TrainingDeviceMap, TheShownDrawIsTheMedian) {

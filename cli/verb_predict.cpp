@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // lindos predict SCENARIO: metrics with intervals and the ledger, without running anything.
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -73,9 +75,11 @@ void add_predict(CLI::App& app) {
     options->predict.cancelled = cancel_requested;
     const bool json = options->common.format == Format::kJson;
     const Profile* profile = profiles.empty() ? nullptr : &profiles.begin()->second;
+    std::optional<DeviceMap> devices;
+    if (store) options->predict.devices = [&devices](DeviceMap map) { devices = std::move(map); };
     const auto keep = [&](RunRecord& record) {
       session.stamp(record, profile);
-      store_records(store, session, {&record}, profile);
+      store_records(store, session, {data::NewRun(&record, devices ? &*devices : nullptr)}, profile);
     };
     if (!options->explain) {
       RunRecord record = sim::predict(session.scenario, profiles, options->predict);

@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 
+#include "scenarios/device_map.h"
 #include "scenarios/profile.h"
 #include "scenarios/run_record.h"
 #include "scenarios/scenario.h"
@@ -31,6 +32,7 @@ struct PredictOptions {
   std::string backend;     // collective samples to use ("thread", "mpi"); empty = any
   std::function<void(double done)> progress;  // in [0, 1]; may be empty
   std::function<bool()> cancelled;            // polled each step, by several threads; may be empty
+  std::function<void(DeviceMap)> devices;     // is given what is known per device: training; may be empty
 };
 
 // `profiles_by_device`: by catalogue name; a device without one is predicted from its datasheet.

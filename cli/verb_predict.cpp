@@ -37,7 +37,8 @@ void say_what_is_left_out(const Scenario& scenario, sim::Fidelity fidelity, Prog
 void add_predict(CLI::App& app) {
   struct Options {
     CommonOptions common;
-    std::string scenario, plan, profile, out;
+    std::string scenario, plan, out;
+    std::vector<std::string> profiles;
     bool explain = false;
     sim::PredictOptions predict;
   };
@@ -46,7 +47,8 @@ void add_predict(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("predict", "what a plan will do: metrics with intervals, where the time goes");
   verb->add_option("scenario", options->scenario, "scenario file")->required()->type_name("SCENARIO");
   verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
-  verb->add_option("--profile", options->profile, "profile of the device (lindos probe --out) instead of a fresh probe")
+  verb->add_option("--profile", options->profiles, "profile of the device (lindos probe --out) instead of a fresh probe")
+      ->allow_extra_args(false)
       ->type_name("FILE");
   add_choice<sim::Fidelity>(*verb, "--fidelity", options->predict.fidelity,
                             {{"closed", sim::Fidelity::kClosed},
@@ -69,7 +71,7 @@ void add_predict(CLI::App& app) {
     const Session session = Session::open(options->scenario, options->plan, options->common);
     require_context(session.scenario);
     auto store = open_store(options->common);
-    const auto profiles = profiles_for(session, options->profile, {host_device(session.scenario), {}}, progress);
+    const auto profiles = profiles_for(session, options->profiles, {host_device(session.scenario), {}}, progress);
     say_what_is_left_out(session.scenario, options->predict.fidelity, progress);
     options->predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     options->predict.cancelled = cancel_requested;

@@ -9,6 +9,7 @@ namespace lindos::cli {
 void add_show(CLI::App& app);
 void add_probe(CLI::App& app);
 void add_predict(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_run(CLI::App& app);
 void add_twin(CLI::App& app);
 void add_compare(CLI::App& app);

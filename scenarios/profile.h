@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one device type can do, as measured by `lindos probe`/`calibrate` or distilled from public tables:
 // per operator family, time at shapes, with the spread of the repeats. sim interpolates utilisation of the
-// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 3, which reads 1
-// and 2 too).
+// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 4, which reads 1
+// to 3 too).
 #pragma once
 
 #include <cstdint>
@@ -39,6 +39,21 @@ struct AttentionSample {
   Seconds time{0};
   double spread = 0.0;
   bool operator==(const AttentionSample&) const = default;
+};
+
+// Routed experts of one layer on one rank as one grouped kernel: gate and up, activation, down and weighted sum, of
+// `tokens` tokens that pick `top_k` of `experts`, of which the rank holds `held`. Per number format of the weights.
+struct ExpertSample {
+  Dtype dtype = Dtype::kBf16;
+  std::int64_t tokens = 0;
+  std::int64_t hidden = 0;
+  std::int64_t ffn = 0;            // columns of each expert on the rank
+  std::int64_t top_k = 0;
+  std::int64_t experts = 0;
+  std::int64_t held = 0;
+  Seconds time{0};
+  double spread = 0.0;
+  bool operator==(const ExpertSample&) const = default;
 };
 
 // Byte-bound ops (norm, RoPE, SwiGLU, residual, embedding): time of `bytes` moved by one call.
@@ -117,6 +132,7 @@ struct Profile {
   Seconds per_sequence_overhead{0};// sampling and bookkeeping per sequence and step
   std::vector<GemmSample> gemm;
   std::vector<AttentionSample> attention;
+  std::vector<ExpertSample> experts; // empty = not measured: a dense product of their width stands for them
   std::vector<StreamSample> stream;
   std::vector<CollectiveSample> collectives;
   std::vector<StageSample> stages;

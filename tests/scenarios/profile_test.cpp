@@ -131,8 +131,8 @@ TEST(Profile, ComplaintsNameThePlaceAndTheRemedy) {
             "p.json: missing key \"attention\"; \"atention\" is unknown and looks like it");
   EXPECT_EQ(complaint([](auto& json) { json["stream"][0]["bites"] = 1; }),
             "p.json: /stream/0/bites: unknown key (did you mean \"bytes\"?)");
-  EXPECT_EQ(complaint([](auto& json) { json["version"] = 4; }),
-            "p.json: /version: this build reads version 1 to 3, saw 4");
+  EXPECT_EQ(complaint([](auto& json) { json["version"] = 5; }),
+            "p.json: /version: this build reads version 1 to 4, saw 5");
   EXPECT_EQ(complaint([](auto& json) { json["stages"][0]["ranks"] = nlohmann::json::array(); }),
             "p.json: /stages/0/ranks: expected at least one rank");
   EXPECT_EQ(complaint([](auto& json) { json["stages"][0]["sequences"] = 1 << 21; }),

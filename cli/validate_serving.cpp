@@ -11,7 +11,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/options.h"
@@ -82,7 +81,8 @@ ComparedValue compared(sim::PointMetric metric, const sim::MeasuredRow& row, Sec
 void compare(ValidationReport& report, const PointResult& result) {
   const sim::MeasuredRow& row = *result.row;
   const std::string mode = row.disaggregated() ? "disaggregated_" : "";
-  const auto add = [&](sim::PointMetric metric, const std::string& name, Seconds predicted, const std::optional<Seconds>& measured) {
+  const auto add = [&](sim::PointMetric metric, const std::string& name, Seconds predicted,
+                       const std::optional<Seconds>& measured) {
     if (!measured || predicted <= Seconds{0}) return;
     const ComparedValue value = compared(metric, row, predicted, *measured);
     report.compare(mode + name, row.family(), value);
@@ -99,7 +99,8 @@ nlohmann::ordered_json to_json(const PointResult& result) {
                              {"disaggregated", row.disaggregated()},
                              {"held_out", !result.fitted},
                              {"assumptions", result.assumptions}};
-  const auto metric = [&](const char* name, sim::PointMetric kind, Seconds predicted, const std::optional<Seconds>& measured) {
+  const auto metric = [&](const char* name, sim::PointMetric kind, Seconds predicted,
+                          const std::optional<Seconds>& measured) {
     if (!measured) return;
     const ComparedValue value = compared(kind, row, predicted, *measured);
     out[name] = {{"predicted", value.predicted},

@@ -3,6 +3,8 @@
 // EngineClass. Drives the shared scheduler; keeps no books, so that thousands of points are priced in minutes.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <deque>
 
 #include "exec/scheduler/driver.h"

@@ -76,9 +76,7 @@ struct TrainingPlan {
   int virtual_stages = 1;                  // model chunks per stage (interleaving)
   bool sequence_parallel = false;          // norms and residual share a stage's tokens out over its ranks
   std::int64_t context_parallel = 1;       // ranks of the attention ring, each with 1/cp of every sequence
-  // Of the replicas × context ranks, those that deal the experts out. Pricing of serving takes it too: replicas with
-  // sequences of their own that step together (attention data parallelism); no engine of ours runs that.
-  std::int64_t expert_parallel = 1;
+  std::int64_t expert_parallel = 1;        // of the replicas × context ranks, those that deal the experts out
   std::int64_t micro_batches = 0;          // per replica and step; 0 = what the other groups leave of the batch
   bool fused_attention = true;             // one kernel; false: scores, softmax and context apart, unmasked half included
   bool portable_attention = false;         // fused, but for any GPU (FlashAttention-2): leaves Hopper's and later

@@ -125,6 +125,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
                       "\" states no scale-out bandwidth and both are not in one scale-up domain");
     }
     stages_.push_back(std::move(stage));
+    find_unlike(s);
   }
   step_overhead_ = device_or_throw(devices_by_pool, group.stages.front().ranks.front().pool)
                        .profile.step_overhead;
@@ -147,6 +148,19 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
       composed_ = composed_ && compositions.back().prompts.measured();
     }
     stages_[s].compositions = std::move(compositions);
+  }
+}
+
+void ReplicaModel::find_unlike(std::size_t stage_index) {
+  Stage& stage = stages_[stage_index];
+  const std::vector<RankPlan>& plans = group_.stages[stage_index].ranks;
+  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+    const auto same = std::find_if(stage.unlike.begin(), stage.unlike.end(), [&](std::size_t other) {
+      return plans[other].share == plans[r].share && stage.ranks[other].cost == stage.ranks[r].cost &&
+             stage.ranks[other].threads == stage.ranks[r].threads;
+    });
+    stage.priced_as.push_back(static_cast<std::size_t>(same - stage.unlike.begin()));
+    if (same == stage.unlike.end()) stage.unlike.push_back(r);
   }
 }
 
@@ -229,7 +243,7 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
   // maximum; between unlike ones it would, so those keep every layer.
   const OpOptions options{.fold_layers = stage.alike, .expert_skew = 0.0};
   std::vector<std::vector<Op>> ops;
-  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+  for (const std::size_t r : stage.unlike) {
     ops.push_back(step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)},
                            batch, options));
     if (part == Part::kLayers)
@@ -245,14 +259,19 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
     composition = decodes ? of_step.decodes : of_step.prompts;
   }
   const double in_place = composition.factor(tokens);
-  StageWork work = make_stage_work(ops, [&](std::size_t r, const Op& op) {
-    const Rank& rank = stage.ranks[r];
+  StageWork work = make_stage_work(ops, [&](std::size_t i, const Op& op) {
+    const Rank& rank = stage.ranks[stage.unlike[i]];
     ExecutionContext context;
     if (rank.is_host) context = {rank.threads, static_cast<int>(stage.ranks.size()) * concurrent};
     Priced priced = price_or_throw(rank, op, context);
     if (op.layer >= 0) priced.time *= in_place;
     return priced;
   });
+  if (stage.unlike.size() < stage.ranks.size()) {
+    std::vector<std::vector<PricedOp>> all;
+    for (const std::size_t i : stage.priced_as) all.push_back(work.ranks[i]);
+    work.ranks = std::move(all);
+  }
   work.sigma = composition.sigma(tokens);
   for (std::size_t r = 0; power_ && r < work.ranks.size(); ++r) {
     Flop flop{0};

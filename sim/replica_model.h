@@ -92,6 +92,9 @@ class ReplicaModel {
     std::vector<RankCeiling> ceilings;
     Interconnect path;
     bool alike = true;  // all ranks on one device type with equal threads
+    // Ranks with the same share on the same device do the same: each is priced as one of the unlike ones.
+    std::vector<std::size_t> unlike;     // ranks
+    std::vector<std::size_t> priced_as;  // [rank], index into unlike
     std::vector<StepCompositions> compositions;  // [steps under way - 1]
   };
   struct Key {
@@ -108,6 +111,7 @@ class ReplicaModel {
   enum class Part { kStep, kLayers };
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
+  void find_unlike(std::size_t stage);
   [[nodiscard]] StepCompositions compose(const Profile& profile, std::size_t stage, int steps) const;
   [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op,
                                       ExecutionContext context) const;

@@ -168,7 +168,8 @@ void TraceReader::State::check_id() {
   const std::int64_t id = count(TraceColumn::kId, 0, std::numeric_limits<std::int64_t>::max());
   if (last_id && id <= *last_id) {
     fail(called(TraceColumn::kId) + ": " + std::to_string(id) +
-         (id == *last_id ? " stands twice" : " after " + std::to_string(*last_id) + ": ids ascend, so that each stands once"));
+         (id == *last_id ? " stands twice"
+                         : " after " + std::to_string(*last_id) + ": ids ascend, so that each stands once"));
   }
   last_id = id;
 }

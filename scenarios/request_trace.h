@@ -9,20 +9,16 @@
 //   jsonl     JSON lines with the keys of csv
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <istream>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
+
+#include "scenarios/trace_format.h"
 
 namespace lindos {
-
-enum class TraceFormat { kAzure, kBurstGpt, kMooncake, kCsv, kJsonl };
-[[nodiscard]] std::string_view name_of(TraceFormat format);
-[[nodiscard]] std::optional<TraceFormat> find_trace_format(std::string_view name);
 
 struct TraceRow {
   std::int64_t arrival_ns = 0;      // since the first row

@@ -150,26 +150,35 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
     stages_[s].compositions = std::move(compositions);
   }
   if (!model.is_mla()) windows_ = AttentionWindows::of(model);
-  for (std::size_t s = 0; windows_ && s < stages_.size(); ++s) stages_[s].attention = unit_attention(s);
+  for (std::size_t s = 0; windows_ && s < stages_.size(); ++s) find_uniform(s);
 }
 
-std::vector<ReplicaModel::UnitAttention> ReplicaModel::unit_attention(std::size_t stage_index) const {
+void ReplicaModel::find_uniform(std::size_t stage_index) {
   const auto ops_of = [&](std::size_t rank, const Batch& batch) {
     return step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(rank)}, batch);
   };
-  const Stage& stage = stages_[stage_index];
-  if (!stage.alike) return {};
+  const auto attention_of = [](std::vector<Op> ops) {
+    std::erase_if(ops, [](const Op& op) {
+      return op.kind != OpKind::kAttentionPrefill && op.kind != OpKind::kAttentionDecode;
+    });
+    return ops;
+  };
+  Stage& stage = stages_[stage_index];
+  if (!stage.alike) return;
   const Batch mixed{{0, 7, true}, {5, 1, true}, {9, 3, false}};
-  for (std::size_t r = 1; r < stage.ranks.size(); ++r) {
-    if (ops_of(r, mixed) != ops_of(0, mixed)) return {};
+  std::vector<std::vector<Op>> ops;
+  std::vector<int> like;
+  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+    ops.push_back(ops_of(r, mixed));
+    if (attention_of(ops[r]) != attention_of(ops[0])) return;
+    like.push_back(static_cast<int>(std::find(ops.begin(), ops.end(), ops[r]) - ops.begin()));
   }
   std::vector<UnitAttention> units;
   for (const bool decodes : {false, true}) {
     // One query that sees itself; a decode sees a key before it as well.
     const std::int64_t keys = decodes ? 2 : 1;
-    for (const Op& op : ops_of(0, {{keys - 1, 1, false}})) {
-      if (op.kind != (decodes ? OpKind::kAttentionDecode : OpKind::kAttentionPrefill)) continue;
-      if (op.tokens != 1 || op.kv_tokens != keys) return {};
+    for (const Op& op : attention_of(ops_of(0, {{keys - 1, 1, false}}))) {
+      if (op.tokens != 1 || op.kv_tokens != keys) return;
       const std::size_t window = windows_->index_of(window_of(model_, op.layer));
       const auto same = std::find_if(units.begin(), units.end(), [&](const UnitAttention& u) {
         return u.decodes == decodes && u.window == window;
@@ -184,7 +193,8 @@ std::vector<ReplicaModel::UnitAttention> ReplicaModel::unit_attention(std::size_
       units.push_back(unit);
     }
   }
-  return units;
+  stage.attention = std::move(units);
+  stage.like = std::move(like);
 }
 
 const Composition& ReplicaModel::composition_of(std::size_t stage, int steps, bool decodes) const {
@@ -212,20 +222,31 @@ ReplicaModel::RestOfStep ReplicaModel::rest_of_step(const StepTotals& totals, st
     batch.assign(static_cast<std::size_t>(others), {0, 1, true});
     batch.push_back({0, totals.tokens - others, totals.rows > 0});
   }
-  std::vector<Op> ops = step_ops(model_, group_, {static_cast<int>(stage_index), 0}, batch);
-  std::erase_if(ops, [](const Op& op) {
-    return op.kind == OpKind::kAttentionPrefill || op.kind == OpKind::kAttentionDecode;
-  });
+  const Stage& stage = stages_[stage_index];
+  std::vector<std::vector<Op>> ops;       // of the ranks that are like no earlier one
+  std::vector<std::size_t> place(stage.ranks.size());  // in `ops`
+  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+    const auto like = static_cast<std::size_t>(stage.like[r]);
+    place[r] = like == r ? ops.size() : place[like];
+    if (like != r) continue;
+    ops.push_back(step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, batch));
+    std::erase_if(ops.back(), [](const Op& op) {
+      return op.kind == OpKind::kAttentionPrefill || op.kind == OpKind::kAttentionDecode;
+    });
+  }
   const Composition& composition = composition_of(stage_index, steps, totals.decodes);
   const auto tokens = static_cast<double>(totals.tokens);
   RestOfStep rest;
   rest.in_place = composition.factor(tokens);
   const ExecutionContext context = context_of(stage_index, 0, steps);
-  rest.work = make_stage_work({ops}, [&](std::size_t, const Op& op) {
-    Priced priced = price_or_throw(stages_[stage_index].ranks.front(), op, context);
+  rest.work = make_stage_work(ops, [&](std::size_t, const Op& op) {
+    Priced priced = price_or_throw(stage.ranks.front(), op, context);
     if (op.layer >= 0) priced.time *= rest.in_place;
     return priced;
   });
+  std::vector<std::vector<PricedOp>> ranks;
+  for (const std::size_t p : place) ranks.push_back(rest.work.ranks[p]);
+  rest.work.ranks = std::move(ranks);
   rest.work.sigma = composition.sigma(tokens);
   return rest;
 }

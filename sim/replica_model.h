@@ -71,19 +71,19 @@ class ReplicaModel {
   // `steps` under way, this one included: on a host they share its memory bandwidth. The reference
   // holds until the next call. Throws Error{kInfeasible} naming the op that nothing prices.
   [[nodiscard]] const StageWork& work(const Batch& batch, std::size_t stage, int steps);
-  // Whether the works of a stage follow from the totals of a step: its ranks do equal work on equal devices, with
-  // grouped-query attention of few windows.
+  // Whether the works of a stage follow from the totals of a step: its ranks are equal devices that do equal
+  // attention, grouped-query and of few windows. All else may differ by rank: some hold more of the vocabulary.
   [[nodiscard]] bool uniform(std::size_t stage) const { return !stages_[stage].attention.empty(); }
   // REQUIRES: uniform(some stage).
   [[nodiscard]] const AttentionWindows& windows() const { return *windows_; }
-  // All of such a step but its attention, of one rank for all.
+  // All of such a step but its attention.
   struct RestOfStep {
     StageWork work;
     double in_place = 1.0;  // factor on the time of attention (composition.h)
   };
   // REQUIRES: uniform(stage).
   [[nodiscard]] RestOfStep rest_of_step(const StepTotals& totals, std::size_t stage, int steps) const;
-  // Its attention by window and kind, of one rank; in `into`, whose memory is used again.
+  // Its attention by window and kind, of each rank; in `into`, whose memory is used again.
   void attention_of_step(const StepTotals& totals, std::size_t stage, int steps, double in_place,
                          std::vector<PricedOp>& into) const;
   // What the work of such a step adds to the energy of one rank at rest. REQUIRES: power().
@@ -120,6 +120,7 @@ class ReplicaModel {
     bool alike = true;  // all ranks on one device type with equal threads
     std::vector<StepCompositions> compositions;  // [steps under way - 1]
     std::vector<UnitAttention> attention;        // of a uniform stage; empty for others
+    std::vector<int> like;                       // of a uniform stage: the first rank that does the same work
   };
   struct Key {
     std::size_t stage = 0;
@@ -135,7 +136,7 @@ class ReplicaModel {
   enum class Part { kStep, kLayers };
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
-  [[nodiscard]] std::vector<UnitAttention> unit_attention(std::size_t stage) const;
+  void find_uniform(std::size_t stage);
   [[nodiscard]] const Composition& composition_of(std::size_t stage, int steps, bool decodes) const;
   [[nodiscard]] ExecutionContext context_of(std::size_t stage, std::size_t rank, int steps) const;
   [[nodiscard]] StepCompositions compose(const Profile& profile, std::size_t stage, int steps) const;

@@ -34,8 +34,7 @@ UniformBooks::UniformBooks(const ReplicaModel& replica, const Draw& draw, std::s
       draw_(draw),
       stage_(stage),
       ranks_(static_cast<double>(replica.ranks(stage).size())),
-      ceiling_(replica.ranks(stage).front()),
-      one_rank_{ceiling_} {}
+      ceiling_(replica.ranks(stage).front()) {}
 
 UniformBooks::Rest& UniformBooks::rest_of(const StepTotals& totals, int steps) {
   const Key key{totals.tokens, totals.rows, steps, totals.decodes};
@@ -49,19 +48,25 @@ UniformBooks::Rest& UniformBooks::rest_of(const StepTotals& totals, int steps) {
 
   const ReplicaModel::RestOfStep priced = replica_.rest_of_step(totals, stage_, steps);
   rest.in_place = priced.in_place;
-  rest.time = compute_time(priced.work, one_rank_, draw_);
-  WorkTotals one;
-  Ledger ledger;
-  book(priced.work, one_rank_, draw_, ledger, one);
-  rest.ledger.merge(ledger, ranks_);
-  add_scaled(rest.totals, one, ranks_);
-  // Of a collective all ranks are part at once.
-  const auto collective = static_cast<std::size_t>(Family::kCollective);
-  rest.totals.seconds[collective] = one.seconds[collective];
-  for (const PricedOp& op : priced.work.ranks.front()) {
-    if (op.family == Family::kHost) continue;
-    rest.flop += op.flop;
-    rest.bytes += op.bytes;
+  rest.time = compute_time(priced.work, replica_.ranks(stage_), draw_);
+  book(priced.work, replica_.ranks(stage_), draw_, rest.ledger, rest.totals);
+  if (replica_.power()) {
+    for (const std::vector<PricedOp>& ops : priced.work.ranks) {
+      Work work{Flop{0}, Bytes{0}, 1.0};
+      for (const PricedOp& op : ops) {
+        if (op.family == Family::kHost) continue;
+        work.flop += op.flop;
+        work.bytes += op.bytes;
+      }
+      const auto same = std::find_if(rest.works.begin(), rest.works.end(), [&](const Work& w) {
+        return w.flop == work.flop && w.bytes == work.bytes;
+      });
+      if (same != rest.works.end()) {
+        same->ranks += 1.0;
+      } else {
+        rest.works.push_back(work);
+      }
+    }
   }
   rest.prefill_factor = draw_.factor(ceiling_.device, Family::kPrefillAttention, priced.work.sigma);
   rest.decode_factor = draw_.factor(ceiling_.device, Family::kDecodeAttention, priced.work.sigma);
@@ -73,8 +78,8 @@ Seconds UniformBooks::step(const StepTotals& totals, int steps_under_way) {
   Rest& rest = rest_of(totals, steps);
   rest.steps += 1.0;
   Seconds span = rest.time;
-  Flop flop = rest.flop;
-  Bytes bytes = rest.bytes;
+  Flop flop{0};
+  Bytes bytes{0};
   replica_.attention_of_step(totals, stage_, steps, rest.in_place, attention_);
   for (const PricedOp& op : attention_) {
     const Seconds time = op.time * (op.family == Family::kPrefillAttention ? rest.prefill_factor : rest.decode_factor);
@@ -87,9 +92,9 @@ Seconds UniformBooks::step(const StepTotals& totals, int steps_under_way) {
     totals_.busy += time * ranks_;
     totals_.seconds[static_cast<std::size_t>(op.family)][static_cast<std::size_t>(op.tier)] += time.count() * ranks_;
   }
-  if (replica_.power()) {
-    const Joules added = replica_.added_energy(stage_, flop, bytes);
-    totals_.added += std::min(added, ceiling_.added_limit * span) * ranks_;
+  for (const Work& work : rest.works) {
+    const Joules added = replica_.added_energy(stage_, work.flop + flop, work.bytes + bytes);
+    totals_.added += std::min(added, ceiling_.added_limit * span) * work.ranks;
   }
   return span;
 }

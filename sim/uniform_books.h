@@ -37,13 +37,18 @@ class UniformBooks {
   struct KeyHash {
     std::size_t operator()(const Key& key) const;
   };
+  // What so many ranks do each, without the host's part.
+  struct Work {
+    Flop flop{0};
+    Bytes bytes{0};
+    double ranks = 0.0;
+  };
   // All of a step but its attention, under the draw.
   struct Rest {
     Seconds time{0};
     Ledger ledger;
     WorkTotals totals;
-    Flop flop{0};        // of one rank, without the host's
-    Bytes bytes{0};
+    std::vector<Work> works;  // of the ranks, for power
     double in_place = 1.0;
     double prefill_factor = 1.0, decode_factor = 1.0;  // of the draw
     double steps = 0.0;  // counted
@@ -56,7 +61,6 @@ class UniformBooks {
   std::size_t stage_;
   double ranks_;
   RankCeiling ceiling_;                // of one rank
-  std::vector<RankCeiling> one_rank_;  // the same, as stage_work.h wants it
   std::unordered_map<Key, Rest, KeyHash> rests_;
   Key last_key_;
   Rest* last_ = nullptr;               // of last_key_

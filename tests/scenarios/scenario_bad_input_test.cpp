@@ -178,7 +178,7 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:40:8: workload.kind: unknown choice \"surfing\"; did you mean \"serving\"?"},
       {"KeyOfTheOtherWorkload", "output = 32", "output = 32\nglobal_batch = 8",
        "s.toml:46:1: workload.global_batch: unknown key; known: \"kind\", \"requests\", "
-       "\"arrival\", \"rate\", \"concurrency\", \"prompt\", \"output\", \"seed\""},
+       "\"arrival\", \"rate\", \"concurrency\", \"duration\", \"prompt\", \"output\", \"seed\""},
       {"RateMissing", "rate = \"2 /s\"\n", "", "s.toml:39:1: workload: missing key \"rate\""},
       {"RateWithoutArrivals", "\"poisson\"", "\"together\"",
        "s.toml:43:8: workload.rate: arrival = \"together\" has no rate; remove the key"},

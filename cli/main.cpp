@@ -61,6 +61,8 @@ int main(int argc, char** argv) {
   lindos::cli::add_twin(app);
   lindos::cli::add_compare(app);
   lindos::cli::add_validate(app);
+  lindos::cli::add_export(app);
+  lindos::cli::add_import(app);
   try {
     refuse_unknown_verbs(app, argc, argv);
     app.parse(argc, argv);

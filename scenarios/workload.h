@@ -22,7 +22,7 @@ struct LengthRange {
   std::int64_t high = 0;
   double median = 0.0;             // above 0: log-normal
   double sigma = 0.0;              // of the logarithm
-  std::vector<std::int64_t> quantiles;
+  std::vector<std::int64_t> quantiles = {};
   bool operator==(const LengthRange&) const = default;
 };
 
@@ -62,8 +62,8 @@ struct ServingWorkload {
   LengthRange output;
   std::int64_t concurrency = 0;    // clients; for kClosedLoop, at most `requests`
   Seconds duration{0};             // of the arrivals, in place of `requests`; where has_rate, and of a trace
-  ArrivalShape shape;
-  TraceSource trace;               // kRecorded; prompt and output are the bounds of its lengths
+  ArrivalShape shape = {};
+  TraceSource trace = {};             // kRecorded; prompt and output are the bounds of its lengths
   bool operator==(const ServingWorkload&) const = default;
 };
 

@@ -414,11 +414,10 @@ PlainDecodes Scheduler::plain_decodes() {
     state.plain_requests.push_back(s->id);
     state.plain_contexts.push_back(s->computed);
   }
-  // Decodes only take blocks, so that who may not enter now may not until somebody ends.
-  if (!state.waiting.empty() && active < state.limits.max_batched_tokens &&
-      state.may_enter(state.waiting.front(), 0, 0)) {
-    return {};
-  }
+  // Decodes only take blocks, so that who may not enter now may not until somebody ends. Prompts that come first find
+  // the whole budget.
+  const bool has_budget = state.policy == Policy::kPrefillFirst || active < state.limits.max_batched_tokens;
+  if (!state.waiting.empty() && has_budget && state.may_enter(state.waiting.front(), 0, 0)) return {};
   // Each takes at most one block per block_tokens steps, and one for the step at hand.
   const std::int64_t blocks_each = state.pool.free() / active;
   steps = std::min(steps, (blocks_each - 1) * state.limits.block_tokens);

@@ -148,7 +148,7 @@ void add_validate_serving(CLI::App& validate) {
   auto options = std::make_shared<ServingVerb>();
   CLI::App* verb =
       validate.add_subcommand("serving", "predicted against measured latency of serving engines, per device and model");
-  verb->add_option("file", options->file, "measured points, CSV (docs/serving.md)")->required()->type_name("FILE");
+  verb->add_option("file", options->file, "measured points, CSV (docs/serving-accuracy.md)")->required()->type_name("FILE");
   add_common(*verb, options->common, false);
   verb->callback([options] { execute(*options); });
 }

@@ -2,7 +2,7 @@
 // Measured serving points, one per row of a CSV file with a header: a model on an engine and a GPU type, a closed loop of
 // `concurrency` clients with requests of nominal length isl → osl, and the time to first token and per output token
 // in milliseconds. Columns by name, in any order, others ignored; an empty field or a degree of 0 is "not stated".
-// docs/serving.md has the columns. Plain values.
+// docs/serving-accuracy.md has the columns. Plain values.
 #pragma once
 
 #include <cstdint>

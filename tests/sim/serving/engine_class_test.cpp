@@ -12,7 +12,7 @@ TEST(EngineClass, IsFoundByTheNameThatTablesUse) {
   EXPECT_EQ(find_engine_class("SGLang"), nullptr);
 }
 
-// The split that docs/serving.md declares; a change of it would make held-out errors lies.
+// The split that docs/serving-accuracy.md declares; a change of it would make held-out errors lies.
 TEST(EngineClass, TheFittedPartNeverChanges) {
   EXPECT_TRUE(is_fitted_on("qwen3-32b", "h100-sxm", "trtllm"));
   EXPECT_TRUE(is_fitted_on("qwen3-32b", "h100-sxm", "vllm"));

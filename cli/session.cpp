@@ -262,9 +262,9 @@ std::optional<data::Store> open_store(const CommonOptions& options) {
 }
 
 void store_records(std::optional<data::Store>& store, const Session& session,
-                   const std::vector<const RunRecord*>& records, const Profile* profile) {
+                   const std::vector<data::NewRun>& runs, const Profile* profile) {
   if (!store) return;
-  store->insert_together(records, to_toml(session.scenario), to_json(session.scenario.plan),
+  store->insert_together(runs, to_toml(session.scenario), to_json(session.scenario.plan),
                          profile != nullptr ? to_json(*profile) : std::string());
 }
 

@@ -73,8 +73,8 @@ void require_context(const Scenario& scenario);
 // The store that the options name; none with --no-db. Opened before the work, so that a place that cannot be
 // written or a newer store is refused at once and not after minutes of measuring.
 [[nodiscard]] std::optional<data::Store> open_store(const CommonOptions& options);
-// Writes the records with what they refer to, all or none; nothing without a store.
+// Writes the runs with what they refer to, all or none; nothing without a store.
 void store_records(std::optional<data::Store>& store, const Session& session,
-                   const std::vector<const RunRecord*>& records, const Profile* profile);
+                   const std::vector<data::NewRun>& runs, const Profile* profile);
 
 }  // namespace lindos::cli

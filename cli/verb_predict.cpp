@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // lindos predict SCENARIO: metrics with intervals and the ledger, without running anything.
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,6 +23,10 @@ namespace {
 void say_what_is_left_out(const Scenario& scenario, sim::Fidelity fidelity, Progress& progress) {
   if (fidelity != sim::Fidelity::kClosed || scenario.workload.kind != WorkloadKind::kServing ||
       scenario.workload.serving.arrival == Arrival::kTogether) {
+    return;
+  }
+  if (scenario.workload.serving.arrival == Arrival::kClosedLoop) {
+    progress.finish_phase("closed   clients count in waves: all begin when the last of a wave ended; maxplus lets each go on");
     return;
   }
   progress.finish_phase("closed   arrivals count by their mean rate: bursts and queues are left out; maxplus has them");
@@ -52,6 +58,10 @@ void add_predict(CLI::App& app) {
       ->default_str("simgrid");
   verb->add_option("--seeds", options->predict.draws, "Monte Carlo draws behind the intervals")->check(CLI::Range(1, 100000));
   verb->add_option("--seed", options->predict.seed, "seed of the draws")->check(CLI::Range(0.0, 9007199254740992.0));
+  verb->add_option("--goodput-width", options->predict.goodput_width,
+                   "serving: how wide the 95 % interval of goodput from simulating a sample of the replicas may be, as a "
+                   "share of it (0.02); 0 = simulate all")
+      ->check(CLI::Range(0.0, 1.0));
   verb->add_flag("--explain", options->explain,
                  "training: what each cause costs, and which changes would recover how much");
   verb->add_option("--out", options->out, "folder for the scenarios and plans of --explain")->type_name("DIR")->needs("--explain");
@@ -67,9 +77,11 @@ void add_predict(CLI::App& app) {
     options->predict.cancelled = cancel_requested;
     const bool json = options->common.format == Format::kJson;
     const Profile* profile = profiles.empty() ? nullptr : &profiles.begin()->second;
+    std::optional<DeviceMap> devices;
+    if (store) options->predict.devices = [&devices](DeviceMap map) { devices = std::move(map); };
     const auto keep = [&](RunRecord& record) {
       session.stamp(record, profile);
-      store_records(store, session, {&record}, profile);
+      store_records(store, session, {data::NewRun(&record, devices ? &*devices : nullptr)}, profile);
     };
     if (!options->explain) {
       RunRecord record = sim::predict(session.scenario, profiles, options->predict);

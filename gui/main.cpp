@@ -7,6 +7,7 @@
 #include <QTemporaryDir>
 #include <QTimer>
 #include <cstdio>
+#include <functional>
 #include <optional>
 
 #include "gui/app/main_window.h"
@@ -27,6 +28,7 @@ int usage(const QString& text) {
 
 std::optional<View> view_named(const QString& name) {
   if (name == "start") return View::kStart;
+  if (name == "cluster") return View::kCluster;
   if (name == "why") return View::kWhy;
   if (name == "compare") return View::kCompare;
   if (name == "runs") return View::kRuns;
@@ -34,19 +36,20 @@ std::optional<View> view_named(const QString& name) {
 }
 
 // Writes the window once it shows the answer; with compare, once it shows the pair.
-void shoot_when_settled(MainWindow& window, View view, const QString& file) {
+void shoot_when_settled(MainWindow& window, View view, const QString& file, std::function<void()> prepare) {
   auto* paired = new bool(view != View::kCompare);
   QObject::connect(&window, &QObject::destroyed, [paired] { delete paired; });
-  QObject::connect(&window, &MainWindow::settled, &window, [&window, view, file, paired] {
+  QObject::connect(&window, &MainWindow::settled, &window, [&window, view, file, paired, prepare = std::move(prepare)] {
     if (window.job().running()) return;
     // The list of runs is answered after the run itself; half a second also lets layouts come to rest.
-    QTimer::singleShot(500, &window, [&window, view, file, paired] {
+    QTimer::singleShot(500, &window, [&window, view, file, paired, prepare] {
       if (!*paired) {
         *paired = true;
         window.compare_newest();
         return;
       }
       window.show_view(view);
+      if (prepare) prepare();
       QTimer::singleShot(200, &window, [&window, file] {
         const bool written = window.grab().save(file);
         if (!written) std::fprintf(stderr, "lindos-gui: %s: cannot be written\n", qPrintable(file));
@@ -71,8 +74,11 @@ int main(int argc, char** argv) {
   const QCommandLineOption profile("profile", "Device profile for predictions.", "FILE");
   const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
-  const QCommandLineOption screenshot("screenshot", "start, why, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
-  parser.addOptions({db, fidelity, profile, theme, explain, screenshot});
+  const QCommandLineOption screenshot("screenshot", "start, cluster, why, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
+  const QCommandLineOption colour("colour-by", "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
+  const QCommandLineOption select("select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
+  const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
+  parser.addOptions({db, fidelity, profile, theme, explain, screenshot, colour, select, size});
   parser.addPositionalArgument("SCENARIO", "Scenario to open; with --screenshot: FILE [SCENARIO].", "[SCENARIO]");
   parser.process(app);
 
@@ -98,7 +104,7 @@ int main(int argc, char** argv) {
   QString picture;
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
-    if (!view) return usage("--screenshot: expected start, why, compare or runs, saw \"" + parser.value(screenshot) + "\"");
+    if (!view) return usage("--screenshot: expected start, cluster, why, compare or runs, saw \"" + parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
     picture = words.takeFirst();
     QSettings::setDefaultFormat(QSettings::IniFormat);
@@ -107,7 +113,23 @@ int main(int argc, char** argv) {
   if (words.size() > 1) return usage("one SCENARIO at a time");
 
   MainWindow window(options);
-  if (view) shoot_when_settled(window, *view, picture);
+  if (parser.isSet(size)) {
+    const QStringList sides = parser.value(size).split('x');
+    if (sides.size() != 2 || sides[0].toInt() < 400 || sides[1].toInt() < 300) {
+      return usage("--size: expected WIDTHxHEIGHT from 400x300 on, saw \"" + parser.value(size) + "\"");
+    }
+    window.resize(sides[0].toInt(), sides[1].toInt());
+  }
+  if (view) {
+    shoot_when_settled(window, *view, picture, [&window, name = parser.value(colour), wanted = parser.value(select)] {
+      if (!name.isEmpty() && !window.cluster().colour_by(name.toStdString())) {
+        std::fprintf(stderr, "lindos-gui: --colour-by: this run has no \"%s\" per device\n", qPrintable(name));
+      }
+      if (wanted == "gate") window.show_gate();
+      else if (!wanted.isEmpty()) window.cluster().find(wanted);
+      if (!window.cluster().find_error().isEmpty()) std::fprintf(stderr, "lindos-gui: --select: %s\n", qPrintable(window.cluster().find_error()));
+    });
+  }
   if (!words.isEmpty()) {
     const AfterOpen predict = parser.isSet(explain) ? AfterOpen::kExplain : AfterOpen::kPredict;
     window.open_scenario(words.first(), view ? predict : AfterOpen::kShowLatest);

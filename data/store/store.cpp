@@ -10,6 +10,7 @@
 #include <SQLiteCpp/VariadicBind.h>
 
 #include "data/store/connection.h"
+#include "data/store/device_map_rows.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
 #include "scenarios/profile.h"
@@ -175,13 +176,14 @@ std::int64_t Store::insert(const RunRecord& record, std::string_view scenario_te
   return insert_together({&record}, scenario_text, plan_json, profile_json).front();
 }
 
-std::vector<std::int64_t> Store::insert_together(const std::vector<const RunRecord*>& records,
+std::vector<std::int64_t> Store::insert_together(const std::vector<NewRun>& records,
                                                  std::string_view scenario_text,
                                                  std::string_view plan_json,
                                                  std::string_view profile_json) {
-  for (const RunRecord* record : records) {
-    validate_run_record(*record, "run");
-    if (!profile_json.empty() && record->environment.profile_digest.empty()) {
+  for (const NewRun& run : records) {
+    validate_run_record(*run.record, "run");
+    if (run.devices != nullptr) validate_device_map(*run.devices, "run");
+    if (!profile_json.empty() && run.record->environment.profile_digest.empty()) {
       throw Error(ErrorKind::kInput, "run: /environment/profile_digest",
                   "expected the digest of the profile that is stored with the run");
     }
@@ -189,8 +191,9 @@ std::vector<std::int64_t> Store::insert_together(const std::vector<const RunReco
   return connection_->run([&](Database& database) {
     SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
     std::vector<std::int64_t> runs;
-    for (const RunRecord* record : records) {
-      runs.push_back(insert_run(database, *record, scenario_text, plan_json, profile_json));
+    for (const NewRun& run : records) {
+      runs.push_back(insert_run(database, *run.record, scenario_text, plan_json, profile_json));
+      if (run.devices != nullptr) insert_device_map(database, runs.back(), *run.devices);
     }
     transaction.commit();
     return runs;
@@ -242,6 +245,15 @@ RunRecord Store::load(std::int64_t id) const {
            ledger.getColumn(3).getDouble()});
     }
     return record;
+  });
+}
+
+std::optional<DeviceMap> Store::load_device_map(std::int64_t id) const {
+  return connection_->run([&](Database& database) -> std::optional<DeviceMap> {
+    SQLite::Transaction snapshot(database);
+    DeviceMap map = read_device_map(database, id, connection_->path().string());
+    if (map.pools.empty()) return std::nullopt;
+    return map;
   });
 }
 

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "data/store/comparison.h"
+#include "scenarios/device_map.h"
 #include "scenarios/run_record.h"
 
 namespace lindos::data {
@@ -46,6 +47,13 @@ struct RunSummary {
   std::string plan_digest;
   std::string started_utc;
   std::string created_utc;  // when the store took it
+};
+
+// What a verb hands over: a record, and what it says about single devices if it says anything. Borrowed.
+struct NewRun {
+  NewRun(const RunRecord* run, const DeviceMap* map = nullptr) : record(run), devices(map) {}  // NOLINT: a record alone is one
+  const RunRecord* record;
+  const DeviceMap* devices;
 };
 
 struct RunPair {
@@ -79,14 +87,17 @@ class Store {
   // a bad record.
   std::int64_t insert(const RunRecord& record, std::string_view scenario_text,
                       std::string_view plan_json, std::string_view profile_json);
-  // All of the records, which share the texts, or none; their numbers in the order given. Throws
-  // likewise, for the first bad record.
-  std::vector<std::int64_t> insert_together(const std::vector<const RunRecord*>& records,
+  // All of the runs, which share the texts, or none; their numbers in the order given. Throws
+  // likewise, for the first bad record, and as validate_device_map.
+  std::vector<std::int64_t> insert_together(const std::vector<NewRun>& records,
                                             std::string_view scenario_text,
                                             std::string_view plan_json,
                                             std::string_view profile_json);
 
   [[nodiscard]] RunRecord load(std::int64_t id) const;
+  // nullopt for a run that says nothing about single devices, or is not there. Throws Error{kInput} for a map of another build's
+  // quantities, Error{kEnvironment} for a damaged one.
+  [[nodiscard]] std::optional<DeviceMap> load_device_map(std::int64_t id) const;
   // Newest first.
   [[nodiscard]] std::vector<RunSummary> list(const RunFilter& filter) const;
   [[nodiscard]] std::optional<RunSummary> latest(RunFilter filter) const;

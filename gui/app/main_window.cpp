@@ -25,7 +25,7 @@ namespace lindos::gui {
 namespace {
 
 // Layouts saved by a window with other docks are not restored.
-constexpr int kLayoutVersion = 1;
+constexpr int kLayoutVersion = 3;
 constexpr int kLogLines = 10000;
 constexpr int kRecent = 6;
 
@@ -44,6 +44,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       stack_(new QStackedWidget),
       start_(new StartPage),
       tabs_(new QTabWidget),
+      cluster_(new ClusterPage),
       why_(new WhyPage),
       compare_(new ComparePage),
       runs_(new RunsPage),
@@ -61,6 +62,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   resize(1280, 860);
   tabs_->setDocumentMode(true);
   tabs_->tabBar()->setDrawBase(false);
+  tabs_->addTab(cluster_, tr("Cluster"));
   tabs_->addTab(why_, tr("Why"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
@@ -83,6 +85,8 @@ MainWindow::MainWindow(const WindowOptions& options)
   make_actions();
   connect_reader();
   connect_job();
+  connect_selection();
+  connect_editor();
   connect(start_, &StartPage::open_requested, this, &MainWindow::ask_for_scenario);
   connect(start_, &StartPage::scenario_chosen, this, [this](const QString& path) { open_scenario(path); });
   connect(start_, &StartPage::predict_requested, this, [this](const QString& path) { open_scenario(path, AfterOpen::kPredict); });
@@ -103,8 +107,9 @@ MainWindow::MainWindow(const WindowOptions& options)
 
   desktop_dark_ = desktop_is_dark();
   set_theme(options.theme.value_or(static_cast<ThemeChoice>(QSettings().value("theme", 0).toInt())));
-  why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+3)."));
-  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+3): “Use as A”, “Use as B”."));
+  why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
+  cluster_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
+  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”."));
   start_->show_recent(recent());
   default_state_ = saveState(kLayoutVersion);
   const QSettings settings;
@@ -135,6 +140,20 @@ void MainWindow::make_docks() {
   problems_dock_ = dock(tr("Problems"), "problems", problems_);
   log_dock_ = dock(tr("Log"), "log", log_);
   tabifyDockWidget(problems_dock_, log_dock_);
+  editor_ = new ScenarioEditor;
+  editor_dock_ = new QDockWidget(tr("Scenario"), this);
+  editor_dock_->setObjectName("scenario");
+  editor_dock_->setWidget(editor_);
+  addDockWidget(Qt::LeftDockWidgetArea, editor_dock_);
+  editor_dock_->hide();
+  resizeDocks({editor_dock_}, {430}, Qt::Horizontal);
+  inspector_ = new Inspector;
+  inspector_dock_ = new QDockWidget(tr("Inspector"), this);
+  inspector_dock_->setObjectName("inspector");
+  inspector_dock_->setWidget(inspector_);
+  addDockWidget(Qt::RightDockWidgetArea, inspector_dock_);
+  inspector_dock_->hide();
+  resizeDocks({inspector_dock_}, {290}, Qt::Horizontal);
   resizeDocks({problems_dock_}, {150}, Qt::Vertical);
 }
 
@@ -156,13 +175,28 @@ void MainWindow::make_status_bar() {
 void MainWindow::make_actions() {
   const QString file = tr("&File"), view = tr("&View"), run = tr("&Run"), comparing = tr("&Compare"), help = tr("&Help");
   QAction* open = actions_.add(file, tr("&Open…"), QKeySequence::Open, [this] { ask_for_scenario(); });
+  save_ = actions_.add(file, tr("&Save"), QKeySequence::Save, [this] { save(); });
+  save_as_ = actions_.add(file, tr("Save &as…"), QKeySequence("Ctrl+Shift+S"), [this] { save_as(); });
   actions_.add(file, tr("Start page"), QKeySequence("Alt+Home"), [this] { show_view(View::kStart); });
   export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] { why_->export_chart(); });
   actions_.add(file, tr("&Quit"), QKeySequence("Ctrl+Q"), [this] { close(); });
 
-  actions_.add(view, tr("Why"), QKeySequence("Ctrl+1"), [this] { show_view(View::kWhy); });
-  actions_.add(view, tr("Compare"), QKeySequence("Ctrl+2"), [this] { show_view(View::kCompare); });
-  actions_.add(view, tr("Runs"), QKeySequence("Ctrl+3"), [this] { show_view(View::kRuns); });
+  actions_.add(view, tr("Cluster"), QKeySequence("Ctrl+1"), [this] { show_view(View::kCluster); });
+  actions_.add(view, tr("Why"), QKeySequence("Ctrl+2"), [this] { show_view(View::kWhy); });
+  actions_.add(view, tr("Compare"), QKeySequence("Ctrl+7"), [this] { show_view(View::kCompare); });
+  actions_.add(view, tr("Runs"), QKeySequence("Ctrl+8"), [this] { show_view(View::kRuns); });
+  actions_.add(view, tr("Find a GPU, rack or replica"), QKeySequence::Find, [this] {
+    show_view(View::kCluster);
+    cluster_->focus_find();
+  });
+  actions_.add(view, tr("What the step waits for"), QKeySequence("Ctrl+G"), [this] {
+    show_gate();
+  });
+  edit_ = actions_.add(view, tr("Edit scenario"), QKeySequence("F4"), [this] {
+    editor_dock_->setVisible(!editor_dock_->isVisible());
+    if (editor_dock_->isVisible()) editor_->edit().setFocus();
+  });
+  actions_.add(view, tr("Inspector"), QKeySequence("Ctrl+I"), [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
   table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] { why_->toggle_table(); });
   actions_.add(view, tr("Problems"), QKeySequence("Ctrl+Shift+M"), [this] {
     problems_dock_->setVisible(!problems_dock_->isVisible());
@@ -228,6 +262,8 @@ void MainWindow::make_actions() {
   toolbar_->toggleViewAction()->setVisible(false);  // F11 and Restore default layout bring it back
   toolbar_->setContextMenuPolicy(Qt::PreventContextMenu);
   toolbar_->addAction(open);
+  toolbar_->addAction(edit_);
+  toolbar_->addAction(save_);
   toolbar_->addSeparator();
   for (QAction* action : {predict_, explain_, twin_, stop_}) toolbar_->addAction(action);
   toolbar_->addSeparator();
@@ -258,6 +294,7 @@ void MainWindow::connect_reader() {
   connect(&reader_, &StoreReader::no_run, this, [this] {
     why_->show_empty(scenario_ ? tr("%1\n%2\n\n%3\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary, scenario_->description)
                                : tr("No run yet."));
+    if (scenario_) show_fleet(scenario_->fleet, tr("%1, not predicted yet (F5)").arg(scenario_->name));
     update_state();
     emit settled();
   });
@@ -274,6 +311,20 @@ void MainWindow::connect_reader() {
     reloading_ = false;
     opening_ = false;
     complain(where.isEmpty() ? path : where, message);
+    // It can be mended where it is shown.
+    if (QFileInfo::exists(path)) {
+      load_into_editor(path);
+      if (document_.is_open()) {
+        scenario_.reset();
+        faulty_ = true;
+        editor_->show_error(place_in(where), message);
+        editor_dock_->show();
+        show_view(View::kWhy);
+        why_->show_empty(tr("%1 is no scenario yet: its editor shows the first error.").arg(QFileInfo(path).fileName()));
+        show_fleet(nullptr, tr("%1 is no scenario yet.").arg(QFileInfo(path).fileName()));
+        update_state();
+      }
+    }
     message_->show_message(MessageKind::kError, (where.isEmpty() ? path : where) + ": " + message, tr("Try again"),
                            [this, path] { open_scenario(path, after_open_); });
     emit settled();
@@ -293,12 +344,52 @@ void MainWindow::connect_job() {
   connect(&job_, &Job::finished, this, &MainWindow::job_ended);
 }
 
+void MainWindow::connect_selection() {
+  connect(&selection_, &SelectionState::changed, this, [this](const Selection& selection) {
+    cluster_->show_selection(selection);
+    inspector_->show_selection(selection);
+    if (!selection.empty()) inspector_dock_->show();
+  });
+  connect(cluster_, &ClusterPage::selected, &selection_, &SelectionState::select);
+  connect(inspector_, &Inspector::selected, &selection_, &SelectionState::select);
+  connect(inspector_, &Inspector::map_requested, this, [this] {
+    show_view(View::kCluster);
+    const Selection& selection = selection_.current();
+    if (!selection.empty() && !selection.among_others) cluster_->map().zoom_to(selection.devices.front());
+    cluster_->map().setFocus();
+  });
+  connect(why_, &WhyPage::step_chosen, this, [this](const WaterfallStep& step) {
+    const auto& run = why_->run();
+    if (run && run->fleet) selection_.select(run->fleet->of_causes(step.causes, step.label));
+  });
+}
+
+void MainWindow::show_gate() {
+  const auto& fleet = cluster_->map().fleet();
+  if (!fleet || !fleet->predicted()) return;
+  show_view(View::kCluster);
+  selection_.select(fleet->gate());
+  cluster_->map().zoom_to(fleet->gate().devices.front());
+}
+
+void MainWindow::show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what) {
+  selection_.clear();
+  inspector_->set_fleet(fleet);
+  if (fleet) {
+    cluster_->show_fleet(fleet, what);
+  } else {
+    cluster_->show_empty(what);
+  }
+}
+
 void MainWindow::set_theme(ThemeChoice choice) {
   const bool dark = choice == ThemeChoice::kDark || (choice == ThemeChoice::kSystem && desktop_dark_);
   theme_ = dark ? &dark_theme() : &light_theme();
   apply_theme(*theme_);
   message_->set_theme(*theme_);
+  cluster_->set_theme(*theme_);
   why_->set_theme(*theme_);
+  editor_->set_theme(*theme_);
 }
 
 void MainWindow::ask_for_scenario() {
@@ -321,24 +412,119 @@ void MainWindow::open_scenario(const QString& path, AfterOpen then) {
   reader_.open_scenario(QFileInfo(path).absoluteFilePath());
 }
 
+void MainWindow::connect_editor() {
+  connect(editor_, &ScenarioEditor::edited, this, [this](const QString& text) {
+    leaving_edits_ = false;
+    document_.set_text(text);
+  });
+  connect(editor_, &ScenarioEditor::check_requested, this, [this](const QString& text) { reader_.check_scenario(text, document_.path()); });
+  connect(editor_, &ScenarioEditor::save_requested, this, &MainWindow::save);
+  connect(editor_, &ScenarioEditor::revert_requested, this, [this] { editor_->replace(document_.saved_text()); });
+  connect(&document_, &Document::modified_changed, this, [this](bool modified) {
+    editor_->set_modified(modified);
+    setWindowModified(modified);
+    update_state();
+  });
+  connect(&document_, &Document::failed, this, &MainWindow::say_error);
+  connect(&reader_, &StoreReader::scenario_checked, this, &MainWindow::scenario_changed);
+  connect(&reader_, &StoreReader::scenario_faulty, this, [this](const QString& where, const QString& message) {
+    faulty_ = true;
+    editor_->show_error(place_in(where), message);
+    update_state();
+  });
+}
+
+void MainWindow::load_into_editor(const QString& path) {
+  if (document_.is_open() && document_.path() == path && document_.modified()) return;
+  if (document_.modified()) {
+    message_->show_message(MessageKind::kInfo, tr("Your edits of %1 are kept; open it again to go on with them.").arg(QFileInfo(document_.path()).fileName()));
+  }
+  if (const QString error = document_.open(path); !error.isEmpty()) return say_error(error);
+  editor_->load(document_.text(), QFileInfo(path).fileName());
+  const auto left = document_.left();
+  if (!left) return;
+  // Taken up by themselves: what is typed next would otherwise replace them.
+  if (const QString error = document_.take_left(); !error.isEmpty()) return say_error(error);
+  editor_->replace(document_.text());
+  editor_dock_->show();
+  message_->show_message(MessageKind::kWarning, tr("%1 has edits of %2 that were not saved. They are in the editor.")
+                                                     .arg(QFileInfo(path).fileName(), QLocale().toString(left->when, QLocale::ShortFormat)),
+                         tr("Drop them"), [this] { editor_->replace(document_.saved_text()); });
+}
+
+void MainWindow::scenario_changed(const OpenedScenario& scenario) {
+  if (scenario.path != document_.path()) return;  // another file was opened meanwhile
+  faulty_ = false;
+  const bool was_open = scenario_.has_value();
+  scenario_ = scenario;
+  editor_->show_valid(scenario.summary);
+  setWindowTitle(scenario.name + "[*] — Lindos");
+  update_state();
+  if (!was_open) {
+    message_->hide();
+    reader_.show_latest(scenario.scenario_digest, scenario.plan_digest);
+    return;
+  }
+  say_stale();
+}
+
+void MainWindow::say_stale() {
+  const auto& run = why_->run();
+  if (!run || !scenario_) return;
+  if (run->record.scenario_digest == scenario_->scenario_digest) {
+    if (stale_said_) message_->hide();
+    stale_said_ = false;
+    return;
+  }
+  stale_said_ = true;
+  message_->show_message(MessageKind::kWarning, tr("Results belong to the scenario before it was changed."), tr("Predict (F5)"), [this] { predict(); });
+}
+
+void MainWindow::say_error(const QString& message) { complain({}, message); }
+
+void MainWindow::save() {
+  if (!document_.is_open()) return;
+  if (const QString error = document_.save(); !error.isEmpty()) {
+    message_->show_message(MessageKind::kError, error + tr("\nYour edits are kept."), tr("Save as…"), [this] { save_as(); });
+  }
+}
+
+void MainWindow::save_as() {
+  if (!document_.is_open()) return;
+  const QString path = QFileDialog::getSaveFileName(this, tr("Save scenario"), document_.path(), tr("Scenarios (*.toml)"));
+  if (path.isEmpty()) return;
+  if (const QString error = document_.save_as(path); !error.isEmpty()) return say_error(error);
+  open_scenario(path);
+}
+
 void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   const bool reloaded = reloading_ && scenario_ && scenario_->path == scenario.path;
   reloading_ = false;
   opening_ = false;
+  if (reloaded && document_.modified()) {
+    message_->show_message(MessageKind::kWarning, tr("%1 changed on disk while you edit it. Saving replaces it.").arg(QFileInfo(scenario.path).fileName()),
+                           tr("Take the file, drop my edits"), [this] {
+                             if (const QString error = document_.discard(); !error.isEmpty()) return say_error(error);
+                             editor_->replace(document_.text());
+                           });
+    return;
+  }
+  faulty_ = false;
   scenario_ = scenario;
   if (!watcher_.files().isEmpty()) watcher_.removePaths(watcher_.files());
   watcher_.addPath(scenario.path);
-  setWindowTitle(scenario.name + " — Lindos");
-  update_state();
+  setWindowTitle(scenario.name + "[*] — Lindos");
   if (reloaded) {
-    const auto& run = why_->run();
-    if (run && run->record.scenario_digest != scenario.scenario_digest) {
-      message_->show_message(MessageKind::kWarning, tr("Results belong to the file as it was before you changed it."), tr("Predict (F5)"),
-                             [this] { predict(); });
-    }
+    load_into_editor(scenario.path);
+    editor_->show_valid(scenario.summary);
+    update_state();
+    say_stale();
     return;
   }
   message_->hide();
+  editor_->show_valid(scenario.summary);
+  load_into_editor(scenario.path);
+  update_state();
   remember(scenario.path, {});
   show_view(View::kWhy);
   switch (after_open_) {
@@ -377,22 +563,28 @@ void MainWindow::start_verb(const QStringList& words, const QString& title) {
 }
 
 void MainWindow::predict() {
-  if (!scenario_) return;
-  QStringList words{"predict", scenario_->path, "--fidelity", fidelity_->currentText()};
+  if (!scenario_ || faulty_) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  QStringList words{"predict", path, "--fidelity", fidelity_->currentText()};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
   start_verb(words, tr("predict %1").arg(scenario_->name));
 }
 
 void MainWindow::explain() {
-  if (!scenario_) return;
-  QStringList words{"predict", scenario_->path, "--explain", "--fidelity", fidelity_->currentText()};
+  if (!scenario_ || faulty_) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  QStringList words{"predict", path, "--explain", "--fidelity", fidelity_->currentText()};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
   start_verb(words, tr("explain %1").arg(scenario_->name));
 }
 
 void MainWindow::run_twin() {
-  if (!scenario_) return;
-  QStringList words{"twin", scenario_->path};
+  if (!scenario_ || faulty_) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  QStringList words{"twin", path};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
   start_verb(words, tr("twin %1").arg(scenario_->name));
 }
@@ -433,6 +625,13 @@ void MainWindow::display(const ShownRun& run) {
   if (explanation_is_new_) explained_run_ = run.id;
   explanation_is_new_ = false;
   why_->show_run(run);
+  if (run.fleet) {
+    show_fleet(run.fleet, tr("run %1 · %2").arg(run.id).arg(provenance_text(run.record)));
+  } else if (scenario_ && scenario_->scenario_digest == run.record.scenario_digest) {
+    show_fleet(scenario_->fleet, tr("run %1 says nothing about single GPUs; what is installed").arg(run.id));
+  } else {
+    show_fleet(nullptr, tr("Run %1 says nothing about single GPUs. Training predictions do (lindos predict).").arg(run.id));
+  }
   why_->show_explanation(run.id == explained_run_ ? explanation_ : std::nullopt, why_not_explained(run.record));
   if (scenario_ && run.record.scenario_digest == scenario_->scenario_digest) {
     remember(scenario_->path, tr("%1  (%2)").arg(headline_of(run.record), time_text(run.record.started_utc).left(10)));
@@ -510,6 +709,8 @@ void MainWindow::toggle_panels() {
   if (hide) {
     problems_dock_->hide();
     log_dock_->hide();
+    inspector_dock_->hide();
+    editor_dock_->hide();
   }
   show_panels_->setVisible(hide);
 }
@@ -540,14 +741,17 @@ void MainWindow::show_about() {
 
 void MainWindow::update_state() {
   const bool running = job_.running();
-  const bool ready = scenario_.has_value() && !running;
+  const bool ready = scenario_.has_value() && !faulty_ && !running;
   predict_->setEnabled(ready);
   explain_->setEnabled(ready && scenario_->training);
   twin_->setEnabled(ready && !scenario_->training);
   stop_->setEnabled(running);
+  edit_->setEnabled(document_.is_open());
+  save_->setEnabled(document_.modified());
+  save_as_->setEnabled(document_.is_open());
   swap_->setEnabled(a_ && b_);
   copy_command_->setEnabled(!job_.request().program.isEmpty());
-  const bool why = why_->run().has_value() && stack_->currentIndex() == 1 && tabs_->currentIndex() == 0;
+  const bool why = why_->run().has_value() && stack_->currentIndex() == 1 && tabs_->currentIndex() == static_cast<int>(View::kWhy) - 1;
   export_->setEnabled(why);
   table_->setEnabled(why);
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);
@@ -571,7 +775,11 @@ std::vector<RecentScenario> MainWindow::recent() const {
   std::vector<RecentScenario> out;
   for (const QString& path : settings.value("recent").toStringList()) {
     if (QFileInfo::exists(path)) {
-      out.push_back({path, settings.value("headline/" + QString(QUrl::toPercentEncoding(path))).toString()});
+      QString left;
+      for (const LeftEdits& edits : Document::all_left()) {
+        if (edits.path == path) left = QLocale().toString(edits.when, QLocale::ShortFormat);
+      }
+      out.push_back({path, settings.value("headline/" + QString(QUrl::toPercentEncoding(path))).toString(), left});
     }
   }
   return out;
@@ -584,6 +792,19 @@ void MainWindow::closeEvent(QCloseEvent* event) {
       closing_anyway_ = true;
       stop();
     });
+    return;
+  }
+  if (document_.modified() && !leaving_edits_) {
+    event->ignore();
+    static_cast<void>(document_.path_for_verbs());  // written now
+    leaving_edits_ = true;
+    message_->show_message(MessageKind::kWarning,
+                           tr("%1 has edits that are not saved. Close again to leave them; they come back when it is opened.")
+                               .arg(QFileInfo(document_.path()).fileName()),
+                           tr("Save and close"), [this] {
+                             if (const QString error = document_.save(); !error.isEmpty()) return say_error(error);
+                             close();
+                           });
     return;
   }
   QSettings settings;

@@ -17,9 +17,14 @@
 #include "gui/app/actions.h"
 #include "gui/app/message_bar.h"
 #include "gui/app/start_page.h"
+#include "gui/docks/inspector.h"
+#include "gui/docks/scenario_editor.h"
+#include "gui/pages/cluster_page.h"
 #include "gui/pages/compare_page.h"
 #include "gui/pages/runs_page.h"
 #include "gui/pages/why_page.h"
+#include "gui/state/document.h"
+#include "gui/state/selection.h"
 #include "gui/work/job.h"
 #include "gui/work/store_reader.h"
 
@@ -33,7 +38,7 @@ struct WindowOptions {
   std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
 };
 
-enum class View { kStart, kWhy, kCompare, kRuns };
+enum class View { kStart, kCluster, kWhy, kCompare, kRuns };  // in the order of the tabs
 // What to do once a scenario is open.
 enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin };
 
@@ -49,9 +54,16 @@ class MainWindow : public QMainWindow {
   void run_twin();
   void stop();
   void show_view(View view);
+  // Selects the devices that the shown step waits for, and shows them.
+  void show_gate();
   // Of the store's list as it was last read.
   void compare_newest();
 
+  [[nodiscard]] ClusterPage& cluster() { return *cluster_; }
+  [[nodiscard]] Inspector& inspector() { return *inspector_; }
+  [[nodiscard]] ScenarioEditor& editor() { return *editor_; }
+  [[nodiscard]] Document& document() { return document_; }
+  [[nodiscard]] SelectionState& selection() { return selection_; }
   [[nodiscard]] WhyPage& why() { return *why_; }
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
@@ -82,6 +94,15 @@ class MainWindow : public QMainWindow {
   void job_ended(const JobResult& result);
   void scenario_is_open(const OpenedScenario& scenario);
   void display(const ShownRun& run);
+  void connect_selection();
+  void connect_editor();
+  void load_into_editor(const QString& path);
+  void scenario_changed(const OpenedScenario& scenario);
+  void save();
+  void save_as();
+  void say_stale();
+  void say_error(const QString& message);
+  void show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what);
   void complain(const QString& where, const QString& message);
   void choose_a(std::int64_t id);
   void choose_b(std::int64_t id);
@@ -99,6 +120,9 @@ class MainWindow : public QMainWindow {
   const Theme* theme_ = &light_theme();
   bool desktop_dark_ = false;
   Actions actions_;
+  SelectionState selection_;
+  Document document_;
+  bool faulty_ = false;  // the edited text is no scenario
   StoreReader reader_;
   Job job_;
   QFileSystemWatcher watcher_;
@@ -113,12 +137,15 @@ class MainWindow : public QMainWindow {
   bool explanation_is_new_ = false;  // belongs to the run that is displayed next
   std::optional<std::int64_t> a_, b_;
   bool closing_anyway_ = false;
+  bool leaving_edits_ = false;  // asked once
+  bool stale_said_ = false;
   Table problem_rows_;
   QByteArray default_state_;
 
   QStackedWidget* stack_;
   StartPage* start_;
   QTabWidget* tabs_;
+  ClusterPage* cluster_;
   WhyPage* why_;
   ComparePage* compare_;
   RunsPage* runs_;
@@ -127,6 +154,10 @@ class MainWindow : public QMainWindow {
   QPlainTextEdit* log_;
   QDockWidget* problems_dock_ = nullptr;
   QDockWidget* log_dock_ = nullptr;
+  Inspector* inspector_ = nullptr;
+  ScenarioEditor* editor_ = nullptr;
+  QDockWidget* editor_dock_ = nullptr;
+  QDockWidget* inspector_dock_ = nullptr;
   QToolBar* toolbar_ = nullptr;
   QComboBox* fidelity_;
   QLabel* status_;
@@ -134,6 +165,9 @@ class MainWindow : public QMainWindow {
   QProgressBar* job_bar_;
   QPushButton* job_cancel_;
   QPushButton* show_panels_;
+  QAction* edit_ = nullptr;
+  QAction* save_ = nullptr;
+  QAction* save_as_ = nullptr;
   QAction* predict_ = nullptr;
   QAction* explain_ = nullptr;
   QAction* twin_ = nullptr;

@@ -123,7 +123,9 @@ void StartPage::show_recent(const std::vector<RecentScenario>& recent) {
     line->setContentsMargins(0, 0, 0, 0);
     auto* button = new QPushButton(QFileInfo(scenario.path).fileName());
     button->setToolTip(scenario.path);
-    auto* headline = new QLabel(scenario.headline.isEmpty() ? tr("not predicted yet") : scenario.headline);
+    QString text = scenario.headline.isEmpty() ? tr("not predicted yet") : scenario.headline;
+    if (!scenario.left.isEmpty()) text = tr("unsaved edits of %1 · ").arg(scenario.left) + text;
+    auto* headline = new QLabel(text);
     headline->setObjectName("muted");
     line->addWidget(button);
     line->addWidget(headline, 1);

@@ -12,6 +12,7 @@ namespace lindos::gui {
 struct RecentScenario {
   QString path;
   QString headline;  // of its last result; empty: none yet
+  QString left;      // when edits were made that were not saved; empty: none
 };
 
 class StartPage : public QWidget {

@@ -119,9 +119,11 @@ void apply_theme(const Theme& theme) {
     QLabel#title { font-size: 20pt; font-weight: 600; }
     QLabel#section { font-weight: 600; }
     QLabel#muted { color: %2; }
+    QLabel#error { color: %9; }
   )")
                           .arg(theme.border.name(), theme.muted.name(), theme.text.name(), theme.useful.name(),
-                               theme.base.name(), theme.alternate.name(), theme.window.name(), theme.axis.name()));
+                               theme.base.name(), theme.alternate.name(), theme.window.name(), theme.axis.name(),
+                               theme.error_text.name()));
 }
 
 double contrast(const QColor& a, const QColor& b) {

@@ -61,10 +61,13 @@ WaterfallChart::WaterfallChart(QWidget* parent) : QWidget(parent), plot_(new QCu
   plot_->addLayer("clip", plot_->layer("main"), QCustomPlot::limAbove);
   new ClipFrame(plot_);
   setMinimumSize(420, 260);
+  setFocusPolicy(Qt::StrongFocus);
+  plot_->setFocusProxy(this);
 }
 
 void WaterfallChart::set_waterfall(const Waterfall& waterfall, const QString& subtitle) {
   waterfall_ = waterfall;
+  marked_ = -1;
   subtitle_ = subtitle;
   draw();
 }
@@ -199,6 +202,14 @@ void WaterfallChart::draw() {
   if (below.isEmpty()) errors->removeFromLegend();
   if (!diamonds->data()->isEmpty()) diamonds->addToLegend();
 
+  if (marked_ >= 0) {
+    auto* frame = new QCPItemRect(plot_);
+    const WaterfallStep& step = w.steps[static_cast<std::size_t>(marked_)];
+    frame->topLeft->setCoords(marked_ + 1 - kBarWidth / 2 - 0.06, step.before * 100.0 + 0.8);
+    frame->bottomRight->setCoords(marked_ + 1 + kBarWidth / 2 + 0.06, step.after * 100.0 - 0.8);
+    frame->setPen(QPen(t.text, 1.6));
+    frame->setBrush(Qt::NoBrush);
+  }
   plot_->legend->setVisible(true);
   plot_->legend->setBrush(t.base);
   plot_->legend->setBorderPen(Qt::NoPen);
@@ -216,10 +227,39 @@ void WaterfallChart::draw() {
   plot_->replot();
 }
 
-QString WaterfallChart::text_at(double x) const {
-  if (!waterfall_) return {};
+int WaterfallChart::step_at(double x) const {
   const int index = static_cast<int>(std::lround(x)) - 1;
-  if (index < 0 || index >= static_cast<int>(waterfall_->steps.size())) return {};
+  return waterfall_ && index >= 0 && index < static_cast<int>(waterfall_->steps.size()) ? index : -1;
+}
+
+QPointF WaterfallChart::middle_of(std::size_t step) const {
+  const WaterfallStep& s = waterfall_->steps[step];
+  const QPointF inside(plot_->xAxis->coordToPixel(static_cast<double>(step) + 1.0), plot_->yAxis->coordToPixel((s.before + s.after) * 50.0));
+  return plot_->mapTo(this, inside);
+}
+
+void WaterfallChart::mark(int step) {
+  marked_ = step;
+  draw();
+  setAccessibleDescription(step >= 0 ? text_at(step + 1) : QString());
+}
+
+void WaterfallChart::keyPressEvent(QKeyEvent* event) {
+  const int steps = waterfall_ ? static_cast<int>(waterfall_->steps.size()) : 0;
+  if (steps > 0 && (event->key() == Qt::Key_Left || event->key() == Qt::Key_Right)) {
+    const int by = event->key() == Qt::Key_Right ? 1 : -1;
+    return mark(std::clamp(marked_ + by, 0, steps - 1));
+  }
+  if (marked_ >= 0 && (event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter)) {
+    emit step_chosen(waterfall_->steps[static_cast<std::size_t>(marked_)]);
+    return;
+  }
+  QWidget::keyPressEvent(event);
+}
+
+QString WaterfallChart::text_at(double x) const {
+  const int index = step_at(x);
+  if (index < 0) return {};
   const WaterfallStep& step = waterfall_->steps[static_cast<std::size_t>(index)];
   QString text = tr("%1: %2 of peak").arg(step.label, percent(step.share));
   if (step.p10 && *step.p10 != *step.p90) text += tr(" (P10–P90 %1)").arg(percent_interval(*step.p10, *step.p90));
@@ -232,6 +272,13 @@ bool WaterfallChart::eventFilter(QObject* watched, QEvent* event) {
     const auto* help = static_cast<QHelpEvent*>(event);
     QToolTip::showText(help->globalPos(), text_at(plot_->xAxis->pixelToCoord(help->pos().x())), plot_);
     return true;
+  }
+  if (watched == plot_ && event->type() == QEvent::MouseButtonRelease) {
+    const int step = step_at(plot_->xAxis->pixelToCoord(static_cast<QMouseEvent*>(event)->position().x()));
+    if (step >= 0) {
+      mark(step);
+      emit step_chosen(waterfall_->steps[static_cast<std::size_t>(step)]);
+    }
   }
   // Labels are wrapped to the width of a bar.
   if (watched == plot_ && event->type() == QEvent::Resize) QMetaObject::invokeMethod(this, &WaterfallChart::draw, Qt::QueuedConnection);

@@ -29,18 +29,28 @@ class WaterfallChart : public QWidget {
     double top = 0.0, bottom = 0.0;
   };
   [[nodiscard]] std::vector<Bar> bars() const;
+  // Where a step's bar is, in the coordinates of this widget.
+  [[nodiscard]] QPointF middle_of(std::size_t step) const;
+
+ signals:
+  // A step was clicked, or chosen with the arrows and Enter.
+  void step_chosen(const lindos::gui::WaterfallStep& step);
 
  protected:
   bool eventFilter(QObject* watched, QEvent* event) override;
+  void keyPressEvent(QKeyEvent* event) override;
 
  private:
   void draw();
+  void mark(int step);
+  [[nodiscard]] int step_at(double x) const;  // −1: none
   [[nodiscard]] QString text_at(double x) const;
 
   QCustomPlot* plot_;
   const Theme* theme_ = &light_theme();
   std::optional<Waterfall> waterfall_;
   QString subtitle_;
+  int marked_ = -1;  // step under the keyboard
 };
 
 }  // namespace lindos::gui

@@ -2,6 +2,7 @@
 #include "gui/models/tables.h"
 
 #include <QObject>
+#include <algorithm>
 #include <cmath>
 
 #include "gui/models/format.h"
@@ -12,6 +13,7 @@ namespace lindos::gui {
 namespace {
 
 const QString kAbsent = "–";
+constexpr double kEqualBelow = 0.02;  // of the larger value
 
 Cell word(const QString& text, const QString& tooltip = {}) {
   Cell cell;
@@ -63,12 +65,35 @@ const LedgerEntry* find_entry(const RunRecord& record, Cause cause) {
   return nullptr;
 }
 
+// How two values with their intervals stand to each other; the rule of compare_rule().
+Cell verdict(const LedgerEntry& a, const LedgerEntry& b) {
+  const double larger = std::max(std::abs(a.share), std::abs(b.share));
+  const auto inside = [](double value, const LedgerEntry& of) { return value >= of.p10 && value <= of.p90; };
+  if (std::abs(a.share - b.share) < kEqualBelow * larger || larger == 0.0) {
+    return word(QObject::tr("equal"), QObject::tr("Less than 2 % apart."));
+  }
+  if (a.p90 < b.p10 || b.p90 < a.p10) {
+    Cell cell = word(QObject::tr("differ"), QObject::tr("At least 2 % apart, and the intervals do not touch."));
+    cell.emphasis = true;
+    return cell;
+  }
+  if (inside(a.share, b) && inside(b.share, a)) {
+    return word(QObject::tr("equal"), QObject::tr("Each value lies within the other's interval."));
+  }
+  return word(QObject::tr("overlap"), QObject::tr("The intervals touch, but one value lies outside the other's."));
+}
+
 Cell gain_cell(const Regained& gain) { return number(points(gain.p50), gain.p50); }
 Cell gain_interval(const Regained& gain) {
   return number(points(gain.p10) + " – " + points(gain.p90), gain.p90 - gain.p10);
 }
 
 }  // namespace
+
+QString compare_rule() {
+  return QObject::tr("Equal: less than 2 % apart, or each value within the other's P10 – P90. Differ: the intervals do not touch. "
+                     "Overlap: anything between.");
+}
 
 Table runs_table(const std::vector<ListedRun>& runs) {
   Table table{{QObject::tr("Run"), QObject::tr("Kind"), QObject::tr("Fidelity"), QObject::tr("Scenario"), QObject::tr("Plan"),
@@ -178,7 +203,7 @@ Table restored_table(const ExplanationResult& explanation) {
 
 Table compared_metrics(const RunRecord& a, const RunRecord& b) {
   Table table{{QObject::tr("Metric"), QObject::tr("A"), QObject::tr("A: P10 – P90"), QObject::tr("B"),
-               QObject::tr("B: P10 – P90"), QObject::tr("B − A"), QObject::tr("Intervals")},
+               QObject::tr("B: P10 – P90"), QObject::tr("B − A"), QObject::tr("Verdict")},
               {}};
   for (const Metric& metric : metric_registry()) {
     const std::string name(metric.name);
@@ -186,7 +211,6 @@ Table compared_metrics(const RunRecord& a, const RunRecord& b) {
     const MetricValue* vb = find_value(&b, name);
     if (va == nullptr && vb == nullptr) continue;
     const bool both = va != nullptr && vb != nullptr;
-    const bool apart = both && (va->p90 < vb->p10 || vb->p90 < va->p10);
     TableRow row;
     row.cells = {word(metric_label(name), metric_tooltip(name)),
                  value_cell(name, va),
@@ -194,8 +218,7 @@ Table compared_metrics(const RunRecord& a, const RunRecord& b) {
                  value_cell(name, vb),
                  interval_cell(name, vb),
                  both ? ratio_cell(va->p50, vb->p50) : absent(),
-                 word(!both ? kAbsent : apart ? QObject::tr("differ") : QObject::tr("overlap"))};
-    if (apart) row.cells.back().emphasis = true;
+                 both ? verdict({Cause::kUseful, va->p50, va->p10, va->p90}, {Cause::kUseful, vb->p50, vb->p10, vb->p90}) : word(kAbsent)};
     table.rows.push_back(std::move(row));
   }
   return table;
@@ -203,7 +226,7 @@ Table compared_metrics(const RunRecord& a, const RunRecord& b) {
 
 Table compared_ledgers(const RunRecord& a, const RunRecord& b) {
   Table table{{QObject::tr("Cause"), QObject::tr("A, % of peak"), QObject::tr("A: P10 – P90"), QObject::tr("B, % of peak"),
-               QObject::tr("B: P10 – P90"), QObject::tr("B − A, points"), QObject::tr("Intervals")},
+               QObject::tr("B: P10 – P90"), QObject::tr("B − A, points"), QObject::tr("Verdict")},
               {}};
   for (std::size_t i = 0; i < kCauseCount; ++i) {
     const auto cause = static_cast<Cause>(i);
@@ -213,7 +236,6 @@ Table compared_ledgers(const RunRecord& a, const RunRecord& b) {
     // A cause that a ledger does not list has the share 0 there.
     const LedgerEntry ea = found_a != nullptr ? *found_a : LedgerEntry{cause, 0.0, 0.0, 0.0};
     const LedgerEntry eb = found_b != nullptr ? *found_b : LedgerEntry{cause, 0.0, 0.0, 0.0};
-    const bool apart = ea.p90 < eb.p10 || eb.p90 < ea.p10;
     TableRow row;
     row.cells = {word(capitalised(to_qt(lindos::label_of(cause))), to_qt(sentence_of(cause))),
                  number(QString::number(ea.share * 100.0, 'f', 1), ea.share),
@@ -221,8 +243,7 @@ Table compared_ledgers(const RunRecord& a, const RunRecord& b) {
                  number(QString::number(eb.share * 100.0, 'f', 1), eb.share),
                  number(percent_interval(eb.p10, eb.p90), eb.p90 - eb.p10),
                  number(points(eb.share - ea.share), eb.share - ea.share),
-                 word(apart ? QObject::tr("differ") : QObject::tr("overlap"))};
-    if (apart) row.cells.back().emphasis = true;
+                 verdict(ea, eb)};
     table.rows.push_back(std::move(row));
   }
   return table;

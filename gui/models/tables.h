@@ -27,7 +27,8 @@ struct ListedRun {
 [[nodiscard]] Table mitigations_table(const ExplanationResult& explanation);
 [[nodiscard]] Table restored_table(const ExplanationResult& explanation);
 
-// B − A; "differs" when the intervals [p10, p90] do not touch.
+// B − A with a verdict, whose rule is compare_rule().
+[[nodiscard]] QString compare_rule();
 [[nodiscard]] Table compared_metrics(const RunRecord& a, const RunRecord& b);
 [[nodiscard]] Table compared_ledgers(const RunRecord& a, const RunRecord& b);
 

@@ -47,6 +47,10 @@ ComparePage::ComparePage(QWidget* parent)
   column->addWidget(a_);
   column->addWidget(b_);
   column->addWidget(tables, 1);
+  auto* rule = new QLabel(compare_rule());
+  rule->setObjectName("muted");
+  rule->setWordWrap(true);
+  column->addWidget(rule);
   pages_->addWidget(empty_);
   pages_->addWidget(filled);
   auto* all = new QVBoxLayout(this);

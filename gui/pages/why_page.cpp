@@ -117,6 +117,7 @@ WhyPage::WhyPage(QWidget* parent)
   connect(as_table_, &QPushButton::toggled, this, [this](bool on) { picture_->setCurrentIndex(on ? 1 : 0); });
   connect(export_button, &QPushButton::clicked, this, &WhyPage::export_chart);
   connect(explain_, &QPushButton::clicked, this, &WhyPage::explain_requested);
+  connect(chart_, &WaterfallChart::step_chosen, this, &WhyPage::step_chosen);
   connect(predict_, &QPushButton::clicked, this, &WhyPage::predict_requested);
 }
 

@@ -41,6 +41,7 @@ class WhyPage : public QWidget {
   void explain_requested();
   void predict_requested();
   void export_failed(const QString& message);
+  void step_chosen(const lindos::gui::WaterfallStep& step);
 
  private:
   std::optional<ShownRun> run_;

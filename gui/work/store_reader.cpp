@@ -24,6 +24,7 @@ ShownRun shown(const data::Store& store, std::int64_t id) {
   ShownRun run;
   run.id = id;
   run.record = store.load(id);
+  if (auto map = store.load_device_map(id)) run.fleet = std::make_shared<const Fleet>(std::move(*map));
   if (run.record.source == RunSource::kMeasured) return run;
   data::RunFilter filter;
   filter.source = RunSource::kMeasured;
@@ -36,9 +37,15 @@ ShownRun shown(const data::Store& store, std::int64_t id) {
   return run;
 }
 
-OpenedScenario opened(const QString& path) {
-  const Catalogue catalogue = load_catalogue(default_catalogue_dir());
-  const Scenario scenario = load_scenario(path.toStdString(), catalogue);
+// The place as it stands before the message, and the message without it.
+std::pair<QString, QString> told(const Error& error) {
+  const QString where = QString::fromStdString(error.where());
+  QString message = QString::fromUtf8(error.what());
+  if (!where.isEmpty() && message.startsWith(where + ": ")) message = message.mid(where.size() + 2);
+  return {where, message};
+}
+
+OpenedScenario described(const QString& path, const Scenario& scenario) {
   OpenedScenario out;
   out.path = path;
   out.name = QString::fromStdString(scenario.name);
@@ -51,6 +58,9 @@ OpenedScenario opened(const QString& path) {
                          out.training ? QObject::tr("training") : QObject::tr("serving"));
   out.scenario_digest = digest(scenario);
   out.plan_digest = digest(scenario.plan);
+  DeviceMap installed;
+  installed.pools = pool_shapes(scenario);
+  out.fleet = std::make_shared<const Fleet>(std::move(installed));
   return out;
 }
 
@@ -160,14 +170,27 @@ void StoreReader::compare_runs(std::int64_t a, std::int64_t b) {
 void StoreReader::open_scenario(const QString& path) {
   ask(scenario_generation_, [this, path]() -> Answer {
     try {
-      return [this, scenario = opened(path)] { emit scenario_opened(scenario); };
+      const Catalogue catalogue = load_catalogue(default_catalogue_dir());
+      return [this, scenario = described(path, load_scenario(path.toStdString(), catalogue))] { emit scenario_opened(scenario); };
     } catch (const Error& e) {
-      const QString where = QString::fromStdString(e.where());
-      QString message = QString::fromUtf8(e.what());
-      if (!where.isEmpty() && message.startsWith(where + ": ")) message = message.mid(where.size() + 2);
-      return [this, path, where, message] { emit scenario_refused(path, where, message); };
+      return [this, path, where = told(e).first, message = told(e).second] { emit scenario_refused(path, where, message); };
     } catch (const std::exception& e) {
       return [this, path, message = QString::fromUtf8(e.what())] { emit scenario_refused(path, path, message); };
+    }
+  });
+}
+
+void StoreReader::check_scenario(const QString& text, const QString& path) {
+  ask(check_generation_, [this, text, path]() -> Answer {
+    try {
+      const Catalogue catalogue = load_catalogue(default_catalogue_dir());
+      const std::filesystem::path file = path.toStdString();
+      const Scenario scenario = parse_scenario(text.toStdString(), file.string(), file.parent_path(), catalogue);
+      return [this, checked = described(path, scenario)] { emit scenario_checked(checked); };
+    } catch (const Error& e) {
+      return [this, where = told(e).first, message = told(e).second] { emit scenario_faulty(where, message); };
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit scenario_faulty({}, message); };
     }
   });
 }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "data/store/store.h"
+#include "gui/models/fleet.h"
 #include "gui/models/tables.h"
 
 namespace lindos::gui {
@@ -36,6 +37,7 @@ struct ShownRun {
   // Of a predicted run: the latest measured one of the same scenario and plan.
   std::optional<RunRecord> measured;
   std::int64_t measured_id = 0;
+  std::shared_ptr<const Fleet> fleet;  // nullptr: the run says nothing about single devices
 };
 
 struct RunPairShown {
@@ -51,7 +53,7 @@ struct OpenedScenario {
   bool training = false;
   std::string scenario_digest;
   std::string plan_digest;
-  bool operator==(const OpenedScenario&) const = default;
+  std::shared_ptr<const Fleet> fleet;  // what is installed, nothing predicted
 };
 
 class StoreReader : public QObject {
@@ -70,6 +72,8 @@ class StoreReader : public QObject {
   void show_latest(const std::string& scenario_digest, const std::string& plan_digest);
   void compare_runs(std::int64_t a, std::int64_t b);
   void open_scenario(const QString& path);
+  // The text of an editor, as if the file at `path` held it. Kept apart from open_scenario: neither answers for the other.
+  void check_scenario(const QString& text, const QString& path);
 
   [[nodiscard]] const std::filesystem::path& store_path() const { return path_; }
   void set_busy_timeout(std::chrono::milliseconds timeout) { busy_timeout_ = timeout; }
@@ -83,6 +87,8 @@ class StoreReader : public QObject {
   void store_failed(const QString& message);
   void scenario_opened(const lindos::gui::OpenedScenario& scenario);
   void scenario_refused(const QString& path, const QString& where, const QString& message);
+  void scenario_checked(const lindos::gui::OpenedScenario& scenario);
+  void scenario_faulty(const QString& where, const QString& message);
 
  private:
   using Answer = std::function<void()>;  // runs on the UI thread
@@ -98,6 +104,7 @@ class StoreReader : public QObject {
   int show_generation_ = 0;
   int compare_generation_ = 0;
   int scenario_generation_ = 0;
+  int check_generation_ = 0;
   // Records never change: read once. Used on thread_ only.
   std::map<std::int64_t, std::optional<double>> useful_;
 };

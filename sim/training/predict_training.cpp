@@ -10,6 +10,7 @@
 #include "scenarios/metrics.h"
 #include "scenarios/timeline.h"
 #include "sim/normal_distribution.h"
+#include "sim/training/training_device_map.h"
 #include "sim/training/training_run.h"
 
 namespace lindos::sim {
@@ -101,7 +102,9 @@ RunRecord predict_training(const Scenario& scenario,
                            const PredictOptions& options) {
   const DrawOptions draws = draw_options(options);
   const TrainingRun run = make_training_run(scenario, profiles_by_device);
-  return training_record(scenario, run, draw_training(run, scenario, draws), draws);
+  const TrainingDraws drawn = draw_training(run, scenario, draws);
+  if (options.devices) options.devices(training_device_map(scenario, run, drawn, draws));
+  return training_record(scenario, run, drawn, draws);
 }
 
 Explanation explain_training(const Scenario& scenario,
@@ -124,6 +127,7 @@ Explanation explain_training(const Scenario& scenario,
   const TrainingDraws base = draw_training(run, scenario, draws);
   Explanation out;
   out.record = training_record(scenario, run, base, draws);
+  if (options.devices) options.devices(training_device_map(scenario, run, base, draws));
   draws.progress = {};
   out.restored = restore_causes(run, scenario, base, draws);
   if (options.progress) options.progress(0.5);

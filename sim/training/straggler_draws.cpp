@@ -147,6 +147,20 @@ double StragglerModel::slowest_device(const Slice& slice, bool slow, std::uint64
   return std::exp(spread.slowest(static_cast<double>(slice.devices), u));
 }
 
+template <class Visit>
+void StragglerModel::visit_slices(std::uint64_t seed, std::uint32_t index, const Visit& visit) const {
+  visit_stages(*job_, [&](std::size_t g, std::size_t i, const StageJob& stage, std::int64_t first) {
+    const std::int64_t width = job_->groups[g].devices_per_node;
+    Slice slice{key_of(stage.pool), first, 0, 0};
+    for (const std::int64_t end = first + stage.devices; slice.first < end; slice.first += slice.devices) {
+      slice.node = slice.first / width;
+      slice.devices = std::min(end, (slice.node + 1) * width) - slice.first;
+      const NodeState node = node_state(slice, seed, index);
+      visit(g, i, slice, node, slowest_device(slice, node.slow, seed, index));
+    }
+  });
+}
+
 StepDraw StragglerModel::draw(std::uint64_t seed, std::uint32_t index) const {
   const bool computes = ordinary_.deviates() || (slow_probability_ > 0.0 && slow_compute_ != 1.0) ||
                         std::any_of(episodes_.begin(), episodes_.end(),
@@ -164,24 +178,30 @@ StepDraw StragglerModel::draw(std::uint64_t seed, std::uint32_t index) const {
   if (heats) prepare(draw.throttle);
   if (links) prepare(draw.link);
   if (!computes && !heats && !links) return draw;
-  visit_stages(*job_, [&](std::size_t g, std::size_t i, const StageJob& stage, std::int64_t first) {
-    const std::int64_t width = job_->groups[g].devices_per_node;
-    Slice slice{key_of(stage.pool), first, 0, 0};
-    double gate = 0.0;
-    for (const std::int64_t end = first + stage.devices; slice.first < end;
-         slice.first += slice.devices) {
-      slice.node = slice.first / width;
-      slice.devices = std::min(end, (slice.node + 1) * width) - slice.first;
-      const NodeState node = node_state(slice, seed, index);
-      const double slowdown = node.compute * slowest_device(slice, node.slow, seed, index);
-      if (links) draw.link[g][i] = std::max(draw.link[g][i], static_cast<float>(node.network));
-      if (slowdown * node.throttle <= gate) continue;
-      gate = slowdown * node.throttle;
-      if (computes) draw.slowdown[g][i] = static_cast<float>(slowdown);
-      if (heats) draw.throttle[g][i] = static_cast<float>(node.throttle);
-    }
+  double gate = 0.0;  // the slowest slice of this stage so far
+  const float* stage_of_gate = nullptr;
+  visit_slices(seed, index, [&](std::size_t g, std::size_t i, const Slice&, const NodeState& node, double slowest) {
+    const double slowdown = node.compute * slowest;
+    if (links) draw.link[g][i] = std::max(draw.link[g][i], static_cast<float>(node.network));
+    // Slices of a stage follow each other.
+    const float* stage = &(computes ? draw.slowdown : heats ? draw.throttle : draw.link)[g][i];
+    if (stage != stage_of_gate) gate = 0.0;
+    stage_of_gate = stage;
+    if (slowdown * node.throttle <= gate) return;
+    gate = slowdown * node.throttle;
+    if (computes) draw.slowdown[g][i] = static_cast<float>(slowdown);
+    if (heats) draw.throttle[g][i] = static_cast<float>(node.throttle);
   });
   return draw;
+}
+
+std::vector<SliceDraw> StragglerModel::slices(std::uint64_t seed, std::uint32_t index) const {
+  std::vector<SliceDraw> out;
+  visit_slices(seed, index, [&](std::size_t g, std::size_t i, const Slice& slice, const NodeState& node, double slowest) {
+    out.push_back({g, i, slice.first, slice.devices, static_cast<float>(node.compute), static_cast<float>(slowest),
+                   static_cast<float>(node.throttle), static_cast<float>(node.network)});
+  });
+  return out;
 }
 
 double StragglerModel::expected_slowdown() const {

@@ -9,6 +9,7 @@
 //   const StepDraw draw = model.draw(seed, 7);
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -18,6 +19,18 @@
 
 namespace lindos::sim {
 
+// Devices of one stage that share a node, in one step; factors on time, 1 = typical.
+struct SliceDraw {
+  std::size_t group = 0;
+  std::size_t index = 0;    // replica × stages + stage, as in StepDraw
+  std::int64_t first = 0;   // position in the stage's pool
+  std::int64_t devices = 0;
+  float node = 1.0F;        // static slowness and episodes
+  float spread = 1.0F;      // the slowest of these devices: spread and jitter
+  float throttle = 1.0F;
+  float network = 1.0F;
+};
+
 class StragglerModel {
  public:
   // `faults.evicted_share` of the devices, the statically slowest, are replaced by others of their kind.
@@ -26,6 +39,9 @@ class StragglerModel {
 
   // One step of one run.
   [[nodiscard]] StepDraw draw(std::uint64_t seed, std::uint32_t index) const;
+
+  // The same step, device by device as far as it is drawn; stages of a replica one after the other.
+  [[nodiscard]] std::vector<SliceDraw> slices(std::uint64_t seed, std::uint32_t index) const;
 
   // Mean, over draws, of the stretch of compute on the job's slowest device: about 1 + sigma · z
   // with z = Phi^-1((N − 0.375) / (N + 0.25)) where N devices differ by spread and jitter only
@@ -53,6 +69,9 @@ class StragglerModel {
     std::int64_t node = 0;
   };
 
+  // Calls visit(group, index, slice, node, slowest device's factor).
+  template <class Visit>
+  void visit_slices(std::uint64_t seed, std::uint32_t index, const Visit& visit) const;
   [[nodiscard]] NodeState node_state(const Slice& slice, std::uint64_t seed,
                                      std::uint32_t index) const;
   [[nodiscard]] double slowest_device(const Slice& slice, bool slow, std::uint64_t seed,

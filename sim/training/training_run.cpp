@@ -24,32 +24,6 @@ constexpr std::uint32_t kPriceStream = 0x70726963;
 // Interruptions and repairs are cheap to draw, and their spread is wide.
 constexpr int kLeastReliabilityDraws = 100;
 
-// Kernels of one device type are off by one factor for the whole run, links by another: a kernel's error
-// repeats in every layer and step (modelling handbook §9).
-TrainingJob priced_otherwise(const TrainingJob& job, std::uint64_t seed, std::uint32_t draw) {
-  TrainingJob drawn = job;
-  for (std::size_t g = 0; g < drawn.groups.size(); ++g) {
-    GroupJob& group = drawn.groups[g];
-    const PhiloxCounter bits =
-        philox({kPriceStream, draw, static_cast<std::uint32_t>(g), 0}, philox_key(seed));
-    const auto [kernel_z, link_z] = normal_pair(bits[0], bits[1]);
-    const double kernels = std::exp(group.kernel_sigma * kernel_z);
-    const double links = std::exp(group.link_sigma * link_z);
-    for (StageJob& stage : group.stages) {
-      for (ChunkWork& chunk : stage.chunks) {
-        chunk.forward = chunk.forward.stretched(kernels, links);
-        chunk.backward = chunk.backward.stretched(kernels, links);
-      }
-      stage.optimizer = stage.optimizer.stretched(kernels, links);
-      stage.next.alpha *= links;
-      stage.next.bandwidth = stage.next.bandwidth / links;
-      stage.exchange.reduce_time *= links;
-      stage.exchange.gather_time *= links;
-    }
-  }
-  return drawn;
-}
-
 // The steady step's devices over the wall time of the run, and the rest of the cluster beside them.
 Ledger whole_run(const Ledger& steady, const TimeShares& shares, const TrainingRun& run) {
   Ledger whole;
@@ -98,6 +72,32 @@ double median_step(const std::vector<TrainingDraw>& draws) {
 }
 
 }  // namespace
+
+// Kernels of one device type are off by one factor for the whole run, links by another: a kernel's error
+// repeats in every layer and step (modelling handbook §9).
+TrainingJob priced_otherwise(const TrainingJob& job, std::uint64_t seed, std::uint32_t draw) {
+  TrainingJob drawn = job;
+  for (std::size_t g = 0; g < drawn.groups.size(); ++g) {
+    GroupJob& group = drawn.groups[g];
+    const PhiloxCounter bits =
+        philox({kPriceStream, draw, static_cast<std::uint32_t>(g), 0}, philox_key(seed));
+    const auto [kernel_z, link_z] = normal_pair(bits[0], bits[1]);
+    const double kernels = std::exp(group.kernel_sigma * kernel_z);
+    const double links = std::exp(group.link_sigma * link_z);
+    for (StageJob& stage : group.stages) {
+      for (ChunkWork& chunk : stage.chunks) {
+        chunk.forward = chunk.forward.stretched(kernels, links);
+        chunk.backward = chunk.backward.stretched(kernels, links);
+      }
+      stage.optimizer = stage.optimizer.stretched(kernels, links);
+      stage.next.alpha *= links;
+      stage.next.bandwidth = stage.next.bandwidth / links;
+      stage.exchange.reduce_time *= links;
+      stage.exchange.gather_time *= links;
+    }
+  }
+  return drawn;
+}
 
 TrainingRun make_training_run(const Scenario& scenario,
                               const std::map<std::string, Profile>& profiles_by_device) {

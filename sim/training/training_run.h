@@ -57,6 +57,9 @@ struct DrawOptions {
   std::function<bool()> cancelled;
 };
 
+// The job as draw `draw` prices it: its kernels and links are off by one factor each.
+[[nodiscard]] TrainingJob priced_otherwise(const TrainingJob& job, std::uint64_t seed, std::uint32_t draw);
+
 // `cluster` and `devices` are for the event level's platform. Throws Error{kCancelled}.
 [[nodiscard]] TrainingDraws draw_training(const TrainingRun& run, const Scenario& scenario,
                                           const DrawOptions& options);

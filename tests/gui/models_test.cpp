@@ -123,13 +123,25 @@ TEST(Tables, ComparedMetricsGiveTheRatio) {
 
 TEST(Tables, ComparedLedgersGiveTheDifference) {
   const RunRecord a = ledger_record({{Cause::kUseful, 0.6, 0.59, 0.61}, {Cause::kRestart, 0.4, 0.3, 0.5}});
-  const RunRecord b = ledger_record({{Cause::kUseful, 0.7, 0.69, 0.71}, {Cause::kRestart, 0.3, 0.2, 0.4}});
+  const RunRecord b = ledger_record({{Cause::kUseful, 0.7, 0.69, 0.71}, {Cause::kRestart, 0.3, 0.2, 0.38}});
   const Table table = compared_ledgers(a, b);
   ASSERT_EQ(table.rows.size(), 2u);
   EXPECT_EQ(table.rows[0].cells[5].text, "+10.0");
   EXPECT_EQ(table.rows[0].cells[6].text, "differ");
   EXPECT_EQ(table.rows[1].cells[5].text, "−10.0");
   EXPECT_EQ(table.rows[1].cells[6].text, "overlap");
+}
+
+TEST(Tables, SmallDifferencesAreEqual) {
+  const auto verdict = [](LedgerEntry a, LedgerEntry b) {
+    return compared_ledgers(ledger_record({a}), ledger_record({b})).rows[0].cells[6].text;
+  };
+  const auto useful = [](double share, double p10, double p90) { return LedgerEntry{Cause::kUseful, share, p10, p90}; };
+  EXPECT_EQ(verdict(useful(0.500, 0.500, 0.500), useful(0.509, 0.509, 0.509)), "equal");   // 1.8 % apart, both exact
+  EXPECT_EQ(verdict(useful(0.500, 0.500, 0.500), useful(0.511, 0.511, 0.511)), "differ");  // 2.2 %
+  EXPECT_EQ(verdict(useful(0.500, 0.450, 0.550), useful(0.530, 0.490, 0.570)), "equal");   // each within the other's interval
+  EXPECT_EQ(verdict(useful(0.500, 0.450, 0.520), useful(0.530, 0.490, 0.570)), "overlap");
+  EXPECT_TRUE(compare_rule().contains("2 %"));
 }
 
 TEST(Tables, AllPassQtsModelTester) {

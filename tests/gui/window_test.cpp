@@ -4,10 +4,12 @@
 
 #include <QApplication>
 #include <QClipboard>
+#include <QFile>
 #include <QKeySequence>
 #include <QSet>
 #include <QSignalSpy>
 #include <QTest>
+#include <cmath>
 #include <fstream>
 
 #include "gui/app/main_window.h"
@@ -68,6 +70,125 @@ TEST_F(WindowTest, OpenPredictWhyCompare) {
   window.compare().causes().setFocus();
   QTest::keyClick(&window.compare().causes(), Qt::Key_C, Qt::ControlModifier);
   EXPECT_EQ(QApplication::clipboard()->text(), window.compare().causes().shown_tsv(false));
+}
+
+// From a percent of peak to a named GPU and back: predict a training job, click the waterfall, see who holds the step up.
+TEST_F(WindowTest, FromTheWaterfallToAGpu) {
+  WindowOptions o = options();
+  o.fidelity = "maxplus";
+  o.profile.clear();
+  MainWindow window(o);
+  window.show();
+  settle(window, [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml"); });
+  ASSERT_TRUE(window.cluster().map().fleet());  // what is installed, before any prediction
+  EXPECT_EQ(window.cluster().map().fleet()->devices(), 220000);
+  settle(window, [&] { window.predict(); });
+  ASSERT_TRUE(window.why().run() && window.why().run()->fleet);
+  const Fleet& fleet = *window.why().run()->fleet;
+
+  // What the map shows is what the store holds.
+  const data::Store store = data::Store::open(folder_ / "lindos.db", data::Store::Mode::kReadOnly);
+  const auto map = store.load_device_map(1);
+  ASSERT_TRUE(map);
+  for (const DeviceField& field : map->fields) {
+    const std::vector<float> stored = decode_field(field, map->devices());
+    const std::vector<float>& shown = *fleet.values(field.quantity);
+    ASSERT_EQ(stored.size(), shown.size());
+    for (std::size_t i = 0; i < stored.size(); i += 997) EXPECT_TRUE(stored[i] == shown[i] || (std::isnan(stored[i]) && std::isnan(shown[i])));
+  }
+
+  const Waterfall waterfall = *waterfall_of(window.why().run()->record, nullptr);
+  std::size_t jitter = waterfall.steps.size();
+  for (std::size_t i = 0; i < waterfall.steps.size(); ++i) {
+    if (waterfall.steps[i].causes == std::vector<Cause>{Cause::kStragglerJitter}) jitter = i;
+  }
+  ASSERT_LT(jitter, waterfall.steps.size());
+  window.show_view(View::kWhy);
+  QTRY_VERIFY_WITH_TIMEOUT(window.why().chart().middle_of(jitter).x() > 0, kPatience);
+  QWidget* plot = window.why().chart().childAt(window.why().chart().middle_of(jitter).toPoint());
+  ASSERT_NE(plot, nullptr);
+  QTest::mouseClick(plot, Qt::LeftButton, {}, plot->mapFrom(&window.why().chart(), window.why().chart().middle_of(jitter)).toPoint());
+  EXPECT_EQ(window.selection().current().devices, fleet.gate().devices);
+  const DrawnStep& step = map->steps[static_cast<std::size_t>(map->shown)];
+  const PlacedStage& stage = map->stages[static_cast<std::size_t>(step.stage)];
+  EXPECT_TRUE(window.inspector().text().contains(QString("group %1, replica %2, stage %3").arg(QString::fromStdString(stage.group)).arg(step.replica).arg(stage.stage)))
+      << window.inspector().text().toStdString();
+  // And the map lets the same GPUs be found by name.
+  window.cluster().find(fleet.name_of(fleet.gate().devices.front().begin));
+  EXPECT_EQ(window.selection().current().size(), 1);
+  window.cluster().find("h100/99999");
+  EXPECT_TRUE(window.cluster().find_error().contains("0 … 18749"));
+}
+
+// Open, edit with undo and live checks, predict what is edited, save; a crash or a close loses nothing.
+TEST_F(WindowTest, EditCheckPredictSave) {
+  const QString path = QString::fromStdString((folder_ / "mine.toml").string());
+  ASSERT_TRUE(QFile::copy(kScenario, path));
+  QFile(path).setPermissions(QFile::ReadOwner | QFile::WriteOwner);
+  {
+    MainWindow window(options());
+    window.show();
+    settle(window, [&] { window.open_scenario(path, AfterOpen::kPredict); });
+    ASSERT_TRUE(window.why().run());
+    const std::string before = window.why().run()->record.scenario_digest;
+    QPlainTextEdit& edit = window.editor().edit();
+    const QString text = edit.toPlainText();
+    ASSERT_TRUE(text.contains("[slo]") || text.contains("[workload"));
+
+    // A fault is shown at its line, and cannot be predicted.
+    const QString faulty = QString(text).replace("version = 1", "version = 99");
+    window.editor().replace(faulty);
+    QTRY_VERIFY_WITH_TIMEOUT(window.editor().state_text().startsWith("Line "), kPatience);
+    EXPECT_TRUE(window.editor().state_text().contains("99")) << window.editor().state_text().toStdString();
+    window.predict();
+    EXPECT_FALSE(window.job().running());
+    edit.undo();
+    EXPECT_EQ(edit.toPlainText(), text);
+    QTRY_VERIFY_WITH_TIMEOUT(!window.editor().state_text().startsWith("Line "), kPatience);
+    EXPECT_FALSE(window.document().modified());
+
+    // An edit makes the results stale; F5 predicts the edit, not the file.
+    const QString edited = QString(text).replace("seed = ", "seed = 7");
+    ASSERT_NE(edited, text);
+    window.editor().replace(edited);
+    QTRY_VERIFY_WITH_TIMEOUT(window.message().isVisible() && window.message().text().contains("before it was changed"), kPatience);
+    settle(window, [&] { window.predict(); });
+    EXPECT_NE(window.why().run()->record.scenario_digest, before);
+    EXPECT_FALSE(window.message().isVisible());
+
+    window.close();
+    EXPECT_TRUE(window.isVisible());  // asks once, inline
+    EXPECT_TRUE(window.message().text().contains("not saved"));
+    EXPECT_TRUE(window.close());
+  }
+  // Closed without a save: the edits are back, the file as it was.
+  MainWindow again(options());
+  again.show();
+  settle(again, [&] { again.open_scenario(path); });
+  EXPECT_TRUE(again.editor().text().contains("seed = 7"));
+  EXPECT_TRUE(again.document().modified());
+  EXPECT_TRUE(again.message().text().contains("not saved"));
+  EXPECT_EQ(again.document().save(), "");
+  EXPECT_FALSE(again.document().left());
+}
+
+TEST_F(WindowTest, AFileWithAnErrorIsShownAndMended) {
+  const QString path = QString::fromStdString((folder_ / "bad.toml").string());
+  QFile good(kScenario);
+  ASSERT_TRUE(good.open(QIODevice::ReadOnly));
+  const QString text = QString::fromUtf8(good.readAll());
+  QFile bad(path);
+  ASSERT_TRUE(bad.open(QIODevice::WriteOnly));
+  bad.write(QString(text).replace("version = 1", "version = 99").toUtf8());
+  bad.close();
+  MainWindow window(options());
+  window.show();
+  settle(window, [&] { window.open_scenario(path); });
+  EXPECT_TRUE(window.editor().isVisible());
+  EXPECT_TRUE(window.editor().state_text().startsWith("Line "));
+  settle(window, [&] { window.editor().replace(text); });  // valid again: shows what the store has of it
+  settle(window, [&] { window.predict(); });
+  EXPECT_TRUE(window.why().run());
 }
 
 TEST_F(WindowTest, LastResultIsThereAtOnce) {

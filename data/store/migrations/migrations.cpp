@@ -6,7 +6,7 @@
 namespace lindos::data {
 
 std::span<const char* const> migrations() {
-  static const std::array<const char*, 1> kMigrations = {kMigration001Initial};
+  static const std::array<const char*, 2> kMigrations = {kMigration001Initial, kMigration002DeviceMap};
   return kMigrations;
 }
 

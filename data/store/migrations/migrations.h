@@ -7,8 +7,9 @@
 
 namespace lindos::data {
 
-// The statements of one step; run in one transaction together with the new version number.
+// The statements of each step; run in one transaction together with the new version number.
 extern const char* const kMigration001Initial;
+extern const char* const kMigration002DeviceMap;
 
 // All steps in order; the size is the schema version that this build writes.
 [[nodiscard]] std::span<const char* const> migrations();

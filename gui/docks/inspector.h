@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Inspector: what is selected, its values, and the chain from the step to it, with the next things to look at.
+#pragma once
+
+#include <QLabel>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QWidget>
+#include <memory>
+
+#include "gui/models/fleet.h"
+
+namespace lindos::gui {
+
+class Inspector : public QScrollArea {
+  Q_OBJECT
+
+ public:
+  explicit Inspector(QWidget* parent = nullptr);
+
+  void set_fleet(std::shared_ptr<const Fleet> fleet);
+  void show_selection(const Selection& selection);
+  [[nodiscard]] QString text() const;  // what it says, plain
+
+ signals:
+  void selected(const lindos::gui::Selection& selection);
+  void map_requested();
+
+ private:
+  void show_nothing();
+
+  std::shared_ptr<const Fleet> fleet_;
+  Selection selection_;
+  QLabel* title_;
+  QLabel* path_;
+  QLabel* facts_;
+  QLabel* why_;
+  QPushButton* on_map_;
+  QPushButton* gate_;
+  QPushButton* copy_;
+  QString plain_;
+};
+
+}  // namespace lindos::gui

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gui/pages/cluster_page.h"
+
+#include <QHBoxLayout>
+#include <QPushButton>
+#include <QStandardItemModel>
+#include <QVBoxLayout>
+
+#include "gui/models/format.h"
+
+namespace lindos::gui {
+
+namespace {
+
+// Asked for often, and in no prediction: said instead of left out.
+struct Missing {
+  const char* name;
+  const char* reason;
+};
+constexpr Missing kNeverPredicted[] = {
+    {QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Temperature"),
+     QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Not predicted: heat is drawn as a slowdown of the node, without a temperature.")},
+    {QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Power drawn"),
+     QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Not predicted per GPU; “Power limit” is what each may draw.")},
+};
+
+}  // namespace
+
+ClusterPage::ClusterPage(QWidget* parent)
+    : QWidget(parent),
+      pages_(new QStackedWidget),
+      empty_(new QLabel),
+      colour_(new QComboBox),
+      find_(new QLineEdit),
+      find_error_(new QLabel),
+      note_(new QLabel),
+      map_(new MapWidget),
+      wanted_("slowdown") {
+  empty_->setAlignment(Qt::AlignCenter);
+  empty_->setWordWrap(true);
+  auto* label = new QLabel(tr("Colour by"));
+  label->setBuddy(colour_);
+  colour_->setAccessibleName(tr("Colour the map by"));
+  colour_->setMinimumContentsLength(22);
+  find_->setPlaceholderText(tr("Find: h100/8011/5, h100 rack 12, h100 replica 7"));
+  find_->setClearButtonEnabled(true);
+  find_->setAccessibleName(tr("Find a GPU, node, rack, hall or replica"));
+  find_->setMinimumWidth(300);
+  find_error_->setObjectName("error");
+  find_error_->setTextFormat(Qt::PlainText);
+  find_error_->hide();
+  note_->setObjectName("muted");
+  note_->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  auto* fit = new QPushButton(tr("Fit (0)"));
+  auto* row = new QHBoxLayout;
+  row->setContentsMargins(14, 8, 14, 8);
+  row->addWidget(label);
+  row->addSpacing(4);
+  row->addWidget(colour_);
+  row->addSpacing(8);
+  row->addWidget(find_);
+  row->addWidget(find_error_);
+  row->addStretch(1);
+  row->addWidget(note_);
+  row->addSpacing(8);
+  row->addWidget(fit);
+  auto* filled = new QWidget;
+  auto* column = new QVBoxLayout(filled);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->setSpacing(0);
+  column->addLayout(row);
+  column->addWidget(map_, 1);
+  pages_->addWidget(empty_);
+  pages_->addWidget(filled);
+  auto* all = new QVBoxLayout(this);
+  all->setContentsMargins(0, 0, 0, 0);
+  all->addWidget(pages_);
+
+  connect(colour_, &QComboBox::activated, this, [this] {
+    wanted_ = colour_->currentData().toString();
+    map_->set_colour_by(wanted_.toStdString());
+  });
+  connect(fit, &QPushButton::clicked, map_, &MapWidget::fit);
+  connect(find_, &QLineEdit::returnPressed, this, [this] { find(find_->text()); });
+  connect(find_, &QLineEdit::textEdited, find_error_, &QWidget::hide);
+  connect(map_, &MapWidget::selected, this, &ClusterPage::selected);
+}
+
+void ClusterPage::show_fleet(std::shared_ptr<const Fleet> fleet, const QString& what) {
+  note_->setText(what);
+  map_->set_fleet(std::move(fleet));
+  fill_choices();
+  pages_->setCurrentIndex(1);
+}
+
+void ClusterPage::show_empty(const QString& text) {
+  map_->set_fleet(nullptr);
+  empty_->setText(text);
+  pages_->setCurrentIndex(0);
+}
+
+void ClusterPage::fill_choices() {
+  colour_->clear();
+  const Fleet& fleet = *map_->fleet();
+  const auto add = [this](const QString& text, const QString& name, const QString& tooltip) {
+    colour_->addItem(text, name);
+    colour_->setItemData(colour_->count() - 1, tooltip, Qt::ToolTipRole);
+  };
+  for (const Metric& quantity : device_quantity_registry()) {
+    if (fleet.values(quantity.name) == nullptr) continue;
+    add(to_qt(quantity.label), to_qt(quantity.name), QString("<p>%1</p>").arg(to_qt(quantity.sentence).toHtmlEscaped()));
+  }
+  add(tr("Kind of GPU"), to_qt(MapWidget::kByDevice), tr("What is installed."));
+  if (!fleet.groups().isEmpty()) add(tr("Group of the job"), to_qt(MapWidget::kByGroup), tr("Which part of the plan runs where."));
+  auto* items = qobject_cast<QStandardItemModel*>(colour_->model());
+  for (const Missing& missing : kNeverPredicted) {
+    add(tr(missing.name) + tr("  (not predicted)"), {}, tr(missing.reason));
+    items->item(colour_->count() - 1)->setEnabled(false);
+  }
+  if (!colour_by(wanted_.toStdString())) colour_by(fleet.values("utilisation") != nullptr ? "utilisation" : std::string(MapWidget::kByDevice));
+}
+
+bool ClusterPage::colour_by(const std::string& name) {
+  const int index = colour_->findData(QString::fromStdString(name));
+  if (index < 0) return false;
+  colour_->setCurrentIndex(index);
+  map_->set_colour_by(name);
+  return true;
+}
+
+void ClusterPage::show_selection(const Selection& selection) { map_->show_selection(selection); }
+
+void ClusterPage::set_theme(const Theme& theme) { map_->set_theme(theme); }
+
+void ClusterPage::focus_find() {
+  find_->setFocus();
+  find_->selectAll();
+}
+
+void ClusterPage::find(const QString& text) {
+  if (!map_->fleet() || text.trimmed().isEmpty()) return;
+  QString error;
+  const Selection found = map_->fleet()->find(text, error);
+  find_error_->setText(error);
+  find_error_->setVisible(!error.isEmpty());
+  if (found.empty()) return;
+  emit selected(found);
+  if (!found.among_others) map_->zoom_to({found.devices.front().begin, found.devices.front().end});
+  map_->setFocus();
+}
+
+}  // namespace lindos::gui

@@ -111,6 +111,10 @@ class ServingPlanner {
       throw Error(ErrorKind::kInput, scenario_.name,
                   "the scenario promises nothing, so every rate keeps it; state ttft or tpot in [slo]");
     }
+    if (question_.objective == ServingObjective::kPower && scenario_.workload.serving.rate.value() <= 0.0) {
+      throw Error(ErrorKind::kInput, scenario_.name,
+                  "the least power is sought for a rate, and the workload states none; give it arrival and rate");
+    }
     if (scenario_.cluster.power.site_cap.value() > 0.0 && added_budget(scenario_).value() <= 0.0) {
       throw Error(ErrorKind::kInfeasible, scenario_.name,
                   "the site's cap of " + number_text(scenario_.cluster.power.site_cap.value() / 1e6, 4) +

@@ -120,7 +120,7 @@ Json answer_of(const SweepQuestion& question, const SweepPoint& point) {
 
 // Of the best plan, as far as an answer has it.
 std::string figure(const Json& plan, const char* key, double unit, const char* format) {
-  if (!plan.contains(key)) return "–";
+  if (!plan.contains(key) || !plan[key].is_number()) return "–";
   return fmt::format(fmt::runtime(format), plan[key].get<double>() / unit);
 }
 

@@ -22,6 +22,7 @@
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "scenarios/error.h"
+#include "scenarios/text_layout.h"
 
 extern char** environ;
 
@@ -30,6 +31,8 @@ namespace lindos::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kWidth = 110;
 
 // This process among those that share a sweep.
 struct Part {
@@ -225,6 +228,7 @@ std::string render_sweep(const SweepQuestion& question, const std::vector<SweepP
   for (const char* name : {"objective", "over the given plan", "step ms", "MFU running %", "MFU fleet %", "requests/s", "MW"})
     header.emplace_back(name);
   Table table(header);
+  std::string refused;
   for (const SweepPoint& point : points) {
     std::vector<std::string> row;
     for (const Setting& setting : point.settings) row.push_back(setting.value);
@@ -233,7 +237,10 @@ std::string render_sweep(const SweepQuestion& question, const std::vector<SweepP
     if (answer.is_null()) {
       row.emplace_back("not there yet");
     } else if (answer.contains("refused")) {
-      row.push_back("refused: " + answer["refused"].get<std::string>().substr(0, 80));
+      row.emplace_back("refused");
+      std::string which;
+      for (const Setting& setting : point.settings) which += setting.key + "=" + setting.value + " ";
+      refused += "\n  " + wrapped(which + answer["refused"].get<std::string>(), kWidth, 4);
     } else {
       const Json& best = answer["plans"][0];
       row.push_back(figure(best, "objective", 1.0, "{:.5g}"));
@@ -247,7 +254,7 @@ std::string render_sweep(const SweepQuestion& question, const std::vector<SweepP
     row.resize(header.size());
     table.add(std::move(row));
   }
-  return table.text();
+  return table.text() + refused;
 }
 
 std::string sweep_json(const SweepQuestion& question, const std::vector<SweepPoint>& points) {

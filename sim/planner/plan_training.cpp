@@ -140,7 +140,8 @@ class Planner {
     SearchLimits limits;
     const bool efficient =
         question_.objective == TrainingObjective::kMfu || question_.objective == TrainingObjective::kPower;
-    if (own) limits.slowest_step_s = own->step_s * (efficient ? 1.0 : kSlowerStep);
+    // A part of the fleet may well be slower than the plan that has all of it.
+    if (own && uses_only(space)) limits.slowest_step_s = own->step_s * (efficient ? 1.0 : kSlowerStep);
     limits.cancelled = question_.predict.cancelled;
     limits.progress = [&](double done) { report(0.4 * done); };
     const SearchResult found = search_training(scenario_, space, question_.objective, profiles_, limits);
@@ -182,6 +183,15 @@ class Planner {
  private:
   void report(double done) const {
     if (question_.predict.progress) question_.predict.progress(done);
+  }
+
+  // Whether the scenario's own plan could be an answer.
+  [[nodiscard]] bool uses_only(const TrainingSpace& space) const {
+    const auto used = devices_by_pool(scenario_.plan);
+    return std::all_of(used.begin(), used.end(), [&](const auto& pool) {
+      return std::any_of(space.pools.begin(), space.pools.end(),
+                         [&](std::size_t p) { return scenario_.cluster.pools[p].name == pool.first; });
+    });
   }
 
   // Those that fit, best first.

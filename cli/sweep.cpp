@@ -47,8 +47,8 @@ std::size_t number_in(const char* variable, std::size_t otherwise) {
 
 Part part_of_environment() {
   if (std::getenv("SLURM_ARRAY_TASK_ID") != nullptr) {
-    const std::size_t first = number_in("SLURM_ARRAY_TASK_MIN", 0);
-    return {number_in("SLURM_ARRAY_TASK_ID", 0) - first, std::max<std::size_t>(1, number_in("SLURM_ARRAY_TASK_COUNT", 1))};
+    const std::size_t own = number_in("SLURM_ARRAY_TASK_ID", 0) - number_in("SLURM_ARRAY_TASK_MIN", 0);
+    return {own, std::max<std::size_t>(1, number_in("SLURM_ARRAY_TASK_COUNT", 1))};
   }
   if (std::getenv("OMPI_COMM_WORLD_RANK") != nullptr)
     return {number_in("OMPI_COMM_WORLD_RANK", 0), std::max<std::size_t>(1, number_in("OMPI_COMM_WORLD_SIZE", 1))};
@@ -76,7 +76,8 @@ class Child {
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err_.c_str(), kFlags, 0644);
     const int failed = posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0) throw Error(ErrorKind::kEnvironment, "", std::string("a process cannot be started: ") + std::strerror(failed));
+    if (failed != 0)
+      throw Error(ErrorKind::kEnvironment, "", std::string("a process cannot be started: ") + std::strerror(failed));
   }
   [[nodiscard]] pid_t pid() const { return pid_; }
   void stop() const { ::kill(pid_, SIGTERM); }
@@ -225,8 +226,8 @@ std::string render_sweep(const SweepQuestion& question, const std::vector<SweepP
   std::vector<std::string> header;
   for (const std::vector<Setting>& axis : question.axes) header.push_back(axis.front().key);
   header.emplace_back("seed");
-  for (const char* name : {"objective", "over the given plan", "step ms", "MFU running %", "MFU fleet %", "requests/s", "MW"})
-    header.emplace_back(name);
+  header.insert(header.end(), {"objective", "over the given plan", "step ms", "MFU running %", "MFU fleet %",
+                               "requests/s", "MW"});
   Table table(header);
   std::string refused;
   for (const SweepPoint& point : points) {
@@ -244,7 +245,8 @@ std::string render_sweep(const SweepQuestion& question, const std::vector<SweepP
     } else {
       const Json& best = answer["plans"][0];
       row.push_back(figure(best, "objective", 1.0, "{:.5g}"));
-      row.push_back(best["gains"].empty() ? "–" : fmt::format("{:+.1f} %", best["gains"][0]["gain"].get<double>() * 100.0));
+      const Json& gains = best["gains"];
+      row.push_back(gains.empty() ? "–" : fmt::format("{:+.1f} %", gains[0]["gain"].get<double>() * 100.0));
       row.push_back(metric(best, "step_time_s", 1e-3, "{:.0f}"));
       row.push_back(metric(best, "steady_mfu", 1e-2, "{:.1f}"));
       row.push_back(metric(best, "mfu", 1e-2, "{:.1f}"));
@@ -268,7 +270,10 @@ std::string sweep_json(const SweepQuestion& question, const std::vector<SweepPoi
       refused = answer["refused"];
       answer = nullptr;
     }
-    out.push_back({{"settings", std::move(settings)}, {"seed", point.seed}, {"answer", std::move(answer)}, {"refused", std::move(refused)}});
+    out.push_back({{"settings", std::move(settings)},
+                   {"seed", point.seed},
+                   {"answer", std::move(answer)},
+                   {"refused", std::move(refused)}});
   }
   return out.dump(2);
 }

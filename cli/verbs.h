@@ -12,6 +12,7 @@ void add_predict(CLI::App& app);
 void add_run(CLI::App& app);
 void add_twin(CLI::App& app);
 void add_compare(CLI::App& app);
+void add_report(CLI::App& app);
 void add_validate(CLI::App& app);
 void add_export(CLI::App& app);
 void add_import(CLI::App& app);

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "gui/app/main_window.h"
+#include "gui/work/print_html.h"
 
 namespace {
 
@@ -30,6 +31,7 @@ std::optional<View> view_named(const QString& name) {
   if (name == "start") return View::kStart;
   if (name == "cluster") return View::kCluster;
   if (name == "why") return View::kWhy;
+  if (name == "accuracy") return View::kAccuracy;
   if (name == "compare") return View::kCompare;
   if (name == "runs") return View::kRuns;
   return std::nullopt;
@@ -74,11 +76,12 @@ int main(int argc, char** argv) {
   const QCommandLineOption profile("profile", "Device profile for predictions.", "FILE");
   const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
-  const QCommandLineOption screenshot("screenshot", "start, cluster, why, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
+  const QCommandLineOption screenshot("screenshot", "start, cluster, why, accuracy, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
   const QCommandLineOption colour("colour-by", "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
   const QCommandLineOption select("select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
-  parser.addOptions({db, fidelity, profile, theme, explain, screenshot, colour, select, size});
+  const QCommandLineOption print("print", "Prints a report page HTML to PDF, for lindos report.", "HTML");
+  parser.addOptions({print, db, fidelity, profile, theme, explain, screenshot, colour, select, size});
   parser.addPositionalArgument("SCENARIO", "Scenario to open; with --screenshot: FILE [SCENARIO].", "[SCENARIO]");
   parser.process(app);
 
@@ -97,6 +100,12 @@ int main(int argc, char** argv) {
     options.theme = name == "dark" ? lindos::gui::ThemeChoice::kDark : lindos::gui::ThemeChoice::kLight;
   }
   QStringList words = parser.positionalArguments();
+  if (parser.isSet(print)) {
+    if (words.size() != 1) return usage("--print HTML needs a PDF to write");
+    const QString error = lindos::gui::print_html(parser.value(print), words.first());
+    if (!error.isEmpty()) std::fprintf(stderr, "lindos-gui: %s\n", qPrintable(error));
+    return error.isEmpty() ? 0 : kEnvironment;
+  }
 
   // Pictures do not depend on what this user did before, and leave no trace in the settings.
   QTemporaryDir settings;
@@ -104,7 +113,7 @@ int main(int argc, char** argv) {
   QString picture;
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
-    if (!view) return usage("--screenshot: expected start, cluster, why, compare or runs, saw \"" + parser.value(screenshot) + "\"");
+    if (!view) return usage("--screenshot: expected start, cluster, why, accuracy, compare or runs, saw \"" + parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
     picture = words.takeFirst();
     QSettings::setDefaultFormat(QSettings::IniFormat);

@@ -5,6 +5,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QCloseEvent>
+#include <QDesktopServices>
 #include <QDialog>
 #include <QDockWidget>
 #include <QDragEnterEvent>
@@ -14,10 +15,12 @@
 #include <QMimeData>
 #include <QScrollArea>
 #include <QSettings>
+#include <QStandardPaths>
 #include <QStatusBar>
 #include <QToolBar>
 #include <QVBoxLayout>
 
+#include "gui/app/command_palette.h"
 #include "gui/models/format.h"
 
 namespace lindos::gui {
@@ -46,6 +49,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       tabs_(new QTabWidget),
       cluster_(new ClusterPage),
       why_(new WhyPage),
+      accuracy_(new AccuracyPage),
       compare_(new ComparePage),
       runs_(new RunsPage),
       message_(new MessageBar),
@@ -64,6 +68,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   tabs_->tabBar()->setDrawBase(false);
   tabs_->addTab(cluster_, tr("Cluster"));
   tabs_->addTab(why_, tr("Why"));
+  tabs_->addTab(accuracy_, tr("Accuracy"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
   auto* start_scroll = new QScrollArea;
@@ -93,6 +98,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   connect(start_, &StartPage::twin_requested, this, [this](const QString& path) { open_scenario(path, AfterOpen::kTwin); });
   connect(why_, &WhyPage::predict_requested, this, &MainWindow::predict);
   connect(why_, &WhyPage::explain_requested, this, &MainWindow::explain);
+  connect(why_, &WhyPage::change_chosen, this, &MainWindow::apply_change);
   connect(why_, &WhyPage::export_failed, this, [this](const QString& text) { complain({}, text); });
   connect(runs_, &RunsPage::run_chosen, this, [this](std::int64_t id) {
     reader_.show_run(id);
@@ -100,6 +106,8 @@ MainWindow::MainWindow(const WindowOptions& options)
   });
   connect(runs_, &RunsPage::a_chosen, this, &MainWindow::choose_a);
   connect(runs_, &RunsPage::b_chosen, this, &MainWindow::choose_b);
+  connect(accuracy_, &AccuracyPage::run_chosen, runs_, &RunsPage::run_chosen);
+  connect(accuracy_, &AccuracyPage::export_failed, this, &MainWindow::say_error);
   connect(&watcher_, &QFileSystemWatcher::fileChanged, this, [this](const QString& path) {
     reloading_ = true;
     reader_.open_scenario(path);
@@ -109,6 +117,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   set_theme(options.theme.value_or(static_cast<ThemeChoice>(QSettings().value("theme", 0).toInt())));
   why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
   cluster_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
+  accuracy_->show_empty(tr("Nothing was measured yet. Twin (F6) predicts and runs a scenario on this machine."));
   compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”."));
   start_->show_recent(recent());
   default_state_ = saveState(kLayoutVersion);
@@ -178,11 +187,16 @@ void MainWindow::make_actions() {
   save_ = actions_.add(file, tr("&Save"), QKeySequence::Save, [this] { save(); });
   save_as_ = actions_.add(file, tr("Save &as…"), QKeySequence("Ctrl+Shift+S"), [this] { save_as(); });
   actions_.add(file, tr("Start page"), QKeySequence("Alt+Home"), [this] { show_view(View::kStart); });
-  export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] { why_->export_chart(); });
+  export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] {
+    if (tabs_->currentWidget() == accuracy_) return accuracy_->export_chart();
+    why_->export_chart();
+  });
+  report_ = actions_.add(file, tr("&Report…"), QKeySequence("Ctrl+Shift+E"), [this] { ask_for_report(); });
   actions_.add(file, tr("&Quit"), QKeySequence("Ctrl+Q"), [this] { close(); });
 
   actions_.add(view, tr("Cluster"), QKeySequence("Ctrl+1"), [this] { show_view(View::kCluster); });
   actions_.add(view, tr("Why"), QKeySequence("Ctrl+2"), [this] { show_view(View::kWhy); });
+  actions_.add(view, tr("Accuracy"), QKeySequence("Ctrl+6"), [this] { show_view(View::kAccuracy); });
   actions_.add(view, tr("Compare"), QKeySequence("Ctrl+7"), [this] { show_view(View::kCompare); });
   actions_.add(view, tr("Runs"), QKeySequence("Ctrl+8"), [this] { show_view(View::kRuns); });
   actions_.add(view, tr("Find a GPU, rack or replica"), QKeySequence::Find, [this] {
@@ -233,6 +247,7 @@ void MainWindow::make_actions() {
   });
   actions_.add(comparing, tr("Compare the two newest runs"), {}, [this] { compare_newest(); });
 
+  actions_.add(help, tr("Command palette"), QKeySequence("Ctrl+K"), [this] { show_palette(); });
   actions_.add(help, tr("Keyboard shortcuts"), QKeySequence("?"), [this] { show_shortcuts(); });
   actions_.add(help, tr("About Lindos"), {}, [this] { show_about(); });
 
@@ -288,6 +303,7 @@ void MainWindow::connect_reader() {
     listed_ = list.runs;
     runs_->show_list(list, QString::fromStdString(reader_.store_path().string()));
     if (list.state == StoreState::kRefused) complain({}, list.message);
+    if (list.state == StoreState::kReady) reader_.list_pairs();
     if (!job_.running() && !scenario_ && !opening_) emit settled();
   });
   connect(&reader_, &StoreReader::run_shown, this, &MainWindow::display);
@@ -298,6 +314,7 @@ void MainWindow::connect_reader() {
     update_state();
     emit settled();
   });
+  connect(&reader_, &StoreReader::pairs_listed, accuracy_, &AccuracyPage::show_pairs);
   connect(&reader_, &StoreReader::runs_compared, this, [this](const RunPairShown& pair) {
     compare_->show_pair(pair);
     emit settled();
@@ -360,7 +377,7 @@ void MainWindow::connect_selection() {
   });
   connect(why_, &WhyPage::step_chosen, this, [this](const WaterfallStep& step) {
     const auto& run = why_->run();
-    if (run && run->fleet) selection_.select(run->fleet->of_causes(step.causes, step.label));
+    if (run && run->fleet) selection_.select(run->fleet->of_causes(step.causes, QString::fromStdString(step.label)));
   });
 }
 
@@ -389,6 +406,7 @@ void MainWindow::set_theme(ThemeChoice choice) {
   message_->set_theme(*theme_);
   cluster_->set_theme(*theme_);
   why_->set_theme(*theme_);
+  accuracy_->set_theme(*theme_);
   editor_->set_theme(*theme_);
 }
 
@@ -550,7 +568,7 @@ void MainWindow::start_verb(const QStringList& words, const QString& title) {
     return;
   }
   message_->hide();
-  if (!why_->run()) why_->show_empty(tr("%1\n%2\n\nRunning: %3").arg(scenario_->name, scenario_->summary, title));
+  if (!why_->run() && scenario_) why_->show_empty(tr("%1\n%2\n\nRunning: %3").arg(scenario_->name, scenario_->summary, title));
   job_text_->setText(title);
   job_bar_->setRange(0, 0);  // moves until the first progress
   JobRequest request;
@@ -575,9 +593,41 @@ void MainWindow::explain() {
   if (!scenario_ || faulty_) return;
   const QString path = document_.path_for_verbs();
   if (path.isEmpty()) return;
-  QStringList words{"predict", path, "--explain", "--fidelity", fidelity_->currentText()};
+  what_ifs_ = QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/what-if/" + scenario_->name;
+  QStringList words{"predict", path, "--explain", "--out", what_ifs_, "--fidelity", fidelity_->currentText()};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
   start_verb(words, tr("explain %1").arg(scenario_->name));
+}
+
+void MainWindow::apply_change(std::int64_t mitigation) {
+  if (!explanation_ || job_.running()) return;
+  const MitigationRow& change = explanation_->mitigations[static_cast<std::size_t>(mitigation)];
+  if (change.file.isEmpty()) {
+    message_->show_message(MessageKind::kInfo, change.refused.isEmpty() ? tr("%1 has no scenario of its own.").arg(change.name)
+                                                                        : tr("%1 does not apply: %2").arg(change.name, change.refused));
+    return;
+  }
+  compare_with_ = explained_run_;
+  open_scenario(what_ifs_ + "/" + change.file, AfterOpen::kPredict);
+}
+
+void MainWindow::ask_for_report() {
+  const QString name = why_->run() ? QString::fromStdString(why_->run()->record.scenario_name) : QString("report");
+  const QString file = QFileDialog::getSaveFileName(this, tr("Report"), name + ".html", tr("Reports (*.html *.pdf)"));
+  if (!file.isEmpty()) write_report(file);
+}
+
+void MainWindow::write_report(const QString& file) {
+  QStringList words{"report"};
+  if (tabs_->currentWidget() == compare_ && a_ && b_) {
+    words << QString::number(*a_) << QString::number(*b_);
+  } else if (why_->run()) {
+    words << QString::number(why_->run()->id);
+  } else {
+    return;
+  }
+  words << "--out" << file;
+  start_verb(words, tr("report"));
 }
 
 void MainWindow::run_twin() {
@@ -611,6 +661,13 @@ void MainWindow::job_ended(const JobResult& result) {
     emit settled();
     return;
   }
+  if (result.object.contains("file")) {
+    const QString file = result.object.value("file").toString();
+    message_->show_message(MessageKind::kInfo, tr("Report written: %1").arg(file), tr("Open it"),
+                           [file] { QDesktopServices::openUrl(QUrl::fromLocalFile(file)); });
+    emit settled();
+    return;
+  }
   if (auto explanation = explanation_from(result.object)) {
     explanation_ = std::move(explanation);
     explanation_is_new_ = true;
@@ -634,9 +691,15 @@ void MainWindow::display(const ShownRun& run) {
   }
   why_->show_explanation(run.id == explained_run_ ? explanation_ : std::nullopt, why_not_explained(run.record));
   if (scenario_ && run.record.scenario_digest == scenario_->scenario_digest) {
-    remember(scenario_->path, tr("%1  (%2)").arg(headline_of(run.record), time_text(run.record.started_utc).left(10)));
+    remember(scenario_->path, tr("%1  (%2)").arg(QString::fromStdString(headline_of(run.record)), time_text(run.record.started_utc).left(10)));
   }
   update_state();
+  if (compare_with_ && *compare_with_ != run.id) {
+    a_ = std::exchange(compare_with_, std::nullopt);
+    b_ = run.id;
+    compare_chosen();  // settles when the pair is shown
+    return;
+  }
   emit settled();
 }
 
@@ -733,6 +796,8 @@ void MainWindow::show_shortcuts() {
   sheet->show();
 }
 
+void MainWindow::show_palette() { (new CommandPalette(actions_, this))->show(); }
+
 void MainWindow::show_about() {
   message_->show_message(MessageKind::kInfo, tr("Lindos, a digital twin for GPU clusters. This window is under GPL-3.0-or-later (QCustomPlot, Qt); "
                                                 "the engines are programs of their own under Apache-2.0.\nVerbs: %1\nStore: %2")
@@ -752,7 +817,8 @@ void MainWindow::update_state() {
   swap_->setEnabled(a_ && b_);
   copy_command_->setEnabled(!job_.request().program.isEmpty());
   const bool why = why_->run().has_value() && stack_->currentIndex() == 1 && tabs_->currentIndex() == static_cast<int>(View::kWhy) - 1;
-  export_->setEnabled(why);
+  export_->setEnabled(why || (stack_->currentIndex() == 1 && tabs_->currentWidget() == accuracy_));
+  report_->setEnabled(why_->run().has_value() && !running);
   table_->setEnabled(why);
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);
   QString text = scenario_ ? scenario_->name + " · " + scenario_->summary : tr("No scenario open");

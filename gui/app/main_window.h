@@ -19,6 +19,7 @@
 #include "gui/app/start_page.h"
 #include "gui/docks/inspector.h"
 #include "gui/docks/scenario_editor.h"
+#include "gui/pages/accuracy_page.h"
 #include "gui/pages/cluster_page.h"
 #include "gui/pages/compare_page.h"
 #include "gui/pages/runs_page.h"
@@ -38,7 +39,7 @@ struct WindowOptions {
   std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
 };
 
-enum class View { kStart, kCluster, kWhy, kCompare, kRuns };  // in the order of the tabs
+enum class View { kStart, kCluster, kWhy, kAccuracy, kCompare, kRuns };  // in the order of the tabs
 // What to do once a scenario is open.
 enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin };
 
@@ -51,6 +52,10 @@ class MainWindow : public QMainWindow {
   void open_scenario(const QString& path, AfterOpen then = AfterOpen::kShowLatest);
   void predict();
   void explain();
+  // Predicts the scenario with one change of the explanation, then compares it with the run that was explained.
+  void apply_change(std::int64_t mitigation);
+  // Of the shown run, or of A and B when Compare is shown: as HTML or PDF.
+  void write_report(const QString& file);
   void run_twin();
   void stop();
   void show_view(View view);
@@ -65,6 +70,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] Document& document() { return document_; }
   [[nodiscard]] SelectionState& selection() { return selection_; }
   [[nodiscard]] WhyPage& why() { return *why_; }
+  [[nodiscard]] AccuracyPage& accuracy() { return *accuracy_; }
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
   [[nodiscard]] MessageBar& message() { return *message_; }
@@ -110,6 +116,8 @@ class MainWindow : public QMainWindow {
   void toggle_panels();
   void restore_default_layout();
   void show_shortcuts();
+  void show_palette();
+  void ask_for_report();
   void show_about();
   void update_state();
   void remember(const QString& path, const QString& headline);
@@ -135,6 +143,8 @@ class MainWindow : public QMainWindow {
   std::optional<ExplanationResult> explanation_;
   std::int64_t explained_run_ = 0;
   bool explanation_is_new_ = false;  // belongs to the run that is displayed next
+  QString what_ifs_;     // folder of the explanation's scenarios
+  std::optional<std::int64_t> compare_with_;  // the next run that is shown is compared with this one
   std::optional<std::int64_t> a_, b_;
   bool closing_anyway_ = false;
   bool leaving_edits_ = false;  // asked once
@@ -147,6 +157,7 @@ class MainWindow : public QMainWindow {
   QTabWidget* tabs_;
   ClusterPage* cluster_;
   WhyPage* why_;
+  AccuracyPage* accuracy_;
   ComparePage* compare_;
   RunsPage* runs_;
   MessageBar* message_;
@@ -175,6 +186,7 @@ class MainWindow : public QMainWindow {
   QAction* swap_ = nullptr;
   QAction* copy_command_ = nullptr;
   QAction* export_ = nullptr;
+  QAction* report_ = nullptr;
   QAction* table_ = nullptr;
 };
 

@@ -167,6 +167,31 @@ void StoreReader::compare_runs(std::int64_t a, std::int64_t b) {
   });
 }
 
+void StoreReader::list_pairs() {
+  ask(pairs_generation_, [this]() -> Answer {
+    std::vector<RecordPair> pairs;
+    std::error_code error;
+    if (!std::filesystem::exists(path_, error)) return [this, pairs] { emit pairs_listed(pairs); };
+    try {
+      const data::Store store = open_store();
+      for (const data::RunPair& ids : store.list_pairs(kListed)) {
+        RecordPair pair{ids.predicted, ids.measured, store.load(ids.predicted), store.load(ids.measured), {}, {}};
+        try {
+          pair.metrics = store.compare(ids.predicted, ids.measured);
+        } catch (const Error& e) {
+          // Builds with different definitions of a metric wrote them: not comparable, and left out.
+          if (e.kind() != ErrorKind::kInput) throw;
+        }
+        if (!pair.predicted.ledger.empty() && !pair.measured.ledger.empty()) pair.causes = store.compare_ledgers(ids.predicted, ids.measured);
+        pairs.push_back(std::move(pair));
+      }
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
+    }
+    return [this, pairs = std::move(pairs)] { emit pairs_listed(pairs); };
+  });
+}
+
 void StoreReader::open_scenario(const QString& path) {
   ask(scenario_generation_, [this, path]() -> Answer {
     try {

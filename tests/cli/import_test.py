@@ -99,6 +99,14 @@ class ImportLlamaBench(CliTest):
                             (CREATE + llama_row(99, 0, 0, 1, 0), ["llama-bench -p 16 -n 0"])):
             self.fail_with(1, ["bench.sql", *words], *self.sql(text), "--no-db")
 
+    def test_endless_work_is_interrupted(self):
+        values = "(VALUES " + ",".join(["(1)"] * 100) + ")"
+        product = ", ".join([values] * 8)  # 10^16 rows
+        self.fail_with(1, ["bench.sql:18:1", "interrupted"], *self.sql(CREATE + f"INSERT INTO test (n_gen) SELECT 1 FROM {product};"), "--no-db")
+
+    def test_a_zero_byte(self):
+        self.fail_with(1, ["bench.sql:18:1", "zero byte"], *self.sql(CREATE + "\0"), "--no-db")
+
     def test_several_requests_are_refused(self):
         self.fail_with(1, ["requests = 1"], "import", "llama-bench", write_tiny(self.folder), self.sql(
             CREATE + llama_row(16, 0, 0, 1000, 0))[3], "--no-db")

@@ -29,6 +29,7 @@ int usage(const QString& text) {
 
 std::optional<View> view_named(const QString& name) {
   if (name == "start") return View::kStart;
+  if (name == "scenario") return View::kWhy;
   if (name == "cluster") return View::kCluster;
   if (name == "why") return View::kWhy;
   if (name == "accuracy") return View::kAccuracy;
@@ -76,7 +77,7 @@ int main(int argc, char** argv) {
   const QCommandLineOption profile("profile", "Device profile for predictions.", "FILE");
   const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
-  const QCommandLineOption screenshot("screenshot", "start, cluster, why, accuracy, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
+  const QCommandLineOption screenshot("screenshot", "start, scenario, cluster, why, accuracy, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
   const QCommandLineOption colour("colour-by", "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
   const QCommandLineOption select("select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
@@ -113,7 +114,7 @@ int main(int argc, char** argv) {
   QString picture;
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
-    if (!view) return usage("--screenshot: expected start, cluster, why, accuracy, compare or runs, saw \"" + parser.value(screenshot) + "\"");
+    if (!view) return usage("--screenshot: expected start, scenario, cluster, why, accuracy, compare or runs, saw \"" + parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
     picture = words.takeFirst();
     QSettings::setDefaultFormat(QSettings::IniFormat);
@@ -130,7 +131,8 @@ int main(int argc, char** argv) {
     window.resize(sides[0].toInt(), sides[1].toInt());
   }
   if (view) {
-    shoot_when_settled(window, *view, picture, [&window, name = parser.value(colour), wanted = parser.value(select)] {
+    shoot_when_settled(window, *view, picture, [&window, editor = parser.value(screenshot) == "scenario", name = parser.value(colour), wanted = parser.value(select)] {
+      if (editor) window.show_editor();
       if (!name.isEmpty() && !window.cluster().colour_by(name.toStdString())) {
         std::fprintf(stderr, "lindos-gui: --colour-by: this run has no \"%s\" per device\n", qPrintable(name));
       }

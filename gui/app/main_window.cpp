@@ -207,8 +207,8 @@ void MainWindow::make_actions() {
     show_gate();
   });
   edit_ = actions_.add(view, tr("Edit scenario"), QKeySequence("F4"), [this] {
-    editor_dock_->setVisible(!editor_dock_->isVisible());
-    if (editor_dock_->isVisible()) editor_->edit().setFocus();
+    if (editor_dock_->isVisible()) return editor_dock_->hide();
+    show_editor();
   });
   actions_.add(view, tr("Inspector"), QKeySequence("Ctrl+I"), [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
   table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] { why_->toggle_table(); });
@@ -379,6 +379,11 @@ void MainWindow::connect_selection() {
     const auto& run = why_->run();
     if (run && run->fleet) selection_.select(run->fleet->of_causes(step.causes, QString::fromStdString(step.label)));
   });
+}
+
+void MainWindow::show_editor() {
+  editor_dock_->show();
+  editor_->edit().setFocus();
 }
 
 void MainWindow::show_gate() {

@@ -61,6 +61,7 @@ class MainWindow : public QMainWindow {
   void show_view(View view);
   // Selects the devices that the shown step waits for, and shows them.
   void show_gate();
+  void show_editor();
   // Of the store's list as it was last read.
   void compare_newest();
 

@@ -377,7 +377,9 @@ void MainWindow::connect_selection() {
   });
   connect(why_, &WhyPage::step_chosen, this, [this](const WaterfallStep& step) {
     const auto& run = why_->run();
-    if (run && run->fleet) selection_.select(run->fleet->of_causes(step.causes, QString::fromStdString(step.label)));
+    if (!run) return;
+    if (run->fleet) return selection_.select(run->fleet->of_causes(step.causes, QString::fromStdString(step.label)));
+    message_->show_message(MessageKind::kInfo, tr("Run %1 says nothing about single GPUs; predictions of training jobs do.").arg(run->id));
   });
 }
 

@@ -59,6 +59,7 @@ RunRecord measure(const Session& session, const exec::EngineConfig& config, exec
   std::vector<RequestSpec> warm_up(requests.begin(), requests.begin() + std::min<std::ptrdiff_t>(2, std::ssize(requests)));
   for (RequestSpec& r : warm_up) {
     r.arrival = Seconds{0};
+    r.on_completion = false;
     r.output_tokens = std::min<std::int64_t>(r.output_tokens, 4);
   }
   progress.update("run: warm-up", 0.0);

@@ -17,6 +17,7 @@
 #include "exec/probe/probe.h"
 #include "scenarios/capacity.h"
 #include "scenarios/error.h"
+#include "scenarios/made_for.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/plan_pools.h"
 #include "scenarios/text_file.h"
@@ -72,8 +73,10 @@ Session Session::open(const std::filesystem::path& scenario, const std::filesyst
   session.catalogue_dir = catalogue_folder(options);
   session.catalogue = load_catalogue(session.catalogue_dir);
   std::optional<PlanFile> instead;
-  if (!plan.empty()) instead = PlanFile{plan_from_json(read_file(plan), plan.string()), plan.string()};
+  const std::string text = plan.empty() ? std::string() : read_file(plan);
+  if (!plan.empty()) instead = PlanFile{plan_from_json(text, plan.string()), plan.string()};
   session.scenario = load_scenario(scenario, session.catalogue, instead ? &*instead : nullptr);
+  if (!plan.empty()) check_made_for(text, session.scenario, plan.string());
   return session;
 }
 
@@ -194,17 +197,19 @@ std::string render_sources(const std::map<std::string, Profile>& profiles) {
   return out;
 }
 
-std::map<std::string, Profile> profiles_for(const Session& session, const std::filesystem::path& file,
+std::map<std::string, Profile> profiles_for(const Session& session, const std::vector<std::string>& files,
                                             const Place& place, Progress& progress) {
   const Scenario& scenario = session.scenario;
   std::map<std::string, Profile> profiles;
-  if (!file.empty()) {
-    Profile profile = profile_from_json(read_file(file), file.string());
+  for (const std::string& file : files) {
+    Profile profile = profile_from_json(read_file(file), file);
     if (scenario.devices.count(profile.device) == 0) {
-      throw Error(ErrorKind::kInput, file.string(),
+      throw Error(ErrorKind::kInput, file,
                   fmt::format("is a profile of \"{}\", which this scenario does not use", profile.device));
     }
-    profiles.emplace(profile.device, std::move(profile));
+    const std::string name = profile.device;
+    if (!profiles.emplace(name, std::move(profile)).second)
+      throw Error(ErrorKind::kInput, file, fmt::format("is a second profile of \"{}\"", name));
   }
   std::map<std::string, Profile> distilled = distilled_profiles(session);
   for (const auto& [name, device] : scenario.devices) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/options.h"
 #include "cli/place.h"
@@ -47,8 +48,8 @@ void require_context(const Scenario& scenario);
 // The one group that is served; throws Error{kInput} for plans with several.
 [[nodiscard]] const GroupPlan& serving_group(const Scenario& scenario);
 
-// Profiles by device name: `file` if given, a fresh probe of `place`, else the distilled one, else the datasheet.
-[[nodiscard]] std::map<std::string, Profile> profiles_for(const Session& session, const std::filesystem::path& file,
+// Profiles by device name: one of `files` if given, a fresh probe of `place`, else the distilled one, else the datasheet.
+[[nodiscard]] std::map<std::string, Profile> profiles_for(const Session& session, const std::vector<std::string>& files,
                                                           const Place& place, Progress& progress);
 // The scenario's devices with a distilled profile. None for training, which is fitted on datasheets
 // (docs/training-accuracy.md); none for a device whose figures are not the catalogue's, since they would not count.

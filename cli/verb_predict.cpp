@@ -25,6 +25,10 @@ void say_what_is_left_out(const Scenario& scenario, sim::Fidelity fidelity, Prog
       scenario.workload.serving.arrival == Arrival::kTogether) {
     return;
   }
+  if (scenario.workload.serving.arrival == Arrival::kClosedLoop) {
+    progress.finish_phase("closed   clients count in waves: all begin when the last of a wave ended; maxplus lets each go on");
+    return;
+  }
   progress.finish_phase("closed   arrivals count by their mean rate: bursts and queues are left out; maxplus has them");
 }
 
@@ -33,7 +37,8 @@ void say_what_is_left_out(const Scenario& scenario, sim::Fidelity fidelity, Prog
 void add_predict(CLI::App& app) {
   struct Options {
     CommonOptions common;
-    std::string scenario, plan, profile, out;
+    std::string scenario, plan, out;
+    std::vector<std::string> profiles;
     bool explain = false;
     sim::PredictOptions predict;
   };
@@ -42,7 +47,8 @@ void add_predict(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("predict", "what a plan will do: metrics with intervals, where the time goes");
   verb->add_option("scenario", options->scenario, "scenario file")->required()->type_name("SCENARIO");
   verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
-  verb->add_option("--profile", options->profile, "profile of the device (lindos probe --out) instead of a fresh probe")
+  verb->add_option("--profile", options->profiles, "profile of the device (lindos probe --out) instead of a fresh probe")
+      ->allow_extra_args(false)
       ->type_name("FILE");
   add_choice<sim::Fidelity>(*verb, "--fidelity", options->predict.fidelity,
                             {{"closed", sim::Fidelity::kClosed},
@@ -52,6 +58,10 @@ void add_predict(CLI::App& app) {
       ->default_str("simgrid");
   verb->add_option("--seeds", options->predict.draws, "Monte Carlo draws behind the intervals")->check(CLI::Range(1, 100000));
   verb->add_option("--seed", options->predict.seed, "seed of the draws")->check(CLI::Range(0.0, 9007199254740992.0));
+  verb->add_option("--goodput-width", options->predict.goodput_width,
+                   "serving: how wide the 95 % interval of goodput from simulating a sample of the replicas may be, as a "
+                   "share of it (0.02); 0 = simulate all")
+      ->check(CLI::Range(0.0, 1.0));
   verb->add_flag("--explain", options->explain,
                  "training: what each cause costs, and which changes would recover how much");
   verb->add_option("--out", options->out, "folder for the scenarios and plans of --explain")->type_name("DIR")->needs("--explain");
@@ -61,7 +71,7 @@ void add_predict(CLI::App& app) {
     const Session session = Session::open(options->scenario, options->plan, options->common);
     require_context(session.scenario);
     auto store = open_store(options->common);
-    const auto profiles = profiles_for(session, options->profile, {host_device(session.scenario), {}}, progress);
+    const auto profiles = profiles_for(session, options->profiles, {host_device(session.scenario), {}}, progress);
     say_what_is_left_out(session.scenario, options->predict.fidelity, progress);
     options->predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     options->predict.cancelled = cancel_requested;

@@ -32,7 +32,8 @@ void require_device_each(const Scenario& scenario, const Place& place) {
 void add_twin(CLI::App& app) {
   struct Options {
     CommonOptions common;
-    std::string scenario, plan, profile;
+    std::string scenario, plan;
+    std::vector<std::string> profiles;
     std::string weights = "random:1";
     int repeats = 3;
     DeviceChoice device = DeviceChoice::kAuto;
@@ -41,7 +42,8 @@ void add_twin(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("twin", "the whole loop on this machine: probe, predict, run, compare");
   verb->add_option("scenario", options->scenario, "scenario file")->required()->type_name("SCENARIO");
   verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
-  verb->add_option("--profile", options->profile, "profile of this machine (lindos probe --out) instead of a fresh probe")
+  verb->add_option("--profile", options->profiles, "profile of this machine (lindos probe --out) instead of a fresh probe")
+      ->allow_extra_args(false)
       ->type_name("FILE");
   verb->add_option("--weights", options->weights, "checkpoint folder, or random:SEED")->type_name("DIR|random:SEED");
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
@@ -54,7 +56,7 @@ void add_twin(CLI::App& app) {
     require_device_each(session.scenario, place);
     require_context(session.scenario);
     auto store = open_store(options->common);
-    const auto profiles = profiles_for(session, options->profile, place, progress);
+    const auto profiles = profiles_for(session, options->profiles, place, progress);
     const Profile& profile = profiles.at(place.device->name);
 
     sim::PredictOptions predict;

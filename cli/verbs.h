@@ -9,10 +9,12 @@ namespace lindos::cli {
 void add_show(CLI::App& app);
 void add_probe(CLI::App& app);
 void add_predict(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_run(CLI::App& app);
 void add_twin(CLI::App& app);
 void add_compare(CLI::App& app);
 void add_report(CLI::App& app);
+void add_calibrate(CLI::App& app);
 void add_validate(CLI::App& app);
 void add_export(CLI::App& app);
 void add_import(CLI::App& app);

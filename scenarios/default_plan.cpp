@@ -94,7 +94,7 @@ GroupPlan make_group(const Scenario& scenario, const Pool& pool, const Device& d
 GroupPlan cpu_group(const Scenario& scenario, const Pool& pool, const Device& device) {
   EngineLimits limits;
   if (scenario.workload.kind == WorkloadKind::kServing) {
-    const std::int64_t requests = std::max<std::int64_t>(1, scenario.workload.serving.requests);
+    const std::int64_t requests = expected_requests(scenario.workload.serving);
     limits.max_sequences = std::min(limits.max_sequences, requests);
     limits.max_context = longest_request(scenario);
     limits.kv_blocks = blocks_for(limits.max_sequences, limits.max_context, limits);
@@ -120,8 +120,7 @@ std::optional<GroupPlan> serving_group(const Scenario& scenario, const Pool& poo
       reason = infeasible->reason;
       continue;
     }
-    const std::int64_t sequences = std::clamp<std::int64_t>(scenario.workload.serving.requests, 1,
-                                                            kLeastSequences);
+    const std::int64_t sequences = std::min(expected_requests(scenario.workload.serving), kLeastSequences);
     const std::int64_t needed = blocks_for(sequences, limits.max_context, limits);
     if (std::get<Capacity>(answer).kv_blocks < needed) {
       reason = std::to_string(sequences) + " sequences need " + std::to_string(needed) +

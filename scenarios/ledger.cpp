@@ -86,8 +86,8 @@ void Ledger::book_kernel(Seconds t, Flop flop, Bytes bytes, FlopPerSecond peak,
   book(Cause::kKernelInefficiency, std::max(Seconds{0}, t - useful - memory), peak);
 }
 
-void Ledger::merge(const Ledger& other) {
-  for (std::size_t i = 0; i < kCauseCount; ++i) flop_[i] += other.flop_[i];
+void Ledger::merge(const Ledger& other, double times) {
+  for (std::size_t i = 0; i < kCauseCount; ++i) flop_[i] += other.flop_[i] * times;
 }
 
 double Ledger::capacity_flop() const {

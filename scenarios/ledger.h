@@ -56,7 +56,8 @@ class Ledger {
   // Splits a measured or modelled kernel time t into useful, memory-bound and inefficiency:
   // useful = min(t, FLOP/peak), memory = min(t − useful, max(0, bytes/bandwidth − useful)), rest = inefficiency.
   void book_kernel(Seconds t, Flop flop, Bytes bytes, FlopPerSecond peak, BytesPerSecond bandwidth);
-  void merge(const Ledger& other);
+  // `other` counts `times` over.
+  void merge(const Ledger& other, double times = 1.0);
 
   [[nodiscard]] double capacity_flop() const;          // Σ of all entries
   [[nodiscard]] double share(Cause cause) const;       // 0 for an empty ledger

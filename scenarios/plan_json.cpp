@@ -306,6 +306,7 @@ Plan plan_from_json(std::string_view text, const std::string& where) {
   root.format(kFormat, kVersion, kVersion);
   Plan plan;
   plan.name = root.text("name");
+  if (root.optional("made_for")) static_cast<void>(root.text("made_for"));  // scenarios/made_for.h
   for (JsonObject& group : root.objects("groups")) plan.groups.push_back(group_of(group));
   root.finish();
   return plan;

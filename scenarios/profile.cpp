@@ -10,6 +10,7 @@
 
 #include "scenarios/error.h"
 #include "scenarios/json_reader.h"
+#include "scenarios/metrics.h"
 #include "scenarios/model_check.h"
 #include "scenarios/scenario.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kVersion = 3;
+constexpr std::int64_t kVersion = 4;
 constexpr std::int64_t kOldestVersion = 1;  // older ones knew fewer keys; what they lack is empty
 const std::string kFormat = "lindos-profile";
 // Rates and times divide in the cost model, so zero is as wrong as a negative number.
@@ -127,6 +128,10 @@ Json write(const PowerSample& sample) {
           {"window_s", sample.window.count()}};
 }
 
+Json write(const IntervalFactor& factor) {
+  return {{"metric", factor.metric}, {"factor", factor.factor}, {"points", factor.points}};
+}
+
 void read(JsonObject& object, GemmSample& sample) {
   sample.dtype = read_dtype(object);
   sample.m = object.integer("m", 1);
@@ -199,6 +204,14 @@ void read(JsonObject& object, PowerSample& sample) {
   sample.window = Seconds{object.number("window_s", kPositive)};
 }
 
+void read(JsonObject& object, IntervalFactor& factor) {
+  factor.metric = object.text("metric");
+  if (find_metric(factor.metric) == nullptr) object.fail("metric", "no metric is called \"" + factor.metric + "\"");
+  constexpr double kMostFactor = 1e3;
+  factor.factor = object.number("factor", 1.0, kMostFactor);
+  factor.points = object.integer("points", 1);
+}
+
 template <class Sample>
 Json write_all(const std::vector<Sample>& samples) {
   Json array = Json::array();
@@ -245,6 +258,7 @@ std::string canonical_text(const Profile& profile) {
   if (!profile.stages.empty()) json["stages"] = write_all(profile.stages);
   if (profile.power_limit.value() > 0.0) json["power_limit_w"] = profile.power_limit.value();
   if (!profile.power.empty()) json["power"] = write_all(profile.power);
+  if (!profile.interval_factors.empty()) json["interval_factors"] = write_all(profile.interval_factors);
   try {
     return json.dump(1) + "\n";
   } catch (const nlohmann::json::exception& error) {  // text that is not UTF-8
@@ -300,6 +314,7 @@ Profile profile_from_json(std::string_view text, const std::string& where) {
   if (root.optional("stages")) read_all(root, "stages", profile.stages);
   if (root.optional("power_limit_w")) profile.power_limit = Watts{root.number("power_limit_w", kPositive)};
   if (root.optional("power")) read_all(root, "power", profile.power);
+  if (root.optional("interval_factors")) read_all(root, "interval_factors", profile.interval_factors);
   root.finish();
   return profile;
 }

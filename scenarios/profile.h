@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one device type can do, as measured by `lindos probe`/`calibrate` or distilled from public tables:
 // per operator family, time at shapes, with the spread of the repeats. sim interpolates utilisation of the
-// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 3, which reads 1
-// and 2 too).
+// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 4, which reads 1
+// to 3 too).
 #pragma once
 
 #include <cstdint>
@@ -98,6 +98,14 @@ struct PowerSample {
   bool operator==(const PowerSample&) const = default;
 };
 
+// How much wider than its draws the interval of a metric must be to hold what was measured (sim/interval_calibration.h).
+struct IntervalFactor {
+  std::string metric;              // registry name
+  double factor = 1.0;             // >= 1, on a logarithmic scale
+  std::int64_t points = 0;         // pairs of prediction and measurement behind it
+  bool operator==(const IntervalFactor&) const = default;
+};
+
 struct Profile {
   std::string device;              // catalogue name, or "this-machine"
   std::string label;               // "AMD EPYC, 2 cores, AVX2"
@@ -122,6 +130,7 @@ struct Profile {
   std::vector<StageSample> stages;
   Watts power_limit{0};            // enforced by the driver while power was sampled; 0 = not known
   std::vector<PowerSample> power;  // empty = not measured
+  std::vector<IntervalFactor> interval_factors;  // by `lindos calibrate`; empty = not calibrated
   bool operator==(const Profile&) const = default;
 };
 

@@ -200,7 +200,11 @@ std::string workload(const Scenario& s) {
            checkpoint(t.checkpoint);
   }
   const ServingWorkload& w = s.workload.serving;
-  std::string out = "\nWorkload  serving: " + plural(w.requests, "request") + ", ";
+  std::string out = "\nWorkload  serving: " +
+                    (w.requests > 0 ? plural(w.requests, "request")
+                                    : format(w.duration) + " of traffic, about " +
+                                          plural(expected_requests(w), "request")) +
+                    ", ";
   switch (w.arrival) {
     case Arrival::kTogether:
       out += "all at once";
@@ -210,6 +214,9 @@ std::string workload(const Scenario& s) {
       break;
     case Arrival::kUniform:
       out += "evenly at " + about(w.rate);
+      break;
+    case Arrival::kClosedLoop:
+      out += "closed loop of " + plural(w.concurrency, "client");
       break;
   }
   out += "\n  prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +

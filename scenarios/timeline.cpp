@@ -11,9 +11,19 @@ namespace lindos {
 namespace {
 
 // One promise; zero means that none was made.
-bool keeps(Seconds value, Seconds promise) { return promise.count() == 0.0 || value <= promise; }
+bool holds(Seconds value, Seconds promise) { return promise.count() == 0.0 || value <= promise; }
 
 }  // namespace
+
+bool RequestTimes::keeps(const Slo& slo) const {
+  return holds(ttft(), slo.ttft) && (tokens < 2 || holds(tpot(), slo.tpot));
+}
+
+RequestTimes times_of(const RequestTimeline& timeline) {
+  LINDOS_ASSERT(!timeline.token_times.empty(), "a served request has a token");
+  return {timeline.arrival, timeline.token_times.front(), timeline.token_times.back(),
+          static_cast<std::int64_t>(timeline.token_times.size())};
+}
 
 double quantile(std::vector<double> values, double q) {
   LINDOS_ASSERT(!values.empty(), "a quantile needs a value");
@@ -40,22 +50,14 @@ ServingSummary summarise(const std::vector<RequestTimeline>& timelines, const Sl
   std::size_t tokens = 0;
   std::size_t kept = 0;
   for (const RequestTimeline& request : timelines) {
-    LINDOS_ASSERT(!request.token_times.empty(), "a served request has a token");
-    const Seconds first = request.token_times.front();
-    const Seconds last = request.token_times.back();
-    const std::size_t count = request.token_times.size();
-    ttft.push_back((first - request.arrival).count());
-    e2e_latency.push_back((last - request.arrival).count());
-    bool good = keeps(first - request.arrival, slo.ttft);
-    if (count > 1) {
-      const Seconds per_token = (last - first) / static_cast<double>(count - 1);
-      tpot.push_back(per_token.count());
-      good = good && keeps(per_token, slo.tpot);
-    }
-    kept += good ? 1U : 0U;
-    tokens += count;
-    first_arrival = std::min(first_arrival, request.arrival);
-    last_token = std::max(last_token, last);
+    const RequestTimes times = times_of(request);
+    ttft.push_back(times.ttft().count());
+    e2e_latency.push_back(times.e2e_latency().count());
+    if (times.tokens > 1) tpot.push_back(times.tpot().count());
+    kept += times.keeps(slo) ? 1U : 0U;
+    tokens += static_cast<std::size_t>(times.tokens);
+    first_arrival = std::min(first_arrival, times.arrival);
+    last_token = std::max(last_token, times.last);
   }
   const auto requests = static_cast<double>(timelines.size());
   ServingSummary summary;

@@ -23,6 +23,20 @@ struct RequestTimeline {
   std::vector<Seconds> token_times;   // one per output token, ascending
 };
 
+// What the metrics need of a timeline. REQUIRES: at least one token.
+struct RequestTimes {
+  Seconds arrival{0};
+  Seconds first{0}, last{0};          // token
+  std::int64_t tokens = 0;
+  [[nodiscard]] Seconds ttft() const { return first - arrival; }
+  [[nodiscard]] Seconds e2e_latency() const { return last - arrival; }
+  // REQUIRES: at least two tokens.
+  [[nodiscard]] Seconds tpot() const { return (last - first) / static_cast<double>(tokens - 1); }
+  // Both promises; a request of one token keeps the one on TPOT.
+  [[nodiscard]] bool keeps(const Slo& slo) const;
+};
+[[nodiscard]] RequestTimes times_of(const RequestTimeline& timeline);
+
 struct ServingSummary {
   Seconds ttft{0};
   Seconds tpot{0};
@@ -33,8 +47,8 @@ struct ServingSummary {
   Seconds makespan{0};                // last token − first arrival
 };
 
-// tpot is 0 when no request has two tokens: there is nothing to report then. A request of one token keeps the
-// promise on TPOT. REQUIRES: at least one request, each with at least one token.
+// tpot is 0 when no request has two tokens: there is nothing to report then. REQUIRES: at least one request, each
+// with at least one token.
 [[nodiscard]] ServingSummary summarise(const std::vector<RequestTimeline>& timelines, const Slo& slo);
 
 // Quantile with linear interpolation (type 7), q in [0, 1]. REQUIRES: values not empty.

@@ -19,14 +19,18 @@ struct LengthRange {
   bool operator==(const LengthRange&) const = default;
 };
 
-enum class Arrival { kTogether, kPoisson, kUniform };  // all at t = 0, exponential gaps, equal gaps
+// All at t = 0, exponential gaps, equal gaps, or a closed loop: each client sends its next request when its last
+// one ended.
+enum class Arrival { kTogether, kPoisson, kUniform, kClosedLoop };
 
 struct ServingWorkload {
-  std::int64_t requests = 0;
+  std::int64_t requests = 0;       // 0: as many as arrive within `duration`
   Arrival arrival = Arrival::kTogether;
-  Hertz rate{0};                   // mean arrivals per second; unused for kTogether
+  Hertz rate{0};                   // mean arrivals per second; for kPoisson and kUniform
   LengthRange prompt;
   LengthRange output;
+  std::int64_t concurrency = 0;    // clients; for kClosedLoop, at most `requests`
+  Seconds duration{0};             // of the arrivals, in place of `requests`; for kPoisson and kUniform
   bool operator==(const ServingWorkload&) const = default;
 };
 
@@ -70,10 +74,14 @@ struct RequestSpec {
   Seconds arrival{0};
   std::int64_t prompt_tokens = 0;
   std::int64_t output_tokens = 0;  // generated exactly (end-of-sequence is ignored in twin runs)
+  bool on_completion = false;      // arrives when an earlier request of its replica ends, not at `arrival`
   bool operator==(const RequestSpec&) const = default;
 };
 
-// Sorted by arrival, ids 0…n-1. Counter-based generator: equal on every platform.
+// How many requests there are, in the mean where a duration says it.
+[[nodiscard]] std::int64_t expected_requests(const ServingWorkload& workload);
+
+// All requests of open_requests (request_stream.h).
 [[nodiscard]] std::vector<RequestSpec> generate_requests(const ServingWorkload& workload,
                                                          std::uint64_t seed);
 

@@ -21,17 +21,59 @@ LengthRange read_length(const TomlTable& table, std::string_view key) {
   return {bounds[0], bounds[1]};
 }
 
+std::string_view name_of(Arrival arrival) {
+  switch (arrival) {
+    case Arrival::kTogether:
+      return "together";
+    case Arrival::kPoisson:
+      return "poisson";
+    case Arrival::kUniform:
+      return "uniform";
+    case Arrival::kClosedLoop:
+      return "closed-loop";
+  }
+  return "";
+}
+
+bool has_rate(Arrival arrival) { return arrival == Arrival::kPoisson || arrival == Arrival::kUniform; }
+
+void read_duration(const TomlTable& table, ServingWorkload& serving, const std::string& arrival) {
+  if (table.has("requests")) table.fail("duration", "give either requests or the duration of the arrivals");
+  if (!has_rate(serving.arrival)) table.fail("duration", arrival + " has no rate to fill it; give requests");
+  serving.duration = table.quantity<Seconds>("duration");
+  const double expected = serving.rate.value() * serving.duration.count();
+  if (!(expected >= 1.0) || expected > static_cast<double>(kMaxTokens)) {
+    table.fail("duration", "expected one to " + std::to_string(kMaxTokens) + " requests, at this rate " +
+                               std::to_string(expected) + " arrive");
+  }
+}
+
 ServingWorkload read_serving(const TomlTable& table) {
-  table.allow({"kind", "requests", "arrival", "rate", "prompt", "output", "seed"});
+  table.allow({"kind", "requests", "arrival", "rate", "concurrency", "duration", "prompt", "output", "seed"});
   ServingWorkload serving;
-  serving.requests = table.integer("requests", 1, kMaxTokens);
-  constexpr Arrival kArrivals[] = {Arrival::kTogether, Arrival::kPoisson, Arrival::kUniform};
-  serving.arrival = kArrivals[table.choice("arrival", {"together", "poisson", "uniform"})];
-  if (serving.arrival == Arrival::kTogether) {
-    if (table.has("rate")) table.fail("rate", "arrival = \"together\" has no rate; remove the key");
-  } else {
+  constexpr Arrival kArrivals[] = {Arrival::kTogether, Arrival::kPoisson, Arrival::kUniform, Arrival::kClosedLoop};
+  serving.arrival = kArrivals[table.choice("arrival", {"together", "poisson", "uniform", "closed-loop"})];
+  const std::string arrival = "arrival = \"" + std::string(name_of(serving.arrival)) + '"';
+  if (has_rate(serving.arrival)) {
     serving.rate = table.quantity<Hertz>("rate");
     if (serving.rate == Hertz{0}) table.fail("rate", "must be above zero");
+  } else if (table.has("rate")) {
+    table.fail("rate", arrival + " has no rate; remove the key");
+  }
+  if (table.has("duration")) {
+    read_duration(table, serving, arrival);
+  } else {
+    serving.requests = table.integer("requests", 1, kMaxTokens);
+  }
+  if (serving.arrival == Arrival::kClosedLoop) {
+    serving.concurrency = table.integer("concurrency", 1, kMaxTokens);
+    if (serving.concurrency > serving.requests) {
+      table.fail("concurrency", std::to_string(serving.concurrency) + " clients for " +
+                                    std::to_string(serving.requests) +
+                                    " requests: each client sends at least one");
+    }
+  } else if (table.has("concurrency")) {
+    table.fail("concurrency", arrival + " has no clients; remove the key or say arrival = \"closed-loop\"");
   }
   serving.prompt = read_length(table, "prompt");
   serving.output = read_length(table, "output");
@@ -72,18 +114,6 @@ void write_length(TomlText& out, std::string_view key, LengthRange range) {
   } else {
     out.integers(key, std::vector<std::int64_t>{range.low, range.high});
   }
-}
-
-std::string_view name_of(Arrival arrival) {
-  switch (arrival) {
-    case Arrival::kTogether:
-      return "together";
-    case Arrival::kPoisson:
-      return "poisson";
-    case Arrival::kUniform:
-      return "uniform";
-  }
-  return "";
 }
 
 }  // namespace
@@ -132,9 +162,11 @@ void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
   if (workload.kind == WorkloadKind::kServing) {
     const ServingWorkload& s = workload.serving;
     out.text("kind", "serving");
-    out.integer("requests", s.requests);
+    if (s.requests > 0) out.integer("requests", s.requests);
+    if (s.duration > Seconds{0}) out.quantity("duration", s.duration);
     out.text("arrival", name_of(s.arrival));
-    if (s.arrival != Arrival::kTogether) out.quantity("rate", s.rate);
+    if (has_rate(s.arrival)) out.quantity("rate", s.rate);
+    if (s.arrival == Arrival::kClosedLoop) out.integer("concurrency", s.concurrency);
     write_length(out, "prompt", s.prompt);
     write_length(out, "output", s.output);
   } else {

@@ -170,8 +170,8 @@ void add_prompts(Batch& batch, double tokens, double prompt) {
   batch.insert(batch.end(), static_cast<std::size_t>(slices), {context, length, true});
 }
 
-void write_timeline(ServingRun& run, const RequestSpec& spec, Seconds first, Seconds per_token) {
-  RequestTimeline timeline{spec.id, spec.arrival, spec.prompt_tokens, {}};
+void write_timeline(ServingRun& run, const RequestSpec& spec, Seconds arrival, Seconds first, Seconds per_token) {
+  RequestTimeline timeline{spec.id, arrival, spec.prompt_tokens, {}};
   for (std::int64_t i = 0; i < spec.output_tokens; ++i) {
     timeline.token_times.push_back(first + per_token * static_cast<double>(i));
   }
@@ -183,7 +183,9 @@ void write_timeline(ServingRun& run, const RequestSpec& spec, Seconds first, Sec
 ServingRun serve_waves(ClosedModel& model, const ReplicaModel& replica,
                        const scheduler::Limits& limits, const std::vector<RequestSpec>& requests,
                        const MeanRequest& mean) {
-  const double fit = model.fitting(mean, requests.size());
+  const auto clients = static_cast<std::size_t>(
+      std::count_if(requests.begin(), requests.end(), [](const RequestSpec& r) { return !r.on_completion; }));
+  const double fit = model.fitting(mean, clients);
   const auto stages = static_cast<double>(replica.stages());
   std::vector<std::pair<Seconds, Seconds>> pace(requests.size());  // first token, per token
   Seconds clock = requests.front().arrival;
@@ -218,8 +220,14 @@ ServingRun serve_waves(ClosedModel& model, const ReplicaModel& replica,
   }
   ServingRun run = model.close(clock, idle);
   for (std::size_t i = 0; i < requests.size(); ++i) {
+    Seconds arrival = requests[i].arrival;
+    if (requests[i].on_completion) {
+      const std::size_t before = i - clients;  // the last request of the same client
+      const auto tokens = static_cast<double>(requests[before].output_tokens);
+      arrival = pace[before].first + pace[before].second * (tokens - 1.0);
+    }
     // Beyond saturation the waves run ahead of the last arrivals by rounding only.
-    write_timeline(run, requests[i], std::max(pace[i].first, requests[i].arrival), pace[i].second);
+    write_timeline(run, requests[i], arrival, std::max(pace[i].first, arrival), pace[i].second);
   }
   return run;
 }
@@ -266,7 +274,8 @@ ServingRun serve_closed(ReplicaModel& replica, const scheduler::Limits& limits,
   model.decode(std::max(1.0, batch), mean.prompt, last_context,
                count * rounds / std::max(1.0, batch));
   ServingRun run = model.close(end, end);
-  for (const RequestSpec& spec : requests) write_timeline(run, spec, spec.arrival + first, step);
+  for (const RequestSpec& spec : requests)
+    write_timeline(run, spec, spec.arrival, spec.arrival + first, step);
   return run;
 }
 

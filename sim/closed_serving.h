@@ -5,6 +5,7 @@
 // fit one step.
 //
 //   together: waves of as many requests as fit; K prompt steps, then output − 1 decode steps.
+//   closed loop: such waves of at most as many requests as there are clients.
 //   rate:     batch b from Little's law, b = rate × (output − 1) × step(b); beyond saturation as
 //   together. pipeline: P micro-batches; a round takes max(Σ stages, P × slowest stage).
 #pragma once

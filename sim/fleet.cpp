@@ -93,31 +93,4 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
   return fleet;
 }
 
-std::vector<ReplicaShare> deal_requests(const std::vector<GroupPlan>& groups,
-                                        const std::vector<RequestSpec>& requests) {
-  // Smooth weighted round robin: every turn each group gains its weight, the richest serves and
-  // pays the sum.
-  std::vector<double> credit(groups.size(), 0.0);
-  std::vector<std::int64_t> turn(groups.size(), 0);
-  std::map<std::pair<std::size_t, std::int64_t>, std::vector<RequestSpec>> dealt;
-  double sum = 0.0;
-  std::vector<double> weights;
-  for (const GroupPlan& group : groups) {
-    weights.push_back(group.routing_weight *
-                      static_cast<double>(std::max<std::int64_t>(1, group.replicas)));
-    sum += weights.back();
-  }
-  for (const RequestSpec& request : requests) {
-    for (std::size_t g = 0; g < groups.size(); ++g) credit[g] += weights[g];
-    const auto richest =
-        static_cast<std::size_t>(std::max_element(credit.begin(), credit.end()) - credit.begin());
-    credit[richest] -= sum;
-    dealt[{richest, turn[richest]++ % std::max<std::int64_t>(1, groups[richest].replicas)}]
-        .push_back(request);
-  }
-  std::vector<ReplicaShare> shares;
-  for (auto& [key, specs] : dealt) shares.push_back({key.first, std::move(specs)});
-  return shares;
-}
-
 }  // namespace lindos::sim

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A scenario's plan made ready to simulate: per group the replica model, the scheduler limits that
-// the capacity rule allows, and which requests each replica is given.
+// A scenario's plan made ready to simulate: per group the replica model and the scheduler limits that
+// the capacity rule allows.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,6 @@
 #include "scenarios/capacity.h"
 #include "scenarios/profile.h"
 #include "scenarios/scenario.h"
-#include "scenarios/workload.h"
 #include "sim/platform.h"
 #include "sim/replica_model.h"
 
@@ -26,11 +25,9 @@ struct ServingGroup {
   std::vector<PlatformDevice> stage_devices;
 };
 
-// Requests of one replica, in order of arrival.
-struct ReplicaShare {
-  std::size_t group = 0;
-  std::vector<RequestSpec> requests;
-};
+[[nodiscard]] inline double replicas_of(const GroupPlan& group) {
+  return static_cast<double>(group.replicas < 1 ? 1 : group.replicas);
+}
 
 struct Fleet {
   std::vector<ServingGroup> groups;
@@ -43,10 +40,5 @@ struct Fleet {
 [[nodiscard]] Fleet make_fleet(const Scenario& scenario,
                                const std::map<std::string, Profile>& profiles_by_device,
                                const std::string& backend);
-
-// Deals requests to replicas by smooth weighted round robin over the groups' routing weights;
-// within a group in turn. Replicas without requests are left out. Deterministic.
-[[nodiscard]] std::vector<ReplicaShare> deal_requests(const std::vector<GroupPlan>& groups,
-                                                      const std::vector<RequestSpec>& requests);
 
 }  // namespace lindos::sim

@@ -2,21 +2,23 @@
 #include "sim/predict.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <optional>
+#include <iterator>
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
+#include "scenarios/request_stream.h"
 #include "scenarios/timeline.h"
-#include "sim/closed_serving.h"
 #include "sim/fleet.h"
-#include "sim/maxplus.h"
-#include "sim/serving_run.h"
-#include "sim/simgrid_serving.h"
+#include "sim/fleet_outcome.h"
+#include "sim/fleet_runner.h"
+#include "sim/fleet_traffic.h"
+#include "sim/interval_calibration.h"
+#include "sim/replica_sample.h"
 #include "sim/training/predict_training.h"
 #include "sim/uncertainty.h"
 
@@ -24,10 +26,9 @@ namespace lindos::sim {
 
 namespace {
 
-constexpr FlopPerSecond kUnitPeak{1.0};
-// Replicas simulated per group; more would be alike but for the requests they happen to be dealt,
-// and the rest is scaled by request count.
-constexpr std::size_t kSimulatedReplicas = 16;
+// Replicas simulated of each group before the interval of goodput is looked at, and at most.
+constexpr std::size_t kFirstReplicas = 16;
+constexpr std::int64_t kMostReplicas = 256;
 // Beyond this share of the time priced at or beyond the edge of the profile a figure is an
 // extrapolation.
 constexpr double kExtrapolatedShare = 0.2;
@@ -36,112 +37,9 @@ constexpr double kExtrapolatedShare = 0.2;
 // minutes of waiting; the interval of 20 draws is coarse but honest.
 constexpr std::size_t kDrawnSteps = 200'000;
 constexpr int kLeastDraws = 20;
-
-using Values = std::map<std::string, double>;
-
-// All simulated replicas of one draw, seen as one run.
-struct Outcome {
-  Values metrics;
-  Ledger ledger;
-  WorkTotals totals;
-  std::size_t steps = 0;
-};
-
-// Of all replicas of all groups, with or without requests; nothing where one device's power is not known.
-std::optional<ReplicaPower> power_of(const Fleet& fleet) {
-  ReplicaPower sum;
-  for (const ServingGroup& group : fleet.groups) {
-    const std::optional<ReplicaPower>& own = group.replica.power();
-    if (!own) return std::nullopt;
-    const auto replicas = static_cast<double>(std::max<std::int64_t>(1, group.plan.replicas));
-    sum.idle += own->idle * replicas;
-    sum.limit += own->limit * replicas;
-    sum.sigma = std::max(sum.sigma, own->sigma);
-  }
-  return sum;
-}
-
-std::vector<ReplicaShare> sampled(const std::vector<ReplicaShare>& shares, std::size_t per_group) {
-  std::vector<ReplicaShare> kept;
-  std::size_t begin = 0;
-  while (begin < shares.size()) {
-    std::size_t end = begin;
-    while (end < shares.size() && shares[end].group == shares[begin].group) ++end;
-    const std::size_t count = end - begin;
-    const std::size_t take = std::min(count, per_group);
-    for (std::size_t i = 0; i < take; ++i) kept.push_back(shares[begin + i * count / take]);
-    begin = end;
-  }
-  return kept;
-}
-
-// Merges the replicas: each waits without work until the last one ends.
-Outcome combine(Fleet& fleet, const std::vector<ReplicaShare>& shares, std::vector<ServingRun> runs,
-                const Slo& slo, double requests_total, double power_sigmas) {
-  Outcome outcome;
-  Seconds end{0};
-  for (const ServingRun& run : runs) end = std::max(end, run.end);
-  std::vector<RequestTimeline> timelines;
-  std::vector<double> step_times;
-  BytesPerSecond bandwidth{0};
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    ServingRun& run = runs[i];
-    const ReplicaModel& replica = fleet.groups[shares[i].group].replica;
-    run.ledger.book(Cause::kNoWork, end - run.end, replica.peak());
-    outcome.ledger.merge(run.ledger);
-    bandwidth += replica.bandwidth();
-    outcome.totals.cold += run.totals.cold;
-    outcome.totals.speed_of_light += run.totals.speed_of_light;
-    outcome.totals.busy += run.totals.busy;
-    outcome.totals.added += run.totals.added;
-    for (std::size_t f = 0; f < kFamilyCount; ++f) {
-      for (std::size_t t = 0; t < kTierCount; ++t)
-        outcome.totals.seconds[f][t] += run.totals.seconds[f][t];
-    }
-    for (const Seconds t : run.step_times) step_times.push_back(t.count());
-    std::move(run.timelines.begin(), run.timelines.end(), std::back_inserter(timelines));
-  }
-  outcome.steps = step_times.size();
-  const ServingSummary summary = summarise(timelines, slo);
-  const double scale = requests_total / static_cast<double>(timelines.size());
-  Values& m = outcome.metrics;
-  m["output_tokens_per_s"] = summary.output_tokens_per_s * scale;
-  m["requests_per_s"] = summary.requests_per_s * scale;
-  m["ttft_s"] = summary.ttft.count();
-  m["tpot_s"] = summary.tpot.count();
-  m["e2e_latency_s"] = summary.e2e_latency.count();
-  m["goodput"] = summary.goodput;
-  m["step_time_s"] = quantile(step_times, 0.5);
-  const Utilisation used = utilisation({outcome.ledger.share(Cause::kUseful), outcome.totals.cold,
-                                        outcome.totals.speed_of_light, outcome.totals.busy, bandwidth, end});
-  m["mfu"] = used.mfu;
-  m["mbu"] = used.mbu;
-  m["roofline_utilisation"] = used.roofline;
-  if (const std::optional<ReplicaPower> power = power_of(fleet); power && end > Seconds{0}) {
-    double tokens = 0.0;
-    for (const RequestTimeline& t : timelines) tokens += static_cast<double>(t.token_times.size());
-    const Joules added = outcome.totals.added * (scale * std::exp(power->sigma * power_sigmas));
-    const Watts mean = std::min(power->limit, power->idle + added / end);
-    m["power_w"] = mean.value();
-    if (tokens > 0.0) m["energy_per_token_j"] = (mean * end).value() / (tokens * scale);
-  }
-  return outcome;
-}
-
-ServingRun serve_at(Fidelity fidelity, ServingGroup& group, const Fabric& fabric,
-                    const std::vector<RequestSpec>& requests,
-                    const std::function<bool()>& cancelled) {
-  switch (fidelity) {
-    case Fidelity::kClosed:
-      return serve_closed(group.replica, group.limits, requests);
-    case Fidelity::kSimgrid:
-      return serve_simgrid_isolated(group.replica, fabric, group.stage_devices, group.limits,
-                                    requests, cancelled);
-    case Fidelity::kMaxplus:
-      break;
-  }
-  return serve_maxplus(group.replica, group.limits, requests, Draw{}, cancelled);
-}
+// Output tokens of the requests that a draw replays of a replica, about as many as its steps: the spread of a long
+// run is that of its beginning.
+constexpr std::int64_t kDrawnTokens = 40'000;
 
 // An interval around the centre from draws around their own centre, as a ratio where that means
 // something.
@@ -201,6 +99,53 @@ Bytes fullest_rank(const Fleet& fleet) {
   return most;
 }
 
+// The requests at the beginning that a draw replays.
+std::vector<RequestSpec> beginning_of(const std::vector<RequestSpec>& requests) {
+  std::int64_t tokens = 0;
+  std::size_t count = 0;
+  while (count < requests.size() && tokens < kDrawnTokens) tokens += requests[count++].output_tokens;
+  return {requests.begin(), requests.begin() + static_cast<std::ptrdiff_t>(count)};
+}
+
+// Simulates replicas of every group until the interval of goodput is as narrow as asked or the sample is used up.
+std::vector<ReplicaOutcome> serve_sample(FleetRunner& runner, const Fleet& fleet, const FleetTraffic& traffic,
+                                         const PredictOptions& options) {
+  std::vector<ReplicaOutcome> outcomes;
+  std::vector<std::size_t> served(traffic.sampled.size(), 0);
+  std::size_t target = options.goodput_width > 0.0 ? kFirstReplicas : std::numeric_limits<std::size_t>::max();
+  for (;;) {
+    std::vector<FleetRunner::Job> jobs;
+    for (std::size_t g = 0; g < served.size(); ++g) {
+      const std::size_t until = std::min(target, traffic.sampled[g].size());
+      while (served[g] < until) jobs.push_back({g, &traffic.sampled[g][served[g]++], nullptr});
+    }
+    if (jobs.empty()) return outcomes;
+    std::vector<ReplicaOutcome> more = runner.serve(options.fidelity, jobs);
+    std::move(more.begin(), more.end(), std::back_inserter(outcomes));
+    const GoodputEstimate estimate = estimate_goodput(fleet, traffic.requests, outcomes);
+    if (2.0 * estimate.half_width <= options.goodput_width * estimate.goodput) return outcomes;
+    target *= 2;
+  }
+}
+
+// The first sampled replica of each group that has requests, with their beginning; an empty one where none has.
+std::vector<std::vector<RequestSpec>> drawn_requests(const FleetTraffic& traffic) {
+  std::vector<std::vector<RequestSpec>> drawn;
+  for (const auto& replicas : traffic.sampled) {
+    const auto found = std::find_if(replicas.begin(), replicas.end(), [](const auto& r) { return !r.empty(); });
+    drawn.push_back(found == replicas.end() ? std::vector<RequestSpec>{} : beginning_of(*found));
+  }
+  return drawn;
+}
+
+// The sampling error joins what the draws say of the metric.
+void widen(MetricValue& value, double half_width_95) {
+  constexpr double kTo80 = 1.2815515655446004 / 1.959963984540054;
+  const double own = half_width_95 * kTo80;
+  value.p10 = std::max(0.0, value.p50 - std::hypot(value.p50 - value.p10, own));
+  value.p90 = std::max(value.p50, std::min(1.0, value.p50 + std::hypot(value.p90 - value.p50, own)));
+}
+
 }  // namespace
 
 const char* name_of(Fidelity fidelity) {
@@ -220,9 +165,8 @@ RunRecord predict(const Scenario& scenario,
                   const PredictOptions& options) {
   if (scenario.workload.kind == WorkloadKind::kTraining)
     return predict_training(scenario, profiles_by_device, options);
-  const std::vector<RequestSpec> requests =
-      generate_requests(scenario.workload.serving, scenario.workload.seed);
-  if (requests.empty())
+  const ServingWorkload& workload = scenario.workload.serving;
+  if (workload.requests == 0 && workload.duration <= Seconds{0})
     throw Error(ErrorKind::kInput, scenario.name, "the workload has no requests");
   const auto report = [&](double done) {
     if (options.progress) options.progress(done);
@@ -230,49 +174,55 @@ RunRecord predict(const Scenario& scenario,
   Fleet fleet = make_fleet(scenario, profiles_by_device, options.backend);
   std::vector<GroupPlan> plans;
   for (const ServingGroup& group : fleet.groups) plans.push_back(group.plan);
-  const std::vector<ReplicaShare> all_shares = deal_requests(plans, requests);
-  const auto requests_total = static_cast<double>(requests.size());
+  const std::int64_t per_group =
+      options.goodput_width > 0.0 ? kMostReplicas : std::numeric_limits<std::int32_t>::max();
+  const ReplicaSample sample(plans, per_group, options.seed);
+  const FleetTraffic traffic =
+      deal_requests(plans, sample, *open_requests(workload, scenario.workload.seed), workload.concurrency);
+  if (traffic.total() == 0.0)
+    throw Error(ErrorKind::kInput, scenario.name, "no request arrives within the workload's duration");
 
-  const auto serve_all = [&](Fidelity fidelity, const std::vector<ReplicaShare>& shares) {
-    std::vector<ServingRun> runs;
-    for (const ReplicaShare& share : shares) {
-      runs.push_back(serve_at(fidelity, fleet.groups[share.group], scenario.cluster.fabric,
-                              share.requests, options.cancelled));
-    }
-    return combine(fleet, shares, std::move(runs), scenario.slo, requests_total, 0.0);
-  };
-  const Outcome centre = serve_all(options.fidelity, sampled(all_shares, kSimulatedReplicas));
+  FleetRunner runner(fleet, scenario, options.cancelled);
+  const std::vector<ReplicaOutcome> replicas = serve_sample(runner, fleet, traffic, options);
+  const FleetOutcome centre = fleet_outcome(fleet, traffic.requests, replicas, 0.0);
 
   // Replicas of a group differ little, so that one of each carries the relative spread.
   std::map<std::string, std::vector<double>> drawn;
   std::vector<Ledger> drawn_ledgers;
-  Outcome reference = centre;
+  FleetOutcome reference = centre;
   int draws = options.draws;
   if (options.draws > 0) {
-    const std::vector<ReplicaShare> shares = sampled(all_shares, 1);
-    reference = serve_all(Fidelity::kMaxplus, shares);
+    const std::vector<std::vector<RequestSpec>> requests = drawn_requests(traffic);
+    std::vector<FleetRunner::Job> jobs;
+    for (std::size_t g = 0; g < requests.size(); ++g) jobs.push_back({g, &requests[g], nullptr});
+    reference =
+        fleet_outcome(fleet, traffic.requests, runner.serve(Fidelity::kMaxplus, jobs), 0.0);
     std::vector<std::vector<Factors>> sigmas;
     for (ServingGroup& group : fleet.groups)
       sigmas.push_back(systematic_sigmas(group.replica, reference.totals));
     const auto affordable =
         static_cast<int>(kDrawnSteps / std::max<std::size_t>(1, reference.steps));
     draws = std::min(draws, std::max(kLeastDraws, affordable));
+    std::vector<Draw> factors;  // [draw][group]
     for (int d = 0; d < draws; ++d) {
-      std::vector<ServingRun> runs;
-      double power_sigmas = 0.0;  // alike for all groups of a draw
-      for (const ReplicaShare& share : shares) {
-        ServingGroup& group = fleet.groups[share.group];
-        const Draw draw =
-            draw_factors(sigmas[share.group], options.seed, static_cast<std::uint32_t>(d));
-        power_sigmas = draw.power;
-        runs.push_back(
-            serve_maxplus(group.replica, group.limits, share.requests, draw, options.cancelled));
-      }
-      const Outcome outcome =
-          combine(fleet, shares, std::move(runs), scenario.slo, requests_total, power_sigmas);
+      for (const std::vector<Factors>& sigma : sigmas)
+        factors.push_back(draw_factors(sigma, options.seed, static_cast<std::uint32_t>(d)));
+    }
+    const std::vector<FleetRunner::Job> centre_jobs = std::exchange(jobs, {});
+    for (std::size_t i = 0; i < factors.size(); ++i) {
+      jobs.push_back(centre_jobs[i % centre_jobs.size()]);
+      jobs.back().draw = &factors[i];
+    }
+    std::vector<ReplicaOutcome> outcomes = runner.serve(Fidelity::kMaxplus, jobs, report);
+    for (std::size_t d = 0; d < static_cast<std::size_t>(draws); ++d) {
+      const auto first = outcomes.begin() + static_cast<std::ptrdiff_t>(d * centre_jobs.size());
+      const std::vector<ReplicaOutcome> of_draw(std::make_move_iterator(first),
+                                                std::make_move_iterator(first + std::ssize(centre_jobs)));
+      // Power is off alike for all groups of a draw.
+      const FleetOutcome outcome =
+          fleet_outcome(fleet, traffic.requests, of_draw, factors[d * centre_jobs.size()].power);
       for (const auto& [name, value] : outcome.metrics) drawn[name].push_back(value);
       drawn_ledgers.push_back(outcome.ledger);
-      report(static_cast<double>(d + 1) / draws);
     }
   }
 
@@ -290,6 +240,8 @@ RunRecord predict(const Scenario& scenario,
     record.metrics[name] =
         interval(value, reference.metrics.at(name), drawn[name], metric_or_throw(name), provenance);
   }
+  const GoodputEstimate goodput = estimate_goodput(fleet, traffic.requests, replicas);
+  widen(record.metrics.at("goodput"), goodput.half_width);
   const auto exact = [&](const char* name, double value) {
     record.metrics[name] = interval(value, value, {}, metric_or_throw(name), "modelled");
   };
@@ -298,9 +250,16 @@ RunRecord predict(const Scenario& scenario,
   for (const ServingGroup& group : fleet.groups)
     blocks = std::min(blocks, group.capacity.kv_blocks);
   exact("kv_blocks", static_cast<double>(blocks));
+  if (static_cast<double>(replicas.size()) < fleet_replicas(fleet)) {
+    exact("simulated_replicas", static_cast<double>(replicas.size()));
+    exact("goodput_sampling_error", goodput.half_width);
+  }
   record.ledger = ledger_intervals(centre.ledger, reference.ledger, drawn_ledgers);
   record.environment.hardware = fleet.hardware;
   record.environment.profile_digest = digest_of(fleet.profiles);
+  std::vector<const Profile*> used;
+  for (const auto& [device, profile] : fleet.profiles) used.push_back(&profile);
+  widen_intervals(record, used);
   report(1.0);
   return record;
 }

@@ -25,10 +25,13 @@ enum class Fidelity { kClosed, kMaxplus, kSimgrid };
 struct PredictOptions {
   Fidelity fidelity = Fidelity::kMaxplus;
   int draws = 200;         // of the interval, fewer for long workloads; 0 = centre only
-  std::uint64_t seed = 1;  // of the draws; requests come from the workload's seed
+  std::uint64_t seed = 1;  // of the draws and the sample of replicas; requests come from the workload's seed
+  // How wide the 95 % interval of goodput may be, as a share of it, that comes from simulating a sample of the
+  // replicas of each group; 0 = all are simulated.
+  double goodput_width = 0.02;
   std::string backend;     // collective samples to use ("thread", "mpi"); empty = any
   std::function<void(double done)> progress;  // in [0, 1]; may be empty
-  std::function<bool()> cancelled;            // polled each step; may be empty
+  std::function<bool()> cancelled;            // polled each step, by several threads; may be empty
   std::function<void(DeviceMap)> devices;     // is given what is known per device: training; may be empty
 };
 

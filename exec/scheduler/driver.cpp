@@ -2,6 +2,7 @@
 #include "exec/scheduler/driver.h"
 
 #include <deque>
+#include <optional>
 #include <unordered_map>
 
 #include "scenarios/error.h"
@@ -15,10 +16,43 @@ struct InFlight {
   std::vector<RequestId> sampled_for;
 };
 
-void submit_arrivals(Scheduler& scheduler, const std::vector<RequestSpec>& requests, Seconds now,
-                     const ServeHooks& hooks, std::size_t& next) {
-  while (next < requests.size() && requests[next].arrival <= now) {
-    const RequestSpec& spec = requests[next];
+// Requests in order of arrival: each at its own time, or when one that ended has made room for it (closed loop).
+class Arrivals {
+ public:
+  explicit Arrivals(const std::vector<RequestSpec>& requests) : requests_(requests) {}
+
+  // When the next request arrived; nothing while it has not, or when there is none.
+  [[nodiscard]] std::optional<Seconds> arrived(Seconds now) const {
+    if (next_ == requests_.size()) return std::nullopt;
+    const RequestSpec& spec = requests_[next_];
+    if (!spec.on_completion) return spec.arrival <= now ? std::optional(spec.arrival) : std::nullopt;
+    return endings_.empty() ? std::nullopt : std::optional(endings_.front());
+  }
+  [[nodiscard]] const RequestSpec& next() const { return requests_[next_]; }
+  void pop() {
+    if (next().on_completion) endings_.pop_front();
+    ++next_;
+  }
+  void ended(Seconds at) {
+    if (next_ < requests_.size() && next().on_completion) endings_.push_back(at);
+  }
+  // The time that nothing can happen before, when nothing runs.
+  [[nodiscard]] Seconds idle_until() const {
+    LINDOS_ASSERT(next_ < requests_.size() && !next().on_completion,
+                  "work left, but nothing runs and nothing arrives");
+    return next().arrival;
+  }
+
+ private:
+  const std::vector<RequestSpec>& requests_;
+  std::size_t next_ = 0;
+  std::deque<Seconds> endings_;  // that no arrival answered yet
+};
+
+void submit_arrivals(Scheduler& scheduler, Arrivals& arrivals, Seconds now, const ServeHooks& hooks,
+                     const std::unordered_map<RequestId, std::size_t>& index, ServeOutcome& outcome) {
+  while (const std::optional<Seconds> arrival = arrivals.arrived(now)) {
+    const RequestSpec& spec = arrivals.next();
     Request request;
     request.id = spec.id;
     request.prompt = hooks.prompt(spec);
@@ -28,7 +62,8 @@ void submit_arrivals(Scheduler& scheduler, const std::vector<RequestSpec>& reque
     if (const auto* rejected = std::get_if<Rejected>(&admission)) {
       throw Error(ErrorKind::kInfeasible, "request " + std::to_string(spec.id), rejected->reason);
     }
-    ++next;
+    outcome.timelines[index.at(spec.id)].arrival = *arrival;
+    arrivals.pop();
   }
 }
 
@@ -45,11 +80,11 @@ ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& request
   outcome.outputs.resize(requests.size());
 
   std::deque<InFlight> in_flight;
-  std::size_t next = 0;
+  Arrivals arrivals(requests);
   std::size_t finished = 0;
   while (finished < requests.size()) {
     if (hooks.cancelled && hooks.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
-    submit_arrivals(scheduler, requests, backend.now(), hooks, next);
+    submit_arrivals(scheduler, arrivals, backend.now(), hooks, index, outcome);
 
     if (in_flight.size() < static_cast<std::size_t>(steps_in_flight)) {
       const Step step = scheduler.plan();
@@ -64,8 +99,7 @@ ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& request
       }
     }
     if (in_flight.empty()) {
-      LINDOS_ASSERT(next < requests.size(), "work left, but nothing runs and nothing arrives");
-      backend.idle_until(requests[next].arrival);
+      backend.idle_until(arrivals.idle_until());
       continue;
     }
     const StepResult result = backend.wait();
@@ -77,6 +111,7 @@ ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& request
     scheduler.complete(result);
     for (Finished& done : scheduler.take_finished()) {
       outcome.outputs[index.at(done.request)] = std::move(done.output);
+      arrivals.ended(now);
       ++finished;
     }
     if (hooks.progress) hooks.progress(finished, requests.size());

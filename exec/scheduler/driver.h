@@ -39,7 +39,8 @@ struct ServeHooks {
   std::function<bool()> cancelled;                    // polled each step; may be empty
 };
 
-// Serves all `requests` (sorted by arrival) to the end. A request the scheduler rejects throws
+// Serves all `requests` (sorted by arrival) to the end. One that arrives on completion enters when an earlier one
+// ends, each ending lets one in; the first must not wait for one. A request the scheduler rejects throws
 // Error{kInfeasible} with the scheduler's reason; cancellation throws Error{kCancelled}.
 [[nodiscard]] ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& requests,
                                  int steps_in_flight, StepBackend& backend, const ServeHooks& hooks);

@@ -46,19 +46,6 @@ Seconds once(const Collective& c, std::int64_t ranks, const ExchangePaths& where
   return time * buckets;
 }
 
-// What passes of `pass` seconds hide of `times` collectives that take `all` seconds together. With chunks,
-// all but the last chunk's part also runs beside the passes of the others, as many as there are stages.
-Seconds hidden(Seconds all, double times, Seconds pass, const OverlapWindow& window) {
-  if (all.count() <= 0.0) return Seconds{0};
-  const double inner_layers =
-      static_cast<double>(window.layers - 1) / static_cast<double>(window.layers);
-  const double chunks = window.chunks;
-  const Seconds last = std::min(all / chunks, pass * times) * inner_layers;
-  const Seconds others = std::min(all * ((chunks - 1.0) / chunks),
-                                  pass * (times * (chunks - 1.0) * window.stages));
-  return last + others;
-}
-
 void add(GradientExchange& sum, const ParameterExchange& exchange, double gradient_bytes,
          const TrainingPlan& plan, const ExchangePaths& where, const OverlapWindow& window) {
   const bool sharded = plan.zero_stage >= 1;
@@ -76,12 +63,23 @@ void add(GradientExchange& sum, const ParameterExchange& exchange, double gradie
   sum.reduce_time += reduce;
   sum.gather_time += gather;
   if (plan.overlap_gradient_reduce)
-    sum.hidden_window += hidden(reduce, exchange.reductions, window.backward, window);
+    sum.hidden_window += hidden_exchange(reduce, exchange.reductions, window.backward, window);
   if (plan.overlap_parameter_gather)
-    sum.hidden_window += hidden(gather, exchange.gathers, window.forward, window);
+    sum.hidden_window += hidden_exchange(gather, exchange.gathers, window.forward, window);
 }
 
 }  // namespace
+
+Seconds hidden_exchange(Seconds all, double times, Seconds pass, const OverlapWindow& window) {
+  if (all.count() <= 0.0) return Seconds{0};
+  const double inner_layers =
+      static_cast<double>(window.layers - 1) / static_cast<double>(window.layers);
+  const double chunks = window.chunks;
+  const Seconds last = std::min(all / chunks, pass * times) * inner_layers;
+  const Seconds others = std::min(all * ((chunks - 1.0) / chunks),
+                                  pass * (times * (chunks - 1.0) * window.stages));
+  return last + others;
+}
 
 GradientExchange gradient_exchange(const StepEnd& end, const TrainingPlan& plan,
                                    const ExchangePaths& where, const OverlapWindow& window) {

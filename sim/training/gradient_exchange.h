@@ -31,6 +31,10 @@ struct OverlapWindow {
   int stages = 1;
 };
 
+// What passes of `pass` hide of `times` collectives that take `all` together. With chunks, all but the last chunk's part
+// also runs beside the passes of the others, as many as there are stages.
+[[nodiscard]] Seconds hidden_exchange(Seconds all, double times, Seconds pass, const OverlapWindow& window);
+
 [[nodiscard]] GradientExchange gradient_exchange(const StepEnd& end, const TrainingPlan& plan,
                                                  const ExchangePaths& where,
                                                  const OverlapWindow& window);

@@ -34,12 +34,14 @@ Watts host_power(const Scenario& scenario, const Pool& pool) {
 
 }  // namespace
 
+Watts node_demand(const Scenario& scenario, const Pool& pool) {
+  return capped_by_device(scenario, pool) * pool.node.devices + host_power(scenario, pool);
+}
+
 Watts site_demand(const Scenario& scenario) {
   Watts it{0};
-  for (const Pool& pool : scenario.cluster.pools) {
-    it += (capped_by_device(scenario, pool) * pool.node.devices + host_power(scenario, pool)) *
-          static_cast<double>(pool.nodes);
-  }
+  for (const Pool& pool : scenario.cluster.pools)
+    it += node_demand(scenario, pool) * static_cast<double>(pool.nodes);
   return it * scenario.cluster.power.pue;
 }
 
@@ -67,6 +69,11 @@ double clock_under(const Device& device, Watts limit) {
   if (limit >= device.power_max || device.power_max <= device.power_idle) return 1.0;
   const double share = std::max(kLeastDynamicShare, (limit - device.power_idle) / (device.power_max - device.power_idle));
   return std::min(1.0, std::pow(share, 1.0 / kClockExponent));
+}
+
+Watts limit_for(const Device& device, double clock) {
+  const Watts dynamic = std::max(Watts{0}, device.power_max - device.power_idle);
+  return std::min(device.power_max, device.power_idle + dynamic * std::pow(clock, kClockExponent));
 }
 
 TimeSplit at_clock(const TimeSplit& split, double clock) {

@@ -12,6 +12,9 @@
 
 namespace lindos::sim {
 
+// One node of the pool in heavy work under the device cap, before cooling.
+[[nodiscard]] Watts node_demand(const Scenario& scenario, const Pool& pool);
+
 // At the meter, all nodes in heavy work and no cap per device but the scenario's.
 [[nodiscard]] Watts site_demand(const Scenario& scenario);
 
@@ -21,6 +24,9 @@ namespace lindos::sim {
 
 // Relative clock of a device that may take `limit`, in (0, 1]. REQUIRES: limit > 0.
 [[nodiscard]] double clock_under(const Device& device, Watts limit);
+
+// The limit that gives a device this relative clock: the inverse of clock_under above its lowest clock.
+[[nodiscard]] Watts limit_for(const Device& device, double clock);
 
 // The same passes at that clock: arithmetic takes 1/clock as long, the extra is booked as power cap.
 [[nodiscard]] TimeSplit at_clock(const TimeSplit& split, double clock);

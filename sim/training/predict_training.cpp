@@ -47,8 +47,10 @@ DrawOptions draw_options(const PredictOptions& options) {
   return out;
 }
 
-RunRecord record_of(const Scenario& scenario, const TrainingRun& run, const TrainingDraws& drawn,
-                    const DrawOptions& options) {
+}  // namespace
+
+RunRecord training_record(const Scenario& scenario, const TrainingRun& run, const TrainingDraws& drawn,
+                          const DrawOptions& options) {
   std::vector<double> mfu;
   std::vector<double> steady;
   std::vector<double> step;
@@ -95,8 +97,6 @@ RunRecord record_of(const Scenario& scenario, const TrainingRun& run, const Trai
   return record;
 }
 
-}  // namespace
-
 RunRecord predict_training(const Scenario& scenario,
                            const std::map<std::string, Profile>& profiles_by_device,
                            const PredictOptions& options) {
@@ -104,7 +104,7 @@ RunRecord predict_training(const Scenario& scenario,
   const TrainingRun run = make_training_run(scenario, profiles_by_device);
   const TrainingDraws drawn = draw_training(run, scenario, draws);
   if (options.devices) options.devices(training_device_map(scenario, run, drawn, draws));
-  return record_of(scenario, run, drawn, draws);
+  return training_record(scenario, run, drawn, draws);
 }
 
 Explanation explain_training(const Scenario& scenario,
@@ -126,7 +126,7 @@ Explanation explain_training(const Scenario& scenario,
   part(0.0, 0.1);
   const TrainingDraws base = draw_training(run, scenario, draws);
   Explanation out;
-  out.record = record_of(scenario, run, base, draws);
+  out.record = training_record(scenario, run, base, draws);
   if (options.devices) options.devices(training_device_map(scenario, run, base, draws));
   draws.progress = {};
   out.restored = restore_causes(run, scenario, base, draws);

@@ -15,6 +15,7 @@
 #include "sim/predict.h"
 #include "sim/training/mitigations.h"
 #include "sim/training/restore.h"
+#include "sim/training/training_run.h"
 
 namespace lindos::sim {
 
@@ -22,6 +23,10 @@ namespace lindos::sim {
 [[nodiscard]] RunRecord predict_training(const Scenario& scenario,
                                          const std::map<std::string, Profile>& profiles_by_device,
                                          const PredictOptions& options);
+
+// The record of draws that are there already.
+[[nodiscard]] RunRecord training_record(const Scenario& scenario, const TrainingRun& run, const TrainingDraws& drawn,
+                                        const DrawOptions& options);
 
 // The record with what each cause costs and what would recover it, all from the same draws.
 struct Explanation {

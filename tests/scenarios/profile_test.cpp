@@ -100,6 +100,26 @@ TEST(Profile, PowerIsAbsentWhereItWasNotMeasured) {
   EXPECT_EQ(profile_from_json(json.dump(), "p.json"), profile);
 }
 
+// Version 3 knew no interval factors.
+TEST(Profile, IntervalFactorsAreAbsentWhereNothingWasCalibrated) {
+  Profile profile = sample_profile();
+  nlohmann::json json = nlohmann::json::parse(to_json(profile));
+  EXPECT_FALSE(json.contains("interval_factors"));
+  json["version"] = 3;
+  EXPECT_EQ(profile_from_json(json.dump(), "p.json"), profile);
+  profile.interval_factors = {{"ttft_s", 1.7, 32}};
+  EXPECT_EQ(profile_from_json(to_json(profile), "p.json"), profile);
+  json = nlohmann::json::parse(to_json(profile));
+  const auto refused = [&](const char* key, const nlohmann::json& value, const std::string& message) {
+    nlohmann::json bad = json;
+    bad["interval_factors"][0][key] = value;
+    EXPECT_THAT([&] { (void)profile_from_json(bad.dump(), "p.json"); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr(message)));
+  };
+  refused("factor", 0.5, "/interval_factors/0/factor: expected at least 1");
+  refused("metric", "ttft", "/interval_factors/0/metric: no metric is called \"ttft\"");
+}
+
 TEST(Profile, DigestIsOfTheContentNotOfTheSpelling) {
   const Profile profile = sample_profile();
   const auto sorted_keys = nlohmann::json::parse(to_json(profile)).dump();
@@ -131,8 +151,8 @@ TEST(Profile, ComplaintsNameThePlaceAndTheRemedy) {
             "p.json: missing key \"attention\"; \"atention\" is unknown and looks like it");
   EXPECT_EQ(complaint([](auto& json) { json["stream"][0]["bites"] = 1; }),
             "p.json: /stream/0/bites: unknown key (did you mean \"bytes\"?)");
-  EXPECT_EQ(complaint([](auto& json) { json["version"] = 4; }),
-            "p.json: /version: this build reads version 1 to 3, saw 4");
+  EXPECT_EQ(complaint([](auto& json) { json["version"] = 5; }),
+            "p.json: /version: this build reads version 1 to 4, saw 5");
   EXPECT_EQ(complaint([](auto& json) { json["stages"][0]["ranks"] = nlohmann::json::array(); }),
             "p.json: /stages/0/ranks: expected at least one rank");
   EXPECT_EQ(complaint([](auto& json) { json["stages"][0]["sequences"] = 1 << 21; }),

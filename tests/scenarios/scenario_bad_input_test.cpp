@@ -178,10 +178,19 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:40:8: workload.kind: unknown choice \"surfing\"; did you mean \"serving\"?"},
       {"KeyOfTheOtherWorkload", "output = 32", "output = 32\nglobal_batch = 8",
        "s.toml:46:1: workload.global_batch: unknown key; known: \"kind\", \"requests\", "
-       "\"arrival\", \"rate\", \"prompt\", \"output\", \"seed\""},
+       "\"arrival\", \"rate\", \"concurrency\", \"prompt\", \"output\", \"seed\""},
       {"RateMissing", "rate = \"2 /s\"\n", "", "s.toml:39:1: workload: missing key \"rate\""},
       {"RateWithoutArrivals", "\"poisson\"", "\"together\"",
        "s.toml:43:8: workload.rate: arrival = \"together\" has no rate; remove the key"},
+      {"RateOfAClosedLoop", "\"poisson\"", "\"closed-loop\"",
+       "s.toml:43:8: workload.rate: arrival = \"closed-loop\" has no rate; remove the key"},
+      {"ClosedLoopWithoutClients", "\"poisson\"\nrate = \"2 /s\"", "\"closed-loop\"",
+       "s.toml:39:1: workload: missing key \"concurrency\""},
+      {"ClientsWithoutARequest", "\"poisson\"\nrate = \"2 /s\"", "\"closed-loop\"\nconcurrency = 5000",
+       "s.toml:43:15: workload.concurrency: 5000 clients for 8 requests: each client sends at least one"},
+      {"ClientsWithARate", "rate = \"2 /s\"", "rate = \"2 /s\"\nconcurrency = 4",
+       "s.toml:44:15: workload.concurrency: arrival = \"poisson\" has no clients; remove the key or say "
+       "arrival = \"closed-loop\""},
       {"ReversedRange", "[64, 128]", "[128, 64]",
        "s.toml:44:10: workload.prompt: expected a length such as 128 or a range [low, high] such "
        "as [64, 128]"},

@@ -480,7 +480,13 @@ Scenario any_scenario() {
   s.model.eos_tokens =
       *rc::gen::container<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(0, 2048));
   if (*rc::gen::arbitrary<bool>()) s.model.sliding_window = {128, 0, 128, 0};
-  s.workload.serving.rate = Hertz(*number(1e-3, 1e6));
+  if (*rc::gen::arbitrary<bool>()) {
+    s.workload.serving.rate = Hertz(*number(1e-3, 1e6));
+  } else {
+    s.workload.serving.arrival = Arrival::kClosedLoop;
+    s.workload.serving.rate = Hertz{0};
+    s.workload.serving.concurrency = *rc::gen::inRange<std::int64_t>(1, s.workload.serving.requests + 1);
+  }
   s.workload.seed = *rc::gen::inRange<std::uint64_t>(0, 1'000'000'000);
   s.slo.tpot = Seconds(*number(0.0, 1.0));
   s.slo.percentile = *number(0.01, 1.0);

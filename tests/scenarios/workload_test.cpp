@@ -50,6 +50,20 @@ TEST(Workload, TogetherArrivesAtZero) {
   }
 }
 
+TEST(Workload, AClosedLoopSendsOneRequestPerClientAndTheRestOnCompletion) {
+  ServingWorkload workload;
+  workload.requests = 5;
+  workload.arrival = Arrival::kClosedLoop;
+  workload.concurrency = 2;
+  workload.prompt = {7, 7};
+  workload.output = {5, 5};
+  const auto requests = generate_requests(workload, 1);
+  ASSERT_EQ(requests.size(), 5U);
+  for (std::size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(requests[i], (RequestSpec{i, Seconds{0}, 7, 5, i >= 2}));
+  }
+}
+
 // 3 requests a second: 0, 333,333 us, 666,667 us, 1 s; the third of a microsecond does not add up.
 TEST(Workload, UniformArrivalsAreEquallySpacedToTheMicrosecond) {
   ServingWorkload workload = poisson(4, 3.0);

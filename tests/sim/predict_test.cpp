@@ -8,7 +8,6 @@
 
 #include "scenarios/balance.h"
 #include "scenarios/error.h"
-#include "sim/fleet.h"
 #include "tests/sim/toy_profile.h"
 
 namespace lindos::sim {
@@ -107,19 +106,6 @@ TEST(Predict, ATrainingJobNeedsTrainingGroups) {
   Scenario scenario = toy_scenario();
   scenario.workload.kind = WorkloadKind::kTraining;
   EXPECT_THROW(static_cast<void>(predict(scenario, toy_profiles())), Error);
-}
-
-TEST(DealRequests, FollowTheRoutingWeights) {
-  GroupPlan light;
-  GroupPlan heavy;
-  heavy.routing_weight = 3.0;
-  heavy.replicas = 1;
-  std::vector<RequestSpec> requests;
-  for (std::uint64_t i = 0; i < 8; ++i) requests.push_back({i, Seconds(0), 1, 1});
-  const auto shares = deal_requests({light, heavy}, requests);
-  ASSERT_EQ(shares.size(), 2U);
-  EXPECT_EQ(shares[0].requests.size(), 2U);
-  EXPECT_EQ(shares[1].requests.size(), 6U);
 }
 
 }  // namespace

@@ -185,6 +185,39 @@ TEST(Closed, SeveralWavesAddUp) {
   EXPECT_NEAR(closed.end / maxplus.end, 1.0, 0.01);
 }
 
+// 8 clients with equal requests move in step, so that the waves of the closed rung are what happens.
+TEST(Closed, ClientsOfAClosedLoopMatchMaxplusWithinOnePercent) {
+  const GroupPlan plan = plan_of(1, 1);
+  ReplicaModel replica(toy::model(), plan, {}, devices_of(false));
+  auto requests = requests_of(24, 64, 17);
+  for (std::size_t i = 8; i < requests.size(); ++i) requests[i].on_completion = true;
+  const ServingRun closed = serve_closed(replica, limits_of(plan), requests);
+  const ServingRun maxplus = serve_maxplus(replica, limits_of(plan), requests, {});
+  EXPECT_NEAR(closed.end / maxplus.end, 1.0, 0.01);
+  const ServingSummary a = summarise(closed.timelines, {});
+  const ServingSummary b = summarise(maxplus.timelines, {});
+  EXPECT_NEAR(a.ttft / b.ttft, 1.0, 0.01);
+  EXPECT_NEAR(a.tpot / b.tpot, 1.0, 0.01);
+  // All 24 at once would wait for two waves more.
+  EXPECT_LT(3.0 * a.ttft.count(), summarise(serve_closed(replica, limits_of(plan_of(1, 1, 8)), requests_of(24, 64, 17)).timelines, {}).ttft.count());
+}
+
+// The same clients in each rung of event level, and the engine's driver is the same code.
+TEST(Serving, AClosedLoopIsTheSameInBothEventRungs) {
+  const GroupPlan plan = plan_of(2, 1);
+  const Devices devices = devices_of(true);
+  ReplicaModel replica(toy::model(), plan, {}, devices);
+  auto requests = requests_of(9, 64, 17);
+  for (std::size_t i = 3; i < requests.size(); ++i) requests[i].on_completion = true;
+  const ServingRun maxplus = serve_maxplus(replica, limits_of(plan), requests, {});
+  const ServingRun simgrid = serve_simgrid_isolated(
+      replica, {}, stage_devices(plan, replica, devices, {{"pool", 8}}), limits_of(plan), requests);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_NEAR(maxplus.timelines[i].arrival.count(), simgrid.timelines[i].arrival.count(), 1e-6 * maxplus.end.count());
+    EXPECT_EQ(maxplus.timelines[i].arrival > Seconds(0), i >= 3);
+  }
+}
+
 // docs/sim.md, "Ladder of fidelity": of arrivals below saturation the closed rung knows the mean rate.
 TEST(Closed, BelowSaturationArrivalsCountByTheirMeanRateOnly) {
   const GroupPlan plan = plan_of(1, 1);

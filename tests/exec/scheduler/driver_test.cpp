@@ -115,6 +115,28 @@ RC_GTEST_PROP(Serve, EveryTimelineIsCompleteAndAscending, ()) {
   }
 }
 
+// N clients: never more than N requests at once, each but the first N arrives at the very moment another ends, and
+// the order is that of the list.
+RC_GTEST_PROP(Serve, AClosedLoopKeepsItsClientsBusy, ()) {
+  const int stages = *rc::gen::inRange(1, 4);
+  const auto clients = *rc::gen::inRange<std::size_t>(1, 6);
+  const auto count = *rc::gen::inRange<std::size_t>(clients, 24);
+  std::vector<RequestSpec> requests;
+  for (std::size_t i = 0; i < count; ++i) {
+    requests.push_back({i, Seconds(0), *rc::gen::inRange(1, 40), *rc::gen::inRange(1, 12), i >= clients});
+  }
+  Scheduler scheduler(limits_with(stages - 1, 16), Policy::kDecodeFirst);
+  FakePipeline backend(stages);
+  const ServeOutcome outcome = serve(scheduler, requests, stages, backend, plain_hooks());
+  std::vector<Seconds> endings;
+  for (const RequestTimeline& t : outcome.timelines) endings.push_back(t.token_times.back());
+  std::sort(endings.begin(), endings.end());
+  for (std::size_t i = 0; i < count; ++i) {
+    const Seconds expected = i < clients ? Seconds(0) : endings[i - clients];
+    RC_ASSERT(outcome.timelines[i].arrival == expected);
+  }
+}
+
 TEST(Serve, KeepsAPipelineFull) {
   Scheduler scheduler(limits_with(1, 64), Policy::kDecodeFirst);
   FakePipeline backend(2);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/serving_plan_report.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/plan_files.h"
+#include "cli/table.h"
+#include "scenarios/text_layout.h"
+
+namespace lindos::cli {
+
+namespace {
+
+constexpr std::size_t kWidth = 110;
+
+std::string promise_text(Seconds promise) {
+  return promise.count() > 0.0 ? fmt::format("{:.0f} ms", promise.count() * 1e3) : "not promised";
+}
+
+// Whole numbers of many, three digits of few.
+std::string rate_text(double value) {
+  return value >= 1000.0 ? with_thousands(std::llround(value)) : fmt::format("{:.3g}", value);
+}
+
+void add_row(Table& table, const std::string& label, const sim::PlannedServing& plan) {
+  table.add({label, rate_text(plan.requests_per_s), rate_text(plan.p10) + " – " + rate_text(plan.p90),
+             rate_text(plan.tokens_per_s),
+             plan.power.value() > 0.0 ? fmt::format("{:.1f} MW", plan.power.value() / 1e6) : "–",
+             plan.power.value() > 0.0 ? rate_text(plan.tokens_per_s / (plan.power.value() / 1e6)) : "–"});
+}
+
+nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::string& file) {
+  nlohmann::ordered_json out{{"name", plan.name}, {"file", nullptr}};
+  if (!file.empty()) out["file"] = file;
+  out["plan_digest"] = digest(plan.scenario.plan);
+  out["requests_per_s"] = plan.requests_per_s;
+  out["p10"] = plan.p10;
+  out["p90"] = plan.p90;
+  out["output_tokens_per_s"] = plan.tokens_per_s;
+  out["power_w"] = plan.power.value();
+  out["objective"] = plan.objective;
+  auto& groups = out["groups"] = nlohmann::ordered_json::array();
+  for (const sim::ServingPart& part : plan.parts) {
+    groups.push_back({{"name", part.name},
+                      {"what", part.what},
+                      {"replicas", part.replicas},
+                      {"clock", part.clock},
+                      {"device_limit_w", part.device_limit.value()},
+                      {"screened_rate", part.screened_rate},
+                      {"rate", part.rate},
+                      {"ttft_s", part.ttft.count()},
+                      {"tpot_s", part.tpot.count()}});
+  }
+  out["gains"] = json_of(plan.gains);
+  return out;
+}
+
+}  // namespace
+
+std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, const sim::ServingQuestion& question) {
+  std::string out = fmt::format("{}   best plans by {}   (TTFT {}, TPOT {} for {:.0f} % of the requests)\n\n",
+                                scenario.name, sim::name_of(question.objective),
+                                promise_text(scenario.slo.ttft), promise_text(scenario.slo.tpot),
+                                scenario.slo.percentile * 100.0);
+  Table table({"plan", "requests/s kept", "p10 – p90", "output token/s", "power at most", "token/s per MW"});
+  for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i]);
+  for (const sim::PlannedServing& baseline : answer.baselines) add_row(table, baseline.name, baseline);
+  out += table.text() + "\n";
+  for (std::size_t i = 0; i < answer.plans.size(); ++i) {
+    Table parts({fmt::format("plan {}", i + 1), "replicas", "each", "requests/s each", "TTFT p50", "TPOT p50", "device limit"});
+    for (const sim::ServingPart& part : answer.plans[i].parts) {
+      parts.add({part.name, with_thousands(part.replicas), part.what, fmt::format("{:.3f}", part.rate),
+                 fmt::format("{:.0f} ms", part.ttft.count() * 1e3), fmt::format("{:.1f} ms", part.tpot.count() * 1e3),
+                 part.clock < 1.0 ? fmt::format("{:.0f} W", part.device_limit.value()) : "none"});
+    }
+    out += parts.text() + "\n";
+  }
+  out += gains_table(answer.plans.front().gains);
+  if (!answer.pareto.empty()) {
+    out += "\n";
+    Table pareto({"token/s for a user, at least", "token/s per device", "shapes"});
+    for (const sim::ParetoPoint& point : answer.pareto) {
+      pareto.add({fmt::format("{:.0f}", point.tokens_per_s_user), fmt::format("{:.0f}", point.tokens_per_s_device),
+                  point.shapes});
+    }
+    out += pareto.text();
+  }
+  out += fmt::format("\n{} shapes", with_thousands(answer.shapes));
+  if (answer.points > 0) {
+    const double pace = static_cast<double>(answer.points) / std::max(1e-9, answer.screening_s);
+    out += fmt::format(", {} operating points screened ({}/s)", with_thousands(answer.points),
+                       with_thousands(std::llround(pace)));
+  }
+  out += fmt::format(", {} replicas simulated request by request\n", with_thousands(answer.verified));
+  return out + pruned_text(answer.pruned, kWidth);
+}
+
+std::string to_json(const sim::ServingAnswer& answer, const Scenario& scenario, const sim::ServingQuestion& question,
+                    const std::vector<std::string>& files) {
+  nlohmann::ordered_json out{{"scenario_name", scenario.name},
+                             {"scenario_digest", digest(scenario)},
+                             {"objective", sim::name_of(question.objective)}};
+  auto& plans = out["plans"] = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < answer.plans.size(); ++i)
+    plans.push_back(plan_json(answer.plans[i], i < files.size() ? files[i] : std::string()));
+  auto& baselines = out["baselines"] = nlohmann::ordered_json::array();
+  for (const sim::PlannedServing& baseline : answer.baselines) baselines.push_back(plan_json(baseline, {}));
+  auto& pareto = out["pareto"] = nlohmann::ordered_json::array();
+  for (const sim::ParetoPoint& point : answer.pareto) {
+    pareto.push_back({{"tokens_per_s_user", point.tokens_per_s_user},
+                      {"tokens_per_s_device", point.tokens_per_s_device},
+                      {"shapes", point.shapes}});
+  }
+  out["searched"] = {{"shapes", answer.shapes},
+                     {"points", answer.points},
+                     {"verified", answer.verified}};
+  out["pruned"] = json_of(answer.pruned);
+  return out.dump(2);
+}
+
+std::vector<std::string> write_plans(const sim::ServingAnswer& answer, const std::filesystem::path& folder) {
+  std::vector<const Scenario*> scenarios;
+  for (const sim::PlannedServing& plan : answer.plans) scenarios.push_back(&plan.scenario);
+  return write_plan_files(scenarios, folder);
+}
+
+}  // namespace lindos::cli

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/fleet_runner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <thread>
+#include <utility>
+
+#include "scenarios/error.h"
+#include "sim/closed_serving.h"
+#include "sim/maxplus.h"
+#include "sim/serving_run.h"
+#include "sim/simgrid_serving.h"
+
+namespace lindos::sim {
+
+namespace {
+
+// A thread is worth its copy of the models from about this many requests.
+constexpr std::size_t kThreadedRequests = 2'000;
+// Each worker's caches take tens of megabytes.
+constexpr std::size_t kMostWorkers = 8;
+
+}  // namespace
+
+ServingRun FleetRunner::serve_one(Fidelity fidelity, ServingGroup& group, const Job& job) const {
+  if (job.requests->empty()) return {};
+  if (job.draw != nullptr)
+    return serve_maxplus(group.replica, group.limits, *job.requests, *job.draw, cancelled_);
+  if (fidelity == Fidelity::kClosed) return serve_closed(group.replica, group.limits, *job.requests);
+  // A replica of one stage sends no message, so that both event rungs are the same.
+  if (fidelity == Fidelity::kSimgrid && group.replica.stages() > 1) {
+    return serve_simgrid_isolated(group.replica, scenario_.cluster.fabric, group.stage_devices, group.limits,
+                                  *job.requests, cancelled_);
+  }
+  return serve_maxplus(group.replica, group.limits, *job.requests, Draw{}, cancelled_);
+}
+
+std::size_t FleetRunner::workers_for(Fidelity fidelity, const std::vector<Job>& jobs) const {
+  // SimGrid's runs fork, which a process with threads must not.
+  const bool forks = fidelity == Fidelity::kSimgrid &&
+                     std::any_of(fleet_.groups.begin(), fleet_.groups.end(),
+                                 [](const ServingGroup& g) { return g.replica.stages() > 1; });
+  std::size_t requests = 0;
+  for (const Job& job : jobs) requests += job.requests->size();
+  if (forks || requests < kThreadedRequests) return 1;
+  return std::min({jobs.size(), kMostWorkers, std::size_t{std::max(1U, std::thread::hardware_concurrency())}});
+}
+
+std::vector<ReplicaOutcome> FleetRunner::serve(Fidelity fidelity, const std::vector<Job>& jobs,
+                                               const std::function<void(double)>& progress) {
+  const std::size_t workers = workers_for(fidelity, jobs);
+  while (copies_.size() + 1 < workers) copies_.push_back(fleet_.groups);
+  std::vector<ReplicaOutcome> outcomes(jobs.size());
+  std::vector<std::exception_ptr> failures(jobs.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&](std::vector<ServingGroup>& groups, bool reports) {
+    for (std::size_t i = next++; i < jobs.size(); i = next++) {
+      try {
+        const Job& job = jobs[i];
+        outcomes[i] = replica_outcome(job.group, serve_one(fidelity, groups[job.group], job), scenario_.slo);
+      } catch (const Error&) {
+        failures[i] = std::current_exception();
+        next = jobs.size();
+      }
+      if (reports && progress) progress(static_cast<double>(i + 1) / static_cast<double>(jobs.size()));
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t w = 1; w < workers; ++w) {
+      threads.emplace_back([&work, &groups = copies_[w - 1]] { work(groups, false); });
+    }
+    work(fleet_.groups, true);
+  }
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  return outcomes;
+}
+
+}  // namespace lindos::sim

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Serves replicas of a fleet, several at a time: each worker thread has replica models of its own, whose caches are not
+// shared. A run depends on its requests and its draw alone, not on the worker or the order.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "scenarios/scenario.h"
+#include "scenarios/workload.h"
+#include "sim/fleet.h"
+#include "sim/fleet_outcome.h"
+#include "sim/predict.h"
+#include "sim/stage_work.h"
+
+namespace lindos::sim {
+
+class FleetRunner {
+ public:
+  struct Job {
+    std::size_t group = 0;
+    const std::vector<RequestSpec>* requests = nullptr;
+    const Draw* draw = nullptr;  // for the max-plus rung; null = the centre, at the fidelity asked for
+  };
+  // All are borrowed. `cancelled` may be empty; several threads call it.
+  FleetRunner(Fleet& fleet, const Scenario& scenario, const std::function<bool()>& cancelled)
+      : fleet_(fleet), scenario_(scenario), cancelled_(cancelled) {}
+
+  // [job]. Throws what the first job that failed threw. `progress`: of this call, in [0, 1]; may be empty.
+  [[nodiscard]] std::vector<ReplicaOutcome> serve(Fidelity fidelity, const std::vector<Job>& jobs,
+                                                  const std::function<void(double)>& progress = {});
+
+ private:
+  [[nodiscard]] ServingRun serve_one(Fidelity fidelity, ServingGroup& group, const Job& job) const;
+  [[nodiscard]] std::size_t workers_for(Fidelity fidelity, const std::vector<Job>& jobs) const;
+
+  Fleet& fleet_;
+  const Scenario& scenario_;
+  const std::function<bool()>& cancelled_;
+  std::vector<std::vector<ServingGroup>> copies_;  // of the workers beyond the first
+};
+
+}  // namespace lindos::sim

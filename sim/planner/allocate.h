@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many replicas of what on each pool: a mixed-integer program, solved by CBC.
+//   maximise   Σ replicas × rate          (of two that serve alike the one that draws less)
+//   subject to Σ replicas × devices  <= devices of the pool, for each pool
+//              Σ replicas × added power <= what the site leaves above idle
+//   or, with a demand: the least power that serves it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "scenarios/units.h"
+
+namespace lindos::sim {
+
+// One kind of replica, at one clock.
+struct ReplicaKind {
+  std::size_t pool = 0;        // index into AllocationLimits::devices
+  std::int64_t devices = 1;
+  double rate = 0.0;           // requests per second that it serves
+  Watts added{0};              // above the idle power of its devices and their part of the node
+};
+
+struct AllocationLimits {
+  std::vector<std::int64_t> devices;  // [pool]
+  std::optional<Watts> added;         // of all replicas together; nothing: no limit
+  double demand = 0.0;                // requests per second; 0: as many as possible
+};
+
+// Replicas per kind; nothing when the limits allow no answer (a demand that is out of reach).
+[[nodiscard]] std::optional<std::vector<std::int64_t>> allocate(const std::vector<ReplicaKind>& kinds,
+                                                                const AllocationLimits& limits);
+
+}  // namespace lindos::sim

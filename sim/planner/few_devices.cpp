@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/planner/few_devices.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <utility>
+
+#include "scenarios/balance.h"
+#include "scenarios/error.h"
+#include "scenarios/plan_json.h"
+#include "scenarios/plan_pools.h"
+#include "scenarios/text_layout.h"
+#include "scenarios/timeline.h"
+#include "sim/fleet.h"
+#include "sim/interconnect.h"
+#include "sim/maxplus.h"
+#include "sim/uncertainty.h"
+
+namespace lindos::sim {
+
+namespace {
+
+using Profiles = std::map<std::string, Profile>;
+
+constexpr std::int64_t kFewDevices = 16;
+constexpr std::int64_t kMostRanks = 8;
+
+const Device& device_of(const Scenario& scenario, const Pool& pool) { return scenario.devices.at(pool.node.device); }
+
+// Ranks that a pool offers: devices, or cores of the host.
+std::int64_t ranks_of(const Scenario& scenario, const Pool& pool, const Profiles& profiles) {
+  const Device& device = device_of(scenario, pool);
+  if (!is_host(device)) return pool.devices();
+  const auto profile = profiles.find(device.name);
+  return profile == profiles.end() ? 2 : std::max(1, profile->second.cores);
+}
+
+// Relative to each other: bytes per second, which bound decoding, or FLOP per second.
+double speed_of(const Scenario& scenario, const Pool& pool, const Profiles& profiles) {
+  const Device& device = device_of(scenario, pool);
+  const auto profile = profiles.find(device.name);
+  return profile == profiles.end() ? device.memory_bandwidth.value() : profile->second.read_bandwidth.value();
+}
+
+class Candidates {
+ public:
+  Candidates(const Scenario& scenario, const Profiles& profiles)
+      : scenario_(scenario), profiles_(profiles), pattern_(scenario.plan.groups.front()) {}
+
+  std::vector<Plan> all() {
+    plans_.push_back(scenario_.plan);
+    seen_.insert(text_without_names(scenario_.plan));
+    for (const Pool& pool : scenario_.cluster.pools) {
+      const std::int64_t ranks = std::min(kMostRanks, ranks_of(scenario_, pool, profiles_));
+      for (std::int64_t tensor = 1; tensor <= ranks; tensor *= 2) {
+        for (std::int64_t stages = 1; tensor * stages <= ranks; stages *= 2) alone(pool, tensor, stages);
+      }
+    }
+    if (scenario_.cluster.pools.size() > 1) mixed();
+    return std::move(plans_);
+  }
+
+ private:
+  static std::string text_without_names(Plan plan) {
+    plan.name.clear();
+    for (GroupPlan& group : plan.groups) group.name.clear();
+    return to_json(plan);
+  }
+
+  void add(std::string name, GroupPlan group) {
+    group.limits = pattern_.limits;
+    group.kv_dtype = pattern_.kv_dtype;
+    Plan plan{std::move(name), {std::move(group)}};
+    try {
+      check_plan(plan, scenario_, "plan");
+    } catch (const Error&) {
+      return;  // more ranks than heads, more stages than layers: no plan of this model
+    }
+    if (seen_.insert(text_without_names(plan)).second) plans_.push_back(std::move(plan));
+  }
+
+  GroupPlan cut(const Pool& pool, const std::vector<double>& tensor, const std::vector<double>& stages) const {
+    const std::int64_t granule = device_of(scenario_, pool).compute_capability == 0 ? kCpuGranule : kGpuGranule;
+    Plan plan = make_plan(scenario_.model, pool.name, static_cast<int>(std::max<std::size_t>(1, stages.size())), tensor,
+                          stages, pattern_.weight_dtype, pattern_.limits, granule);
+    return std::move(plan.groups.front());
+  }
+
+  void alone(const Pool& pool, std::int64_t tensor, std::int64_t stages) {
+    if (stages > scenario_.model.layers || tensor > scenario_.model.q_heads) return;
+    GroupPlan group = cut(pool, std::vector<double>(static_cast<std::size_t>(tensor), 1.0),
+                          std::vector<double>(static_cast<std::size_t>(stages), 1.0));
+    const bool host = is_host(device_of(scenario_, pool));
+    group.replicas = host ? 1 : pool.devices() / (tensor * stages);
+    std::string name = pool.name + ":";
+    if (tensor == 1 && stages == 1) name += " one rank";
+    if (tensor > 1) name += " TP" + std::to_string(tensor);
+    if (stages > 1) name += " PP" + std::to_string(stages);
+    add(name, std::move(group));
+  }
+
+  // One rank of each pool.
+  void mixed() {
+    std::vector<double> speeds;
+    std::string pools;
+    for (const Pool& pool : scenario_.cluster.pools) {
+      speeds.push_back(speed_of(scenario_, pool, profiles_));
+      pools += (pools.empty() ? "" : "+") + pool.name;
+    }
+    const std::vector<double> even(speeds.size(), 1.0);
+    const bool by_speed = *std::min_element(speeds.begin(), speeds.end()) > 0.0 && !profiles_.empty();
+    for (const auto& [weights, how] : {std::pair{even, "equal"}, std::pair{speeds, "by speed"}}) {
+      if (weights == speeds && !by_speed) continue;
+      if (static_cast<std::int64_t>(weights.size()) <= scenario_.model.q_heads) {
+        GroupPlan tensor = cut(scenario_.cluster.pools.front(), weights, {});
+        for (std::size_t r = 0; r < weights.size(); ++r)
+          tensor.stages.front().ranks[r].pool = scenario_.cluster.pools[r].name;
+        add(pools + ": tensor shares " + how, std::move(tensor));
+      }
+      if (static_cast<std::int64_t>(weights.size()) <= scenario_.model.layers) {
+        GroupPlan stages = cut(scenario_.cluster.pools.front(), {}, weights);
+        for (std::size_t s = 0; s < weights.size(); ++s)
+          stages.stages[s].ranks.front().pool = scenario_.cluster.pools[s].name;
+        add(pools + ": pipeline stages " + how, std::move(stages));
+      }
+    }
+  }
+
+  const Scenario& scenario_;
+  const Profiles& profiles_;
+  const GroupPlan pattern_;
+  std::vector<Plan> plans_;
+  std::set<std::string> seen_;
+};
+
+// All replicas of a plan with the scenario's requests.
+ServingSummary served(Fleet& fleet, const std::vector<ReplicaShare>& shares, const Slo& slo,
+                      const std::vector<std::vector<Factors>>* sigmas, const ServingQuestion& question,
+                      std::uint32_t draw, WorkTotals* totals) {
+  std::vector<RequestTimeline> timelines;
+  for (const ReplicaShare& share : shares) {
+    ServingGroup& group = fleet.groups[share.group];
+    const Draw drawn =
+        sigmas == nullptr ? Draw{} : draw_factors((*sigmas)[share.group], question.predict.seed, draw);
+    ServingRun run = serve_maxplus(group.replica, group.limits, share.requests, drawn, question.predict.cancelled);
+    if (totals != nullptr) totals[share.group] = run.totals;
+    std::move(run.timelines.begin(), run.timelines.end(), std::back_inserter(timelines));
+  }
+  return summarise(timelines, slo);
+}
+
+}  // namespace
+
+bool is_few(const Scenario& scenario) {
+  const bool host = std::any_of(scenario.cluster.pools.begin(), scenario.cluster.pools.end(),
+                                [&](const Pool& pool) { return is_host(device_of(scenario, pool)); });
+  return host || scenario.cluster.devices() <= kFewDevices;
+}
+
+std::vector<Plan> few_plans(const Scenario& scenario, const Profiles& profiles) {
+  return Candidates(scenario, profiles).all();
+}
+
+ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const ServingQuestion& question) {
+  const std::vector<RequestSpec> requests = generate_requests(scenario.workload.serving, scenario.workload.seed);
+  if (requests.empty()) throw Error(ErrorKind::kInput, scenario.name, "the workload has no requests");
+  ServingAnswer answer;
+  const std::vector<Plan> plans = few_plans(scenario, profiles);
+  std::string first_reason;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    ++answer.shapes;
+    PlannedServing planned;
+    planned.scenario = scenario;
+    planned.scenario.plan = plans[i];
+    planned.scenario.plan_given = true;
+    planned.name = i == 0 ? (scenario.plan_given ? "the scenario's plan" : "the default plan") : plans[i].name;
+    try {
+      Fleet fleet = make_fleet(planned.scenario, profiles, question.predict.backend);
+      const std::vector<ReplicaShare> shares = deal_requests(plans[i].groups, requests);
+      std::vector<WorkTotals> totals(fleet.groups.size());
+      const ServingSummary centre = served(fleet, shares, scenario.slo, nullptr, question, 0, totals.data());
+      std::vector<std::vector<Factors>> sigmas;
+      for (std::size_t g = 0; g < fleet.groups.size(); ++g)
+        sigmas.push_back(systematic_sigmas(fleet.groups[g].replica, totals[g]));
+      const auto value = [](const ServingSummary& s) { return s.output_tokens_per_s * s.goodput; };
+      planned.requests_per_s = centre.requests_per_s * centre.goodput;
+      planned.tokens_per_s = value(centre);
+      planned.objective = planned.tokens_per_s;
+      for (int d = 0; d < std::max(1, question.predict.draws); ++d) {
+        planned.drawn.push_back(
+            value(served(fleet, shares, scenario.slo, &sigmas, question, static_cast<std::uint32_t>(d), nullptr)));
+      }
+      const double per_token = planned.tokens_per_s > 0.0 ? planned.requests_per_s / planned.tokens_per_s : 0.0;
+      planned.p10 = quantile(planned.drawn, 0.1) * per_token;
+      planned.p90 = quantile(planned.drawn, 0.9) * per_token;
+      for (const GroupPlan& group : plans[i].groups) {
+        const auto replicas = static_cast<double>(std::max<std::int64_t>(1, group.replicas));
+        planned.parts.push_back({{}, group.name, plans[i].name, group.replicas, 1.0, Watts{0}, 0.0,
+                                 planned.requests_per_s / replicas, centre.ttft, centre.tpot});
+      }
+      answer.verified += static_cast<std::int64_t>(shares.size());
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::kInfeasible) throw;
+      if (first_reason.empty()) first_reason = e.what();
+      answer.pruned.add("does not fit", 1, planned.name + ": " + e.what());
+      continue;
+    }
+    if (i == 0) answer.baselines.push_back(planned);
+    if (planned.name.find(" equal") != std::string::npos) answer.baselines.push_back(planned);
+    answer.plans.push_back(std::move(planned));
+    const double done = static_cast<double>(i + 1) / static_cast<double>(plans.size());
+    if (question.predict.progress) question.predict.progress(done);
+  }
+  if (answer.plans.empty()) {
+    throw Error(ErrorKind::kInfeasible, scenario.name,
+                "none of " + with_thousands(answer.shapes) + " plans fits: " + first_reason);
+  }
+  std::stable_sort(answer.plans.begin(), answer.plans.end(),
+                   [](const PlannedServing& a, const PlannedServing& b) { return a.objective > b.objective; });
+  const auto shown = std::min(answer.plans.size(), static_cast<std::size_t>(question.top));
+  answer.pruned.add("slower than the plans shown, simulated", static_cast<std::int64_t>(answer.plans.size() - shown));
+  answer.plans.resize(shown);
+  for (PlannedServing& plan : answer.plans) {
+    for (const PlannedServing& baseline : answer.baselines)
+      plan.gains.push_back(gain_over(baseline.name, baseline.drawn, plan.drawn));
+  }
+  return answer;
+}
+
+}  // namespace lindos::sim

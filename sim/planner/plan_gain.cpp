@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/planner/plan_gain.h"
+
+#include <cstddef>
+
+#include "scenarios/timeline.h"
+
+namespace lindos::sim {
+
+PlanGain gain_over(const std::string& baseline, const std::vector<double>& before, const std::vector<double>& after) {
+  std::vector<double> ratios;
+  for (std::size_t d = 0; d < after.size(); ++d) ratios.push_back(before[d] > 0.0 ? after[d] / before[d] - 1.0 : 0.0);
+  return {baseline, quantile(ratios, 0.1), quantile(ratios, 0.5), quantile(ratios, 0.9)};
+}
+
+}  // namespace lindos::sim

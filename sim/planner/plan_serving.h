@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which replicas of what on each pool of a serving fleet, and at which clock, so that most requests keep the promises
+// under the site's power:
+//
+//   shapes ─ ServingPrices ─▶ load per replica by clock ─ borne_load ─▶ corrected ─ allocate (MILP) ─▶ ranked plans
+//
+// Replicas wait for nobody, so pools share only the power and the stream of requests. docs/planning.md.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "scenarios/profile.h"
+#include "scenarios/scenario.h"
+#include "sim/planner/plan_gain.h"
+#include "sim/planner/pruned.h"
+#include "sim/planner/serving_point.h"
+#include "sim/predict.h"
+
+namespace lindos::sim {
+
+enum class ServingObjective {
+  kGoodput,   // requests per second that keep the promises, at most
+  kPower,     // the same per megawatt at the meter, for at least the scenario's rate
+};
+[[nodiscard]] const char* name_of(ServingObjective objective);   // "goodput", "power"
+
+struct ServingQuestion {
+  ServingObjective objective = ServingObjective::kGoodput;
+  std::vector<std::string> pools;   // that may be used; empty: all
+  std::vector<Dtype> dtypes;        // of weights; empty: the scenario's plan's
+  int top = 3;
+  // Fidelity closed: screening stands as it is; else every shape that a plan uses is simulated request by request.
+  PredictOptions predict;
+};
+
+// One group of a plan.
+struct ServingPart {
+  ServingShape shape;
+  std::string name;                 // of the group
+  std::string what;                 // "TP8 bf16, steps of 8192 tokens"
+  std::int64_t replicas = 0;
+  double clock = 1.0;               // relative
+  Watts device_limit{0};            // power limit per device that gives this clock
+  double screened_rate = 0.0;       // requests per second and replica
+  double rate = 0.0;                // after verification
+  Seconds ttft{0};                  // median at that load, of the verification; else as screened
+  Seconds tpot{0};
+};
+
+struct PlannedServing {
+  std::string name;
+  Scenario scenario;                // with the plan
+  std::vector<ServingPart> parts;
+  double requests_per_s = 0.0;      // that keep the promises
+  double p10 = 0.0;
+  double p90 = 0.0;
+  double tokens_per_s = 0.0;        // output
+  Watts power{0};                   // at the meter, every device at its limit: no instant is above it
+  double objective = 0.0;
+  std::vector<double> drawn;        // requests_per_s of each draw
+  std::vector<PlanGain> gains;      // of the objective
+};
+
+// At this pace for a user the fleet gives so many tokens per second and device.
+struct ParetoPoint {
+  double tokens_per_s_user = 0.0;
+  double tokens_per_s_device = 0.0;
+  std::string shapes;               // per pool
+};
+
+struct ServingAnswer {
+  std::vector<PlannedServing> plans;      // best first
+  std::vector<PlannedServing> baselines;
+  std::vector<ParetoPoint> pareto;
+  std::int64_t shapes = 0;
+  std::int64_t points = 0;          // shape, batch limit and clock, priced for the most load they bear
+  double screening_s = 0.0;         // wall time of that
+  std::int64_t verified = 0;        // replicas simulated request by request
+  Pruned pruned;
+};
+
+// Throws Error{kInfeasible} when no shape fits or keeps the promises, with what comes nearest; Error{kInput} for a
+// training workload, promises that no rate could keep, an unknown pool; Error{kCancelled}.
+[[nodiscard]] ServingAnswer plan_serving(const Scenario& scenario, const std::map<std::string, Profile>& profiles,
+                                         const ServingQuestion& question);
+
+}  // namespace lindos::sim

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The load that a replica bears under the promises, found by simulating it request by request.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "scenarios/workload.h"
+#include "sim/fleet.h"
+#include "sim/stage_work.h"
+
+namespace lindos::sim {
+
+struct BorneLoad {
+  double rate = 0.0;      // requests per second; 0: not even a lone request keeps the promises
+  double kept = 1.0;      // share of the requests that kept them at that rate
+  Seconds ttft{0};        // median
+  Seconds tpot{0};
+  WorkTotals totals;      // where the prices came from
+};
+
+// Bisection around `guess` (from half to twice of it) with one stream of requests, stretched in time: so the answer is
+// a deterministic function of the seed. Requests that arrive while the replica fills or drains do not count.
+[[nodiscard]] BorneLoad borne_load(ServingGroup& group, const ServingWorkload& workload, const Slo& slo, double guess,
+                                   std::uint64_t seed, const std::function<bool()>& cancelled);
+
+}  // namespace lindos::sim

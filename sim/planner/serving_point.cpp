@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/planner/serving_point.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "scenarios/balance.h"
+#include "sim/normal_distribution.h"
+
+namespace lindos::sim {
+
+namespace {
+
+constexpr double kLargestBatch = 1024.0;
+constexpr int kHalvings = 40;
+
+double mean_of(const LengthRange& range) { return 0.5 * static_cast<double>(range.low + range.high); }
+
+// Compute time of a stage at a lower clock: each op keeps the longer of its arithmetic and its memory time.
+double at_clock(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw, double clock) {
+  const double nominal = compute_time(work, ranks, draw).count();
+  if (clock >= 1.0) return nominal;
+  double busy = 0.0;
+  double slowed = 0.0;
+  const RankCeiling& rank = ranks.front();
+  for (const PricedOp& op : work.ranks.front()) {
+    const double arithmetic = (op.flop / rank.peak).count();
+    const double memory = (op.bytes / rank.bandwidth).count();
+    const double longest = std::max(arithmetic, memory);
+    busy += op.time.count();
+    slowed += op.time.count() * (longest > 0.0 ? std::max(arithmetic / clock, memory) / longest : 1.0);
+  }
+  return nominal + (slowed - busy);
+}
+
+// One round: every stage has worked on every micro-batch once (sim/closed_serving.cpp).
+double period(ReplicaModel& replica, const Batch& micro_batch, std::size_t micro_batches, const Draw& draw,
+              double clock) {
+  const int steps = static_cast<int>(std::min(micro_batches, replica.stages()));
+  double latency = 0.0;
+  double slowest = 0.0;
+  for (std::size_t s = 0; s < replica.stages(); ++s) {
+    double stage = at_clock(replica.work(micro_batch, s, steps), replica.ranks(s), draw, clock);
+    if (replica.stages() > 1) stage += replica.path(s).transfer(replica.sent_bytes(micro_batch, s, steps)).count();
+    if (s == 0) stage += replica.step_overhead().count();
+    latency += stage;
+    slowest = std::max(slowest, stage);
+  }
+  return std::max(latency, slowest * static_cast<double>(micro_batches));
+}
+
+const GroupPlan* pattern_of(const Scenario& scenario, const std::string& pool) {
+  for (const GroupPlan& group : scenario.plan.groups) {
+    if (group.stages.front().ranks.front().pool == pool) return &group;
+  }
+  return scenario.plan.groups.empty() ? nullptr : &scenario.plan.groups.front();
+}
+
+}  // namespace
+
+std::string text_of(const ServingShape& shape) {
+  std::string out;
+  if (shape.tensor > 1) out += "TP" + std::to_string(shape.tensor) + " ";
+  if (shape.stages > 1) out += "PP" + std::to_string(shape.stages) + " ";
+  return out + std::string(name_of(shape.weights)) + ", steps of " + std::to_string(shape.budget) + " tokens";
+}
+
+GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int64_t replicas) {
+  const Pool& pool = scenario.cluster.pools[shape.pool];
+  const GroupPlan* pattern = pattern_of(scenario, pool.name);
+  EngineLimits limits;
+  if (pattern != nullptr) limits = pattern->limits;
+  limits.max_batched_tokens = shape.budget;
+  limits.prefill_chunk = shape.budget;
+  limits.max_sequences = static_cast<std::int64_t>(kLargestBatch);
+  limits.kv_blocks = 0;
+  limits.block_tokens = kGpuBlockTokens;
+  const std::int64_t longest = scenario.workload.serving.prompt.high + scenario.workload.serving.output.high;
+  limits.max_context = std::min(scenario.model.max_positions, longest);
+  Plan plan = make_plan(scenario.model, pool.name, shape.stages,
+                        std::vector<double>(static_cast<std::size_t>(shape.tensor), 1.0), {}, shape.weights, limits,
+                        kGpuGranule);
+  GroupPlan group = std::move(plan.groups.front());
+  group.name = pool.name;
+  group.replicas = replicas;
+  group.kv_dtype = shape.kv;
+  return group;
+}
+
+ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw, double clock)
+    : group_(group),
+      prompt_tokens_(std::max(1.0, mean_of(workload.prompt))),
+      output_tokens_(std::max(2.0, mean_of(workload.output))) {
+  const scheduler::Limits& limits = group.limits;
+  const double blocks = std::ceil((prompt_tokens_ + output_tokens_ - 1.0) / static_cast<double>(limits.block_tokens));
+  fit_ = std::min({std::floor(static_cast<double>(limits.kv_blocks) / blocks),
+                   static_cast<double>(limits.max_sequences), kLargestBatch});
+  if (fit_ < 1.0) return;
+  const auto stages = static_cast<std::size_t>(group.replica.stages());
+  const auto context = static_cast<std::int64_t>(std::llround(prompt_tokens_ + 0.5 * output_tokens_));
+  for (double size = 1.0;; size = std::min(2.0 * size, fit_)) {
+    const std::size_t micro = std::min(stages, static_cast<std::size_t>(size));
+    const auto each = static_cast<std::size_t>(std::ceil(size / static_cast<double>(micro)));
+    sizes_.push_back(size);
+    times_.push_back(period(group.replica, Batch(each, Slice{context, 1, true}), micro, draw, clock));
+    if (size >= fit_) break;
+  }
+  const double chunk = std::min(prompt_tokens_, static_cast<double>(limits.max_batched_tokens));
+  const auto cached = static_cast<std::int64_t>(std::llround(0.5 * (prompt_tokens_ - chunk)));
+  const Batch prompt = {Slice{cached, static_cast<std::int64_t>(std::llround(chunk)), true}};
+  // Prompts follow each other through the stages.
+  const double round = period(group.replica, prompt, stages, draw, clock);
+  prompt_s_ = round / static_cast<double>(stages) * (prompt_tokens_ / chunk);
+}
+
+double ServingPrices::decode(double batch) const {
+  if (sizes_.size() == 1 || batch <= sizes_.front()) return times_.front();
+  const auto above = std::upper_bound(sizes_.begin() + 1, sizes_.end() - 1, batch);
+  const auto i = static_cast<std::size_t>(above - sizes_.begin());
+  const double share = (batch - sizes_[i - 1]) / (sizes_[i] - sizes_[i - 1]);
+  return times_[i - 1] + share * (times_[i] - times_[i - 1]);
+}
+
+ServingPoint ServingPrices::at(double batch, const Slo& slo) const {
+  const double rounds = output_tokens_ - 1.0;
+  const double step = decode(batch);
+  ServingPoint point;
+  point.batch = batch;
+  const double tau = step + batch * prompt_s_ / rounds;
+  point.tpot = Seconds(tau);
+  point.rate = batch / (rounds * tau);
+  // Each step that carries part of a prompt carries the decodes as well.
+  const double room = std::max(1.0, static_cast<double>(group_.limits.max_batched_tokens) - batch);
+  const double steps = prompt_tokens_ / room;
+  const double service = prompt_s_ + steps * step;
+  const double load = std::min(0.999, point.rate * service);
+  const double mean_wait = load * service / (2.0 * (1.0 - load));
+  // The wait is nearly exponential beyond the share that does not wait at all.
+  const double tail = std::max(1e-6, 1.0 - slo.percentile);
+  const double wait = load > tail ? mean_wait / load * std::log(load / tail) : 0.0;
+  point.ttft = Seconds(0.5 * tau + wait + prompt_s_ + std::max(1.0, steps) * step);
+  return point;
+}
+
+ServingPoint ServingPrices::most(const Slo& slo) const {
+  if (fit_ < 1.0) return {};
+  // Sequences come and go: the number that decode fluctuates as Poisson's.
+  const double spread = slo.percentile > 0.5 ? normal_tail_quantile(1.0 - slo.percentile) : 0.0;
+  const auto keeps = [&](double batch) {
+    const double crowded = batch + spread * std::sqrt(batch);
+    if (crowded > fit_) return false;
+    const ServingPoint mean = at(batch, slo);
+    // A request's pace is a mean over its own tokens, which sees half of the fluctuation.
+    const ServingPoint busy = at(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), slo);
+    return (slo.tpot.count() <= 0.0 || busy.tpot <= slo.tpot) && (slo.ttft.count() <= 0.0 || mean.ttft <= slo.ttft);
+  };
+  double low = 0.01;
+  if (!keeps(low)) return {};
+  double high = fit_;
+  for (int i = 0; i < kHalvings && high - low > 1e-4 * high; ++i) {
+    const double middle = 0.5 * (low + high);
+    (keeps(middle) ? low : high) = middle;
+  }
+  return at(low, slo);
+}
+
+}  // namespace lindos::sim

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Screening of serving: what load one replica bears under the promises, as mean field. The engine's decode-first
+// scheduler shares every step between decodes and prompt chunks, so that with D(b) the time of a decode step of b
+// sequences and P that of a prompt, per token a request waits
+//   tau(b) = D(b) + b P / (o − 1)      and      rate(b) = b / ((o − 1) tau(b))       (Little's law; o output tokens)
+// A prompt waits as in M/G/1 for the prompts before it; every step that carries a part of it carries D(b) as well.
+// Queues and unequal requests are rough here: what wins is simulated request by request before it is ranked.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenarios/plan.h"
+#include "scenarios/profile.h"
+#include "scenarios/scenario.h"
+#include "scenarios/workload.h"
+#include "sim/fleet.h"
+#include "sim/replica_model.h"
+#include "sim/stage_work.h"
+
+namespace lindos::sim {
+
+// How one replica is cut and run. Takes tensor × stages devices of its pool.
+struct ServingShape {
+  std::size_t pool = 0;              // index into the cluster's pools
+  std::int64_t tensor = 1;
+  int stages = 1;
+  Dtype weights = Dtype::kBf16;
+  Dtype kv = Dtype::kBf16;
+  std::int64_t budget = 8192;        // tokens of one step
+  [[nodiscard]] std::int64_t devices() const { return tensor * stages; }
+  auto operator<=>(const ServingShape&) const = default;
+};
+
+// "TP8 bf16, steps of 8192 tokens".
+[[nodiscard]] std::string text_of(const ServingShape& shape);
+[[nodiscard]] GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int64_t replicas);
+
+// One replica under steady load.
+struct ServingPoint {
+  double rate = 0.0;                 // requests per second
+  double batch = 0.0;                // sequences that decode at once, in the mean
+  Seconds tpot{0};                   // mean
+  Seconds ttft{0};                   // at the promises' percentile
+};
+
+class ServingPrices {
+ public:
+  // REQUIRES: a group of one kind of device. `clock`: of its devices relative to nominal, in (0, 1]: arithmetic takes
+  // 1/clock as long, memory and links keep their pace. The group must outlive this.
+  ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw = {}, double clock = 1.0);
+
+  // The highest load that keeps the promises; rate 0 when not even one sequence at a time does. A promise of 0 is none.
+  [[nodiscard]] ServingPoint most(const Slo& slo) const;
+  // At `batch` sequences in the mean.
+  [[nodiscard]] ServingPoint at(double batch, const Slo& slo) const;
+  [[nodiscard]] double most_sequences() const { return fit_; }
+
+ private:
+  [[nodiscard]] double decode(double batch) const;
+
+  ServingGroup& group_;
+  double prompt_tokens_;
+  double output_tokens_;
+  double fit_ = 0.0;                 // sequences that the KV cache and the limits hold
+  double prompt_s_ = 0.0;            // of one prompt alone
+  std::vector<double> sizes_;        // decode batches priced, ascending
+  std::vector<double> times_;
+};
+
+}  // namespace lindos::sim

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans of serving fleets: screening against the closed rung, the best shapes against trying all, power and promises.
+#include "sim/planner/plan_serving.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "data/catalogue.h"
+#include "scenarios/error.h"
+#include "scenarios/plan_pools.h"
+#include "sim/closed_serving.h"
+#include "sim/planner/few_devices.h"
+
+namespace lindos::sim {
+namespace {
+
+namespace fs = std::filesystem;
+
+const Catalogue& catalogue() {
+  static const Catalogue loaded = load_catalogue(fs::path(LINDOS_SOURCE_DIR) / "data" / "catalogue");
+  return loaded;
+}
+
+// Four nodes of two kinds; promises that several shapes keep.
+Scenario fleet(const std::string& more = "") {
+  const std::string text = R"(
+format = "lindos-scenario"
+version = 1
+name = "fleet"
+[cluster]
+name = "fleet"
+[[cluster.pool]]
+name = "h100"
+device = "h100-sxm"
+node = "hgx-h100"
+devices_per_node = 8
+nodes = 3
+node_power_max = "10.2 kW"
+node_power_idle = "2.4 kW"
+source = "test"
+[[cluster.pool]]
+name = "h200"
+device = "h200-sxm"
+node = "hgx-h200"
+devices_per_node = 8
+nodes = 1
+node_power_max = "10.2 kW"
+node_power_idle = "2.4 kW"
+source = "test"
+[fabric]
+kind = "rail-fat-tree"
+switch_ports = 64
+hop_latency = "1 us"
+source = "test"
+[model]
+name = "llama-3.1-8b"
+[workload]
+kind = "serving"
+requests = 100
+arrival = "poisson"
+rate = "20 /s"
+prompt = 1024
+output = 128
+seed = 1
+[slo]
+ttft = "1 s"
+tpot = "30 ms"
+percentile = 0.95
+)" + more;
+  return parse_scenario(text, "fleet.toml", fs::path(LINDOS_SOURCE_DIR) / "scenarios", catalogue());
+}
+
+ServingQuestion closed_question() {
+  ServingQuestion question;
+  question.predict.fidelity = Fidelity::kClosed;
+  question.predict.draws = 5;
+  question.top = 2;
+  return question;
+}
+
+ServingGroup group_with(const Scenario& scenario, const ServingShape& shape) {
+  Scenario alone = scenario;
+  alone.plan.groups = {group_of(scenario, shape, 1)};
+  return std::move(make_fleet(alone, {}, "").groups.front());
+}
+
+// The same algebra as the closed rung, which integrates contexts where screening takes the middle.
+TEST(ServingPrices, AgreeWithTheClosedRung) {
+  const Scenario scenario = fleet();
+  ServingGroup group = group_with(scenario, {0, 2, 1, Dtype::kBf16, Dtype::kBf16, 8192});
+  const ServingPrices prices(group, scenario.workload.serving);
+  const ServingPoint point = prices.at(24.0, scenario.slo);
+  ServingWorkload workload = scenario.workload.serving;
+  workload.arrival = Arrival::kUniform;
+  workload.requests = 200;
+  workload.rate = Hertz(point.rate);
+  const ServingRun run = serve_closed(group.replica, group.limits, generate_requests(workload, 1));
+  const ServingSummary summary = summarise(run.timelines, scenario.slo);
+  EXPECT_NEAR(summary.tpot / point.tpot, 1.0, 0.02);
+}
+
+TEST(ServingPrices, MoreLoadIsSlowerAndALowerClockBearsLess) {
+  const Scenario scenario = fleet();
+  ServingGroup group = group_with(scenario, {0, 1, 1, Dtype::kBf16, Dtype::kBf16, 2048});
+  const ServingPrices full(group, scenario.workload.serving);
+  const ServingPrices slow(group, scenario.workload.serving, Draw{}, 0.6);
+  EXPECT_LT(full.at(4.0, scenario.slo).tpot, full.at(40.0, scenario.slo).tpot);
+  EXPECT_LT(full.at(4.0, scenario.slo).rate, full.at(40.0, scenario.slo).rate);
+  EXPECT_LT(slow.most(scenario.slo).rate, full.most(scenario.slo).rate);
+  EXPECT_GT(slow.most(scenario.slo).rate, 0.5 * full.most(scenario.slo).rate) << "memory keeps its pace";
+}
+
+// Without a cap pools are independent: the best is the best shape of each, whichever is tried.
+TEST(PlanServing, EqualsTryingAllShapes) {
+  const Scenario scenario = fleet();
+  const ServingAnswer answer = plan_serving(scenario, {}, closed_question());
+  double all = 0.0;
+  for (std::size_t pool = 0; pool < 2; ++pool) {
+    double best = 0.0;
+    for (const std::int64_t tensor : {1, 2, 4, 8}) {
+      for (const int stages : {1, 2, 4}) {
+        for (const std::int64_t budget : {1024, 2048, 4096, 8192, 16384}) {
+          ServingGroup group = group_with(scenario, {pool, tensor, stages, Dtype::kBf16, Dtype::kBf16, budget});
+          const double rate = ServingPrices(group, scenario.workload.serving).most(scenario.slo).rate;
+          const std::int64_t replicas = scenario.cluster.pools[pool].devices() / (tensor * stages);
+          best = std::max(best, rate * static_cast<double>(replicas));
+        }
+      }
+    }
+    all += best;
+  }
+  EXPECT_NEAR(answer.plans.front().requests_per_s / all, 1.0, 1e-3);
+  EXPECT_EQ(answer.plans.front().parts.size(), 2U);
+}
+
+TEST(PlanServing, PlansAreValidAndCountWhatIsLeftOut) {
+  const Scenario scenario = fleet();
+  const ServingAnswer answer = plan_serving(scenario, {}, closed_question());
+  for (const PlannedServing& plan : answer.plans) {
+    check_plan(plan.scenario.plan, plan.scenario, "plan");
+    EXPECT_LE(plan.p10, plan.requests_per_s * (1.0 + 1e-9));
+    EXPECT_EQ(plan.gains.size(), answer.baselines.size());
+  }
+  EXPECT_EQ(answer.baselines.front().name, "the default plan");
+  EXPECT_GT(answer.pruned.total(), 0);
+  // Throughput falls as the pace for a user rises.
+  for (std::size_t i = 1; i < answer.pareto.size(); ++i)
+    EXPECT_LE(answer.pareto[i].tokens_per_s_device, answer.pareto[i - 1].tokens_per_s_device * (1.0 + 1e-9));
+}
+
+// 4 nodes draw at most 4 × (5.6 + 2.8) kW; 25 kW is below that and above their idle power of 9.6 kW.
+TEST(PlanServing, KeepsTheSitesCap) {
+  const ServingAnswer free = plan_serving(fleet(), {}, closed_question());
+  const ServingAnswer capped =
+      plan_serving(fleet("[power]\nsite_cap = \"25 kW\"\npue = 1.0\nsource = \"test\"\n"), {}, closed_question());
+  EXPECT_GT(free.plans.front().power.value(), 25e3);
+  EXPECT_LE(capped.plans.front().power.value(), 25e3 + 1e-6);
+  EXPECT_LT(capped.plans.front().requests_per_s, free.plans.front().requests_per_s);
+  EXPECT_GT(capped.plans.front().requests_per_s, 0.0);
+}
+
+TEST(PlanServing, ThePowerObjectiveServesTheDemandWithLess) {
+  const Scenario scenario = fleet();
+  ServingQuestion question = closed_question();
+  question.objective = ServingObjective::kPower;
+  const ServingAnswer answer = plan_serving(scenario, {}, question);
+  EXPECT_GE(answer.plans.front().requests_per_s, scenario.workload.serving.rate.value());
+  EXPECT_LT(answer.plans.front().power, plan_serving(scenario, {}, closed_question()).plans.front().power);
+}
+
+TEST(PlanServing, PromisesThatCannotBeKeptNameWhatComesNearest) {
+  Scenario scenario = fleet();
+  scenario.slo.tpot = Seconds(1e-5);
+  try {
+    static_cast<void>(plan_serving(scenario, {}, closed_question()));
+    FAIL() << "10 us a token are beyond any device";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInfeasible);
+    EXPECT_NE(std::string(e.what()).find("Nearest: "), std::string::npos) << e.what();
+  }
+  scenario.slo = {};
+  EXPECT_THROW(static_cast<void>(plan_serving(scenario, {}, closed_question())), Error);
+}
+
+// A rate that the closed rung only estimates is simulated request by request.
+TEST(PlanServing, VerifiedLoadKeepsThePromises) {
+  ServingQuestion question = closed_question();
+  question.predict.fidelity = Fidelity::kMaxplus;
+  question.top = 1;
+  const ServingAnswer answer = plan_serving(fleet(), {}, question);
+  EXPECT_GT(answer.verified, 0);
+  for (const ServingPart& part : answer.plans.front().parts) {
+    EXPECT_GT(part.rate, 0.0);
+    EXPECT_LE(part.tpot, fleet().slo.tpot);
+    EXPECT_LE(part.ttft, fleet().slo.ttft);
+  }
+}
+
+TEST(PlanFew, TriesEveryCutOfAFewDevicesAndSharesBySpeed) {
+  Scenario scenario = fleet();
+  scenario.cluster.pools[0].node.devices = 1;
+  scenario.cluster.pools[0].nodes = 1;
+  scenario.cluster.pools[1].node.devices = 1;
+  scenario.cluster.pools[1].nodes = 1;
+  scenario.plan = default_plan(scenario);
+  ASSERT_TRUE(is_few(scenario));
+  ServingQuestion question = closed_question();
+  question.top = 10;
+  const ServingAnswer answer = plan_few(scenario, {}, question);
+  const auto named = [&](const std::string& part) {
+    return std::any_of(answer.plans.begin(), answer.plans.end(),
+                       [&](const PlannedServing& plan) { return plan.name.find(part) != std::string::npos; });
+  };
+  EXPECT_TRUE(named("h100: one rank") || named("the default plan"));
+  EXPECT_TRUE(named("pipeline stages equal"));
+  for (std::size_t i = 1; i < answer.plans.size(); ++i)
+    EXPECT_GE(answer.plans[i - 1].objective, answer.plans[i].objective);
+}
+
+}  // namespace
+}  // namespace lindos::sim

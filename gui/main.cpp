@@ -32,6 +32,7 @@ std::optional<View> view_named(const QString& name) {
   if (name == "scenario") return View::kWhy;
   if (name == "cluster") return View::kCluster;
   if (name == "why") return View::kWhy;
+  if (name == "plans") return View::kPlans;
   if (name == "accuracy") return View::kAccuracy;
   if (name == "compare") return View::kCompare;
   if (name == "runs") return View::kRuns;
@@ -77,7 +78,7 @@ int main(int argc, char** argv) {
   const QCommandLineOption profile("profile", "Device profile for predictions.", "FILE");
   const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
-  const QCommandLineOption screenshot("screenshot", "start, scenario, cluster, why, accuracy, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
+  const QCommandLineOption screenshot("screenshot", "start, scenario, cluster, why, plans, accuracy, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
   const QCommandLineOption colour("colour-by", "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
   const QCommandLineOption select("select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
@@ -114,7 +115,7 @@ int main(int argc, char** argv) {
   QString picture;
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
-    if (!view) return usage("--screenshot: expected start, scenario, cluster, why, accuracy, compare or runs, saw \"" + parser.value(screenshot) + "\"");
+    if (!view) return usage("--screenshot: expected start, scenario, cluster, why, plans, accuracy, compare or runs, saw \"" + parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
     picture = words.takeFirst();
     QSettings::setDefaultFormat(QSettings::IniFormat);

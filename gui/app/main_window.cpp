@@ -7,6 +7,7 @@
 #include <QCloseEvent>
 #include <QDesktopServices>
 #include <QDialog>
+#include <QDir>
 #include <QDockWidget>
 #include <QDragEnterEvent>
 #include <QFileDialog>
@@ -49,6 +50,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       tabs_(new QTabWidget),
       cluster_(new ClusterPage),
       why_(new WhyPage),
+      plans_(new PlansPage),
       accuracy_(new AccuracyPage),
       compare_(new ComparePage),
       runs_(new RunsPage),
@@ -68,6 +70,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   tabs_->tabBar()->setDrawBase(false);
   tabs_->addTab(cluster_, tr("Cluster"));
   tabs_->addTab(why_, tr("Why"));
+  tabs_->addTab(plans_, tr("Plans"));
   tabs_->addTab(accuracy_, tr("Accuracy"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
@@ -106,6 +109,14 @@ MainWindow::MainWindow(const WindowOptions& options)
   });
   connect(runs_, &RunsPage::a_chosen, this, &MainWindow::choose_a);
   connect(runs_, &RunsPage::b_chosen, this, &MainWindow::choose_b);
+  connect(plans_, &PlansPage::search_requested, this, &MainWindow::search_plans);
+  connect(plans_, &PlansPage::plan_chosen, this, &MainWindow::apply_plan);
+  connect(plans_, &PlansPage::export_failed, this, &MainWindow::say_error);
+  connect(plans_, &PlansPage::plan_selected, this, [this](int plan) {
+    const FoundPlan& found = plans_->search()->plans[static_cast<std::size_t>(plan)];
+    reader_.read_plan(plans_folder_ + "/" + found.scenario_file, tr("Plan %1: %2").arg(plan + 1).arg(found.name));
+  });
+  connect(&reader_, &StoreReader::plan_read, plans_, &PlansPage::show_plan);
   connect(accuracy_, &AccuracyPage::run_chosen, runs_, &RunsPage::run_chosen);
   connect(accuracy_, &AccuracyPage::export_failed, this, &MainWindow::say_error);
   connect(&watcher_, &QFileSystemWatcher::fileChanged, this, [this](const QString& path) {
@@ -117,6 +128,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   set_theme(options.theme.value_or(static_cast<ThemeChoice>(QSettings().value("theme", 0).toInt())));
   why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
   cluster_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
+  plans_->show_no_search(tr("Open a scenario, then search (F7)."));
   accuracy_->show_empty(tr("Nothing was measured yet. Twin (F6) predicts and runs a scenario on this machine."));
   compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”."));
   start_->show_recent(recent());
@@ -196,6 +208,7 @@ void MainWindow::make_actions() {
 
   actions_.add(view, tr("Cluster"), QKeySequence("Ctrl+1"), [this] { show_view(View::kCluster); });
   actions_.add(view, tr("Why"), QKeySequence("Ctrl+2"), [this] { show_view(View::kWhy); });
+  actions_.add(view, tr("Plans"), QKeySequence("Ctrl+3"), [this] { show_view(View::kPlans); });
   actions_.add(view, tr("Accuracy"), QKeySequence("Ctrl+6"), [this] { show_view(View::kAccuracy); });
   actions_.add(view, tr("Compare"), QKeySequence("Ctrl+7"), [this] { show_view(View::kCompare); });
   actions_.add(view, tr("Runs"), QKeySequence("Ctrl+8"), [this] { show_view(View::kRuns); });
@@ -226,6 +239,7 @@ void MainWindow::make_actions() {
   predict_ = actions_.add(run, tr("&Predict"), QKeySequence("F5"), [this] { predict(); });
   explain_ = actions_.add(run, tr("&Explain"), QKeySequence("F9"), [this] { explain(); });
   twin_ = actions_.add(run, tr("&Twin: predict and run here"), QKeySequence("F6"), [this] { run_twin(); });
+  search_ = actions_.add(run, tr("Search p&lans"), QKeySequence("F7"), [this] { search_plans(); });
   stop_ = actions_.add(run, tr("&Stop"), QKeySequence("Shift+F5"), [this] { stop(); });
   actions_.add(run, tr("Use a device profile…"), {}, [this] { ask_for_profile(); });
   actions_.add(run, tr("Without a device profile"), {}, [this] {
@@ -280,7 +294,7 @@ void MainWindow::make_actions() {
   toolbar_->addAction(edit_);
   toolbar_->addAction(save_);
   toolbar_->addSeparator();
-  for (QAction* action : {predict_, explain_, twin_, stop_}) toolbar_->addAction(action);
+  for (QAction* action : {predict_, explain_, twin_, search_, stop_}) toolbar_->addAction(action);
   toolbar_->addSeparator();
   auto* label = new QLabel(tr("Fidelity "));
   label->setBuddy(fidelity_);
@@ -413,6 +427,7 @@ void MainWindow::set_theme(ThemeChoice choice) {
   message_->set_theme(*theme_);
   cluster_->set_theme(*theme_);
   why_->set_theme(*theme_);
+  plans_->set_theme(*theme_);
   accuracy_->set_theme(*theme_);
   editor_->set_theme(*theme_);
 }
@@ -483,6 +498,7 @@ void MainWindow::scenario_changed(const OpenedScenario& scenario) {
   const bool was_open = scenario_.has_value();
   scenario_ = scenario;
   editor_->show_valid(scenario.summary);
+  plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   setWindowTitle(scenario.name + "[*] — Lindos");
   update_state();
   if (!was_open) {
@@ -535,6 +551,11 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
     return;
   }
   faulty_ = false;
+  if (!scenario_ || scenario_->path != scenario.path) {
+    // A found plan belongs to the scenario that was searched, and its list stays to go on from.
+    if (!scenario.path.startsWith(plans_folder_) || plans_folder_.isEmpty()) plans_->show_no_search(tr("No plans yet. Search (F7)."));
+  }
+  plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   scenario_ = scenario;
   if (!watcher_.files().isEmpty()) watcher_.removePaths(watcher_.files());
   watcher_.addPath(scenario.path);
@@ -568,7 +589,7 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   }
 }
 
-void MainWindow::start_verb(const QStringList& words, const QString& title) {
+void MainWindow::start_verb(const QStringList& words, const QString& title, bool stores) {
   if (job_.running()) {
     message_->show_message(MessageKind::kInfo, tr("%1 is running; one job at a time.").arg(job_.request().title), tr("Stop it"),
                            [this] { stop(); });
@@ -581,7 +602,8 @@ void MainWindow::start_verb(const QStringList& words, const QString& title) {
   JobRequest request;
   request.program = options_.lindos;
   request.arguments = words;
-  request.arguments << "--format" << "json" << "--progress" << "json" << "--db" << QString::fromStdString(options_.store.string());
+  request.arguments << "--format" << "json" << "--progress" << "json";
+  if (stores) request.arguments << "--db" << QString::fromStdString(options_.store.string());
   request.title = title;
   job_.start(request);
   update_state();
@@ -616,6 +638,26 @@ void MainWindow::apply_change(std::int64_t mitigation) {
   }
   compare_with_ = explained_run_;
   open_scenario(what_ifs_ + "/" + change.file, AfterOpen::kPredict);
+}
+
+void MainWindow::search_plans() {
+  if (!scenario_ || faulty_) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  plans_folder_ = QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/plans/" + scenario_->name;
+  // What an earlier search left there would pass for this one's.
+  QDir(plans_folder_).removeRecursively();
+  QStringList words{"plan", path, "--top", "10", "--out", plans_folder_};
+  if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  start_verb(words, tr("plan %1").arg(scenario_->name), false);
+}
+
+void MainWindow::apply_plan(int plan) {
+  if (!plans_->search() || plan < 0 || job_.running()) return;
+  const FoundPlan& found = plans_->search()->plans[static_cast<std::size_t>(plan)];
+  if (found.scenario_file.isEmpty()) return;
+  if (why_->run()) compare_with_ = why_->run()->id;
+  open_scenario(plans_folder_ + "/" + found.scenario_file, AfterOpen::kPredict);
 }
 
 void MainWindow::ask_for_report() {
@@ -672,6 +714,12 @@ void MainWindow::job_ended(const JobResult& result) {
     const QString file = result.object.value("file").toString();
     message_->show_message(MessageKind::kInfo, tr("Report written: %1").arg(file), tr("Open it"),
                            [file] { QDesktopServices::openUrl(QUrl::fromLocalFile(file)); });
+    emit settled();
+    return;
+  }
+  if (const auto search = plan_search_from(result.object)) {
+    plans_->show_search(*search, scenario_ ? scenario_->name : QString());
+    show_view(View::kPlans);
     emit settled();
     return;
   }
@@ -816,6 +864,8 @@ void MainWindow::update_state() {
   const bool ready = scenario_.has_value() && !faulty_ && !running;
   predict_->setEnabled(ready);
   explain_->setEnabled(ready && scenario_->training);
+  search_->setEnabled(ready);
+  plans_->set_can_search(ready);
   twin_->setEnabled(ready && !scenario_->training);
   stop_->setEnabled(running);
   edit_->setEnabled(document_.is_open());

@@ -22,6 +22,7 @@
 #include "gui/pages/accuracy_page.h"
 #include "gui/pages/cluster_page.h"
 #include "gui/pages/compare_page.h"
+#include "gui/pages/plans_page.h"
 #include "gui/pages/runs_page.h"
 #include "gui/pages/why_page.h"
 #include "gui/state/document.h"
@@ -39,7 +40,7 @@ struct WindowOptions {
   std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
 };
 
-enum class View { kStart, kCluster, kWhy, kAccuracy, kCompare, kRuns };  // in the order of the tabs
+enum class View { kStart, kCluster, kWhy, kPlans, kAccuracy, kCompare, kRuns };  // in the order of the tabs
 // What to do once a scenario is open.
 enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin };
 
@@ -57,6 +58,9 @@ class MainWindow : public QMainWindow {
   // Of the shown run, or of A and B when Compare is shown: as HTML or PDF.
   void write_report(const QString& file);
   void run_twin();
+  void search_plans();
+  // Predicts the scenario with a found plan, then compares it with the shown run.
+  void apply_plan(int plan);
   void stop();
   void show_view(View view);
   // Selects the devices that the shown step waits for, and shows them.
@@ -71,6 +75,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] Document& document() { return document_; }
   [[nodiscard]] SelectionState& selection() { return selection_; }
   [[nodiscard]] WhyPage& why() { return *why_; }
+  [[nodiscard]] PlansPage& plans() { return *plans_; }
   [[nodiscard]] AccuracyPage& accuracy() { return *accuracy_; }
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
@@ -97,7 +102,8 @@ class MainWindow : public QMainWindow {
   void set_theme(ThemeChoice choice);
   void ask_for_scenario();
   void ask_for_profile();
-  void start_verb(const QStringList& words, const QString& title);
+  // `stores`: the verb takes --db.
+  void start_verb(const QStringList& words, const QString& title, bool stores = true);
   void job_ended(const JobResult& result);
   void scenario_is_open(const OpenedScenario& scenario);
   void display(const ShownRun& run);
@@ -144,6 +150,7 @@ class MainWindow : public QMainWindow {
   std::optional<ExplanationResult> explanation_;
   std::int64_t explained_run_ = 0;
   bool explanation_is_new_ = false;  // belongs to the run that is displayed next
+  QString plans_folder_;  // of the last search
   QString what_ifs_;     // folder of the explanation's scenarios
   std::optional<std::int64_t> compare_with_;  // the next run that is shown is compared with this one
   std::optional<std::int64_t> a_, b_;
@@ -158,6 +165,7 @@ class MainWindow : public QMainWindow {
   QTabWidget* tabs_;
   ClusterPage* cluster_;
   WhyPage* why_;
+  PlansPage* plans_;
   AccuracyPage* accuracy_;
   ComparePage* compare_;
   RunsPage* runs_;
@@ -183,6 +191,7 @@ class MainWindow : public QMainWindow {
   QAction* predict_ = nullptr;
   QAction* explain_ = nullptr;
   QAction* twin_ = nullptr;
+  QAction* search_ = nullptr;
   QAction* stop_ = nullptr;
   QAction* swap_ = nullptr;
   QAction* copy_command_ = nullptr;

@@ -61,6 +61,7 @@ OpenedScenario described(const QString& path, const Scenario& scenario) {
   DeviceMap installed;
   installed.pools = pool_shapes(scenario);
   out.fleet = std::make_shared<const Fleet>(std::move(installed));
+  out.plan = scenario.plan;
   return out;
 }
 
@@ -201,6 +202,17 @@ void StoreReader::open_scenario(const QString& path) {
       return [this, path, where = told(e).first, message = told(e).second] { emit scenario_refused(path, where, message); };
     } catch (const std::exception& e) {
       return [this, path, message = QString::fromUtf8(e.what())] { emit scenario_refused(path, path, message); };
+    }
+  });
+}
+
+void StoreReader::read_plan(const QString& path, const QString& title) {
+  ask(plan_generation_, [this, path, title]() -> Answer {
+    try {
+      const Catalogue catalogue = load_catalogue(default_catalogue_dir());
+      return [this, title, plan = load_scenario(path.toStdString(), catalogue).plan] { emit plan_read(plan, title); };
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
     }
   });
 }

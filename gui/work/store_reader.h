@@ -55,6 +55,7 @@ struct OpenedScenario {
   std::string scenario_digest;
   std::string plan_digest;
   std::shared_ptr<const Fleet> fleet;  // what is installed, nothing predicted
+  Plan plan;
 };
 
 class StoreReader : public QObject {
@@ -76,6 +77,8 @@ class StoreReader : public QObject {
   void list_pairs();
   void open_scenario(const QString& path);
   // The text of an editor, as if the file at `path` held it. Kept apart from open_scenario: neither answers for the other.
+  // The plan of a scenario file that a search wrote.
+  void read_plan(const QString& path, const QString& title);
   void check_scenario(const QString& text, const QString& path);
 
   [[nodiscard]] const std::filesystem::path& store_path() const { return path_; }
@@ -91,6 +94,7 @@ class StoreReader : public QObject {
   void store_failed(const QString& message);
   void scenario_opened(const lindos::gui::OpenedScenario& scenario);
   void scenario_refused(const QString& path, const QString& where, const QString& message);
+  void plan_read(const lindos::Plan& plan, const QString& title);
   void scenario_checked(const lindos::gui::OpenedScenario& scenario);
   void scenario_faulty(const QString& where, const QString& message);
 
@@ -110,6 +114,7 @@ class StoreReader : public QObject {
   int scenario_generation_ = 0;
   int check_generation_ = 0;
   int pairs_generation_ = 0;
+  int plan_generation_ = 0;
   // Records never change: read once. Used on thread_ only.
   std::map<std::int64_t, std::optional<double>> useful_;
 };

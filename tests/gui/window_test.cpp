@@ -222,6 +222,23 @@ TEST_F(WindowTest, ExplainApplyCompareReport) {
   EXPECT_GT(printed.size(), 20000);
 }
 
+TEST_F(WindowTest, SearchPlansApplyTheBest) {
+  WindowOptions o = options();
+  o.profile.clear();
+  MainWindow window(o);
+  window.show();
+  settle(window, [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kPredict); });
+  EXPECT_GT(window.plans().shares().visible_rows(), 0);  // of the scenario's own plan
+  EXPECT_FALSE(window.plans().search());
+  settle(window, [&] { window.search_plans(); });
+  ASSERT_TRUE(window.plans().search()) << window.message().text().toStdString();
+  ASSERT_FALSE(window.plans().search()->plans.empty());
+  const std::int64_t base = window.why().run()->id;
+  settle(window, [&] { window.apply_plan(0); });
+  EXPECT_NE(window.why().run()->id, base);
+  EXPECT_TRUE(window.compare().isVisible());
+}
+
 TEST_F(WindowTest, ThePaletteFindsAndRunsCommands) {
   MainWindow window(options());
   window.show();

@@ -10,9 +10,11 @@
 #include "scenarios/error.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/plan_pools.h"
+#include "scenarios/request_stream.h"
 #include "scenarios/text_layout.h"
 #include "scenarios/timeline.h"
 #include "sim/fleet.h"
+#include "sim/fleet_traffic.h"
 #include "sim/interconnect.h"
 #include "sim/maxplus.h"
 #include "sim/uncertainty.h"
@@ -134,12 +136,34 @@ class Candidates {
   std::set<std::string> seen_;
 };
 
-// All replicas of a plan with the scenario's requests.
-ServingSummary served(Fleet& fleet, const std::vector<ReplicaShare>& shares, const Slo& slo,
+// A replica with what the router gives it.
+struct DealtReplica {
+  std::size_t group = 0;
+  std::vector<RequestSpec> requests;
+};
+
+// All replicas of a plan that get requests.
+std::vector<DealtReplica> dealt_replicas(const Scenario& scenario, const std::vector<GroupPlan>& groups) {
+  std::int64_t most = 0;
+  for (const GroupPlan& group : groups) most = std::max(most, group.replicas);
+  const Workload& workload = scenario.workload;
+  FleetTraffic traffic = deal_requests(groups, ReplicaSample(groups, most, workload.seed),
+                                       *open_requests(workload.serving, workload.seed), workload.serving.concurrency);
+  std::vector<DealtReplica> out;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    for (std::vector<RequestSpec>& requests : traffic.sampled[g]) {
+      if (!requests.empty()) out.push_back({g, std::move(requests)});
+    }
+  }
+  return out;
+}
+
+// All of them, one after the other.
+ServingSummary served(Fleet& fleet, const std::vector<DealtReplica>& shares, const Slo& slo,
                       const std::vector<std::vector<Factors>>* sigmas, const ServingQuestion& question,
                       std::uint32_t draw, WorkTotals* totals) {
   std::vector<RequestTimeline> timelines;
-  for (const ReplicaShare& share : shares) {
+  for (const DealtReplica& share : shares) {
     ServingGroup& group = fleet.groups[share.group];
     const Draw drawn =
         sigmas == nullptr ? Draw{} : draw_factors((*sigmas)[share.group], question.predict.seed, draw);
@@ -163,8 +187,6 @@ std::vector<Plan> few_plans(const Scenario& scenario, const Profiles& profiles) 
 }
 
 ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const ServingQuestion& question) {
-  const std::vector<RequestSpec> requests = generate_requests(scenario.workload.serving, scenario.workload.seed);
-  if (requests.empty()) throw Error(ErrorKind::kInput, scenario.name, "the workload has no requests");
   ServingAnswer answer;
   const std::vector<Plan> plans = few_plans(scenario, profiles);
   std::string first_reason;
@@ -177,7 +199,7 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
     planned.name = i == 0 ? (scenario.plan_given ? "the scenario's plan" : "the default plan") : plans[i].name;
     try {
       Fleet fleet = make_fleet(planned.scenario, profiles, question.predict.backend);
-      const std::vector<ReplicaShare> shares = deal_requests(plans[i].groups, requests);
+      const std::vector<DealtReplica> shares = dealt_replicas(planned.scenario, plans[i].groups);
       std::vector<WorkTotals> totals(fleet.groups.size());
       const ServingSummary centre = served(fleet, shares, scenario.slo, nullptr, question, 0, totals.data());
       std::vector<std::vector<Factors>> sigmas;

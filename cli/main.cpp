@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
   lindos::cli::add_run(app);
   lindos::cli::add_twin(app);
   lindos::cli::add_compare(app);
+  lindos::cli::add_report(app);
   lindos::cli::add_calibrate(app);
   lindos::cli::add_validate(app);
   lindos::cli::add_export(app);

@@ -13,6 +13,7 @@ void add_plan(CLI::App& app);
 void add_run(CLI::App& app);
 void add_twin(CLI::App& app);
 void add_compare(CLI::App& app);
+void add_report(CLI::App& app);
 void add_calibrate(CLI::App& app);
 void add_validate(CLI::App& app);
 void add_export(CLI::App& app);

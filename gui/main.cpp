@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "gui/app/main_window.h"
+#include "gui/work/print_html.h"
 
 namespace {
 
@@ -28,8 +29,11 @@ int usage(const QString& text) {
 
 std::optional<View> view_named(const QString& name) {
   if (name == "start") return View::kStart;
+  if (name == "scenario") return View::kWhy;
   if (name == "cluster") return View::kCluster;
   if (name == "why") return View::kWhy;
+  if (name == "plans") return View::kPlans;
+  if (name == "accuracy") return View::kAccuracy;
   if (name == "compare") return View::kCompare;
   if (name == "runs") return View::kRuns;
   return std::nullopt;
@@ -74,11 +78,12 @@ int main(int argc, char** argv) {
   const QCommandLineOption profile("profile", "Device profile for predictions.", "FILE");
   const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
-  const QCommandLineOption screenshot("screenshot", "start, cluster, why, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
+  const QCommandLineOption screenshot("screenshot", "start, scenario, cluster, why, plans, accuracy, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
   const QCommandLineOption colour("colour-by", "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
   const QCommandLineOption select("select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
-  parser.addOptions({db, fidelity, profile, theme, explain, screenshot, colour, select, size});
+  const QCommandLineOption print("print", "Prints a report page HTML to PDF, for lindos report.", "HTML");
+  parser.addOptions({print, db, fidelity, profile, theme, explain, screenshot, colour, select, size});
   parser.addPositionalArgument("SCENARIO", "Scenario to open; with --screenshot: FILE [SCENARIO].", "[SCENARIO]");
   parser.process(app);
 
@@ -97,6 +102,12 @@ int main(int argc, char** argv) {
     options.theme = name == "dark" ? lindos::gui::ThemeChoice::kDark : lindos::gui::ThemeChoice::kLight;
   }
   QStringList words = parser.positionalArguments();
+  if (parser.isSet(print)) {
+    if (words.size() != 1) return usage("--print HTML needs a PDF to write");
+    const QString error = lindos::gui::print_html(parser.value(print), words.first());
+    if (!error.isEmpty()) std::fprintf(stderr, "lindos-gui: %s\n", qPrintable(error));
+    return error.isEmpty() ? 0 : kEnvironment;
+  }
 
   // Pictures do not depend on what this user did before, and leave no trace in the settings.
   QTemporaryDir settings;
@@ -104,7 +115,7 @@ int main(int argc, char** argv) {
   QString picture;
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
-    if (!view) return usage("--screenshot: expected start, cluster, why, compare or runs, saw \"" + parser.value(screenshot) + "\"");
+    if (!view) return usage("--screenshot: expected start, scenario, cluster, why, plans, accuracy, compare or runs, saw \"" + parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
     picture = words.takeFirst();
     QSettings::setDefaultFormat(QSettings::IniFormat);
@@ -121,7 +132,8 @@ int main(int argc, char** argv) {
     window.resize(sides[0].toInt(), sides[1].toInt());
   }
   if (view) {
-    shoot_when_settled(window, *view, picture, [&window, name = parser.value(colour), wanted = parser.value(select)] {
+    shoot_when_settled(window, *view, picture, [&window, editor = parser.value(screenshot) == "scenario", name = parser.value(colour), wanted = parser.value(select)] {
+      if (editor) window.show_editor();
       if (!name.isEmpty() && !window.cluster().colour_by(name.toStdString())) {
         std::fprintf(stderr, "lindos-gui: --colour-by: this run has no \"%s\" per device\n", qPrintable(name));
       }

@@ -290,6 +290,20 @@ std::optional<RunSummary> Store::latest(RunFilter filter) const {
   return std::move(runs.front());
 }
 
+std::vector<RunPair> Store::list_pairs(std::int64_t limit) const {
+  return connection_->run([&](Database& database) {
+    Statement rows(database,
+                   "SELECT predicted, measured FROM (SELECT m.id AS measured, (SELECT max(p.id) FROM run p "
+                   "WHERE p.scenario_digest = m.scenario_digest AND p.plan_digest = m.plan_digest "
+                   "AND p.source = 'predicted' AND p.id < m.id) AS predicted FROM run m WHERE m.source = 'measured') "
+                   "WHERE predicted IS NOT NULL ORDER BY measured DESC LIMIT ?");
+    rows.bind(1, limit);
+    std::vector<RunPair> pairs;
+    while (rows.executeStep()) pairs.push_back({rows.getColumn(0).getInt64(), rows.getColumn(1).getInt64()});
+    return pairs;
+  });
+}
+
 std::optional<std::string> Store::scenario_text(const std::string& digest) const {
   return connection_->run([&](Database& database) {
     return find_text(database, "SELECT canonical_text FROM scenario WHERE digest = ?", digest);

@@ -106,6 +106,10 @@ class Store {
   [[nodiscard]] std::optional<RunPair> find_pair(const std::string& scenario_digest = "",
                                                  const std::string& plan_digest = "") const;
 
+  // Measured runs, newest first, each with the last prediction of the same scenario and plan that was stored before it; those
+  // without one are left out. A prediction that came after the measurement would not be one.
+  [[nodiscard]] std::vector<RunPair> list_pairs(std::int64_t limit) const;
+
   // Every metric that either run has, in the order of the registry. Throws Error{kInput} when the
   // runs are not one predicted and one measured, or when a metric of both was defined differently.
   [[nodiscard]] std::vector<MetricComparison> compare(std::int64_t predicted_id,

@@ -23,7 +23,7 @@ QString Actions::sheet_html() const {
     group = entry.group;
     out += QString("<tr><td>%1&nbsp;&nbsp;&nbsp;</td><td>%2</td></tr>")
                .arg(entry.action->shortcut().toString(QKeySequence::NativeText).toHtmlEscaped(),
-                    QString(entry.action->text()).remove('&').remove("…").toHtmlEscaped());
+                    plain(entry.action->text()).toHtmlEscaped());
   }
   return out + "</table>";
 }

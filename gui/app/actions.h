@@ -24,6 +24,8 @@ class Actions {
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   // All keys as a table.
   [[nodiscard]] QString sheet_html() const;
+  // Without the mark of the mnemonic and the dots.
+  [[nodiscard]] static QString plain(QString text) { return text.remove('&').remove("…"); }
 
  private:
   QWidget* window_;

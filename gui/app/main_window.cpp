@@ -5,7 +5,9 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QCloseEvent>
+#include <QDesktopServices>
 #include <QDialog>
+#include <QDir>
 #include <QDockWidget>
 #include <QDragEnterEvent>
 #include <QFileDialog>
@@ -14,10 +16,12 @@
 #include <QMimeData>
 #include <QScrollArea>
 #include <QSettings>
+#include <QStandardPaths>
 #include <QStatusBar>
 #include <QToolBar>
 #include <QVBoxLayout>
 
+#include "gui/app/command_palette.h"
 #include "gui/models/format.h"
 
 namespace lindos::gui {
@@ -46,6 +50,8 @@ MainWindow::MainWindow(const WindowOptions& options)
       tabs_(new QTabWidget),
       cluster_(new ClusterPage),
       why_(new WhyPage),
+      plans_(new PlansPage),
+      accuracy_(new AccuracyPage),
       compare_(new ComparePage),
       runs_(new RunsPage),
       message_(new MessageBar),
@@ -64,6 +70,8 @@ MainWindow::MainWindow(const WindowOptions& options)
   tabs_->tabBar()->setDrawBase(false);
   tabs_->addTab(cluster_, tr("Cluster"));
   tabs_->addTab(why_, tr("Why"));
+  tabs_->addTab(plans_, tr("Plans"));
+  tabs_->addTab(accuracy_, tr("Accuracy"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
   auto* start_scroll = new QScrollArea;
@@ -93,6 +101,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   connect(start_, &StartPage::twin_requested, this, [this](const QString& path) { open_scenario(path, AfterOpen::kTwin); });
   connect(why_, &WhyPage::predict_requested, this, &MainWindow::predict);
   connect(why_, &WhyPage::explain_requested, this, &MainWindow::explain);
+  connect(why_, &WhyPage::change_chosen, this, &MainWindow::apply_change);
   connect(why_, &WhyPage::export_failed, this, [this](const QString& text) { complain({}, text); });
   connect(runs_, &RunsPage::run_chosen, this, [this](std::int64_t id) {
     reader_.show_run(id);
@@ -100,6 +109,16 @@ MainWindow::MainWindow(const WindowOptions& options)
   });
   connect(runs_, &RunsPage::a_chosen, this, &MainWindow::choose_a);
   connect(runs_, &RunsPage::b_chosen, this, &MainWindow::choose_b);
+  connect(plans_, &PlansPage::search_requested, this, &MainWindow::search_plans);
+  connect(plans_, &PlansPage::plan_chosen, this, &MainWindow::apply_plan);
+  connect(plans_, &PlansPage::export_failed, this, &MainWindow::say_error);
+  connect(plans_, &PlansPage::plan_selected, this, [this](int plan) {
+    const FoundPlan& found = plans_->search()->plans[static_cast<std::size_t>(plan)];
+    reader_.read_plan(plans_folder_ + "/" + found.scenario_file, tr("Plan %1: %2").arg(plan + 1).arg(found.name));
+  });
+  connect(&reader_, &StoreReader::plan_read, plans_, &PlansPage::show_plan);
+  connect(accuracy_, &AccuracyPage::run_chosen, runs_, &RunsPage::run_chosen);
+  connect(accuracy_, &AccuracyPage::export_failed, this, &MainWindow::say_error);
   connect(&watcher_, &QFileSystemWatcher::fileChanged, this, [this](const QString& path) {
     reloading_ = true;
     reader_.open_scenario(path);
@@ -109,6 +128,8 @@ MainWindow::MainWindow(const WindowOptions& options)
   set_theme(options.theme.value_or(static_cast<ThemeChoice>(QSettings().value("theme", 0).toInt())));
   why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
   cluster_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
+  plans_->show_no_search(tr("Open a scenario, then search (F7)."));
+  accuracy_->show_empty(tr("Nothing was measured yet. Twin (F6) predicts and runs a scenario on this machine."));
   compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”."));
   start_->show_recent(recent());
   default_state_ = saveState(kLayoutVersion);
@@ -178,11 +199,17 @@ void MainWindow::make_actions() {
   save_ = actions_.add(file, tr("&Save"), QKeySequence::Save, [this] { save(); });
   save_as_ = actions_.add(file, tr("Save &as…"), QKeySequence("Ctrl+Shift+S"), [this] { save_as(); });
   actions_.add(file, tr("Start page"), QKeySequence("Alt+Home"), [this] { show_view(View::kStart); });
-  export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] { why_->export_chart(); });
+  export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] {
+    if (tabs_->currentWidget() == accuracy_) return accuracy_->export_chart();
+    why_->export_chart();
+  });
+  report_ = actions_.add(file, tr("&Report…"), QKeySequence("Ctrl+Shift+E"), [this] { ask_for_report(); });
   actions_.add(file, tr("&Quit"), QKeySequence("Ctrl+Q"), [this] { close(); });
 
   actions_.add(view, tr("Cluster"), QKeySequence("Ctrl+1"), [this] { show_view(View::kCluster); });
   actions_.add(view, tr("Why"), QKeySequence("Ctrl+2"), [this] { show_view(View::kWhy); });
+  actions_.add(view, tr("Plans"), QKeySequence("Ctrl+3"), [this] { show_view(View::kPlans); });
+  actions_.add(view, tr("Accuracy"), QKeySequence("Ctrl+6"), [this] { show_view(View::kAccuracy); });
   actions_.add(view, tr("Compare"), QKeySequence("Ctrl+7"), [this] { show_view(View::kCompare); });
   actions_.add(view, tr("Runs"), QKeySequence("Ctrl+8"), [this] { show_view(View::kRuns); });
   actions_.add(view, tr("Find a GPU, rack or replica"), QKeySequence::Find, [this] {
@@ -193,8 +220,8 @@ void MainWindow::make_actions() {
     show_gate();
   });
   edit_ = actions_.add(view, tr("Edit scenario"), QKeySequence("F4"), [this] {
-    editor_dock_->setVisible(!editor_dock_->isVisible());
-    if (editor_dock_->isVisible()) editor_->edit().setFocus();
+    if (editor_dock_->isVisible()) return editor_dock_->hide();
+    show_editor();
   });
   actions_.add(view, tr("Inspector"), QKeySequence("Ctrl+I"), [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
   table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] { why_->toggle_table(); });
@@ -212,6 +239,7 @@ void MainWindow::make_actions() {
   predict_ = actions_.add(run, tr("&Predict"), QKeySequence("F5"), [this] { predict(); });
   explain_ = actions_.add(run, tr("&Explain"), QKeySequence("F9"), [this] { explain(); });
   twin_ = actions_.add(run, tr("&Twin: predict and run here"), QKeySequence("F6"), [this] { run_twin(); });
+  search_ = actions_.add(run, tr("Search p&lans"), QKeySequence("F7"), [this] { search_plans(); });
   stop_ = actions_.add(run, tr("&Stop"), QKeySequence("Shift+F5"), [this] { stop(); });
   actions_.add(run, tr("Use a device profile…"), {}, [this] { ask_for_profile(); });
   actions_.add(run, tr("Without a device profile"), {}, [this] {
@@ -233,6 +261,7 @@ void MainWindow::make_actions() {
   });
   actions_.add(comparing, tr("Compare the two newest runs"), {}, [this] { compare_newest(); });
 
+  actions_.add(help, tr("Command palette"), QKeySequence("Ctrl+K"), [this] { show_palette(); });
   actions_.add(help, tr("Keyboard shortcuts"), QKeySequence("?"), [this] { show_shortcuts(); });
   actions_.add(help, tr("About Lindos"), {}, [this] { show_about(); });
 
@@ -265,7 +294,7 @@ void MainWindow::make_actions() {
   toolbar_->addAction(edit_);
   toolbar_->addAction(save_);
   toolbar_->addSeparator();
-  for (QAction* action : {predict_, explain_, twin_, stop_}) toolbar_->addAction(action);
+  for (QAction* action : {predict_, explain_, twin_, search_, stop_}) toolbar_->addAction(action);
   toolbar_->addSeparator();
   auto* label = new QLabel(tr("Fidelity "));
   label->setBuddy(fidelity_);
@@ -288,6 +317,7 @@ void MainWindow::connect_reader() {
     listed_ = list.runs;
     runs_->show_list(list, QString::fromStdString(reader_.store_path().string()));
     if (list.state == StoreState::kRefused) complain({}, list.message);
+    if (list.state == StoreState::kReady) reader_.list_pairs();
     if (!job_.running() && !scenario_ && !opening_) emit settled();
   });
   connect(&reader_, &StoreReader::run_shown, this, &MainWindow::display);
@@ -298,6 +328,7 @@ void MainWindow::connect_reader() {
     update_state();
     emit settled();
   });
+  connect(&reader_, &StoreReader::pairs_listed, accuracy_, &AccuracyPage::show_pairs);
   connect(&reader_, &StoreReader::runs_compared, this, [this](const RunPairShown& pair) {
     compare_->show_pair(pair);
     emit settled();
@@ -360,8 +391,15 @@ void MainWindow::connect_selection() {
   });
   connect(why_, &WhyPage::step_chosen, this, [this](const WaterfallStep& step) {
     const auto& run = why_->run();
-    if (run && run->fleet) selection_.select(run->fleet->of_causes(step.causes, step.label));
+    if (!run) return;
+    if (run->fleet) return selection_.select(run->fleet->of_causes(step.causes, QString::fromStdString(step.label)));
+    message_->show_message(MessageKind::kInfo, tr("Run %1 says nothing about single GPUs; predictions of training jobs do.").arg(run->id));
   });
+}
+
+void MainWindow::show_editor() {
+  editor_dock_->show();
+  editor_->edit().setFocus();
 }
 
 void MainWindow::show_gate() {
@@ -389,6 +427,8 @@ void MainWindow::set_theme(ThemeChoice choice) {
   message_->set_theme(*theme_);
   cluster_->set_theme(*theme_);
   why_->set_theme(*theme_);
+  plans_->set_theme(*theme_);
+  accuracy_->set_theme(*theme_);
   editor_->set_theme(*theme_);
 }
 
@@ -458,6 +498,7 @@ void MainWindow::scenario_changed(const OpenedScenario& scenario) {
   const bool was_open = scenario_.has_value();
   scenario_ = scenario;
   editor_->show_valid(scenario.summary);
+  plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   setWindowTitle(scenario.name + "[*] — Lindos");
   update_state();
   if (!was_open) {
@@ -510,6 +551,11 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
     return;
   }
   faulty_ = false;
+  if (!scenario_ || scenario_->path != scenario.path) {
+    // A found plan belongs to the scenario that was searched, and its list stays to go on from.
+    if (!scenario.path.startsWith(plans_folder_) || plans_folder_.isEmpty()) plans_->show_no_search(tr("No plans yet. Search (F7)."));
+  }
+  plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   scenario_ = scenario;
   if (!watcher_.files().isEmpty()) watcher_.removePaths(watcher_.files());
   watcher_.addPath(scenario.path);
@@ -543,20 +589,21 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   }
 }
 
-void MainWindow::start_verb(const QStringList& words, const QString& title) {
+void MainWindow::start_verb(const QStringList& words, const QString& title, bool stores) {
   if (job_.running()) {
     message_->show_message(MessageKind::kInfo, tr("%1 is running; one job at a time.").arg(job_.request().title), tr("Stop it"),
                            [this] { stop(); });
     return;
   }
   message_->hide();
-  if (!why_->run()) why_->show_empty(tr("%1\n%2\n\nRunning: %3").arg(scenario_->name, scenario_->summary, title));
+  if (!why_->run() && scenario_) why_->show_empty(tr("%1\n%2\n\nRunning: %3").arg(scenario_->name, scenario_->summary, title));
   job_text_->setText(title);
   job_bar_->setRange(0, 0);  // moves until the first progress
   JobRequest request;
   request.program = options_.lindos;
   request.arguments = words;
-  request.arguments << "--format" << "json" << "--progress" << "json" << "--db" << QString::fromStdString(options_.store.string());
+  request.arguments << "--format" << "json" << "--progress" << "json";
+  if (stores) request.arguments << "--db" << QString::fromStdString(options_.store.string());
   request.title = title;
   job_.start(request);
   update_state();
@@ -575,9 +622,61 @@ void MainWindow::explain() {
   if (!scenario_ || faulty_) return;
   const QString path = document_.path_for_verbs();
   if (path.isEmpty()) return;
-  QStringList words{"predict", path, "--explain", "--fidelity", fidelity_->currentText()};
+  what_ifs_ = QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/what-if/" + scenario_->name;
+  QStringList words{"predict", path, "--explain", "--out", what_ifs_, "--fidelity", fidelity_->currentText()};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
   start_verb(words, tr("explain %1").arg(scenario_->name));
+}
+
+void MainWindow::apply_change(std::int64_t mitigation) {
+  if (!explanation_ || job_.running()) return;
+  const MitigationRow& change = explanation_->mitigations[static_cast<std::size_t>(mitigation)];
+  if (change.file.isEmpty()) {
+    message_->show_message(MessageKind::kInfo, change.refused.isEmpty() ? tr("%1 has no scenario of its own.").arg(change.name)
+                                                                        : tr("%1 does not apply: %2").arg(change.name, change.refused));
+    return;
+  }
+  compare_with_ = explained_run_;
+  open_scenario(what_ifs_ + "/" + change.file, AfterOpen::kPredict);
+}
+
+void MainWindow::search_plans() {
+  if (!scenario_ || faulty_) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  plans_folder_ = QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/plans/" + scenario_->name;
+  // What an earlier search left there would pass for this one's.
+  QDir(plans_folder_).removeRecursively();
+  QStringList words{"plan", path, "--top", "10", "--out", plans_folder_};
+  if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  start_verb(words, tr("plan %1").arg(scenario_->name), false);
+}
+
+void MainWindow::apply_plan(int plan) {
+  if (!plans_->search() || plan < 0 || job_.running()) return;
+  const FoundPlan& found = plans_->search()->plans[static_cast<std::size_t>(plan)];
+  if (found.scenario_file.isEmpty()) return;
+  if (why_->run()) compare_with_ = why_->run()->id;
+  open_scenario(plans_folder_ + "/" + found.scenario_file, AfterOpen::kPredict);
+}
+
+void MainWindow::ask_for_report() {
+  const QString name = why_->run() ? QString::fromStdString(why_->run()->record.scenario_name) : QString("report");
+  const QString file = QFileDialog::getSaveFileName(this, tr("Report"), name + ".html", tr("Reports (*.html *.pdf)"));
+  if (!file.isEmpty()) write_report(file);
+}
+
+void MainWindow::write_report(const QString& file) {
+  QStringList words{"report"};
+  if (tabs_->currentWidget() == compare_ && a_ && b_) {
+    words << QString::number(*a_) << QString::number(*b_);
+  } else if (why_->run()) {
+    words << QString::number(why_->run()->id);
+  } else {
+    return;
+  }
+  words << "--out" << file;
+  start_verb(words, tr("report"));
 }
 
 void MainWindow::run_twin() {
@@ -611,6 +710,19 @@ void MainWindow::job_ended(const JobResult& result) {
     emit settled();
     return;
   }
+  if (result.object.contains("file")) {
+    const QString file = result.object.value("file").toString();
+    message_->show_message(MessageKind::kInfo, tr("Report written: %1").arg(file), tr("Open it"),
+                           [file] { QDesktopServices::openUrl(QUrl::fromLocalFile(file)); });
+    emit settled();
+    return;
+  }
+  if (const auto search = plan_search_from(result.object)) {
+    plans_->show_search(*search, scenario_ ? scenario_->name : QString());
+    show_view(View::kPlans);
+    emit settled();
+    return;
+  }
   if (auto explanation = explanation_from(result.object)) {
     explanation_ = std::move(explanation);
     explanation_is_new_ = true;
@@ -634,9 +746,15 @@ void MainWindow::display(const ShownRun& run) {
   }
   why_->show_explanation(run.id == explained_run_ ? explanation_ : std::nullopt, why_not_explained(run.record));
   if (scenario_ && run.record.scenario_digest == scenario_->scenario_digest) {
-    remember(scenario_->path, tr("%1  (%2)").arg(headline_of(run.record), time_text(run.record.started_utc).left(10)));
+    remember(scenario_->path, tr("%1  (%2)").arg(QString::fromStdString(headline_of(run.record)), time_text(run.record.started_utc).left(10)));
   }
   update_state();
+  if (compare_with_ && *compare_with_ != run.id) {
+    a_ = std::exchange(compare_with_, std::nullopt);
+    b_ = run.id;
+    compare_chosen();  // settles when the pair is shown
+    return;
+  }
   emit settled();
 }
 
@@ -733,6 +851,8 @@ void MainWindow::show_shortcuts() {
   sheet->show();
 }
 
+void MainWindow::show_palette() { (new CommandPalette(actions_, this))->show(); }
+
 void MainWindow::show_about() {
   message_->show_message(MessageKind::kInfo, tr("Lindos, a digital twin for GPU clusters. This window is under GPL-3.0-or-later (QCustomPlot, Qt); "
                                                 "the engines are programs of their own under Apache-2.0.\nVerbs: %1\nStore: %2")
@@ -744,6 +864,8 @@ void MainWindow::update_state() {
   const bool ready = scenario_.has_value() && !faulty_ && !running;
   predict_->setEnabled(ready);
   explain_->setEnabled(ready && scenario_->training);
+  search_->setEnabled(ready);
+  plans_->set_can_search(ready);
   twin_->setEnabled(ready && !scenario_->training);
   stop_->setEnabled(running);
   edit_->setEnabled(document_.is_open());
@@ -752,7 +874,8 @@ void MainWindow::update_state() {
   swap_->setEnabled(a_ && b_);
   copy_command_->setEnabled(!job_.request().program.isEmpty());
   const bool why = why_->run().has_value() && stack_->currentIndex() == 1 && tabs_->currentIndex() == static_cast<int>(View::kWhy) - 1;
-  export_->setEnabled(why);
+  export_->setEnabled(why || (stack_->currentIndex() == 1 && tabs_->currentWidget() == accuracy_));
+  report_->setEnabled(why_->run().has_value() && !running);
   table_->setEnabled(why);
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);
   QString text = scenario_ ? scenario_->name + " · " + scenario_->summary : tr("No scenario open");

@@ -19,8 +19,10 @@
 #include "gui/app/start_page.h"
 #include "gui/docks/inspector.h"
 #include "gui/docks/scenario_editor.h"
+#include "gui/pages/accuracy_page.h"
 #include "gui/pages/cluster_page.h"
 #include "gui/pages/compare_page.h"
+#include "gui/pages/plans_page.h"
 #include "gui/pages/runs_page.h"
 #include "gui/pages/why_page.h"
 #include "gui/state/document.h"
@@ -38,7 +40,7 @@ struct WindowOptions {
   std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
 };
 
-enum class View { kStart, kCluster, kWhy, kCompare, kRuns };  // in the order of the tabs
+enum class View { kStart, kCluster, kWhy, kPlans, kAccuracy, kCompare, kRuns };  // in the order of the tabs
 // What to do once a scenario is open.
 enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin };
 
@@ -51,11 +53,19 @@ class MainWindow : public QMainWindow {
   void open_scenario(const QString& path, AfterOpen then = AfterOpen::kShowLatest);
   void predict();
   void explain();
+  // Predicts the scenario with one change of the explanation, then compares it with the run that was explained.
+  void apply_change(std::int64_t mitigation);
+  // Of the shown run, or of A and B when Compare is shown: as HTML or PDF.
+  void write_report(const QString& file);
   void run_twin();
+  void search_plans();
+  // Predicts the scenario with a found plan, then compares it with the shown run.
+  void apply_plan(int plan);
   void stop();
   void show_view(View view);
   // Selects the devices that the shown step waits for, and shows them.
   void show_gate();
+  void show_editor();
   // Of the store's list as it was last read.
   void compare_newest();
 
@@ -65,6 +75,8 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] Document& document() { return document_; }
   [[nodiscard]] SelectionState& selection() { return selection_; }
   [[nodiscard]] WhyPage& why() { return *why_; }
+  [[nodiscard]] PlansPage& plans() { return *plans_; }
+  [[nodiscard]] AccuracyPage& accuracy() { return *accuracy_; }
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
   [[nodiscard]] MessageBar& message() { return *message_; }
@@ -90,7 +102,8 @@ class MainWindow : public QMainWindow {
   void set_theme(ThemeChoice choice);
   void ask_for_scenario();
   void ask_for_profile();
-  void start_verb(const QStringList& words, const QString& title);
+  // `stores`: the verb takes --db.
+  void start_verb(const QStringList& words, const QString& title, bool stores = true);
   void job_ended(const JobResult& result);
   void scenario_is_open(const OpenedScenario& scenario);
   void display(const ShownRun& run);
@@ -110,6 +123,8 @@ class MainWindow : public QMainWindow {
   void toggle_panels();
   void restore_default_layout();
   void show_shortcuts();
+  void show_palette();
+  void ask_for_report();
   void show_about();
   void update_state();
   void remember(const QString& path, const QString& headline);
@@ -135,6 +150,9 @@ class MainWindow : public QMainWindow {
   std::optional<ExplanationResult> explanation_;
   std::int64_t explained_run_ = 0;
   bool explanation_is_new_ = false;  // belongs to the run that is displayed next
+  QString plans_folder_;  // of the last search
+  QString what_ifs_;     // folder of the explanation's scenarios
+  std::optional<std::int64_t> compare_with_;  // the next run that is shown is compared with this one
   std::optional<std::int64_t> a_, b_;
   bool closing_anyway_ = false;
   bool leaving_edits_ = false;  // asked once
@@ -147,6 +165,8 @@ class MainWindow : public QMainWindow {
   QTabWidget* tabs_;
   ClusterPage* cluster_;
   WhyPage* why_;
+  PlansPage* plans_;
+  AccuracyPage* accuracy_;
   ComparePage* compare_;
   RunsPage* runs_;
   MessageBar* message_;
@@ -171,10 +191,12 @@ class MainWindow : public QMainWindow {
   QAction* predict_ = nullptr;
   QAction* explain_ = nullptr;
   QAction* twin_ = nullptr;
+  QAction* search_ = nullptr;
   QAction* stop_ = nullptr;
   QAction* swap_ = nullptr;
   QAction* copy_command_ = nullptr;
   QAction* export_ = nullptr;
+  QAction* report_ = nullptr;
   QAction* table_ = nullptr;
 };
 

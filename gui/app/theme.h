@@ -8,7 +8,7 @@
 #include <QString>
 #include <array>
 
-#include "gui/models/waterfall.h"
+#include "scenarios/waterfall.h"
 
 namespace lindos::gui {
 

@@ -4,12 +4,11 @@
 #include <qcustomplot.h>
 
 #include <QHelpEvent>
-#include <QSaveFile>
-#include <QSvgGenerator>
 #include <QToolTip>
 #include <QVBoxLayout>
 #include <cmath>
 
+#include "gui/charts/chart_export.h"
 #include "gui/models/format.h"
 
 namespace lindos::gui {
@@ -30,25 +29,6 @@ QString wrapped_label(const QString& text, int width) {
   return lines.join('\n');
 }
 
-// QSvgGenerator drops painter clips; an opaque frame over everything outside the axis rect, below axes and labels, hides
-// what would spill.
-void cover_outside(QCustomPlot& plot, QCPPainter& painter) {
-  const QRect inside = plot.axisRect()->rect();
-  QPainterPath frame;
-  frame.addRect(QRectF(plot.viewport()).adjusted(-4, -4, 4, 4));
-  frame.addRect(QRectF(inside));
-  painter.fillPath(frame, plot.property("ground").value<QColor>());
-}
-
-class ClipFrame : public QCPLayerable {
- public:
-  explicit ClipFrame(QCustomPlot* plot) : QCPLayerable(plot, "clip") {}
-
- protected:
-  void applyDefaultAntialiasingHint(QCPPainter* painter) const override { painter->setAntialiasing(false); }
-  void draw(QCPPainter* painter) override { cover_outside(*mParentPlot, *painter); }
-};
-
 }  // namespace
 
 WaterfallChart::WaterfallChart(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot(this)) {
@@ -58,8 +38,7 @@ WaterfallChart::WaterfallChart(QWidget* parent) : QWidget(parent), plot_(new QCu
   setAccessibleName(tr("Where the peak goes"));
   setAccessibleDescription(tr("Waterfall of losses; Show as table gives its numbers."));
   plot_->installEventFilter(this);
-  plot_->addLayer("clip", plot_->layer("main"), QCustomPlot::limAbove);
-  new ClipFrame(plot_);
+  prepare_export(*plot_);
   setMinimumSize(420, 260);
   setFocusPolicy(Qt::StrongFocus);
   plot_->setFocusProxy(this);
@@ -167,10 +146,10 @@ void WaterfallChart::draw() {
     QCPBars* bar = add_bar(i, step.before, step.after, folded ? t.folded : t.loss[group]);
     if (!folded && !named[group]) {
       named[group] = true;
-      bar->setName(label_of(step.group));
+      bar->setName(to_qt(label_of(step.group)));
       bar->addToLegend();
     }
-    names->addTick(i, wrapped_label(step.label, characters));
+    names->addTick(i, wrapped_label(to_qt(step.label), characters));
     add_text(i, step.before, points(-step.share), Qt::AlignHCenter | Qt::AlignBottom, t.text, false);
     if (step.p10 && *step.p10 != *step.p90) whisker(i + kWhiskerAt, step.after, step.before - *step.p90, step.before - *step.p10);
     if (step.measured) diamonds->addData(i + kDiamondAt, (step.before - *step.measured) * 100.0);
@@ -261,10 +240,10 @@ QString WaterfallChart::text_at(double x) const {
   const int index = step_at(x);
   if (index < 0) return {};
   const WaterfallStep& step = waterfall_->steps[static_cast<std::size_t>(index)];
-  QString text = tr("%1: %2 of peak").arg(step.label, percent(step.share));
+  QString text = tr("%1: %2 of peak").arg(to_qt(step.label), percent(step.share));
   if (step.p10 && *step.p10 != *step.p90) text += tr(" (P10–P90 %1)").arg(percent_interval(*step.p10, *step.p90));
   if (step.measured) text += tr(", measured %1").arg(percent(*step.measured));
-  return text + "\n" + step.sentence;
+  return text + "\n" + to_qt(step.sentence);
 }
 
 bool WaterfallChart::eventFilter(QObject* watched, QEvent* event) {
@@ -299,41 +278,7 @@ QString WaterfallChart::export_to(const QString& file) {
   title->setClipToAxisRect(false);
   plot_->replot();
 
-  QString error;
-  QSaveFile out(file);
-  const bool opened = out.open(QIODevice::WriteOnly);
-  if (!opened) {
-    error = tr("%1 cannot be written: %2").arg(file, out.errorString());
-  } else if (file.endsWith(".svg", Qt::CaseInsensitive)) {
-    QSvgGenerator generator;
-    generator.setOutputDevice(&out);
-    generator.setSize(plot_->size());
-    generator.setViewBox(plot_->rect());
-    generator.setResolution(96);  // otherwise 800 px become 1,067
-    generator.setTitle(tr("Where the peak goes"));
-    QCPPainter painter(&generator);
-    painter.setModes(QCPPainter::PainterModes(QCPPainter::pmVectorized) | QCPPainter::pmNoCaching);
-    painter.fillRect(plot_->rect(), theme_->base);
-    plot_->toPainter(&painter, plot_->width(), plot_->height());
-  } else if (file.endsWith(".pdf", Qt::CaseInsensitive)) {
-    QPdfWriter writer(&out);
-    writer.setPageSize(QPageSize(QSizeF(plot_->width() * 0.75, plot_->height() * 0.75), QPageSize::Point));
-    writer.setPageMargins(QMarginsF());
-    writer.setResolution(96);
-    QCPPainter painter(&writer);
-    painter.setModes(QCPPainter::PainterModes(QCPPainter::pmVectorized) | QCPPainter::pmNoCaching);
-    painter.setWindow(plot_->rect());
-    painter.fillRect(plot_->rect(), theme_->base);
-    plot_->toPainter(&painter, plot_->width(), plot_->height());
-  } else if (file.endsWith(".png", Qt::CaseInsensitive)) {
-    plot_->toPixmap(plot_->width(), plot_->height(), 2.0).save(&out, "PNG");
-  } else {
-    error = tr("%1: the ending must be .png, .svg or .pdf").arg(file);
-  }
-  if (opened && (!error.isEmpty() || !out.commit())) {
-    out.cancelWriting();
-    if (error.isEmpty()) error = tr("%1 cannot be written: %2").arg(file, out.errorString());
-  }
+  const QString error = export_plot(*plot_, file, tr("Where the peak goes"), theme_->base);
   theme_ = shown;
   draw();
   return error;

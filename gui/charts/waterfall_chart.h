@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "gui/app/theme.h"
-#include "gui/models/waterfall.h"
+#include "scenarios/waterfall.h"
 
 class QCustomPlot;
 
@@ -34,7 +34,7 @@ class WaterfallChart : public QWidget {
 
  signals:
   // A step was clicked, or chosen with the arrows and Enter.
-  void step_chosen(const lindos::gui::WaterfallStep& step);
+  void step_chosen(const lindos::WaterfallStep& step);
 
  protected:
   bool eventFilter(QObject* watched, QEvent* event) override;

@@ -317,6 +317,12 @@ void MapWidget::paint_names(QPainter& painter) const {
     const double base = box.top() - 4.0;
     const double room = std::max(box.width(), 30.0) + 4.0;
     const double name_width = bold_metrics.horizontalAdvance(name);
+    if (title >= bold_metrics.height() * 0.8 && name_width > room && hall.hall >= 0) {
+      painter.setFont(small);
+      painter.setPen(theme_->muted);
+      painter.drawText(QPointF(box.left(), base), QString::number(hall.hall));
+      painter.setFont(font());
+    }
     if (title >= bold_metrics.height() * 0.8 && name_width <= room) {
       painter.setFont(bold);
       painter.setPen(theme_->text);

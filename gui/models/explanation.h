@@ -20,6 +20,7 @@ struct RestoredCause {
 struct MitigationRow {
   QString name, what, cost;
   QString refused;  // why it does not apply; empty: it does
+  QString file;     // of its scenario, in the folder of --out; empty: none
   Regained gain;
   double mfu = 0.0;
 };

@@ -5,15 +5,16 @@
 #include <cmath>
 
 #include "scenarios/metrics.h"
+#include "scenarios/waterfall.h"
 
 namespace lindos::gui {
 
 QString to_qt(std::string_view text) { return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size())); }
 
-QString percent(double share) { return QString::number(share * 100.0, 'f', 1) + " %"; }
+QString percent(double share) { return QString::fromStdString(percent_text(share)); }
 
 QString percent_interval(double p10, double p90) {
-  return QString::number(p10 * 100.0, 'f', 1) + " – " + QString::number(p90 * 100.0, 'f', 1);
+  return QString::fromStdString(percent_interval_text(p10, p90));
 }
 
 QString points(double share) {

@@ -25,6 +25,23 @@ QString to_tsv(const Table& table) {
   return out;
 }
 
+QString to_csv(const Table& table) {
+  const auto quoted = [](QString text) {
+    if (!text.contains(',') && !text.contains('"') && !text.contains('\n')) return text;
+    return "\"" + text.replace("\"", "\"\"") + "\"";
+  };
+  QString out;
+  QStringList words;
+  for (const QString& column : table.columns) words << quoted(column);
+  out += words.join(',') + "\r\n";
+  for (const TableRow& row : table.rows) {
+    words.clear();
+    for (const Cell& cell : row.cells) words << quoted(cell.text);
+    out += words.join(',') + "\r\n";
+  }
+  return out;
+}
+
 void TableModel::set_table(Table table) {
   beginResetModel();
   table_ = std::move(table);

@@ -31,6 +31,8 @@ struct Table {
 
 // Header and the rows, tab-separated; tabs and line breaks inside a cell become spaces.
 [[nodiscard]] QString to_tsv(const Table& table);
+// As RFC 4180 has it: cells with commas, quotes or line breaks are quoted.
+[[nodiscard]] QString to_csv(const Table& table);
 
 class TableModel : public QAbstractTableModel {
   Q_OBJECT

@@ -147,7 +147,7 @@ Table waterfall_table(const Waterfall& waterfall) {
   table.columns << QObject::tr("What it is");
   for (const WaterfallStep& step : waterfall.steps) {
     TableRow row;
-    row.cells = {word(step.label, step.sentence), word(step.causes.size() > 1 ? QObject::tr("several") : label_of(step.group)),
+    row.cells = {word(to_qt(step.label), to_qt(step.sentence)), word(step.causes.size() > 1 ? QObject::tr("several") : to_qt(label_of(step.group))),
                  number(QString::number(step.share * 100.0, 'f', 1), step.share),
                  step.p10 ? number(percent_interval(*step.p10, *step.p90), *step.p90 - *step.p10) : absent(),
                  number(percent(step.after), step.after)};
@@ -155,7 +155,7 @@ Table waterfall_table(const Waterfall& waterfall) {
       row.cells.push_back(
           step.measured ? number(QString::number(*step.measured * 100.0, 'f', 1), *step.measured) : absent());
     }
-    row.cells.push_back(word(step.sentence));
+    row.cells.push_back(word(to_qt(step.sentence)));
     table.rows.push_back(std::move(row));
   }
   TableRow last;
@@ -174,9 +174,11 @@ Table mitigations_table(const ExplanationResult& explanation) {
   Table table{{QObject::tr("Change"), QObject::tr("Points regained"), QObject::tr("P10 – P90"), QObject::tr("Then of peak"),
                QObject::tr("What it does"), QObject::tr("Cost")},
               {}};
-  for (const MitigationRow& m : explanation.mitigations) {
+  for (std::size_t i = 0; i < explanation.mitigations.size(); ++i) {
+    const MitigationRow& m = explanation.mitigations[i];
     const bool applies = m.refused.isEmpty();
     TableRow row;
+    row.key = static_cast<std::int64_t>(i);
     row.cells = {word(m.name, m.what),
                  applies ? gain_cell(m.gain) : absent(),
                  applies ? gain_interval(m.gain) : absent(),

@@ -9,7 +9,7 @@
 #include "data/store/store.h"
 #include "gui/models/explanation.h"
 #include "gui/models/table_model.h"
-#include "gui/models/waterfall.h"
+#include "scenarios/waterfall.h"
 
 namespace lindos::gui {
 

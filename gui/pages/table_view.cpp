@@ -4,9 +4,11 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QContextMenuEvent>
+#include <QFileDialog>
 #include <QHeaderView>
 #include <QKeyEvent>
 #include <QMenu>
+#include <QSaveFile>
 #include <utility>
 
 namespace lindos::gui {
@@ -63,14 +65,18 @@ void TableView::fit_columns() {
 
 void TableView::set_filter(const QString& text) { proxy_.setFilterFixedString(text); }
 
-QString TableView::shown_tsv(bool selected_only) const {
+Table TableView::shown(bool selected_only) const {
   Table shown{model_.table().columns, {}};
   for (int i = 0; i < proxy_.rowCount(); ++i) {
     if (selected_only && !selectionModel()->isRowSelected(i, {})) continue;
     shown.rows.push_back(model_.table().rows[static_cast<std::size_t>(proxy_.mapToSource(proxy_.index(i, 0)).row())]);
   }
-  return to_tsv(shown);
+  return shown;
 }
+
+QString TableView::shown_tsv(bool selected_only) const { return to_tsv(shown(selected_only)); }
+
+QString TableView::shown_csv() const { return to_csv(shown(false)); }
 
 std::optional<std::int64_t> TableView::current_key() const {
   const QModelIndex index = currentIndex();
@@ -106,9 +112,20 @@ void TableView::contextMenuEvent(QContextMenuEvent* event) {
   rows->setShortcut(QKeySequence::Copy);
   rows->setEnabled(selectionModel()->hasSelection());
   QAction* all = menu.addAction(tr("Copy whole table"));
+  QAction* csv = menu.addAction(tr("Copy whole table as CSV"));
+  QAction* save = menu.addAction(tr("Save as CSV…"));
   const QAction* picked = menu.exec(event->globalPos());
   if (picked == rows) QApplication::clipboard()->setText(shown_tsv(true));
   if (picked == all) QApplication::clipboard()->setText(shown_tsv(false));
+  if (picked == csv) QApplication::clipboard()->setText(shown_csv());
+  if (picked != save) return;
+  const QString name = QFileDialog::getSaveFileName(this, tr("Save table"), accessibleName() + ".csv", tr("Tables (*.csv)"));
+  if (name.isEmpty()) return;
+  QSaveFile file(name);
+  const QByteArray bytes = shown_csv().toUtf8();
+  if (!file.open(QIODevice::WriteOnly) || file.write(bytes) != bytes.size() || !file.commit()) {
+    emit failed(tr("%1 cannot be written: %2").arg(name, file.errorString()));
+  }
 }
 
 }  // namespace lindos::gui

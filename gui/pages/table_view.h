@@ -25,17 +25,21 @@ class TableView : public QTableView {
   [[nodiscard]] int visible_rows() const { return proxy_.rowCount(); }
   // In the order shown.
   [[nodiscard]] QString shown_tsv(bool selected_only) const;
+  [[nodiscard]] QString shown_csv() const;
   [[nodiscard]] std::optional<std::int64_t> current_key() const;
   void select_key(std::int64_t key);
 
  signals:
   void chosen(std::int64_t key);  // Enter or double click
+  void failed(const QString& message);
 
  protected:
   void keyPressEvent(QKeyEvent* event) override;
   void contextMenuEvent(QContextMenuEvent* event) override;
 
  private:
+  [[nodiscard]] Table shown(bool selected_only) const;
+
   TableModel model_;
   QSortFilterProxyModel proxy_;
 };

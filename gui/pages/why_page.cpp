@@ -43,6 +43,7 @@ WhyPage::WhyPage(QWidget* parent)
       changes_(new QStackedWidget),
       changes_text_(new QLabel),
       explain_(new QPushButton(tr("Explain"))),
+      apply_(new QPushButton(tr("Apply and compare"))),
       mitigations_(new TableView(tr("Changes that regain losses"))),
       restored_(new TableView(tr("Each cause made ideal"))),
       as_table_(new QPushButton(tr("Show as table"))) {
@@ -73,8 +74,15 @@ WhyPage::WhyPage(QWidget* parent)
   not_yet_column->addWidget(changes_text_);
   not_yet_column->addWidget(explain_, 0, Qt::AlignLeft);
   not_yet_column->addStretch();
+  auto* changes = new QWidget;
+  auto* changes_column = new QVBoxLayout(changes);
+  changes_column->setContentsMargins(0, 0, 0, 0);
+  changes_column->addWidget(mitigations_, 1);
+  apply_->setToolTip(tr("Opens the scenario with this change, predicts it and compares it with this run"));
+  apply_->setEnabled(false);
+  changes_column->addWidget(apply_, 0, Qt::AlignLeft);
   auto* tables = new QTabWidget;
-  tables->addTab(mitigations_, tr("What would regain it"));
+  tables->addTab(changes, tr("What would regain it"));
   tables->addTab(restored_, tr("What each cause costs"));
   changes_->addWidget(not_yet);
   changes_->addWidget(tables);
@@ -116,6 +124,12 @@ WhyPage::WhyPage(QWidget* parent)
 
   connect(as_table_, &QPushButton::toggled, this, [this](bool on) { picture_->setCurrentIndex(on ? 1 : 0); });
   connect(export_button, &QPushButton::clicked, this, &WhyPage::export_chart);
+  connect(mitigations_, &TableView::chosen, this, &WhyPage::change_chosen);
+  connect(mitigations_->selectionModel(), &QItemSelectionModel::selectionChanged, this,
+          [this] { apply_->setEnabled(mitigations_->current_key().has_value()); });
+  connect(apply_, &QPushButton::clicked, this, [this] {
+    if (const auto key = mitigations_->current_key()) emit change_chosen(*key);
+  });
   connect(explain_, &QPushButton::clicked, this, &WhyPage::explain_requested);
   connect(chart_, &WaterfallChart::step_chosen, this, &WhyPage::step_chosen);
   connect(predict_, &QPushButton::clicked, this, &WhyPage::predict_requested);
@@ -124,7 +138,7 @@ WhyPage::WhyPage(QWidget* parent)
 void WhyPage::show_run(const ShownRun& run) {
   run_ = run;
   const RunRecord* measured = run.measured ? &*run.measured : nullptr;
-  headline_->setText(headline_of(run.record));
+  headline_->setText(QString::fromStdString(headline_of(run.record)));
   QString provenance = tr("%1 · plan %2 · run %3 · %4 UTC\n%5")
                            .arg(QString::fromStdString(run.record.scenario_name), QString::fromStdString(run.record.plan_name))
                            .arg(run.id)

@@ -39,9 +39,11 @@ class WhyPage : public QWidget {
 
  signals:
   void explain_requested();
+  // A change was chosen to be tried: position in the explanation.
+  void change_chosen(std::int64_t mitigation);
   void predict_requested();
   void export_failed(const QString& message);
-  void step_chosen(const lindos::gui::WaterfallStep& step);
+  void step_chosen(const lindos::WaterfallStep& step);
 
  private:
   std::optional<ShownRun> run_;
@@ -58,6 +60,7 @@ class WhyPage : public QWidget {
   QWidget* changes_box_ = nullptr;
   QLabel* changes_text_;
   QPushButton* explain_;
+  QPushButton* apply_;
   TableView* mitigations_;
   TableView* restored_;
   QPushButton* as_table_;

@@ -61,6 +61,7 @@ OpenedScenario described(const QString& path, const Scenario& scenario) {
   DeviceMap installed;
   installed.pools = pool_shapes(scenario);
   out.fleet = std::make_shared<const Fleet>(std::move(installed));
+  out.plan = scenario.plan;
   return out;
 }
 
@@ -167,6 +168,31 @@ void StoreReader::compare_runs(std::int64_t a, std::int64_t b) {
   });
 }
 
+void StoreReader::list_pairs() {
+  ask(pairs_generation_, [this]() -> Answer {
+    std::vector<RecordPair> pairs;
+    std::error_code error;
+    if (!std::filesystem::exists(path_, error)) return [this, pairs] { emit pairs_listed(pairs); };
+    try {
+      const data::Store store = open_store();
+      for (const data::RunPair& ids : store.list_pairs(kListed)) {
+        RecordPair pair{ids.predicted, ids.measured, store.load(ids.predicted), store.load(ids.measured), {}, {}};
+        try {
+          pair.metrics = store.compare(ids.predicted, ids.measured);
+        } catch (const Error& e) {
+          // Builds with different definitions of a metric wrote them: not comparable, and left out.
+          if (e.kind() != ErrorKind::kInput) throw;
+        }
+        if (!pair.predicted.ledger.empty() && !pair.measured.ledger.empty()) pair.causes = store.compare_ledgers(ids.predicted, ids.measured);
+        pairs.push_back(std::move(pair));
+      }
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
+    }
+    return [this, pairs = std::move(pairs)] { emit pairs_listed(pairs); };
+  });
+}
+
 void StoreReader::open_scenario(const QString& path) {
   ask(scenario_generation_, [this, path]() -> Answer {
     try {
@@ -176,6 +202,17 @@ void StoreReader::open_scenario(const QString& path) {
       return [this, path, where = told(e).first, message = told(e).second] { emit scenario_refused(path, where, message); };
     } catch (const std::exception& e) {
       return [this, path, message = QString::fromUtf8(e.what())] { emit scenario_refused(path, path, message); };
+    }
+  });
+}
+
+void StoreReader::read_plan(const QString& path, const QString& title) {
+  ask(plan_generation_, [this, path, title]() -> Answer {
+    try {
+      const Catalogue catalogue = load_catalogue(default_catalogue_dir());
+      return [this, title, plan = load_scenario(path.toStdString(), catalogue).plan] { emit plan_read(plan, title); };
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
     }
   });
 }

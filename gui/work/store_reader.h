@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "data/store/store.h"
+#include "gui/models/accuracy.h"
 #include "gui/models/fleet.h"
 #include "gui/models/tables.h"
 
@@ -54,6 +55,7 @@ struct OpenedScenario {
   std::string scenario_digest;
   std::string plan_digest;
   std::shared_ptr<const Fleet> fleet;  // what is installed, nothing predicted
+  Plan plan;
 };
 
 class StoreReader : public QObject {
@@ -71,8 +73,12 @@ class StoreReader : public QObject {
   // The newest predicted run of this scenario and plan; no_run() when there is none.
   void show_latest(const std::string& scenario_digest, const std::string& plan_digest);
   void compare_runs(std::int64_t a, std::int64_t b);
+  // Up to the newest kListed measured runs with their predictions.
+  void list_pairs();
   void open_scenario(const QString& path);
   // The text of an editor, as if the file at `path` held it. Kept apart from open_scenario: neither answers for the other.
+  // The plan of a scenario file that a search wrote.
+  void read_plan(const QString& path, const QString& title);
   void check_scenario(const QString& text, const QString& path);
 
   [[nodiscard]] const std::filesystem::path& store_path() const { return path_; }
@@ -82,11 +88,13 @@ class StoreReader : public QObject {
   void runs_listed(const lindos::gui::RunList& list);
   void run_shown(const lindos::gui::ShownRun& run);
   void no_run();
+  void pairs_listed(const std::vector<lindos::gui::RecordPair>& pairs);
   void runs_compared(const lindos::gui::RunPairShown& pair);
   // A question about the store that it could not answer.
   void store_failed(const QString& message);
   void scenario_opened(const lindos::gui::OpenedScenario& scenario);
   void scenario_refused(const QString& path, const QString& where, const QString& message);
+  void plan_read(const lindos::Plan& plan, const QString& title);
   void scenario_checked(const lindos::gui::OpenedScenario& scenario);
   void scenario_faulty(const QString& where, const QString& message);
 
@@ -105,6 +113,8 @@ class StoreReader : public QObject {
   int compare_generation_ = 0;
   int scenario_generation_ = 0;
   int check_generation_ = 0;
+  int pairs_generation_ = 0;
+  int plan_generation_ = 0;
   // Records never change: read once. Used on thread_ only.
   std::map<std::int64_t, std::optional<double>> useful_;
 };

@@ -7,6 +7,8 @@
 #include <QTemporaryDir>
 
 int main(int argc, char** argv) {
+  const QTemporaryDir data;
+  qputenv("XDG_DATA_HOME", data.path().toUtf8());
   QApplication app(argc, argv);
   QApplication::setOrganizationName("lindos");
   QApplication::setApplicationName("gui_test");

@@ -179,6 +179,12 @@ TEST(Tables, TsvKeepsItsColumns) {
   EXPECT_EQ(to_tsv(table), "a\tb\nx y\t1 2\n");
 }
 
+TEST(Tables, CsvQuotesWhatNeedsIt) {
+  Table table{{"a", "b"}, {}};
+  table.rows.push_back({{Cell{"x,y", {}, {}}, Cell{"say \"1\"", {}, {}}}, 0});
+  EXPECT_EQ(to_csv(table), "a,b\r\n\"x,y\",\"say \"\"1\"\"\"\r\n");
+}
+
 TEST(Theme, TextAndMarksAreReadable) {
   for (const Theme* t : {&light_theme(), &dark_theme()}) {
     for (const QColor& ground : {t->window, t->base, t->alternate}) {

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "gui/app/command_palette.h"
 #include "gui/app/main_window.h"
 #include "gui/models/format.h"
 #include "tests/data/sample_run.h"
@@ -56,7 +57,7 @@ TEST_F(WindowTest, OpenPredictWhyCompare) {
   const data::Store store = data::Store::open(folder_ / "lindos.db", data::Store::Mode::kReadOnly);
   const RunRecord record = store.load(1);
   EXPECT_EQ(window.why().run()->record, record);
-  EXPECT_EQ(window.why().headline(), headline_of(record));
+  EXPECT_EQ(window.why().headline().toStdString(), headline_of(record));
   EXPECT_TRUE(window.why().headline().contains("of peak"));
   double useful = 0.0;
   for (const LedgerEntry& entry : record.ledger) useful += entry.cause == Cause::kUseful ? entry.share : 0.0;
@@ -189,6 +190,68 @@ TEST_F(WindowTest, AFileWithAnErrorIsShownAndMended) {
   settle(window, [&] { window.editor().replace(text); });  // valid again: shows what the store has of it
   settle(window, [&] { window.predict(); });
   EXPECT_TRUE(window.why().run());
+}
+
+// The planner's flow: explain, apply a change, compare, report as HTML and PDF.
+TEST_F(WindowTest, ExplainApplyCompareReport) {
+  WindowOptions o = options();
+  o.profile.clear();
+  MainWindow window(o);
+  window.show();
+  settle(window, [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kExplain); });
+  ASSERT_TRUE(window.why().run());
+  ASSERT_GT(window.why().mitigations().visible_rows(), 0);
+  const std::int64_t base = window.why().run()->id;
+  settle(window, [&] { window.apply_change(0); });  // the best one
+  EXPECT_FALSE(window.job().running());
+  EXPECT_NE(window.why().run()->id, base);
+  const QString causes = window.compare().causes().shown_tsv(false);
+  EXPECT_TRUE(causes.contains("Useful FLOP")) << causes.toStdString();
+
+  const QString html = QString::fromStdString((folder_ / "r.html").string()), pdf = QString::fromStdString((folder_ / "r.pdf").string());
+  settle(window, [&] { window.write_report(html); });
+  EXPECT_TRUE(window.message().text().contains("r.html")) << window.message().text().toStdString();
+  settle(window, [&] { window.write_report(pdf); });
+  QFile page(html), printed(pdf);
+  ASSERT_TRUE(page.open(QIODevice::ReadOnly));
+  ASSERT_TRUE(printed.open(QIODevice::ReadOnly)) << window.message().text().toStdString();
+  const QString text = QString::fromUtf8(page.readAll());
+  EXPECT_TRUE(text.contains(QString("Run %1").arg(base)));  // both of Compare
+  EXPECT_TRUE(text.contains(QString("Run %1").arg(window.why().run()->id)));
+  EXPECT_TRUE(printed.read(5) == "%PDF-");
+  EXPECT_GT(printed.size(), 20000);
+}
+
+TEST_F(WindowTest, SearchPlansApplyTheBest) {
+  WindowOptions o = options();
+  o.profile.clear();
+  MainWindow window(o);
+  window.show();
+  settle(window, [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kPredict); });
+  EXPECT_GT(window.plans().shares().visible_rows(), 0);  // of the scenario's own plan
+  EXPECT_FALSE(window.plans().search());
+  settle(window, [&] { window.search_plans(); });
+  ASSERT_TRUE(window.plans().search()) << window.message().text().toStdString();
+  ASSERT_FALSE(window.plans().search()->plans.empty());
+  const std::int64_t base = window.why().run()->id;
+  settle(window, [&] { window.apply_plan(0); });
+  EXPECT_NE(window.why().run()->id, base);
+  EXPECT_TRUE(window.compare().isVisible());
+}
+
+TEST_F(WindowTest, ThePaletteFindsAndRunsCommands) {
+  MainWindow window(options());
+  window.show();
+  CommandPalette palette(window.actions_list(), nullptr);
+  palette.setAttribute(Qt::WA_DeleteOnClose, false);
+  palette.show();
+  EXPECT_EQ(palette.list().count(), static_cast<int>(window.actions_list().entries().size()));
+  QTest::keyClicks(&palette.input(), "runs");
+  ASSERT_GT(palette.list().count(), 0);
+  EXPECT_TRUE(palette.list().item(0)->text().startsWith("Runs"));
+  QTest::keyClick(&palette.input(), Qt::Key_Return);
+  QTRY_VERIFY_WITH_TIMEOUT(window.runs().isVisible(), kPatience);
+  EXPECT_FALSE(palette.isVisible());
 }
 
 TEST_F(WindowTest, LastResultIsThereAtOnce) {

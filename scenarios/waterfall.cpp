@@ -1,13 +1,11 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
-#include "gui/models/waterfall.h"
+// SPDX-License-Identifier: Apache-2.0
+#include "scenarios/waterfall.h"
 
-#include <QObject>
-#include <QStringList>
 #include <algorithm>
+#include <cctype>
+#include <cstdio>
 
-#include "gui/models/format.h"
-
-namespace lindos::gui {
+namespace lindos {
 
 namespace {
 
@@ -23,10 +21,22 @@ double share_in(const RunRecord& record, Cause cause) {
   return entry != nullptr ? entry->share : 0.0;
 }
 
+std::string one_decimal(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", value);
+  return text;
+}
+
+std::string capitalised(std::string_view text) {
+  std::string out(text);
+  if (!out.empty()) out[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[0])));
+  return out;
+}
+
 WaterfallStep step_of(Cause cause, const RunRecord& record, const RunRecord* measured) {
   WaterfallStep step;
-  step.label = capitalised(to_qt(lindos::label_of(cause)));
-  step.sentence = to_qt(sentence_of(cause));
+  step.label = capitalised(label_of(cause));
+  step.sentence = sentence_of(cause);
   step.group = group_of(cause);
   step.causes = {cause};
   const LedgerEntry* entry = find_entry(record, cause);
@@ -42,20 +52,24 @@ std::optional<WaterfallStep> folded(const std::vector<WaterfallStep>& small) {
   if (small.empty()) return std::nullopt;
   if (small.size() == 1) return small.front();
   WaterfallStep other;
-  other.label = QObject::tr("Other (%1)").arg(small.size());
+  other.label = "Other (" + std::to_string(small.size()) + ")";
   other.group = LossGroup::kOnDevice;
-  QStringList names;
   for (const WaterfallStep& step : small) {
-    names << QObject::tr("%1 %2").arg(step.label, percent(step.share));
+    other.sentence += (other.sentence.empty() ? "" : ", ") + step.label + " " + percent_text(step.share);
     other.causes.push_back(step.causes.front());
     other.share += step.share;
     if (step.measured) other.measured = other.measured.value_or(0.0) + *step.measured;
   }
-  other.sentence = names.join(", ");
   return other;
 }
 
 }  // namespace
+
+std::string percent_text(double share) { return one_decimal(share * 100.0) + " %"; }
+
+std::string percent_interval_text(double p10, double p90) {
+  return one_decimal(p10 * 100.0) + " – " + one_decimal(p90 * 100.0);
+}
 
 LossGroup group_of(Cause cause) {
   switch (cause) {
@@ -90,18 +104,18 @@ LossGroup group_of(Cause cause) {
   return LossGroup::kOnDevice;
 }
 
-QString label_of(LossGroup group) {
+std::string_view label_of(LossGroup group) {
   switch (group) {
     case LossGroup::kAvailability:
-      return QObject::tr("Availability");
+      return "Availability";
     case LossGroup::kWaiting:
-      return QObject::tr("Waiting");
+      return "Waiting";
     case LossGroup::kCommunication:
-      return QObject::tr("Communication");
+      return "Communication";
     case LossGroup::kOnDevice:
-      return QObject::tr("On the device");
+      return "On the device";
   }
-  return {};
+  return "";
 }
 
 std::optional<Waterfall> waterfall_of(const RunRecord& record, const RunRecord* measured) {
@@ -133,23 +147,22 @@ std::optional<Waterfall> waterfall_of(const RunRecord& record, const RunRecord* 
   return waterfall;
 }
 
-QString headline_of(const RunRecord& record) {
-  if (record.ledger.empty()) return QObject::tr("This run has no ledger.");
+std::string headline_of(const RunRecord& record) {
+  if (record.ledger.empty()) return "This run has no ledger.";
   const LedgerEntry* largest = nullptr;
   for (const LedgerEntry& entry : record.ledger) {
     if (entry.cause != Cause::kUseful && (largest == nullptr || entry.share > largest->share)) largest = &entry;
   }
-  QString text = QObject::tr("%1 of peak").arg(percent(share_in(record, Cause::kUseful)));
+  std::string text = percent_text(share_in(record, Cause::kUseful)) + " of peak";
   if (const LedgerEntry* useful = find_entry(record, Cause::kUseful); useful != nullptr && useful->p10 != useful->p90) {
-    text += QObject::tr(" (P10–P90 %1)").arg(percent_interval(useful->p10, useful->p90));
+    text += " (P10–P90 " + percent_interval_text(useful->p10, useful->p90) + ")";
   }
   if (const auto steady = record.metrics.find("steady_mfu"); steady != record.metrics.end()) {
     const MetricValue& value = steady->second;
-    text += QObject::tr(", %1 while steps run (%2)").arg(percent(value.p50), percent_interval(value.p10, value.p90));
+    text += ", " + percent_text(value.p50) + " while steps run (" + percent_interval_text(value.p10, value.p90) + ")";
   }
   if (largest == nullptr) return text + ".";
-  return text + QObject::tr(". Largest loss: %1, %2 points.")
-                    .arg(to_qt(lindos::label_of(largest->cause)), QString::number(largest->share * 100.0, 'f', 1));
+  return text + ". Largest loss: " + std::string(label_of(largest->cause)) + ", " + one_decimal(largest->share * 100.0) + " points.";
 }
 
-}  // namespace lindos::gui
+}  // namespace lindos

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gui/models/found_plans.h"
+
+#include <QJsonArray>
+#include <QObject>
+#include <QStringList>
+#include <cmath>
+
+#include "gui/models/format.h"
+#include "scenarios/text_layout.h"
+
+namespace lindos::gui {
+
+namespace {
+
+Cell word(const QString& text, const QString& tooltip = {}) {
+  Cell cell;
+  cell.text = text;
+  cell.tooltip = tooltip;
+  return cell;
+}
+
+Cell number(const QString& text, double value) {
+  Cell cell;
+  cell.text = text;
+  cell.sort = value;
+  cell.number = true;
+  return cell;
+}
+
+Cell absent() { return number("–", -HUGE_VAL); }
+
+QString counted(const QJsonValue& value) { return QString::fromStdString(with_thousands(static_cast<std::int64_t>(value.toDouble()))); }
+
+QString groups_text(const QJsonArray& groups) {
+  QStringList parts;
+  for (const QJsonValue& value : groups) {
+    const QJsonObject g = value.toObject();
+    QString text = QString("%1 × %2").arg(counted(g.value("replicas")), g.value("name").toString());
+    if (g.contains("tensor")) {
+      text += QObject::tr(": TP %1, PP %2").arg(g.value("tensor").toInt()).arg(g.value("stages").toInt());
+      if (g.value("context").toInt() > 1) text += QObject::tr(", CP %1").arg(g.value("context").toInt());
+      if (g.value("expert").toInt() > 1) text += QObject::tr(", EP %1").arg(g.value("expert").toInt());
+      if (g.value("micro_batches").toInt() > 0) text += QObject::tr(", %1 micro-batches").arg(g.value("micro_batches").toInt());
+    } else if (!g.value("what").toString().isEmpty()) {
+      text += ": " + g.value("what").toString();
+    }
+    parts << text;
+  }
+  return parts.join("; ");
+}
+
+std::optional<double> median_of(const QJsonObject& plan, const char* metric) {
+  const QJsonValue value = plan.value("metrics").toObject().value(metric).toObject().value("p50");
+  return value.isDouble() ? std::optional(value.toDouble()) : std::nullopt;
+}
+
+FoundPlan plan_from(const QJsonObject& o, bool baseline) {
+  FoundPlan plan;
+  plan.name = o.value("name").toString();
+  plan.groups = groups_text(o.value("groups").toArray());
+  plan.changes = o.value("changes").toString();
+  plan.scenario_file = o.value("file").toString();
+  if (plan.scenario_file.endsWith(".json")) plan.scenario_file.replace(plan.scenario_file.size() - 5, 5, ".toml");
+  plan.objective = o.value("objective").toDouble();
+  plan.power_w = o.value("power_w").toDouble();
+  plan.of_peak = median_of(o, "mfu");
+  plan.step_s = median_of(o, "step_time_s");
+  plan.baseline = baseline;
+  const QJsonObject gain = o.value("gains").toArray().first().toObject();
+  if (gain.value("gain").isDouble()) {
+    plan.gain = gain.value("gain").toDouble();
+    plan.gain_p10 = gain.value("p10").toDouble();
+    plan.gain_p90 = gain.value("p90").toDouble();
+  }
+  return plan;
+}
+
+QString ratio(double value) { return "× " + QString::number(value, 'f', 2); }
+
+}  // namespace
+
+std::optional<PlanSearch> plan_search_from(const QJsonObject& result) {
+  if (!result.value("plans").isArray()) return std::nullopt;
+  PlanSearch search;
+  search.objective = result.value("objective").toString();
+  search.unit = result.value("unit").toString();
+  for (const QJsonValue& plan : result.value("plans").toArray()) search.plans.push_back(plan_from(plan.toObject(), false));
+  for (const QJsonValue& plan : result.value("baselines").toArray()) search.plans.push_back(plan_from(plan.toObject(), true));
+  for (const QJsonValue& point : result.value("pareto").toArray()) {
+    search.front.push_back({point.toObject().value("tokens_per_s_user").toDouble(), point.toObject().value("tokens_per_s_device").toDouble()});
+  }
+  QStringList parts;
+  const QJsonObject searched = result.value("searched").toObject();
+  for (auto it = searched.begin(); it != searched.end(); ++it) {
+    if (it.key() != "screening_error") parts << counted(it.value()) + " " + QString(it.key()).replace('_', ' ');
+  }
+  search.searched = parts.join(", ");
+  search.pruned.columns = {QObject::tr("Left out because"), QObject::tr("How many"), QObject::tr("Example")};
+  for (const QJsonValue& value : result.value("pruned").toArray()) {
+    const QJsonObject o = value.toObject();
+    TableRow row;
+    row.cells = {word(o.value("reason").toString()), number(counted(o.value("count")), o.value("count").toDouble()),
+                 word(o.value("example").toString(), o.value("example").toString())};
+    search.pruned.rows.push_back(std::move(row));
+  }
+  return search;
+}
+
+Table plans_table(const PlanSearch& search) {
+  QString objective = QObject::tr("Objective: %1").arg(search.objective);
+  if (!search.unit.isEmpty()) objective += ", " + search.unit;
+  Table table{{QObject::tr("Plan"), objective, QObject::tr("Gain"), QObject::tr("P10 – P90"), QObject::tr("Step"), QObject::tr("Of peak"), QObject::tr("Power at most"),
+               QObject::tr("Groups"), QObject::tr("Also needs")},
+              {}};
+  int rank = 0;
+  for (std::size_t i = 0; i < search.plans.size(); ++i) {
+    const FoundPlan& plan = search.plans[i];
+    TableRow row;
+    row.key = static_cast<std::int64_t>(i);
+    row.cells = {plan.baseline ? word(QObject::tr("baseline: %1").arg(plan.name)) : word(QString("%1  %2").arg(++rank).arg(plan.name), plan.name),
+                 number(QString::number(plan.objective, 'g', 4), plan.objective),
+                 plan.gain ? number(ratio(*plan.gain), *plan.gain) : absent(),
+                 plan.gain ? number(ratio(*plan.gain_p10) + " – " + ratio(*plan.gain_p90), *plan.gain_p90 - *plan.gain_p10) : absent(),
+                 plan.step_s ? number(metric_text("step_time_s", *plan.step_s), *plan.step_s) : absent(),
+                 plan.of_peak ? number(percent(*plan.of_peak), *plan.of_peak) : absent(),
+                 number(QString::number(plan.power_w / 1e6, 'f', plan.power_w < 1e6 ? 3 : 1) + " MW", plan.power_w),
+                 word(plan.groups, plan.groups),
+                 word(plan.changes.isEmpty() ? "–" : plan.changes, plan.changes)};
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+}  // namespace lindos::gui

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What `lindos plan --format json` answers: plans ranked, baselines beside them, what was searched and left out.
+#pragma once
+
+#include <QJsonObject>
+#include <QString>
+#include <optional>
+#include <vector>
+
+#include "gui/models/table_model.h"
+
+namespace lindos::gui {
+
+struct FoundPlan {
+  QString name;                 // of a baseline: which one
+  QString groups;               // "1,171 × h100: TP 8, PP 16; …"
+  QString changes;              // what else of the scenario must change; empty: nothing
+  QString scenario_file;        // of this plan, in the folder of --out; empty: none
+  double objective = 0.0;       // in PlanSearch::unit
+  double power_w = 0.0;         // at most, at the meter
+  std::optional<double> of_peak, step_s;
+  std::optional<double> gain, gain_p10, gain_p90;  // over the first baseline, ratio of the objectives
+  bool baseline = false;
+};
+
+struct FrontPoint {
+  double tokens_per_s_user = 0.0, tokens_per_s_device = 0.0;
+};
+
+struct PlanSearch {
+  QString objective, unit;
+  std::vector<FoundPlan> plans;     // best first, then the baselines
+  std::vector<FrontPoint> front;    // serving: what one device gives at what speed for a user
+  QString searched;                 // for people
+  Table pruned;                     // reason, how many, example
+};
+
+// nullopt when `result` holds no plans.
+[[nodiscard]] std::optional<PlanSearch> plan_search_from(const QJsonObject& result);
+[[nodiscard]] Table plans_table(const PlanSearch& search);
+
+}  // namespace lindos::gui

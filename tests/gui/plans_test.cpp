@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans as boxes and as what a search answers; numbers by hand.
+#include <gtest/gtest.h>
+
+#include <QAbstractItemModelTester>
+#include <QJsonDocument>
+
+#include "gui/charts/front_chart.h"
+#include "gui/charts/sharding_diagram.h"
+#include "gui/models/found_plans.h"
+#include "gui/models/plan_shape.h"
+
+namespace lindos::gui {
+namespace {
+
+// Two stages of 3 and 1 layers; in the first one an H100 with 6 of 8 heads beside a smaller GPU with 2.
+Plan uneven_plan() {
+  GroupPlan group;
+  group.name = "mixed";
+  group.replicas = 3;
+  StagePlan first;
+  first.layers = {0, 3};
+  RankPlan large, small;
+  large.pool = "h100";
+  large.share.q_heads = {0, 6};
+  large.share.ffn = {0, 75};
+  small.pool = "l40";
+  small.share.q_heads = {6, 8};
+  small.share.ffn = {75, 100};
+  first.ranks = {large, small};
+  StagePlan second;
+  second.layers = {3, 4};
+  RankPlan only;
+  only.pool = "h100";
+  only.share.q_heads = {0, 8};
+  only.share.ffn = {0, 100};
+  second.ranks = {only};
+  group.stages = {first, second};
+  Plan plan;
+  plan.groups = {group};
+  return plan;
+}
+
+TEST(PlanShape, SharesAreToScale) {
+  const std::vector<GroupBox> groups = plan_boxes(uneven_plan());
+  ASSERT_EQ(groups.size(), 1u);
+  EXPECT_FALSE(groups[0].even);
+  EXPECT_TRUE(groups[0].text.startsWith("3 replicas · 2 stages"));
+  EXPECT_NEAR(groups[0].stages[0].ranks[0].share, 0.75, 1e-12);
+  EXPECT_NEAR(groups[0].stages[0].ranks[1].share, 0.25, 1e-12);
+  EXPECT_NEAR(groups[0].stages[0].layer_share, 0.75, 1e-12);
+  EXPECT_TRUE(groups[0].stages[1].even);
+  const Table table = shares_table(uneven_plan());
+  ASSERT_EQ(table.rows.size(), 3u);
+  EXPECT_EQ(table.rows[1].cells[5].text, "25.0 %");
+  EXPECT_TRUE(table.rows[1].cells[6].text.contains("heads 6 – 7"));
+}
+
+TEST(PlanShape, TheDiagramDrawsThem) {
+  ShardingDiagram diagram;
+  diagram.resize(600, 300);
+  diagram.show_plan(uneven_plan());
+  const QRectF large = diagram.rank_box(0, 0, 0), small = diagram.rank_box(0, 0, 1), only = diagram.rank_box(0, 1, 0);
+  EXPECT_NEAR(large.height() / small.height(), 3.0, 1e-9);
+  EXPECT_NEAR(large.width() / only.width(), 3.0, 1e-9);
+  EXPECT_NEAR(large.bottom(), small.top(), 1e-9);
+  EXPECT_GT(only.left(), large.right());
+  EXPECT_FALSE(diagram.grab().isNull());
+}
+
+const char* const kAnswer = R"({"scenario_name": "s", "objective": "run", "unit": "token/s", "plans": [
+  {"name": "a", "changes": "", "file": "plan-1.json", "objective": 200.0, "power_w": 2e6,
+   "groups": [{"name": "h100", "replicas": 1171, "tensor": 8, "context": 1, "expert": 1, "stages": 16, "micro_batches": 5}],
+   "gains": [{"over": "own", "gain": 2.0, "p10": 1.9, "p90": 2.1}],
+   "metrics": {"mfu": {"p50": 0.1}, "step_time_s": {"p50": 8.0}}},
+  {"name": "b", "changes": "full recomputation", "file": null, "objective": 150.0, "power_w": 1e6, "groups": [], "gains": []}],
+  "baselines": [{"name": "own", "changes": "", "file": null, "objective": 100.0, "power_w": 2e6, "groups": [], "gains": []}],
+  "searched": {"shapes": 1200, "priced": 50000, "screening_error": 0.01},
+  "pruned": [{"reason": "memory", "count": 7, "example": "TP 1"}]})";
+
+TEST(FoundPlans, AreReadAsThePlannerWritesThem) {
+  const auto search = plan_search_from(QJsonDocument::fromJson(kAnswer).object());
+  ASSERT_TRUE(search);
+  ASSERT_EQ(search->plans.size(), 3u);
+  EXPECT_EQ(search->plans[0].scenario_file, "plan-1.toml");
+  EXPECT_EQ(search->plans[0].groups, "1,171 × h100: TP 8, PP 16, 5 micro-batches");
+  EXPECT_DOUBLE_EQ(search->plans[0].gain.value(), 2.0);
+  EXPECT_FALSE(search->plans[1].of_peak);
+  EXPECT_TRUE(search->plans[2].baseline);
+  EXPECT_TRUE(search->searched.contains("1,200 shapes"));
+  const Table table = plans_table(*search);
+  TableModel model;
+  QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::Fatal);
+  model.set_table(table);
+  model.set_table(search->pruned);
+  EXPECT_EQ(table.rows[0].cells[2].text, "× 2.00");
+  EXPECT_EQ(table.rows[1].cells[2].text, "–");
+  EXPECT_EQ(table.rows[1].cells[8].text, "full recomputation");
+  EXPECT_FALSE(plan_search_from(QJsonDocument::fromJson(R"({"source": "predicted"})").object()));
+  FrontChart chart;
+  chart.resize(500, 300);
+  chart.show_search(*search);
+  chart.mark(0);
+  EXPECT_FALSE(chart.grab().isNull());
+}
+
+}  // namespace
+}  // namespace lindos::gui

@@ -37,7 +37,9 @@ struct MeasuredRow {
   std::string expert_format;
   std::int64_t prompt = 0;   // tokens, nominal
   std::int64_t output = 0;
+  double shortest = 1.0;     // lengths are uniform from this share of the nominal ones up to them
   std::optional<std::int64_t> concurrency;
+  std::optional<std::int64_t> batched_tokens;  // budget of one step
   // One of: aggregated; or prefill and decode.
   std::optional<MeasuredWorkers> aggregated;
   std::optional<MeasuredWorkers> prefill;

@@ -124,11 +124,11 @@ class Mapper {
     scenario.workload.serving.requests = part.clients;
     scenario.workload.serving.arrival = Arrival::kClosedLoop;
     scenario.workload.serving.concurrency = part.clients;
-    scenario.workload.serving.prompt = {row_.prompt, row_.prompt};
-    scenario.workload.serving.output = {row_.output, row_.output};
+    scenario.workload.serving.prompt = lengths(row_.prompt);
+    scenario.workload.serving.output = lengths(row_.output);
 
     EngineLimits limits;
-    limits.max_batched_tokens = out_.engine->batched_tokens;
+    limits.max_batched_tokens = row_.batched_tokens.value_or(out_.engine->batched_tokens);
     limits.prefill_chunk = limits.max_batched_tokens;
     limits.max_sequences = std::max<std::int64_t>(part.clients - out_.engine->reserved_sequences, 1);
     limits.block_tokens = kGpuBlockTokens;
@@ -144,6 +144,11 @@ class Mapper {
     if (model_.is_moe()) share_experts(workers, group);
     scenario.plan_given = true;
     out_.parts.push_back(std::move(part));
+  }
+
+  [[nodiscard]] LengthRange lengths(std::int64_t nominal) const {
+    const auto shortest = static_cast<std::int64_t>(static_cast<double>(nominal) * row_.shortest);
+    return {std::max<std::int64_t>(1, shortest), nominal};
   }
 
   // Of the first rank when all ranks hold as much, rounded up where the degree does not divide.

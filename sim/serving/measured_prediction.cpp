@@ -81,8 +81,8 @@ Seconds transfer_time(const MeasuredReplica& prefill, const GroupPlan& group) {
   return per_rank * mean_length(scenario.workload.serving.prompt) / device.scale_out_bandwidth;
 }
 
-// Clients that go round: the queue of the prefill replicas, each of which takes one prompt at a time, then `decode` until
-// the next request. Mean wait from arrival to the end of the prompt.
+// Clients that go round: the queue of the prefill replicas, each of which takes one prompt at a time, then `decode`
+// until the next request. Mean wait from arrival to the end of the prompt.
 Seconds mean_prefill(std::int64_t clients, std::int64_t replicas, Seconds prompt, Seconds decode) {
   using Times = std::priority_queue<double, std::vector<double>, std::greater<>>;
   Times arrivals;

@@ -41,8 +41,8 @@ std::optional<Seconds> milliseconds(const CsvTable& table, std::string_view colu
 
 std::int64_t length(const CsvTable& table, std::string_view column) {
   const std::optional<std::int64_t> tokens = table.count(column);
-  if (!tokens) throw Error(ErrorKind::kInput, table.where(), std::string(column) + ": expected a number of tokens, saw none");
-  return *tokens;
+  if (tokens) return *tokens;
+  throw Error(ErrorKind::kInput, table.where(), std::string(column) + ": expected a number of tokens, saw none");
 }
 
 // Of lengths, in (0, 1].
@@ -63,8 +63,8 @@ std::string MeasuredRow::family() const {
 
 std::vector<MeasuredRow> parse_measured_rows(std::string_view text, const std::string& where) {
   CsvTable table(where, text,
-                 {"concurrency", "backend", "model_path", "system", "mode", "isl", "osl", "gemm_quant_mode", "moe_quant_mode",
-                  "silicon_ttft_ms", "silicon_tpot_ms"});
+                 {"concurrency", "backend", "model_path", "system", "mode", "isl", "osl", "gemm_quant_mode",
+                  "moe_quant_mode", "silicon_ttft_ms", "silicon_tpot_ms"});
   std::vector<MeasuredRow> rows;
   while (table.next()) {
     MeasuredRow row;

@@ -162,8 +162,8 @@ class Mapper {
     return share;
   }
 
-  // Ranks of one instance hold the same tokens: each works on its columns of every expert, or on whole experts, which is
-  // as much. Attention replicas have tokens of their own and deal the experts out among them.
+  // Ranks of one instance hold the same tokens: each works on its columns of every expert, or on whole experts, which
+  // is as much. Attention replicas have tokens of their own and deal the experts out among them.
   void share_experts(const MeasuredWorkers& workers, GroupPlan& group) {
     const std::int64_t dealt = workers.attention_replicas;
     if (model_.moe.experts % (dealt * workers.tensor) != 0 && dealt > 1)

@@ -12,7 +12,8 @@ namespace {
 
 const std::string kHeader =
     "concurrency,backend,model_path,system,mode,isl,osl,gemm_quant_mode,moe_quant_mode,tp_size,attention_dp_size,"
-    "batch_size,prefill_num_workers,prefill_tp_size,decode_num_workers,decode_tp_size,silicon_ttft_ms,silicon_tpot_ms\n";
+    "batch_size,prefill_num_workers,prefill_tp_size,decode_num_workers,decode_tp_size,silicon_ttft_ms,"
+    "silicon_tpot_ms\n";
 
 std::string complaint(const std::string& row) {
   try {
@@ -78,8 +79,10 @@ TEST(MeasuredRows, ADatedRowHasTheLengthsAndTheBudgetOfInferenceX) {
 }
 
 TEST(MeasuredRows, BadRowsAreNamedByLine) {
-  EXPECT_EQ(complaint("4,vllm,m,h100_sxm,both,8,8,,,,,,,,,,1,1\n"), "m.csv:2: mode: expected agg or disagg, saw \"both\"");
-  EXPECT_EQ(complaint("4,vllm,m,h100_sxm,agg,,8,,,,,,,,,,1,1\n"), "m.csv:2: isl: expected a number of tokens, saw none");
+  EXPECT_EQ(complaint("4,vllm,m,h100_sxm,both,8,8,,,,,,,,,,1,1\n"),
+            "m.csv:2: mode: expected agg or disagg, saw \"both\"");
+  EXPECT_EQ(complaint("4,vllm,m,h100_sxm,agg,,8,,,,,,,,,,1,1\n"),
+            "m.csv:2: isl: expected a number of tokens, saw none");
   EXPECT_EQ(complaint("4,vllm,m,h100_sxm,agg,8,8,,,,,,,,,,1,1\n\n4,vllm,m,h100_sxm,agg,8,8,,,,,,,,,,1,-1\n"),
             "m.csv:4: silicon_tpot_ms: expected a number above 0, saw \"-1\"");
   EXPECT_EQ(complaint("four,vllm,m,h100_sxm,agg,8,8,,,,,,,,,,1,1\n"),

@@ -165,7 +165,7 @@ RunRecord predict(const Scenario& scenario,
   if (scenario.workload.kind == WorkloadKind::kTraining)
     return predict_training(scenario, profiles_by_device, options);
   const ServingWorkload& workload = scenario.workload.serving;
-  if (workload.requests == 0 && workload.duration <= Seconds{0})
+  if (expected_requests(workload) == 0)
     throw Error(ErrorKind::kInput, scenario.name, "the workload has no requests");
   const auto report = [&](double done) {
     if (options.progress) options.progress(done);

@@ -26,59 +26,84 @@ struct Columns {
   std::vector<double> value;
 };
 
+// In units of the largest rate and power, so that the solver sees numbers of one size.
+class Program {
+ public:
+  Program(const std::vector<ReplicaKind>& kinds, const AllocationLimits& limits) : kinds_(kinds), limits_(limits) {
+    for (const ReplicaKind& kind : kinds) {
+      most_rate_ = std::max(most_rate_, kind.rate);
+      most_power_ = std::max(most_power_, kind.added.value());
+    }
+  }
+
+  // Nothing when the solver finds no answer.
+  [[nodiscard]] std::optional<std::vector<double>> solve(bool integer) const {
+    const auto pools = static_cast<int>(limits_.devices.size());
+    Columns columns;
+    std::vector<double> least(kinds_.size(), 0.0);
+    std::vector<double> most;
+    std::vector<double> cost;  // minimised
+    for (const ReplicaKind& kind : kinds_) {
+      const double rate = kind.rate / most_rate_;
+      const double power = kind.added.value() / most_power_;
+      columns.start.push_back(static_cast<CoinBigIndex>(columns.row.size()));
+      const auto add = [&](int row, double value) {
+        columns.row.push_back(row);
+        columns.value.push_back(value);
+      };
+      add(static_cast<int>(kind.pool), static_cast<double>(kind.devices));
+      add(pools, power);
+      add(pools + 1, rate);
+      most.push_back(std::floor(static_cast<double>(limits_.devices[kind.pool]) / static_cast<double>(kind.devices)));
+      cost.push_back(limits_.demand > 0.0 ? power : -rate + kTieBreak * power);
+    }
+    columns.start.push_back(static_cast<CoinBigIndex>(columns.row.size()));
+    constexpr double kFree = std::numeric_limits<double>::max();
+    std::vector<double> row_least(limits_.devices.size() + 2, 0.0);
+    std::vector<double> row_most;
+    for (const std::int64_t devices : limits_.devices) row_most.push_back(static_cast<double>(devices));
+    row_most.push_back(limits_.added ? limits_.added->value() / most_power_ : kFree);
+    row_most.push_back(kFree);
+    row_least.back() = limits_.demand / most_rate_;
+
+    const std::unique_ptr<Cbc_Model, DeleteModel> model(Cbc_newModel());
+    Cbc_setParameter(model.get(), "logLevel", "0");
+    // Within a millionth of the optimum whole numbers of replicas make no difference that the prices know of.
+    Cbc_setParameter(model.get(), "ratioGap", "1e-6");
+    Cbc_loadProblem(model.get(), static_cast<int>(kinds_.size()), pools + 2, columns.start.data(), columns.row.data(),
+                    columns.value.data(), least.data(), most.data(), cost.data(), row_least.data(), row_most.data());
+    for (int i = 0; integer && i < static_cast<int>(kinds_.size()); ++i) Cbc_setInteger(model.get(), i);
+    Cbc_setObjSense(model.get(), 1.0);
+    Cbc_solve(model.get());
+    const double* solution = Cbc_getColSolution(model.get());
+    if (Cbc_isProvenInfeasible(model.get()) != 0 || solution == nullptr) return std::nullopt;
+    return std::vector<double>(solution, solution + kinds_.size());
+  }
+
+ private:
+  const std::vector<ReplicaKind>& kinds_;
+  const AllocationLimits& limits_;
+  double most_rate_ = 1e-9;
+  double most_power_ = 1.0;
+};
+
 }  // namespace
 
 std::optional<std::vector<std::int64_t>> allocate(const std::vector<ReplicaKind>& kinds,
                                                   const AllocationLimits& limits) {
-  if (kinds.empty()) return std::nullopt;
-  const auto pools = static_cast<int>(limits.devices.size());
-  const int power_row = pools;
-  const int demand_row = pools + 1;
-  double most_rate = 0.0;
-  double most_power = 1.0;
-  for (const ReplicaKind& kind : kinds) {
-    most_rate = std::max(most_rate, kind.rate);
-    most_power = std::max(most_power, kind.added.value());
-  }
-  Columns columns;
-  std::vector<double> least(kinds.size(), 0.0);
-  std::vector<double> most;
-  std::vector<double> cost;
-  for (const ReplicaKind& kind : kinds) {
-    columns.start.push_back(static_cast<CoinBigIndex>(columns.row.size()));
-    const auto add = [&](int row, double value) {
-      columns.row.push_back(row);
-      columns.value.push_back(value);
-    };
-    add(static_cast<int>(kind.pool), static_cast<double>(kind.devices));
-    add(power_row, kind.added.value());
-    add(demand_row, kind.rate);
-    most.push_back(std::floor(static_cast<double>(limits.devices[kind.pool]) / static_cast<double>(kind.devices)));
-    // Minimised.
-    cost.push_back(limits.demand > 0.0 ? kind.added.value() / most_power
-                                       : -kind.rate / most_rate + kTieBreak * kind.added.value() / most_power);
-  }
-  columns.start.push_back(static_cast<CoinBigIndex>(columns.row.size()));
-  std::vector<double> row_least(static_cast<std::size_t>(pools) + 2, 0.0);
-  std::vector<double> row_most;
-  for (const std::int64_t devices : limits.devices) row_most.push_back(static_cast<double>(devices));
-  row_most.push_back(limits.added ? limits.added->value() : std::numeric_limits<double>::max());
-  row_most.push_back(std::numeric_limits<double>::max());
-  row_least.back() = limits.demand;
-
-  const std::unique_ptr<Cbc_Model, DeleteModel> model(Cbc_newModel());
-  Cbc_setParameter(model.get(), "logLevel", "0");
-  // Within a millionth of the optimum whole numbers of replicas make no difference that the prices know of.
-  Cbc_setParameter(model.get(), "ratioGap", "1e-6");
-  Cbc_loadProblem(model.get(), static_cast<int>(kinds.size()), pools + 2, columns.start.data(), columns.row.data(),
-                  columns.value.data(), least.data(), most.data(), cost.data(), row_least.data(), row_most.data());
-  for (int i = 0; i < static_cast<int>(kinds.size()); ++i) Cbc_setInteger(model.get(), i);
-  Cbc_setObjSense(model.get(), 1.0);
-  Cbc_solve(model.get());
-  const double* solution = Cbc_getColSolution(model.get());
-  if (Cbc_isProvenInfeasible(model.get()) != 0 || solution == nullptr) return std::nullopt;
+  if (kinds.empty() || (limits.added && limits.added->value() < 0.0)) return std::nullopt;
+  const Program program(kinds, limits);
   std::vector<std::int64_t> replicas;
-  for (std::size_t i = 0; i < kinds.size(); ++i) replicas.push_back(std::llround(solution[i]));
+  if (const auto whole = program.solve(true)) {
+    for (const double x : *whole) replicas.push_back(std::llround(x));
+    return replicas;
+  }
+  if (limits.demand > 0.0) return std::nullopt;
+  // Without a demand no replica at all is allowed, so that an answer exists: should the search have given up, the
+  // relaxed one rounded down loses less than a replica of each kind.
+  const auto relaxed = program.solve(false);
+  if (!relaxed) return std::nullopt;
+  for (const double x : *relaxed) replicas.push_back(static_cast<std::int64_t>(std::floor(x + 1e-9)));
   return replicas;
 }
 

@@ -489,6 +489,27 @@ class ServingPlanner {
     report(0.9);
   }
 
+  // Where the site's cap binds, without a planner every device gives way alike: the highest common clock that keeps it.
+  void add_baseline(const std::string& name, std::vector<Chosen> chosen) {
+    const bool capped = scenario_.cluster.power.site_cap.value() > 0.0;
+    for (std::size_t step = 0; step < kClockSteps; ++step) {
+      Watts added{0};
+      bool serves = true;
+      for (Chosen& c : chosen) {
+        c.clock_step = step;
+        const Pool& pool = scenario_.cluster.pools[c.shape->shape.pool];
+        added += added_per_device(scenario_, pool, clock_of(step)) *
+                 static_cast<double>(c.shape->shape.devices() * c.replicas);
+        serves = serves && c.shape->rates[step] > 0.0;
+      }
+      if (!serves) break;
+      if (capped && added > added_budget(scenario_)) continue;
+      answer_.baselines.push_back(plan_of(name, chosen));
+      return;
+    }
+    answer_.pruned.add("a baseline that cannot keep promises and site power at any common clock", 1, name);
+  }
+
   // As the scenario states it, with its routing weights.
   void add_own() {
     std::vector<Chosen> chosen;
@@ -509,9 +530,10 @@ class ServingPlanner {
         answer_.pruned.add("the scenario's own plan does not fit", 1, reason);
         return;
       }
-      const ServingPrices prices(*priced->group, scenario_.workload.serving);
+      const ServingPrices prices(*priced->group, scenario_.workload.serving, Draw{}, clocks());
       priced->point = prices.most(scenario_.slo);
-      priced->rates[0] = priced->point.rate;
+      for (std::size_t step = 0; step < kClockSteps; ++step)
+        priced->rates[step] = prices.most(scenario_.slo, step).rate;
       if (priced->rates[0] <= 0.0) {
         answer_.pruned.add("the scenario's own plan does not keep the promises", 1, "group " + group.name);
         return;
@@ -520,7 +542,7 @@ class ServingPlanner {
       chosen.push_back({priced.get(), 0, group.replicas, group.routing_weight});
       own_.push_back(std::move(priced));
     }
-    answer_.baselines.push_back(plan_of(scenario_.plan_given ? "the scenario's plan" : "the default plan", chosen));
+    add_baseline(scenario_.plan_given ? "the scenario's plan" : "the default plan", std::move(chosen));
   }
 
   // One configuration for all pools, requests in turn: every replica gets the same load whatever it can bear.
@@ -552,7 +574,7 @@ class ServingPlanner {
     }
     if (best.empty()) return;
     for (const Chosen& c : best) verify_shape(*c.shape);
-    answer_.baselines.push_back(plan_of("best uniform plan, round robin", best));
+    add_baseline("best uniform plan, round robin", std::move(best));
   }
 
   // ---- throughput against pace -------------------------------------------------------------------------------------

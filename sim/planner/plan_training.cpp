@@ -30,9 +30,12 @@ using Profiles = std::map<std::string, Profile>;
 
 // Failures favour plans that use fewer devices: steps this much longer than the scenario's plan's may still win.
 constexpr double kSlowerStep = 1.1;
-// Plans that are drawn per plan that is shown.
-constexpr int kDrawnPerShown = 3;
-constexpr int kLeastDrawn = 8;
+// Plans of the short list, per plan that is shown and at least; and of each baseline.
+constexpr int kListedPerShown = 3;
+constexpr int kLeastListed = 12;
+constexpr std::size_t kListedBaseline = 4;
+// What is listed is drawn so often to choose what is drawn in full.
+constexpr int kFirstDraws = 12;
 
 double tokens_of(const Scenario& scenario) {
   const TrainingWorkload& t = scenario.workload.training;
@@ -157,24 +160,27 @@ class Planner {
     for (const auto& [name, choices] : found.baselines) {
       std::vector<WholePlan> priced = whole_plans(choices, false);
       if (priced.empty()) continue;
-      baselines.push_back(std::move(priced.front()));
+      if (priced.size() > kListedBaseline) priced.resize(kListedBaseline);
+      baselines.push_back(std::move(drawn_first(std::move(priced), 1).front()));
       names.push_back(name);
+      report(0.4 + 0.2 * static_cast<double>(names.size()) / static_cast<double>(found.baselines.size() + 1));
     }
     plans = short_list(std::move(plans));
+    const std::size_t listed = plans.size();
+    plans = drawn_first(std::move(plans), static_cast<std::size_t>(question_.top));
     const std::size_t drawn = plans.size();
     const double all = static_cast<double>(drawn + baselines.size());
+    answer_.pruned.add("behind the plans shown, after a few draws", static_cast<std::int64_t>(listed - drawn));
     for (std::size_t i = 0; i < baselines.size(); ++i) {
       answer_.baselines.push_back(draw(baselines[i], names[i]));
-      report(0.5 + 0.5 * static_cast<double>(i + 1) / all);
+      report(0.7 + 0.3 * static_cast<double>(i + 1) / all);
     }
     for (std::size_t i = 0; i < drawn; ++i) {
       answer_.plans.push_back(draw(plans[i], plan_name(scenario_, plans[i].choice)));
-      report(0.5 + 0.5 * static_cast<double>(baselines.size() + i + 1) / all);
+      report(0.7 + 0.3 * static_cast<double>(baselines.size() + i + 1) / all);
     }
     std::stable_sort(answer_.plans.begin(), answer_.plans.end(),
                      [](const PlannedTraining& a, const PlannedTraining& b) { return a.objective > b.objective; });
-    if (answer_.plans.size() > static_cast<std::size_t>(question_.top))
-      answer_.plans.resize(static_cast<std::size_t>(question_.top));
     for (PlannedTraining& plan : answer_.plans) compare(plan);
     report(1.0);
     return std::move(answer_);
@@ -222,9 +228,31 @@ class Planner {
     return out;
   }
 
-  // The best of each kind, as many as are drawn.
+  // The best `count` by a few draws: the closed form knows neither whose links are slow nor which stage is.
+  std::vector<WholePlan> drawn_first(std::vector<WholePlan> plans, std::size_t count) const {
+    DrawOptions few = draws_;
+    few.draws = std::min(few.draws, kFirstDraws);
+    few.fidelity = few.fidelity == Fidelity::kSimgrid ? Fidelity::kMaxplus : few.fidelity;
+    std::vector<std::pair<double, std::size_t>> ranked;
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      const TrainingRun run = make_training_run(plans[i].scenario, profiles_);
+      std::vector<double> drawn;
+      for (const TrainingDraw& d : draw_training(run, plans[i].scenario, few).draws) {
+        drawn.push_back(objective_of(question_.objective, plans[i].scenario, d.step, d.steady.share(Cause::kUseful),
+                                     d.productive));
+      }
+      ranked.emplace_back(-quantile(drawn, 0.5), i);
+    }
+    std::sort(ranked.begin(), ranked.end());
+    std::vector<WholePlan> out;
+    for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i)
+      out.push_back(std::move(plans[ranked[i].second]));
+    return out;
+  }
+
+  // The best of each kind, as many as are listed.
   std::vector<WholePlan> short_list(std::vector<WholePlan> plans) {
-    const auto most = static_cast<std::size_t>(std::max(kLeastDrawn, kDrawnPerShown * question_.top));
+    const auto most = static_cast<std::size_t>(std::max(kLeastListed, kListedPerShown * question_.top));
     std::set<std::string> kinds;
     std::vector<WholePlan> out;
     for (WholePlan& plan : plans) {

@@ -26,8 +26,10 @@ constexpr double kCombinations = 2000.0;
 constexpr int kPaces = 12;
 // Plans of one kind that are priced as whole plans.
 constexpr int kPerKind = 3;
-// Of each baseline and way.
-constexpr std::size_t kBaselineChoices = 8;
+// Of each baseline: the fastest as screened, of these so many of a kind, and in all.
+constexpr std::size_t kUniformPlans = 60;
+constexpr int kBaselinePerKind = 2;
+constexpr std::size_t kBaselineChoices = 16;
 
 using Choices = std::vector<TrainingChoice>;
 
@@ -290,7 +292,7 @@ void find_baselines(const Scenario& scenario, const TrainingSpace& space, const 
                     SearchResult& result) {
   const auto add = [&](const std::string& name, const std::vector<std::size_t>& pools) {
     Choices& known = result.baselines[name];
-    for (ShapeScreen::Uniform& uniform : screen.uniform_plans(pools, kBaselineChoices)) {
+    for (ShapeScreen::Uniform& uniform : screen.uniform_plans(pools, kUniformPlans)) {
       TrainingChoice choice;
       choice.way = way;
       choice.shapes = std::move(uniform.shapes);
@@ -300,7 +302,7 @@ void find_baselines(const Scenario& scenario, const TrainingSpace& space, const 
       choice.score = static_cast<double>(choice.sequences) / choice.step_s;
       known.push_back(std::move(choice));
     }
-    std::sort(known.begin(), known.end(), better);
+    keep_best(known, kBaselineChoices, kBaselinePerKind);
   };
   if (space.pools.size() > 1) add("best uniform plan", space.pools);
   for (const std::size_t pool : space.pools)

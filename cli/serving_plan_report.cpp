@@ -40,7 +40,8 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
   out["p10"] = plan.p10;
   out["p90"] = plan.p90;
   out["output_tokens_per_s"] = plan.tokens_per_s;
-  out["power_w"] = plan.power.value();
+  out["power_w"] = nullptr;  // of hosts it is not known
+  if (plan.power.value() > 0.0) out["power_w"] = plan.power.value();
   out["objective"] = plan.objective;
   auto& groups = out["groups"] = nlohmann::ordered_json::array();
   for (const sim::ServingPart& part : plan.parts) {
@@ -61,10 +62,14 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
 }  // namespace
 
 std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, const sim::ServingQuestion& question) {
-  std::string out = fmt::format("{}   best plans by {}   (TTFT {}, TPOT {} for {:.0f} % of the requests)\n\n",
-                                scenario.name, sim::name_of(question.objective),
-                                promise_text(scenario.slo.ttft), promise_text(scenario.slo.tpot),
-                                scenario.slo.percentile * 100.0);
+  const bool promised = scenario.slo.ttft.count() > 0.0 || scenario.slo.tpot.count() > 0.0;
+  std::string out = fmt::format("{}   best plans by {}", scenario.name,
+                                promised ? sim::name_of(question.objective) : "output tokens per second");
+  if (promised) {
+    out += fmt::format("   (TTFT {}, TPOT {} for {:.0f} % of the requests)", promise_text(scenario.slo.ttft),
+                       promise_text(scenario.slo.tpot), scenario.slo.percentile * 100.0);
+  }
+  out += "\n\n";
   Table table({"plan", "requests/s kept", "p10 – p90", "output token/s", "power at most", "token/s per MW"});
   for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i]);
   for (const sim::PlannedServing& baseline : answer.baselines) add_row(table, baseline.name, baseline);

@@ -93,8 +93,7 @@ void Session::stamp(RunRecord& record, const Profile* profile) const {
 
 void require_context(const Scenario& scenario) {
   if (scenario.workload.kind != WorkloadKind::kServing) return;
-  const ServingWorkload& serving = scenario.workload.serving;
-  const std::int64_t longest = serving.prompt.high + serving.output.high;
+  const std::int64_t longest = longest_request(scenario.workload.serving);
   for (const GroupPlan& group : scenario.plan.groups) {
     const std::int64_t context = group.limits.max_context;
     if (context == 0 || longest <= context) continue;

@@ -22,6 +22,7 @@
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "scenarios/error.h"
+#include "scenarios/text_layout.h"
 
 extern char** environ;
 
@@ -30,6 +31,8 @@ namespace lindos::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kWidth = 110;
 
 // This process among those that share a sweep.
 struct Part {
@@ -44,8 +47,8 @@ std::size_t number_in(const char* variable, std::size_t otherwise) {
 
 Part part_of_environment() {
   if (std::getenv("SLURM_ARRAY_TASK_ID") != nullptr) {
-    const std::size_t first = number_in("SLURM_ARRAY_TASK_MIN", 0);
-    return {number_in("SLURM_ARRAY_TASK_ID", 0) - first, std::max<std::size_t>(1, number_in("SLURM_ARRAY_TASK_COUNT", 1))};
+    const std::size_t own = number_in("SLURM_ARRAY_TASK_ID", 0) - number_in("SLURM_ARRAY_TASK_MIN", 0);
+    return {own, std::max<std::size_t>(1, number_in("SLURM_ARRAY_TASK_COUNT", 1))};
   }
   if (std::getenv("OMPI_COMM_WORLD_RANK") != nullptr)
     return {number_in("OMPI_COMM_WORLD_RANK", 0), std::max<std::size_t>(1, number_in("OMPI_COMM_WORLD_SIZE", 1))};
@@ -73,7 +76,8 @@ class Child {
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err_.c_str(), kFlags, 0644);
     const int failed = posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0) throw Error(ErrorKind::kEnvironment, "", std::string("a process cannot be started: ") + std::strerror(failed));
+    if (failed != 0)
+      throw Error(ErrorKind::kEnvironment, "", std::string("a process cannot be started: ") + std::strerror(failed));
   }
   [[nodiscard]] pid_t pid() const { return pid_; }
   void stop() const { ::kill(pid_, SIGTERM); }
@@ -120,7 +124,7 @@ Json answer_of(const SweepQuestion& question, const SweepPoint& point) {
 
 // Of the best plan, as far as an answer has it.
 std::string figure(const Json& plan, const char* key, double unit, const char* format) {
-  if (!plan.contains(key)) return "–";
+  if (!plan.contains(key) || !plan[key].is_number()) return "–";
   return fmt::format(fmt::runtime(format), plan[key].get<double>() / unit);
 }
 
@@ -222,9 +226,10 @@ std::string render_sweep(const SweepQuestion& question, const std::vector<SweepP
   std::vector<std::string> header;
   for (const std::vector<Setting>& axis : question.axes) header.push_back(axis.front().key);
   header.emplace_back("seed");
-  for (const char* name : {"objective", "over the given plan", "step ms", "MFU running %", "MFU fleet %", "requests/s", "MW"})
-    header.emplace_back(name);
+  header.insert(header.end(), {"objective", "over the given plan", "step ms", "MFU running %", "MFU fleet %",
+                               "requests/s", "MW"});
   Table table(header);
+  std::string refused;
   for (const SweepPoint& point : points) {
     std::vector<std::string> row;
     for (const Setting& setting : point.settings) row.push_back(setting.value);
@@ -233,11 +238,15 @@ std::string render_sweep(const SweepQuestion& question, const std::vector<SweepP
     if (answer.is_null()) {
       row.emplace_back("not there yet");
     } else if (answer.contains("refused")) {
-      row.push_back("refused: " + answer["refused"].get<std::string>().substr(0, 80));
+      row.emplace_back("refused");
+      std::string which;
+      for (const Setting& setting : point.settings) which += setting.key + "=" + setting.value + " ";
+      refused += "\n  " + wrapped(which + answer["refused"].get<std::string>(), kWidth, 4);
     } else {
       const Json& best = answer["plans"][0];
       row.push_back(figure(best, "objective", 1.0, "{:.5g}"));
-      row.push_back(best["gains"].empty() ? "–" : fmt::format("{:+.1f} %", best["gains"][0]["gain"].get<double>() * 100.0));
+      const Json& gains = best["gains"];
+      row.push_back(gains.empty() ? "–" : fmt::format("{:+.1f} %", gains[0]["gain"].get<double>() * 100.0));
       row.push_back(metric(best, "step_time_s", 1e-3, "{:.0f}"));
       row.push_back(metric(best, "steady_mfu", 1e-2, "{:.1f}"));
       row.push_back(metric(best, "mfu", 1e-2, "{:.1f}"));
@@ -247,7 +256,7 @@ std::string render_sweep(const SweepQuestion& question, const std::vector<SweepP
     row.resize(header.size());
     table.add(std::move(row));
   }
-  return table.text();
+  return table.text() + refused;
 }
 
 std::string sweep_json(const SweepQuestion& question, const std::vector<SweepPoint>& points) {
@@ -261,7 +270,10 @@ std::string sweep_json(const SweepQuestion& question, const std::vector<SweepPoi
       refused = answer["refused"];
       answer = nullptr;
     }
-    out.push_back({{"settings", std::move(settings)}, {"seed", point.seed}, {"answer", std::move(answer)}, {"refused", std::move(refused)}});
+    out.push_back({{"settings", std::move(settings)},
+                   {"seed", point.seed},
+                   {"answer", std::move(answer)},
+                   {"refused", std::move(refused)}});
   }
   return out.dump(2);
 }

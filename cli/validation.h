@@ -20,6 +20,7 @@ namespace lindos::cli {
 
 // Each adds its subcommand to `lindos validate`, with add_common(…, false).
 void add_validate_operators(CLI::App& validate);
+void add_validate_serving(CLI::App& validate);
 void add_validate_stragglers(CLI::App& validate);
 void add_validate_training(CLI::App& validate);
 

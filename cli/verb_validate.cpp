@@ -9,6 +9,7 @@ void add_validate(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("validate", "error statistics against published or recorded data");
   verb->require_subcommand(1);
   add_validate_operators(*verb);
+  add_validate_serving(*verb);
   add_validate_stragglers(*verb);
   add_validate_training(*verb);
 }

@@ -39,7 +39,7 @@ std::int64_t blocks_for(std::int64_t sequences, std::int64_t tokens, const Engin
 
 std::int64_t longest_request(const Scenario& scenario) {
   const ServingWorkload& serving = scenario.workload.serving;
-  return std::clamp<std::int64_t>(serving.prompt.high + serving.output.high, 1,
+  return std::clamp<std::int64_t>(lindos::longest_request(serving), 1,
                                   scenario.model.max_positions);
 }
 

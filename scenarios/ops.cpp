@@ -223,7 +223,8 @@ std::vector<Op> step_ops(const Model& model, const GroupPlan& group, ShardId sha
                    .experts = rank.share.experts,
                    .ops = {},
                    .training = {},
-                   .entries = {}};
+                   .entries = {},
+                   .attention_replicas = group.training.expert_parallel};
   for (const Slice& slice : batch) step.tokens += static_cast<double>(slice.tokens);
   if (step.tokens == 0.0) return {};
   enter_stage(step);

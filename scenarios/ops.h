@@ -75,6 +75,7 @@ struct Op {
   // GEMM: m tokens, n outputs, k inputs; MoE: m = token-expert pairs on this rank, experts_hit of them.
   std::int64_t m = 0, n = 0, k = 0;
   std::int64_t experts_hit = 0;
+  std::int64_t experts = 0;        // MoE GEMM and the activation inside: experts that the rank holds
   std::int64_t products = 1;       // kBatchedGemm: products of m×n×k
   // Attention: local heads, dims and the slices it covers.
   std::int64_t q_heads = 0, kv_heads = 0, head_dim = 0;

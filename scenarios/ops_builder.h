@@ -76,6 +76,7 @@ struct StepBuilder {
   std::vector<Op> ops;
   std::optional<TrainingPass> training;
   std::vector<TensorEntry> entries;
+  std::int64_t attention_replicas = 1;  // serving: replicas with sequences of their own that deal the experts out
 
   // Tokens of which this rank does norms and residual: all, or its part under sequence parallelism.
   [[nodiscard]] double own_tokens() const {
@@ -83,7 +84,7 @@ struct StepBuilder {
                                                    : tokens;
   }
   // Ranks outside the stage among which the stage's experts are dealt out.
-  [[nodiscard]] std::int64_t expert_ranks() const { return training ? training->expert_ranks : 1; }
+  [[nodiscard]] std::int64_t expert_ranks() const { return training ? training->expert_ranks : attention_replicas; }
   // Training: marks `elements` of `width` bytes as kept for the backward pass.
   void keep(Op& op, double elements, double width) {
     if (training) op.saved_bytes += Bytes{elements * width};

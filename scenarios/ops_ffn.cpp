@@ -79,6 +79,7 @@ void routed(StepBuilder& step) {
     op.n = static_cast<std::int64_t>(n);
     op.k = static_cast<std::int64_t>(k);
     op.experts_hit = std::llround(std::ceil(load.hit - 1e-9));
+    op.experts = step.experts.size();
     op.tokens = static_cast<std::int64_t>(step.tokens);
     op.flop = Flop{2.0 * load.pairs * n * k};
     op.weight_bytes =
@@ -87,7 +88,9 @@ void routed(StepBuilder& step) {
   };
   grouped(GemmSite::kGateUp, inputs * width, hidden, load.pairs * (hidden + inputs * width),
           model.mlp_bias ? inputs * width : 0.0);
-  activation(step, load.pairs, width).tokens = std::llround(load.pairs);
+  Op& between = activation(step, load.pairs, width);
+  between.tokens = std::llround(load.pairs);
+  between.experts = step.experts.size();
   // Rows are written once per pair and read again by the weighted sum, which writes one row per token.
   grouped(GemmSite::kDown, hidden, width,
           load.pairs * (width + 2.0 * hidden) + step.tokens * hidden,

@@ -80,6 +80,14 @@ Json write(const AttentionSample& sample) {
   return json;
 }
 
+Json write(const ExpertSample& sample) {
+  Json json = {{"dtype", name_of(sample.dtype)}, {"tokens", sample.tokens}, {"hidden", sample.hidden},
+               {"ffn", sample.ffn},              {"top_k", sample.top_k},   {"experts", sample.experts},
+               {"held", sample.held}};
+  write_timing(json, sample);
+  return json;
+}
+
 Json write(const StreamSample& sample) {
   Json json = {{"op", sample.op}, {"bytes", sample.bytes.value()}};
   write_placement(json, sample);
@@ -150,6 +158,17 @@ void read(JsonObject& object, AttentionSample& sample) {
   sample.kv_heads = object.integer("kv_heads", 1);
   sample.head_dim = object.integer("head_dim", 1);
   read_placement(object, sample);
+  read_timing(object, sample);
+}
+
+void read(JsonObject& object, ExpertSample& sample) {
+  sample.dtype = read_dtype(object);
+  sample.tokens = object.integer("tokens", 1);
+  sample.hidden = object.integer("hidden", 1, kWidest);
+  sample.ffn = object.integer("ffn", 1, kWidest);
+  sample.experts = object.integer("experts", 1, kWidest);
+  sample.top_k = object.integer("top_k", 1, sample.experts);
+  sample.held = object.integer("held", 1, sample.experts);
   read_timing(object, sample);
 }
 
@@ -255,6 +274,7 @@ std::string canonical_text(const Profile& profile) {
   for (const auto& [dtype, rate] : profile.matrix_rates) {
     json["matrix_rates_flop_per_s"][std::string(name_of(dtype))] = rate.value();
   }
+  if (!profile.experts.empty()) json["experts"] = write_all(profile.experts);
   if (!profile.stages.empty()) json["stages"] = write_all(profile.stages);
   if (profile.power_limit.value() > 0.0) json["power_limit_w"] = profile.power_limit.value();
   if (!profile.power.empty()) json["power"] = write_all(profile.power);
@@ -311,6 +331,7 @@ Profile profile_from_json(std::string_view text, const std::string& where) {
   read_all(root, "attention", profile.attention);
   read_all(root, "stream", profile.stream);
   read_all(root, "collectives", profile.collectives);
+  if (root.optional("experts")) read_all(root, "experts", profile.experts);
   if (root.optional("stages")) read_all(root, "stages", profile.stages);
   if (root.optional("power_limit_w")) profile.power_limit = Watts{root.number("power_limit_w", kPositive)};
   if (root.optional("power")) read_all(root, "power", profile.power);

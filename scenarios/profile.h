@@ -41,6 +41,21 @@ struct AttentionSample {
   bool operator==(const AttentionSample&) const = default;
 };
 
+// Routed experts of one layer on one rank as one grouped kernel: gate and up, activation, down and weighted sum, of
+// `tokens` tokens that pick `top_k` of `experts`, of which the rank holds `held`. Per number format of the weights.
+struct ExpertSample {
+  Dtype dtype = Dtype::kBf16;
+  std::int64_t tokens = 0;
+  std::int64_t hidden = 0;
+  std::int64_t ffn = 0;            // columns of each expert on the rank
+  std::int64_t top_k = 0;
+  std::int64_t experts = 0;
+  std::int64_t held = 0;
+  Seconds time{0};
+  double spread = 0.0;
+  bool operator==(const ExpertSample&) const = default;
+};
+
 // Byte-bound ops (norm, RoPE, SwiGLU, residual, embedding): time of `bytes` moved by one call.
 struct StreamSample {
   std::string op;                  // name_of(OpKind)
@@ -125,6 +140,7 @@ struct Profile {
   Seconds per_sequence_overhead{0};// sampling and bookkeeping per sequence and step
   std::vector<GemmSample> gemm;
   std::vector<AttentionSample> attention;
+  std::vector<ExpertSample> experts; // empty = not measured: a dense product of their width stands for them
   std::vector<StreamSample> stream;
   std::vector<CollectiveSample> collectives;
   std::vector<StageSample> stages;

@@ -122,7 +122,7 @@ Scenario parse_scenario(std::string_view text, const std::string& where,
   const auto model = document.section("model");
   s.model = read_model(model.table, model.base, catalogue);
   const auto workload = document.section("workload");
-  s.workload = read_workload(workload.table);
+  s.workload = read_workload(workload.table, workload.base, s.model);
   check_context(workload.table, s.workload, s.model);
   if (const auto slo = document.find("slo")) s.slo = read_slo(slo->table);
   s.sources = read_sources(document);

@@ -185,9 +185,37 @@ std::string model(const Scenario& s) {
   return out;
 }
 
-std::string length(LengthRange range) {
+std::string length(const LengthRange& range) {
   if (range.low == range.high) return with_thousands(range.low);
-  return with_thousands(range.low) + "–" + with_thousands(range.high);
+  std::string out = with_thousands(range.low) + "–" + with_thousands(range.high);
+  if (!range.quantiles.empty()) {
+    out += " (median " + with_thousands(range.quantiles[range.quantiles.size() / 2]) + ", by quantiles)";
+  } else if (range.median > 0.0) {
+    out += " (log-normal, median " + number_text(range.median, 4) + ", sigma " + number_text(range.sigma, 3) + ')';
+  }
+  return out;
+}
+
+std::string traffic(const ServingWorkload& w) {
+  switch (w.arrival) {
+    case Arrival::kTogether: return "all at once";
+    case Arrival::kPoisson: return "Poisson at " + about(w.rate);
+    case Arrival::kUniform: return "evenly at " + about(w.rate);
+    case Arrival::kClosedLoop: return "closed loop of " + plural(w.concurrency, "client");
+    case Arrival::kGamma:
+      return "gamma at " + about(w.rate) + ", gaps varying by " + number_text(w.shape.variation, 3);
+    case Arrival::kBursty:
+      return "at " + about(w.rate) + " in the mean, " + about(w.shape.burst_rate) + " in bursts of " +
+             format(w.shape.burst_length) + " (" + percent(w.shape.burst_share) + " of the time)";
+    case Arrival::kDiurnal:
+      return "at " + about(w.rate) + " in the mean, " + percent(w.shape.swing) + " more at the peak, every " +
+             format(w.shape.period);
+    case Arrival::kRecorded:
+      return "as recorded in " + w.trace.path + " (" + std::string(name_of(w.trace.format)) + ", " +
+             plural(w.trace.rows, "row") + "), " + about(w.rate) +
+             (w.trace.speed == 1.0 ? "" : " at " + number_text(w.trace.speed, 3) + " times its speed");
+  }
+  return "";
 }
 
 std::string workload(const Scenario& s) {
@@ -201,24 +229,11 @@ std::string workload(const Scenario& s) {
   }
   const ServingWorkload& w = s.workload.serving;
   std::string out = "\nWorkload  serving: " +
-                    (w.requests > 0 ? plural(w.requests, "request")
-                                    : format(w.duration) + " of traffic, about " +
-                                          plural(expected_requests(w), "request")) +
-                    ", ";
-  switch (w.arrival) {
-    case Arrival::kTogether:
-      out += "all at once";
-      break;
-    case Arrival::kPoisson:
-      out += "Poisson at " + about(w.rate);
-      break;
-    case Arrival::kUniform:
-      out += "evenly at " + about(w.rate);
-      break;
-    case Arrival::kClosedLoop:
-      out += "closed loop of " + plural(w.concurrency, "client");
-      break;
-  }
+                    (w.duration <= Seconds{0} ? plural(expected_requests(w), "request")
+                     : w.arrival == Arrival::kRecorded
+                         ? "the first " + format(w.duration)
+                         : format(w.duration) + " of traffic, about " + plural(expected_requests(w), "request")) +
+                    ", " + traffic(w);
   out += "\n  prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
          std::to_string(s.workload.seed) + '\n';
   if (s.slo == Slo{}) return out;

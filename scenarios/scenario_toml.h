@@ -28,7 +28,8 @@ inline constexpr std::int64_t kMaxTokens = 1'000'000'000;
 // `cluster` holds the pools and the fabric.
 [[nodiscard]] Faults read_faults(const TomlTable& table, const Cluster& cluster);
 [[nodiscard]] CheckpointPolicy read_checkpoint(const TomlTable& table);
-[[nodiscard]] Workload read_workload(const TomlTable& table);
+// `base` resolves a relative path to a trace, whose rows must fit the model's context.
+[[nodiscard]] Workload read_workload(const TomlTable& table, const std::filesystem::path& base, const Model& model);
 [[nodiscard]] Slo read_slo(const TomlTable& table);
 // `base` resolves a relative path to a config.json.
 [[nodiscard]] Model read_model(const TomlTable& table, const std::filesystem::path& base,

@@ -18,9 +18,29 @@ const char* name_of(Recompute recompute) {
   return "";
 }
 
+std::string_view name_of(Arrival arrival) {
+  switch (arrival) {
+    case Arrival::kTogether: return "together";
+    case Arrival::kPoisson: return "poisson";
+    case Arrival::kUniform: return "uniform";
+    case Arrival::kClosedLoop: return "closed-loop";
+    case Arrival::kGamma: return "gamma";
+    case Arrival::kBursty: return "bursty";
+    case Arrival::kDiurnal: return "diurnal";
+    case Arrival::kRecorded: return "recorded";
+  }
+  return "";
+}
+
 std::int64_t expected_requests(const ServingWorkload& workload) {
   if (workload.requests > 0) return workload.requests;
+  if (workload.duration <= Seconds{0}) return workload.trace.rows;
   return std::max<std::int64_t>(1, std::llround(workload.rate.value() * workload.duration.count()));
+}
+
+std::int64_t longest_request(const ServingWorkload& workload) {
+  if (workload.arrival == Arrival::kRecorded) return workload.trace.longest;
+  return workload.prompt.high + workload.output.high;
 }
 
 std::vector<RequestSpec> generate_requests(const ServingWorkload& workload, std::uint64_t seed) {

@@ -5,32 +5,65 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scenarios/checkpoint_policy.h"
+#include "scenarios/trace_format.h"
 #include "scenarios/units.h"
 
 namespace lindos {
 
-// Token count distribution: `low == high` is a constant, else uniform in [low, high].
+// Token count distribution: `low == high` is a constant, else uniform in [low, high]; log-normal with a median, values
+// beyond [low, high] taken as the bound; or by quantiles at even steps of probability from 0 (low) to 1 (high), linear
+// between.
 struct LengthRange {
   std::int64_t low = 0;
   std::int64_t high = 0;
+  double median = 0.0;             // above 0: log-normal
+  double sigma = 0.0;              // of the logarithm
+  std::vector<std::int64_t> quantiles = {};
   bool operator==(const LengthRange&) const = default;
 };
 
-// All at t = 0, exponential gaps, equal gaps, or a closed loop: each client sends its next request when its last
-// one ended.
-enum class Arrival { kTogether, kPoisson, kUniform, kClosedLoop };
+//   kTogether    all at t = 0
+//   kPoisson     exponential gaps
+//   kUniform     equal gaps
+//   kClosedLoop  each client sends its next request when its last one ended
+//   kGamma       gaps of a gamma distribution: as Poisson where their coefficient of variation is 1, in clumps above it
+//   kBursty      Poisson whose rate is high in bursts and low between them, both of exponential length
+//   kDiurnal     Poisson whose rate follows a cosine of the time of day
+//   kRecorded    as a trace has them
+enum class Arrival { kTogether, kPoisson, kUniform, kClosedLoop, kGamma, kBursty, kDiurnal, kRecorded };
+// "together", "poisson", "uniform", "closed-loop", "gamma", "bursty", "diurnal", "recorded".
+[[nodiscard]] std::string_view name_of(Arrival arrival);
+// Whether the workload's rate makes the arrivals.
+[[nodiscard]] constexpr bool has_rate(Arrival arrival) {
+  return arrival != Arrival::kTogether && arrival != Arrival::kClosedLoop && arrival != Arrival::kRecorded;
+}
+
+// What an arrival process needs beside its rate.
+struct ArrivalShape {
+  double variation = 1.0;          // kGamma: standard deviation of the gaps over their mean
+  Hertz burst_rate{0};             // kBursty: while a burst lasts; at least the rate
+  double burst_share = 0.0;        // kBursty: of the time; burst_rate × burst_share is at most the rate
+  Seconds burst_length{0};         // kBursty: mean
+  double swing = 0.0;              // kDiurnal: rate between (1 − swing) and (1 + swing) times its mean
+  Seconds period{0};               // kDiurnal
+  Seconds peak_at{0};              // kDiurnal
+  bool operator==(const ArrivalShape&) const = default;
+};
 
 struct ServingWorkload {
   std::int64_t requests = 0;       // 0: as many as arrive within `duration`
   Arrival arrival = Arrival::kTogether;
-  Hertz rate{0};                   // mean arrivals per second; for kPoisson and kUniform
+  Hertz rate{0};                   // mean arrivals per second, where has_rate; of a trace as replayed
   LengthRange prompt;
   LengthRange output;
   std::int64_t concurrency = 0;    // clients; for kClosedLoop, at most `requests`
-  Seconds duration{0};             // of the arrivals, in place of `requests`; for kPoisson and kUniform
+  Seconds duration{0};             // of the arrivals, in place of `requests`; where has_rate, and of a trace
+  ArrivalShape shape = {};
+  TraceSource trace = {};             // kRecorded; prompt and output are the bounds of its lengths
   bool operator==(const ServingWorkload&) const = default;
 };
 
@@ -75,11 +108,15 @@ struct RequestSpec {
   std::int64_t prompt_tokens = 0;
   std::int64_t output_tokens = 0;  // generated exactly (end-of-sequence is ignored in twin runs)
   bool on_completion = false;      // arrives when an earlier request of its replica ends, not at `arrival`
+  std::uint64_t prefix = 0;        // equal for prompts that begin alike; 0 = not known
   bool operator==(const RequestSpec&) const = default;
 };
 
 // How many requests there are, in the mean where a duration says it.
 [[nodiscard]] std::int64_t expected_requests(const ServingWorkload& workload);
+
+// The most tokens that prompt and output have together.
+[[nodiscard]] std::int64_t longest_request(const ServingWorkload& workload);
 
 // All requests of open_requests (request_stream.h).
 [[nodiscard]] std::vector<RequestSpec> generate_requests(const ServingWorkload& workload,

@@ -1,41 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 // Workload and SLO ↔ TOML.
 #include <algorithm>
+#include <filesystem>
 #include <string>
 
+#include "scenarios/request_trace.h"
 #include "scenarios/scenario_toml.h"
+#include "scenarios/trace_lengths.h"
 
 namespace lindos {
 namespace {
 
-// `key = 128` (constant) or `key = [64, 128]` (uniform).
-LengthRange read_length(const TomlTable& table, std::string_view key) {
+std::filesystem::path path_of(const TomlTable& table, std::string_view key, const std::filesystem::path& base) {
+  return (base / table.text(key)).lexically_normal();
+}
+
+TraceFormat read_format(const TomlTable& table) {
+  return static_cast<TraceFormat>(table.choice("format", {"azure", "burstgpt", "mooncake", "csv", "jsonl"}));
+}
+
+// { median = 512, sigma = 1.1, low = 1, high = 8192 }, { quantiles = [1, 300, 8192] } or { trace = "…", format = "…" }
+LengthRange read_shaped_length(const TomlTable& table, bool prompt, const std::filesystem::path& base) {
+  if (table.has("quantiles")) {
+    table.allow({"quantiles"});
+    const auto quantiles = table.integers("quantiles", 1, kMaxTokens);
+    if (quantiles.size() < 2 || !std::is_sorted(quantiles.begin(), quantiles.end()))
+      table.fail("quantiles", "expected two or more lengths in ascending order");
+    return {quantiles.front(), quantiles.back(), 0.0, 0.0, quantiles};
+  }
+  if (table.has("trace")) {
+    table.allow({"trace", "format"});
+    const TraceLengths lengths = fit_lengths(path_of(table, "trace", base), read_format(table));
+    return prompt ? lengths.prompt : lengths.output;
+  }
+  table.allow({"median", "sigma", "low", "high"});
+  LengthRange range;
+  range.low = table.integer_or("low", 1, 1, kMaxTokens);
+  range.high = table.integer("high", range.low, kMaxTokens);
+  range.median = table.number("median", 1.0, static_cast<double>(kMaxTokens));
+  constexpr double kWidest = 10.0;
+  range.sigma = table.number("sigma", 0.0, kWidest);
+  return range;
+}
+
+// `key = 128` (constant), `key = [64, 128]` (uniform) or a table.
+LengthRange read_length(const TomlTable& table, std::string_view key, const std::filesystem::path& base) {
+  if (table.is_table(key)) return read_shaped_length(table.table(key), key == "prompt", base);
   if (!table.is_array(key)) {
     const std::int64_t tokens = table.integer(key, 1, kMaxTokens);
-    return {tokens, tokens};
+    return {tokens, tokens, 0.0, 0.0, {}};
   }
   const auto bounds = table.integers(key, 1, kMaxTokens);
   if (bounds.size() != 2 || bounds[0] > bounds[1]) {
     table.fail(key, "expected a length such as 128 or a range [low, high] such as [64, 128]");
   }
-  return {bounds[0], bounds[1]};
+  return {bounds[0], bounds[1], 0.0, 0.0, {}};
 }
-
-std::string_view name_of(Arrival arrival) {
-  switch (arrival) {
-    case Arrival::kTogether:
-      return "together";
-    case Arrival::kPoisson:
-      return "poisson";
-    case Arrival::kUniform:
-      return "uniform";
-    case Arrival::kClosedLoop:
-      return "closed-loop";
-  }
-  return "";
-}
-
-bool has_rate(Arrival arrival) { return arrival == Arrival::kPoisson || arrival == Arrival::kUniform; }
 
 void read_duration(const TomlTable& table, ServingWorkload& serving, const std::string& arrival) {
   if (table.has("requests")) table.fail("duration", "give either requests or the duration of the arrivals");
@@ -48,11 +68,80 @@ void read_duration(const TomlTable& table, ServingWorkload& serving, const std::
   }
 }
 
-ServingWorkload read_serving(const TomlTable& table) {
-  table.allow({"kind", "requests", "arrival", "rate", "concurrency", "duration", "prompt", "output", "seed"});
+ArrivalShape read_shape(const TomlTable& table, const ServingWorkload& serving, const std::string& arrival) {
+  ArrivalShape shape;
+  const auto only_with = [&](Arrival kind, std::initializer_list<std::string_view> keys) {
+    for (const std::string_view key : keys) {
+      if (serving.arrival != kind && table.has(key)) {
+        table.fail(key, arrival + " does not use it; remove the key or say arrival = \"" + std::string(name_of(kind)) +
+                            '"');
+      }
+    }
+    return serving.arrival == kind;
+  };
+  constexpr double kMostVariation = 10.0;
+  if (only_with(Arrival::kGamma, {"variation"}))
+    shape.variation = table.number("variation", 0.05, kMostVariation);
+  if (only_with(Arrival::kBursty, {"burst_rate", "burst_share", "burst_length"})) {
+    shape.burst_rate = table.quantity<Hertz>("burst_rate");
+    if (shape.burst_rate < serving.rate) table.fail("burst_rate", "must be at least the mean rate");
+    shape.burst_share = table.number("burst_share", 1e-4, 0.9999);
+    if (shape.burst_rate.value() * shape.burst_share > serving.rate.value() * (1.0 + 1e-9)) {
+      table.fail("burst_share", "bursts alone would exceed the mean rate: burst_rate × burst_share is " +
+                                    std::to_string(shape.burst_rate.value() * shape.burst_share) + " /s");
+    }
+    shape.burst_length = table.quantity<Seconds>("burst_length");
+    if (shape.burst_length <= Seconds{0}) table.fail("burst_length", "must be above zero");
+  }
+  if (only_with(Arrival::kDiurnal, {"swing", "period", "peak_at"})) {
+    shape.swing = table.number("swing", 0.0, 1.0);
+    shape.period = table.quantity_or("period", Seconds{86400});
+    if (shape.period <= Seconds{0}) table.fail("period", "must be above zero");
+    shape.peak_at = table.quantity_or("peak_at", Seconds{0});
+  }
+  return shape;
+}
+
+ServingWorkload read_trace(const TomlTable& table, const std::filesystem::path& base, std::int64_t max_tokens) {
+  table.allow({"kind", "trace", "format", "speed", "requests", "duration", "digest", "seed"});
   ServingWorkload serving;
-  constexpr Arrival kArrivals[] = {Arrival::kTogether, Arrival::kPoisson, Arrival::kUniform, Arrival::kClosedLoop};
-  serving.arrival = kArrivals[table.choice("arrival", {"together", "poisson", "uniform", "closed-loop"})];
+  serving.arrival = Arrival::kRecorded;
+  TraceSource& trace = serving.trace;
+  trace.path = path_of(table, "trace", base).string();
+  trace.format = read_format(table);
+  constexpr double kMostSpeed = 1e6;
+  trace.speed = table.number_or("speed", 1.0, 1e-6, kMostSpeed);
+  const TraceSummary summary = scan_trace(trace.path, trace.format, max_tokens);
+  trace.rows = summary.rows;
+  trace.longest = summary.longest;
+  trace.digest = summary.digest;
+  if (table.has("digest") && table.text("digest") != trace.digest) {
+    table.fail("digest", "the trace has changed: its digest is " + trace.digest);
+  }
+  serving.prompt = {summary.shortest_prompt, summary.longest_prompt, 0.0, 0.0, {}};
+  serving.output = {summary.shortest_output, summary.longest_output, 0.0, 0.0, {}};
+  if (summary.span_ns > 0) {
+    const double gap_ns = static_cast<double>(summary.span_ns) / static_cast<double>(summary.rows - 1);
+    serving.rate = Hertz{1e9 / gap_ns * trace.speed};
+  }
+  if (table.has("requests")) {
+    if (table.has("duration")) table.fail("duration", "give either requests or the duration of the arrivals");
+    serving.requests = table.integer("requests", 1, summary.rows);
+  }
+  serving.duration = table.quantity_or("duration", Seconds{0});
+  if (table.has("duration") && serving.duration <= Seconds{0}) table.fail("duration", "must be above zero");
+  return serving;
+}
+
+ServingWorkload read_serving(const TomlTable& table, const std::filesystem::path& base, std::int64_t max_tokens) {
+  if (table.has("trace")) return read_trace(table, base, max_tokens);
+  table.allow({"kind", "requests", "arrival", "rate", "concurrency", "duration", "prompt", "output", "seed"},
+              {"variation", "burst_rate", "burst_share", "burst_length", "swing", "period", "peak_at"});
+  ServingWorkload serving;
+  constexpr Arrival kArrivals[] = {Arrival::kTogether, Arrival::kPoisson, Arrival::kUniform, Arrival::kClosedLoop,
+                                   Arrival::kGamma,    Arrival::kBursty,  Arrival::kDiurnal};
+  serving.arrival = kArrivals[table.choice(
+      "arrival", {"together", "poisson", "uniform", "closed-loop", "gamma", "bursty", "diurnal"})];
   const std::string arrival = "arrival = \"" + std::string(name_of(serving.arrival)) + '"';
   if (has_rate(serving.arrival)) {
     serving.rate = table.quantity<Hertz>("rate");
@@ -60,6 +149,7 @@ ServingWorkload read_serving(const TomlTable& table) {
   } else if (table.has("rate")) {
     table.fail("rate", arrival + " has no rate; remove the key");
   }
+  serving.shape = read_shape(table, serving, arrival);
   if (table.has("duration")) {
     read_duration(table, serving, arrival);
   } else {
@@ -75,8 +165,8 @@ ServingWorkload read_serving(const TomlTable& table) {
   } else if (table.has("concurrency")) {
     table.fail("concurrency", arrival + " has no clients; remove the key or say arrival = \"closed-loop\"");
   }
-  serving.prompt = read_length(table, "prompt");
-  serving.output = read_length(table, "output");
+  serving.prompt = read_length(table, "prompt", base);
+  serving.output = read_length(table, "output", base);
   return serving;
 }
 
@@ -108,20 +198,56 @@ TrainingWorkload read_training(const TomlTable& table) {
   return training;
 }
 
-void write_length(TomlText& out, std::string_view key, LengthRange range) {
-  if (range.low == range.high) {
+void write_length(TomlText& out, std::string_view key, const LengthRange& range) {
+  if (!range.quantiles.empty()) {
+    std::string list;
+    for (const std::int64_t v : range.quantiles) list += (list.empty() ? "" : ", ") + std::to_string(v);
+    out.raw(key, "{ quantiles = [" + list + "] }");
+  } else if (range.median > 0.0) {
+    out.raw(key, "{ median = " + toml_number(range.median) + ", sigma = " + toml_number(range.sigma) + ", low = " +
+                     std::to_string(range.low) + ", high = " + std::to_string(range.high) + " }");
+  } else if (range.low == range.high) {
     out.integer(key, range.low);
   } else {
     out.integers(key, std::vector<std::int64_t>{range.low, range.high});
   }
 }
 
+void write_serving(TomlText& out, const ServingWorkload& s) {
+  out.text("kind", "serving");
+  if (s.requests > 0) out.integer("requests", s.requests);
+  if (s.duration > Seconds{0}) out.quantity("duration", s.duration);
+  if (s.arrival == Arrival::kRecorded) {
+    out.text("trace", s.trace.path);
+    out.text("format", name_of(s.trace.format));
+    out.number("speed", s.trace.speed);
+    out.text("digest", s.trace.digest);
+    return;
+  }
+  out.text("arrival", name_of(s.arrival));
+  if (has_rate(s.arrival)) out.quantity("rate", s.rate);
+  if (s.arrival == Arrival::kClosedLoop) out.integer("concurrency", s.concurrency);
+  if (s.arrival == Arrival::kGamma) out.number("variation", s.shape.variation);
+  if (s.arrival == Arrival::kBursty) {
+    out.quantity("burst_rate", s.shape.burst_rate);
+    out.number("burst_share", s.shape.burst_share);
+    out.quantity("burst_length", s.shape.burst_length);
+  }
+  if (s.arrival == Arrival::kDiurnal) {
+    out.number("swing", s.shape.swing);
+    out.quantity("period", s.shape.period);
+    out.quantity("peak_at", s.shape.peak_at);
+  }
+  write_length(out, "prompt", s.prompt);
+  write_length(out, "output", s.output);
+}
+
 }  // namespace
 
-Workload read_workload(const TomlTable& table) {
+Workload read_workload(const TomlTable& table, const std::filesystem::path& base, const Model& model) {
   Workload workload;
   if (table.choice("kind", {"serving", "training"}) == 0) {
-    workload.serving = read_serving(table);
+    workload.serving = read_serving(table, base, model.max_positions);
   } else {
     workload.kind = WorkloadKind::kTraining;
     workload.training = read_training(table);
@@ -142,7 +268,9 @@ void check_context(const TomlTable& table, const Workload& workload, const Model
     }
     return;
   }
-  const std::int64_t longest = workload.serving.prompt.high + workload.serving.output.high;
+  // A trace's rows were held against it one by one.
+  if (workload.serving.arrival == Arrival::kRecorded) return;
+  const std::int64_t longest = longest_request(workload.serving);
   if (longest > model.max_positions) {
     table.fail("prompt", "prompt + output of up to " + std::to_string(longest) + context);
   }
@@ -160,15 +288,7 @@ Slo read_slo(const TomlTable& table) {
 void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
   out.header("workload");
   if (workload.kind == WorkloadKind::kServing) {
-    const ServingWorkload& s = workload.serving;
-    out.text("kind", "serving");
-    if (s.requests > 0) out.integer("requests", s.requests);
-    if (s.duration > Seconds{0}) out.quantity("duration", s.duration);
-    out.text("arrival", name_of(s.arrival));
-    if (has_rate(s.arrival)) out.quantity("rate", s.rate);
-    if (s.arrival == Arrival::kClosedLoop) out.integer("concurrency", s.concurrency);
-    write_length(out, "prompt", s.prompt);
-    write_length(out, "output", s.output);
+    write_serving(out, workload.serving);
   } else {
     const TrainingWorkload& t = workload.training;
     out.text("kind", "training");

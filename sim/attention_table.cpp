@@ -216,6 +216,12 @@ std::optional<AttentionTime> AttentionTable::answer(bool is_decode, const Attent
   return result;
 }
 
+bool AttentionTable::has_decode(std::int64_t kv_heads, std::int64_t head_dim) const {
+  return std::any_of(grids_.begin(), grids_.end(), [&](const Grid& g) {
+    return g.is_decode && g.kv_heads == kv_heads && g.head_dim == head_dim;
+  });
+}
+
 std::optional<AttentionTime> AttentionTable::decode(const AttentionShape& shape, Dtype dtype,
                                                     ExecutionContext context) const {
   return answer(true, shape, shape.context + 1.0, shape.slices, 1.0, dtype, context);

@@ -37,6 +37,8 @@ struct AttentionTime {
 class AttentionTable {
  public:
   explicit AttentionTable(const Profile& profile);
+  // Whether decodes were timed with heads of this kind: latent attention is another kernel than any grouped-query one.
+  [[nodiscard]] bool has_decode(std::int64_t kv_heads, std::int64_t head_dim) const;
   // Empty only without samples of the family. REQUIRES: everything but context > 0.
   [[nodiscard]] std::optional<AttentionTime> decode(const AttentionShape& shape, Dtype dtype,
                                                     ExecutionContext context) const;

@@ -16,7 +16,7 @@ namespace {
 class MaxplusBackend final : public scheduler::StepBackend {
  public:
   MaxplusBackend(ReplicaModel& replica, const Draw& draw)
-      : books_(replica, draw), free_(replica.stages(), Seconds(0)) {}
+      : replica_(replica), books_(replica, draw), free_(replica.stages(), Seconds(0)) {}
 
   Seconds now() override { return clock_; }
 
@@ -53,6 +53,22 @@ class MaxplusBackend final : public scheduler::StepBackend {
     clock_ = t;
   }
 
+  // One stage has nothing in flight between steps.
+  bool foresees() const override { return free_.size() == 1 && replica_.uniform(0); }
+
+  void run_plain(const scheduler::PlainDecodes& steps, Seconds before, std::vector<Seconds>& ends) override {
+    StepTotals totals = decode_totals(steps.contexts, replica_.windows());
+    for (std::int64_t done = 0; done < steps.steps && (done == 0 || clock_ < before); ++done) {
+      if (done > 0) move_on(totals, steps.contexts, done, replica_.windows());
+      const Seconds begin = clock_;
+      clock_ += books_.overhead();
+      clock_ += books_.compute(totals, 1, 0);
+      books_.step_done(clock_ - begin);
+      ends.push_back(clock_);
+    }
+    free_.front() = clock_;
+  }
+
   ServingRun close() { return books_.close(clock_); }
 
  private:
@@ -60,6 +76,7 @@ class MaxplusBackend final : public scheduler::StepBackend {
     scheduler::StepResult result;
     Seconds at{0};
   };
+  const ReplicaModel& replica_;
   ServingBooks books_;
   Pipe pipe_;
   Seconds clock_{0};

@@ -15,6 +15,7 @@
 #include "sim/analytic_cost.h"
 #include "sim/attention_table.h"
 #include "sim/byte_curve.h"
+#include "sim/expert_table.h"
 #include "sim/gemm_table.h"
 #include "sim/roofline.h"
 
@@ -101,16 +102,20 @@ AttentionShape equal_slices(const Op& op) {
   return shape;
 }
 
-// The format of the cache that grouped-query attention reads, from its bytes; `weights` where two formats are as wide.
-// Empty for other attention (DeepSeek's latent one), of which samples say nothing.
+// Multiplies otherwise than grouped-query heads of its shape would: DeepSeek's latent, which is keys and values at once.
+bool is_latent(const Op& op) {
+  constexpr double kSame = 1e-6;
+  if (op.kind != OpKind::kAttentionDecode) return false;
+  const double grouped = 4.0 * static_cast<double>(op.kv_tokens) * static_cast<double>(op.q_heads * op.head_dim);
+  return std::abs(op.flop.value() / grouped - 1.0) > kSame;
+}
+
+// The format of the cache that attention reads, from its bytes; `weights` where two formats are as wide.
 std::optional<Dtype> cache_dtype(const Op& op, Dtype weights) {
   if (op.kv_bytes.value() <= 0.0) return weights;  // the op does not say
   constexpr double kSame = 1e-6;
-  const auto keys = static_cast<double>(op.kv_tokens);
-  const double per_key_flop = 4.0 * static_cast<double>(op.q_heads * op.head_dim);
-  if (op.kind == OpKind::kAttentionDecode && std::abs(op.flop.value() / (keys * per_key_flop) - 1.0) > kSame)
-    return std::nullopt;
-  const double element = op.kv_bytes.value() / (2.0 * keys * static_cast<double>(op.kv_heads * op.head_dim));
+  const double vectors = static_cast<double>(op.kv_tokens) * (is_latent(op) ? 1.0 : 2.0);
+  const double element = op.kv_bytes.value() / (vectors * static_cast<double>(op.kv_heads * op.head_dim));
   for (const Dtype dtype : {weights, Dtype::kBf16, Dtype::kFp8, Dtype::kF32}) {
     if (std::abs(bytes_of(dtype) - element) < kSame) return dtype;
   }
@@ -204,7 +209,7 @@ double systematic_sigma(Tier tier, Family family) {
 
 struct OperatorCost::Tables {
   Tables(const Profile& profile, const Interconnect& path)
-      : gemm(profile), attention(profile), interconnect(path) {
+      : gemm(profile), experts(profile), attention(profile), interconnect(path) {
     ceiling.device = profile.device;
     ceiling.cores = profile.cores;
     ceiling.compute_capability = profile.compute_capability;
@@ -346,11 +351,30 @@ struct OperatorCost::Tables {
             0.0, family, Tier::kAnalytic};
   }
 
+  // One product of grouped experts: its part of the kernel that the samples time as a whole. Nothing without samples.
+  [[nodiscard]] std::optional<Priced> expert_price(const Op& op, Dtype dtype, const Ceilings& c) const {
+    if (op.experts <= 0 || op.experts_hit <= 0) return std::nullopt;
+    const Dtype format = matrix_dtype(op, dtype);
+    const auto held = static_cast<double>(op.experts);
+    const auto pairs = static_cast<double>(op.m);
+    const bool up = op.site == GemmSite::kGateUp;
+    const double hidden = static_cast<double>(up ? op.k : op.n);
+    const double columns = up ? static_cast<double>(op.n) / 2.0 : static_cast<double>(op.k);
+    const auto u = experts.utilisation({pairs / held, held, hidden, columns}, format);
+    if (!u) return std::nullopt;
+    const Work work = expert_work(pairs, static_cast<double>(op.experts_hit), static_cast<double>(op.n),
+                                  static_cast<double>(op.k), bytes_of(format));
+    return Priced{roofline(work.flop, work.bytes, c) / u->value, u->spread, Family::kGemm, u->tier};
+  }
+
   [[nodiscard]] Priced gemm_price(const Op& op, Dtype dtype, ExecutionContext context,
                                   const Ceilings& c) const {
-    const bool experts = op.kind == OpKind::kMoeGemm;
+    const bool grouped = op.kind == OpKind::kMoeGemm;
+    if (grouped) {
+      if (const std::optional<Priced> sampled = expert_price(op, dtype, c)) return *sampled;
+    }
     const double groups =
-        experts ? static_cast<double>(std::max<std::int64_t>(1, op.experts_hit)) : 1.0;
+        grouped ? static_cast<double>(std::max<std::int64_t>(1, op.experts_hit)) : 1.0;
     const double m = std::max(1.0, static_cast<double>(op.m) / groups);
     const double n = static_cast<double>(op.n);
     const double k = static_cast<double>(op.k);
@@ -362,11 +386,12 @@ struct OperatorCost::Tables {
     if (!u) return analytic(op, dtype, Family::kGemm, c);
     const Work work = gemm_work(m, n, k, bytes_of(format));
     const Seconds sol = roofline(work.flop, work.bytes, c) * groups;
-    return {sol / u->value, u->spread, Family::kGemm, experts ? Tier::kNeighbour : u->tier};
+    return {sol / u->value, u->spread, Family::kGemm, grouped ? Tier::kNeighbour : u->tier};
   }
 
   Profile ceiling;  // ceilings and overheads only, no samples
   GemmTable gemm;
+  ExpertTable experts;
   AttentionTable attention;
   std::vector<std::pair<StreamKey, ByteCurve>> streams;
   std::vector<std::pair<MessageKey, ByteCurve>> messages;
@@ -420,7 +445,8 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
     case OpKind::kAttentionPrefill: {
       if (op.q_heads <= 0 || op.head_dim <= 0) return tables_->analytic(op, weight_dtype, family, c);
       const std::optional<Dtype> cache = cache_dtype(op, weight_dtype);
-      if (!cache) return tables_->analytic(op, weight_dtype, family, c);
+      const bool timed = !is_latent(op) || tables_->attention.has_decode(op.kv_heads, op.head_dim);
+      if (!cache || !timed) return tables_->analytic(op, weight_dtype, family, c);
       const AttentionShape shape = equal_slices(op);
       const auto t = op.kind == OpKind::kAttentionDecode
                          ? tables_->attention.decode(shape, *cache, context)
@@ -428,6 +454,10 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
       if (!t) return tables_->analytic(op, weight_dtype, family, c);
       return Priced{t->time, t->spread, family, t->tier};
     }
+    case OpKind::kActivation:
+      // The samples of grouped experts hold it.
+      if (op.experts > 0 && tables_->experts.has(weight_dtype)) return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
+      [[fallthrough]];
     default: {
       const auto [curve, exact] = tables_->stream_curve(name_of(op.kind), context);
       if (curve == nullptr) return tables_->analytic(op, weight_dtype, family, c);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/operator_validation.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -48,6 +49,24 @@ Op op_of(const AttentionSample& s) {
   return op;
 }
 
+// One of the two products, in expectation over a uniform routing.
+Op op_of(const ExpertSample& s, GemmSite site) {
+  Op op;
+  op.kind = OpKind::kMoeGemm;
+  op.site = site;
+  const bool up = site == GemmSite::kGateUp;
+  const double share = static_cast<double>(s.top_k) / static_cast<double>(s.experts);
+  const auto held = static_cast<double>(s.held);
+  op.tokens = s.tokens;
+  op.m = std::max<std::int64_t>(1, std::llround(static_cast<double>(s.tokens) * share * held));
+  op.n = up ? 2 * s.ffn : s.hidden;
+  op.k = up ? s.hidden : s.ffn;
+  op.experts = s.held;
+  op.experts_hit = std::llround(std::ceil(held * (1.0 - std::pow(1.0 - share, static_cast<double>(s.tokens))) - 1e-9));
+  op.flop = Flop(2.0 * static_cast<double>(op.m) * static_cast<double>(op.n * op.k));
+  return op;
+}
+
 std::optional<OpKind> kind_named(const std::string& name) {
   for (int kind = 0; kind <= static_cast<int>(OpKind::kOptimizer); ++kind) {
     if (name == name_of(static_cast<OpKind>(kind))) return static_cast<OpKind>(kind);
@@ -61,7 +80,11 @@ class Comparison {
 
   void compare(const char* list, std::size_t index, const std::string& metric, const std::string& family,
                const OperatorCost& cost, const Op& op, Dtype dtype, ExecutionContext context, Seconds measured) {
-    const Price price = cost.price(op, dtype, context);
+    report_price(list, index, metric, family, cost.price(op, dtype, context), measured);
+  }
+
+  void report_price(const char* list, std::size_t index, const std::string& metric, const std::string& family,
+                    const Price& price, Seconds measured) {
     const std::string row = where_ + ": /" + list + "/" + std::to_string(index);
     if (const auto* miss = std::get_if<Miss>(&price)) {
       report.misses.push_back({row, miss->reason});
@@ -94,6 +117,17 @@ class Comparison {
       const Op op = op_of(s);
       compare("attention", i, op.kind == OpKind::kAttentionDecode ? "decode_attention_s" : "prefill_attention_s",
               std::string(name_of(s.dtype)), cost_, op, s.dtype, {s.threads, s.active_ranks}, s.time);
+    }
+  }
+
+  void experts(const std::vector<ExpertSample>& samples) {
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      const ExpertSample& s = samples[i];
+      Price up = cost_.price(op_of(s, GemmSite::kGateUp), s.dtype, {1, 1});
+      const Price down = cost_.price(op_of(s, GemmSite::kDown), s.dtype, {1, 1});
+      if (std::holds_alternative<Priced>(up) && std::holds_alternative<Priced>(down))
+        std::get<Priced>(up).time += std::get<Priced>(down).time;
+      report_price("experts", i, "experts_s", std::string(name_of(s.dtype)), up, s.time);
     }
   }
 
@@ -158,6 +192,7 @@ ValidationReport validate_operators(const Profile& profile, const Profile& measu
   Comparison comparison(profile, where);
   comparison.gemm(measured.gemm);
   comparison.attention(measured.attention);
+  comparison.experts(measured.experts);
   comparison.stream(measured.stream);
   comparison.collectives(measured.collectives);
   return std::move(comparison.report);

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "scenarios/error.h"
+#include "scenarios/ops_builder.h"
 
 namespace lindos::sim {
 
@@ -125,6 +126,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
                       "\" states no scale-out bandwidth and both are not in one scale-up domain");
     }
     stages_.push_back(std::move(stage));
+    find_unlike(s);
   }
   step_overhead_ = device_or_throw(devices_by_pool, group.stages.front().ranks.front().pool)
                        .profile.step_overhead;
@@ -147,6 +149,140 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
       composed_ = composed_ && compositions.back().prompts.measured();
     }
     stages_[s].compositions = std::move(compositions);
+  }
+  if (!model.is_mla()) windows_ = AttentionWindows::of(model);
+  for (std::size_t s = 0; windows_ && s < stages_.size(); ++s) find_uniform(s);
+}
+
+void ReplicaModel::find_uniform(std::size_t stage_index) {
+  const auto ops_of = [&](std::size_t rank, const Batch& batch) {
+    return step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(rank)}, batch);
+  };
+  const auto attention_of = [](std::vector<Op> ops) {
+    std::erase_if(ops, [](const Op& op) {
+      return op.kind != OpKind::kAttentionPrefill && op.kind != OpKind::kAttentionDecode;
+    });
+    return ops;
+  };
+  Stage& stage = stages_[stage_index];
+  if (!stage.alike) return;
+  const Batch mixed{{0, 7, true}, {5, 1, true}, {9, 3, false}};
+  std::vector<std::vector<Op>> ops;
+  std::vector<int> like;
+  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+    ops.push_back(ops_of(r, mixed));
+    if (attention_of(ops[r]) != attention_of(ops[0])) return;
+    like.push_back(static_cast<int>(std::find(ops.begin(), ops.end(), ops[r]) - ops.begin()));
+  }
+  std::vector<UnitAttention> units;
+  for (const bool decodes : {false, true}) {
+    // One query that sees itself; a decode sees a key before it as well.
+    const std::int64_t keys = decodes ? 2 : 1;
+    for (const Op& op : attention_of(ops_of(0, {{keys - 1, 1, false}}))) {
+      if (op.tokens != 1 || op.kv_tokens != keys) return;
+      const std::size_t window = windows_->index_of(window_of(model_, op.layer));
+      const auto same = std::find_if(units.begin(), units.end(), [&](const UnitAttention& u) {
+        return u.decodes == decodes && u.window == window;
+      });
+      if (same != units.end()) {
+        same->op.count += op.count;
+        continue;
+      }
+      UnitAttention unit{window, decodes, op};
+      unit.op.flop = op.flop / static_cast<double>(keys);
+      unit.op.kv_bytes = op.kv_bytes / static_cast<double>(keys);
+      units.push_back(unit);
+    }
+  }
+  stage.attention = std::move(units);
+  stage.like = std::move(like);
+}
+
+const Composition& ReplicaModel::composition_of(std::size_t stage, int steps, bool decodes) const {
+  const int concurrent = std::min(static_cast<int>(stages_.size()), steps);
+  const StepCompositions& of_step = stages_[stage].compositions[static_cast<std::size_t>(concurrent - 1)];
+  return decodes ? of_step.decodes : of_step.prompts;
+}
+
+ExecutionContext ReplicaModel::context_of(std::size_t stage, std::size_t rank, int steps) const {
+  const Rank& r = stages_[stage].ranks[rank];
+  const int concurrent = std::min(static_cast<int>(stages_.size()), steps);
+  if (!r.is_host) return {};
+  return {r.threads, static_cast<int>(stages_[stage].ranks.size()) * concurrent};
+}
+
+ReplicaModel::RestOfStep ReplicaModel::rest_of_step(const StepTotals& totals, std::size_t stage_index,
+                                                    int steps) const {
+  // Any batch with these totals but for its attention.
+  Batch batch;
+  if (totals.decodes) {
+    batch.assign(static_cast<std::size_t>(totals.tokens), {1, 1, false});
+    for (std::int64_t i = 0; i < totals.rows; ++i) batch[static_cast<std::size_t>(i)].wants_logits = true;
+  } else {
+    const std::int64_t others = std::max<std::int64_t>(0, totals.rows - 1);
+    batch.assign(static_cast<std::size_t>(others), {0, 1, true});
+    batch.push_back({0, totals.tokens - others, totals.rows > 0});
+  }
+  const Stage& stage = stages_[stage_index];
+  std::vector<std::vector<Op>> ops;       // of the ranks that are like no earlier one
+  std::vector<std::size_t> place(stage.ranks.size());  // in `ops`
+  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+    const auto like = static_cast<std::size_t>(stage.like[r]);
+    place[r] = like == r ? ops.size() : place[like];
+    if (like != r) continue;
+    ops.push_back(step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, batch));
+    std::erase_if(ops.back(), [](const Op& op) {
+      return op.kind == OpKind::kAttentionPrefill || op.kind == OpKind::kAttentionDecode;
+    });
+  }
+  const Composition& composition = composition_of(stage_index, steps, totals.decodes);
+  const auto tokens = static_cast<double>(totals.tokens);
+  RestOfStep rest;
+  rest.in_place = composition.factor(tokens);
+  const ExecutionContext context = context_of(stage_index, 0, steps);
+  rest.work = make_stage_work(ops, [&](std::size_t, const Op& op) {
+    Priced priced = price_or_throw(stage.ranks.front(), op, context);
+    if (op.layer >= 0) priced.time *= rest.in_place;
+    return priced;
+  });
+  std::vector<std::vector<PricedOp>> ranks;
+  for (const std::size_t p : place) ranks.push_back(rest.work.ranks[p]);
+  rest.work.ranks = std::move(ranks);
+  rest.work.sigma = composition.sigma(tokens);
+  return rest;
+}
+
+void ReplicaModel::attention_of_step(const StepTotals& totals, std::size_t stage_index, int steps, double in_place,
+                                     std::vector<PricedOp>& into) const {
+  into.clear();
+  const Stage& stage = stages_[stage_index];
+  const ExecutionContext context = context_of(stage_index, 0, steps);
+  for (const UnitAttention& unit : stage.attention) {
+    const AttentionWork& work = unit.decodes ? totals.decode[unit.window] : totals.prefill[unit.window];
+    if (work.tokens == 0) continue;
+    Op op = unit.op;
+    op.tokens = work.tokens;
+    op.kv_tokens = work.keys;
+    op.flop = unit.op.flop * static_cast<double>(work.pairs);
+    op.kv_bytes = unit.op.kv_bytes * static_cast<double>(work.keys);
+    op.activation_bytes = unit.op.activation_bytes * static_cast<double>(work.tokens);
+    const Priced priced = price_or_throw(stage.ranks.front(), op, context);
+    const auto count = static_cast<double>(op.count);
+    into.push_back({priced.family, priced.tier, 0, priced.time * (in_place * count), op.flop * count,
+                    op.bytes() * count, (op.weight_bytes + op.kv_bytes) * count});
+  }
+}
+
+void ReplicaModel::find_unlike(std::size_t stage_index) {
+  Stage& stage = stages_[stage_index];
+  const std::vector<RankPlan>& plans = group_.stages[stage_index].ranks;
+  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+    const auto same = std::find_if(stage.unlike.begin(), stage.unlike.end(), [&](std::size_t other) {
+      return plans[other].share == plans[r].share && stage.ranks[other].cost == stage.ranks[r].cost &&
+             stage.ranks[other].threads == stage.ranks[r].threads;
+    });
+    stage.priced_as.push_back(static_cast<std::size_t>(same - stage.unlike.begin()));
+    if (same == stage.unlike.end()) stage.unlike.push_back(r);
   }
 }
 
@@ -224,12 +360,11 @@ Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op,
 StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index, int steps,
                                     Part part) const {
   const Stage& stage = stages_[stage_index];
-  const int concurrent = std::min(static_cast<int>(stages_.size()), steps);
   // Folding moves equal replicated work between segments. Between alike ranks that changes no
   // maximum; between unlike ones it would, so those keep every layer.
   const OpOptions options{.fold_layers = stage.alike, .expert_skew = 0.0};
   std::vector<std::vector<Op>> ops;
-  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+  for (const std::size_t r : stage.unlike) {
     ops.push_back(step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)},
                            batch, options));
     if (part == Part::kLayers)
@@ -239,20 +374,20 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
   for (const Slice& slice : batch) tokens += static_cast<double>(slice.tokens);
   const bool decodes = std::all_of(batch.begin(), batch.end(), [](const Slice& s) { return s.is_decode(); });
   // Empty while the compositions themselves are made.
-  Composition composition;
-  if (!stage.compositions.empty()) {
-    const StepCompositions& of_step = stage.compositions[static_cast<std::size_t>(concurrent - 1)];
-    composition = decodes ? of_step.decodes : of_step.prompts;
-  }
+  const Composition composition =
+      stage.compositions.empty() ? Composition() : composition_of(stage_index, steps, decodes);
   const double in_place = composition.factor(tokens);
-  StageWork work = make_stage_work(ops, [&](std::size_t r, const Op& op) {
-    const Rank& rank = stage.ranks[r];
-    ExecutionContext context;
-    if (rank.is_host) context = {rank.threads, static_cast<int>(stage.ranks.size()) * concurrent};
-    Priced priced = price_or_throw(rank, op, context);
+  StageWork work = make_stage_work(ops, [&](std::size_t i, const Op& op) {
+    const std::size_t r = stage.unlike[i];
+    Priced priced = price_or_throw(stage.ranks[r], op, context_of(stage_index, r, steps));
     if (op.layer >= 0) priced.time *= in_place;
     return priced;
   });
+  if (stage.unlike.size() < stage.ranks.size()) {
+    std::vector<std::vector<PricedOp>> all;
+    for (const std::size_t i : stage.priced_as) all.push_back(work.ranks[i]);
+    work.ranks = std::move(all);
+  }
   work.sigma = composition.sigma(tokens);
   for (std::size_t r = 0; power_ && r < work.ranks.size(); ++r) {
     Flop flop{0};

@@ -24,6 +24,7 @@
 #include "sim/operator_cost.h"
 #include "sim/power_model.h"
 #include "sim/stage_work.h"
+#include "sim/step_totals.h"
 
 namespace lindos::sim {
 
@@ -70,6 +71,25 @@ class ReplicaModel {
   // `steps` under way, this one included: on a host they share its memory bandwidth. The reference
   // holds until the next call. Throws Error{kInfeasible} naming the op that nothing prices.
   [[nodiscard]] const StageWork& work(const Batch& batch, std::size_t stage, int steps);
+  // Whether the works of a stage follow from the totals of a step: its ranks are equal devices that do equal
+  // attention, grouped-query and of few windows. All else may differ by rank: some hold more of the vocabulary.
+  [[nodiscard]] bool uniform(std::size_t stage) const { return !stages_[stage].attention.empty(); }
+  // REQUIRES: uniform(some stage).
+  [[nodiscard]] const AttentionWindows& windows() const { return *windows_; }
+  // All of such a step but its attention.
+  struct RestOfStep {
+    StageWork work;
+    double in_place = 1.0;  // factor on the time of attention (composition.h)
+  };
+  // REQUIRES: uniform(stage).
+  [[nodiscard]] RestOfStep rest_of_step(const StepTotals& totals, std::size_t stage, int steps) const;
+  // Its attention by window and kind, of each rank; in `into`, whose memory is used again.
+  void attention_of_step(const StepTotals& totals, std::size_t stage, int steps, double in_place,
+                         std::vector<PricedOp>& into) const;
+  // What the work of such a step adds to the energy of one rank at rest. REQUIRES: power().
+  [[nodiscard]] Joules added_energy(std::size_t stage, Flop flop, Bytes bytes) const {
+    return stages_[stage].ranks.front().power->added(flop, bytes);
+  }
   // What the stage sends for such a step: activations to the next one, from the last one ids to the
   // first.
   [[nodiscard]] Bytes sent_bytes(const Batch& batch, std::size_t stage, int steps);
@@ -87,12 +107,23 @@ class ReplicaModel {
     Composition decodes;
     Composition prompts;
   };
+  // Attention of all layers with one window over a batch of one query and one key; figures of a step are multiples.
+  struct UnitAttention {
+    std::size_t window = 0;  // index
+    bool decodes = false;
+    Op op;
+  };
   struct Stage {
     std::vector<Rank> ranks;
     std::vector<RankCeiling> ceilings;
     Interconnect path;
     bool alike = true;  // all ranks on one device type with equal threads
+    // Ranks with the same share on the same device do the same: each is priced as one of the unlike ones.
+    std::vector<std::size_t> unlike;     // ranks
+    std::vector<std::size_t> priced_as;  // [rank], index into unlike
     std::vector<StepCompositions> compositions;  // [steps under way - 1]
+    std::vector<UnitAttention> attention;        // of a uniform stage; empty for others
+    std::vector<int> like;                       // of a uniform stage: the first rank that does the same work
   };
   struct Key {
     std::size_t stage = 0;
@@ -108,6 +139,10 @@ class ReplicaModel {
   enum class Part { kStep, kLayers };
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
+  void find_unlike(std::size_t stage);
+  void find_uniform(std::size_t stage);
+  [[nodiscard]] const Composition& composition_of(std::size_t stage, int steps, bool decodes) const;
+  [[nodiscard]] ExecutionContext context_of(std::size_t stage, std::size_t rank, int steps) const;
   [[nodiscard]] StepCompositions compose(const Profile& profile, std::size_t stage, int steps) const;
   [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op,
                                       ExecutionContext context) const;
@@ -115,6 +150,7 @@ class ReplicaModel {
   Model model_;
   GroupPlan group_;
   std::vector<Stage> stages_;
+  std::optional<AttentionWindows> windows_;
   std::vector<std::string> device_names_;
   std::vector<std::shared_ptr<const OperatorCost>> device_costs_;
   std::optional<ReplicaPower> power_;

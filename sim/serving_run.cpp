@@ -39,17 +39,20 @@ double ServingBooks::message_factor(std::size_t stage) const {
   return draw_.factor(replica_.ranks(stage).front().device, Family::kCollective);
 }
 
+ServingBooks::ServingBooks(ReplicaModel& replica, const Draw& draw) : replica_(replica), draw_(draw) {
+  for (std::size_t s = 0; s < replica.stages(); ++s) {
+    uniform_.emplace_back();
+    if (replica.uniform(s)) uniform_.back().emplace(replica, draw, s);
+  }
+}
+
 Seconds ServingBooks::overhead() {
-  const double factor = draw_.factor(replica_.ranks(0).front().device, Family::kHost);
-  const Seconds span = replica_.step_overhead() * factor;
-  // Planning runs on the first rank while the rest of its stage waits for the batch.
-  book_on_stage(Cause::kHostOverhead, span, 0);
-  totals_.seconds[static_cast<std::size_t>(Family::kHost)]
-                 [static_cast<std::size_t>(Tier::kMeasured)] += span.count();
-  return span;
+  overheads_ += 1.0;
+  return replica_.step_overhead() * draw_.factor(replica_.ranks(0).front().device, Family::kHost);
 }
 
 Seconds ServingBooks::compute(const StepPlan& step, std::size_t stage) {
+  if (uniform_[stage]) return compute(totals_of(step.batch, replica_.windows()), step.steps_under_way, stage);
   const StageWork& work = replica_.work(step.batch, stage, step.steps_under_way);
   book(work, replica_.ranks(stage), draw_, stages_[stage], totals_);
   return compute_time(work, replica_.ranks(stage), draw_);
@@ -81,6 +84,15 @@ void ServingBooks::book_transfer(Seconds span, std::size_t stage) {
 ServingRun ServingBooks::close(Seconds end) {
   ServingRun run;
   run.end = end;
+  const Seconds overhead =
+      replica_.step_overhead() * (overheads_ * draw_.factor(replica_.ranks(0).front().device, Family::kHost));
+  // Planning runs on the first rank while the rest of its stage waits for the batch.
+  book_on_stage(Cause::kHostOverhead, overhead, 0);
+  totals_.seconds[static_cast<std::size_t>(Family::kHost)][static_cast<std::size_t>(Tier::kMeasured)] +=
+      overhead.count();
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    if (uniform_[s]) uniform_[s]->close(stages_[s], totals_);
+  }
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     const FlopPerSecond peak = peak_of(replica_.ranks(s));
     const double capacity = (peak * end).value();

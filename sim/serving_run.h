@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@
 #include "scenarios/workload.h"
 #include "sim/replica_model.h"
 #include "sim/stage_work.h"
+#include "sim/step_totals.h"
+#include "sim/uniform_books.h"
 
 namespace lindos::sim {
 
@@ -51,11 +54,15 @@ class Pipe {
 class ServingBooks {
  public:
   // Both are borrowed.
-  ServingBooks(ReplicaModel& replica, const Draw& draw) : replica_(replica), draw_(draw) {}
+  ServingBooks(ReplicaModel& replica, const Draw& draw);
 
   // Every step asks once per stage.
   [[nodiscard]] Seconds overhead();
   [[nodiscard]] Seconds compute(const StepPlan& step, std::size_t stage);
+  // The same by totals. REQUIRES: the stage is uniform.
+  [[nodiscard]] Seconds compute(const StepTotals& totals, int steps_under_way, std::size_t stage) {
+    return uniform_[stage]->step(totals, steps_under_way);
+  }
   // To the next stage, or sampled ids from the last to the first; zero when there is one stage.
   // Start-up and transfer of an unshared link; a rung that shares links sends send_bytes and books
   // what it took.
@@ -77,6 +84,8 @@ class ServingBooks {
   ReplicaModel& replica_;
   const Draw& draw_;
   std::vector<Ledger> stages_ = std::vector<Ledger>(replica_.stages());
+  std::vector<std::optional<UniformBooks>> uniform_;  // [stage]; nothing for stages that are not
+  double overheads_ = 0.0;                            // counted, booked in close()
   WorkTotals totals_;
   std::vector<Seconds> step_times_;
   Seconds idle_{0};

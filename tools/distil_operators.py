@@ -4,7 +4,7 @@
 
     tools/distil_operators.py REFERENCE_DIR OUT_DIR [--date YYYY-MM-DD]
 
-REFERENCE_DIR holds <gpu>/{gemm,attention,comm}/<framework>/<version>/*.parquet (github.com/ai-dynamo/aiconfigurator,
+REFERENCE_DIR holds <gpu>/{gemm,attention,mla,moe,comm}/<framework>/<version>/*.parquet (github.com/ai-dynamo/aiconfigurator,
 Apache-2.0); which rows are taken and why: docs/operators.md. Needs pyarrow (PyPI) to read Parquet, else the standard
 library. Times are seconds in the profile and milliseconds in the tables.
 """
@@ -44,6 +44,17 @@ DECODE_KEYS = (2, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 PREFILL_TOKENS = (1, 64, 128, 256, 512, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384)
 TOGETHER_TOKENS = (16, 64, 256, 512, 1024, 2048, 4096)  # of prompts that share a step
 TOGETHER_PROMPTS = (2, 4, 8, 16, 32, 64)
+# Latent attention of one rank, absorbed: its heads share one latent of 512 + 64, which counts as one KV head.
+LATENT_HEAD_DIM = 576
+LATENT_HEADS = ((128, 1), (64, 1), (32, 1), (16, 1), (8, 1))
+# The tables' names of expert formats. Every published fp8 checkpoint of such models has scales per block.
+EXPERT_FORMATS = {"bfloat16": "bf16", "fp8_block": "fp8", "nvfp4": "fp4"}
+EXPERT_ROUTING = "power_law_1.01"  # expert loads as measured on DeepSeek-V3
+# (hidden, expert_ffn, top_k, experts): the catalogue's models
+EXPERT_MODELS = ((7168, 2048, 8, 256), (7168, 2048, 8, 384), (4096, 1536, 8, 128), (2048, 768, 8, 128),
+                 (4096, 14336, 2, 8), (6144, 16384, 2, 8), (3072, 1536, 8, 256), (6144, 2048, 8, 256))
+EXPERT_TOKENS = (1, 4, 16, 48, 128, 384, 1024, 3072, 8192, 16384)
+EXPERT_RANKS = 64  # most ranks that share a layer's experts
 COLLECTIVES = {"all_reduce": "all_reduce", "all_gather": "all_gather", "reduce_scatter": "reduce_scatter",
                "alltoall": "all_to_all"}
 MESSAGE_ELEMENT_BYTES = 2  # half and bfloat16 rows; message_size counts elements
@@ -93,6 +104,33 @@ def attention_samples(folder, engine=ATTENTION_ENGINE):
                    "time_s": seconds(row), "spread": 0}
 
 
+def latent_samples(folder, engine=GEMM_ENGINE):
+    """Decodes of latent attention in bf16, without the projections around it."""
+    for row in rows_of(folder / "mla" / engine / "generation_mla_perf.parquet", mla_dtype="bfloat16", tp_size=1):
+        dtype = {"bfloat16": "bf16", "fp8": "fp8"}[row["kv_cache_dtype"]]
+        yield {"dtype": dtype, "sequences": row["batch_size"], "tokens": row["isl"], "context": row["step"],
+               "q_heads": row["num_heads"], "kv_heads": 1, "head_dim": LATENT_HEAD_DIM, "time_s": seconds(row),
+               "spread": 0}
+
+
+def expert_samples(folder, engine=GEMM_ENGINE):
+    """Grouped experts of one rank; of several kernels for one shape the fastest, as the engine chooses."""
+    fastest = {}
+    for row in rows_of(folder / "moe" / engine / "moe_perf.parquet", distribution=EXPERT_ROUTING):
+        shape = tuple(row[name] for name in ("hidden_size", "inter_size", "topk", "num_experts"))
+        if row["moe_dtype"] not in EXPERT_FORMATS or shape not in EXPERT_MODELS:
+            continue
+        if row["num_experts"] % row["moe_ep_size"] or row["inter_size"] % row["moe_tp_size"]:
+            continue
+        sample = {"dtype": EXPERT_FORMATS[row["moe_dtype"]], "tokens": row["num_tokens"], "hidden": row["hidden_size"],
+                  "ffn": row["inter_size"] // row["moe_tp_size"], "top_k": row["topk"], "experts": row["num_experts"],
+                  "held": row["num_experts"] // row["moe_ep_size"], "time_s": seconds(row), "spread": 0}
+        best = fastest.setdefault(key(sample), sample)
+        if sample["time_s"] < best["time_s"]:
+            fastest[key(sample)] = sample
+    yield from fastest.values()
+
+
 def collective_samples(folder):
     """NCCL, and the engine's own one-shot all-reduce as it runs inside a captured graph."""
     for row in rows_of(folder / "comm" / NCCL / "nccl_perf.parquet", nccl_dtype="half"):
@@ -115,6 +153,8 @@ def site(sample):
     """Samples with one site lie on one curve or grid of the cost model."""
     if "m" in sample:
         return sample["n"], sample["k"]
+    if "held" in sample:
+        return tuple(sample[name] for name in ("hidden", "ffn", "top_k", "experts", "held"))
     return sample["q_heads"], sample["kv_heads"]
 
 
@@ -122,7 +162,22 @@ def kept_gemm(sample):
     return sample["m"] in GEMM_ROWS and sample["n"] in GEMM_WIDTHS and sample["k"] in GEMM_WIDTHS
 
 
+def wanted_experts(sample):
+    """Experts cut into columns or dealt out whole, not both, with at least one row for the rank."""
+    width = next(width for hidden, width, top_k, experts in EXPERT_MODELS
+                 if (hidden, top_k, experts) == (sample["hidden"], sample["top_k"], sample["experts"]))
+    columns, ranks = width // sample["ffn"], sample["experts"] // sample["held"]
+    rows = sample["tokens"] * sample["top_k"] / ranks
+    return rows >= 1 and min(columns, ranks) == 1 and max(columns, ranks) <= EXPERT_RANKS
+
+
+def kept_experts(sample):
+    return wanted_experts(sample) and sample["tokens"] in EXPERT_TOKENS
+
+
 def wanted_heads(sample):
+    if sample["head_dim"] == LATENT_HEAD_DIM:
+        return site(sample) in LATENT_HEADS
     return site(sample) in (FP8_HEADS if sample["dtype"] == "fp8" else HEADS)
 
 
@@ -143,7 +198,7 @@ def best_read_rate(gemm, attention):
         read = ELEMENT_BYTES[s["dtype"]] * (s["n"] * s["k"] + s["m"] * s["k"])
         if read >= CEILING_BYTES:
             best = max(best, read / s["time_s"])
-    for s in filter(is_decode, attention):
+    for s in (s for s in attention if is_decode(s) and s["head_dim"] == HEAD_DIM):
         keys = s["sequences"] * (s["tokens"] + s["context"])
         read = ELEMENT_BYTES[s["dtype"]] * 2 * keys * s["kv_heads"] * s["head_dim"]
         if read >= CEILING_BYTES:
@@ -187,21 +242,25 @@ def peak_of(peaks, dtype):
 
 def tables_of(reference, device):
     folder = reference / DEVICES[device]
-    gemm, attention = list(gemm_samples(folder)), list(attention_samples(folder))
+    gemm, attention, experts = list(gemm_samples(folder)), list(attention_samples(folder)), list(expert_samples(folder))
+    attention += latent_samples(folder)
     with_spread(device, reference, gemm, attention)
-    return gemm, attention, list(collective_samples(folder))
+    spread = spread_between_engines(experts, expert_samples(folder, ATTENTION_ENGINE))
+    for sample in experts:
+        sample["spread"] = spread
+    return gemm, attention, list(collective_samples(folder)), experts
 
 
 def profile_of(device, date, tables, withheld=frozenset()):
     """The profile of a device from what `tables_of` gives, without the samples whose `key` is in `withheld`."""
     entry = tomllib.loads((ROOT / "data/catalogue/devices" / f"{device}.toml").read_text())
-    gemm, attention, collectives = tables
+    gemm, attention, collectives, experts = tables
     rate = float(f"{best_read_rate(gemm, attention):.5g}")
     return {
-        "format": "lindos-profile", "version": 3, "device": device, "label": entry["label"],
+        "format": "lindos-profile", "version": 4, "device": device, "label": entry["label"],
         "source": "distilled by tools/distil_operators.py from the operator tables of "
-                  f"github.com/ai-dynamo/aiconfigurator @{COMMIT}, Apache-2.0, (c) NVIDIA: GEMM and one-shot all-reduce "
-                  f"{GEMM_ENGINE_NAME}, attention {ATTENTION_ENGINE_NAME}, {NCCL_NAME}",
+                  f"github.com/ai-dynamo/aiconfigurator @{COMMIT}, Apache-2.0, (c) NVIDIA: GEMM, experts, latent attention and one-shot "
+                  f"all-reduce {GEMM_ENGINE_NAME}, attention {ATTENTION_ENGINE_NAME}, {NCCL_NAME}",
         "date": date, "git_revision": "", "cores": 1, "compute_capability": entry["compute_capability"],
         "memory_bytes": quantity(entry["memory"]), "matrix_rate_flop_per_s": peak_of(entry["peak"], "bf16"),
         "matrix_rates_flop_per_s": {dtype: peak_of(entry["peak"], dtype) for dtype in FORMATS},
@@ -210,6 +269,7 @@ def profile_of(device, date, tables, withheld=frozenset()):
         "per_sequence_overhead_s": PER_SEQUENCE_OVERHEAD_S,
         "gemm": sorted((s for s in gemm if kept_gemm(s) and key(s) not in withheld), key=by_curve),
         "attention": sorted((s for s in attention if kept_attention(s) and key(s) not in withheld), key=by_curve),
+        "experts": sorted((s for s in experts if kept_experts(s) and key(s) not in withheld), key=by_curve),
         "stream": [],
         "collectives": sorted((s for s in collectives if key(s) not in withheld), key=key),
     }
@@ -247,7 +307,7 @@ def main():
         profile = profile_of(device, options.date, tables_of(options.reference, device))
         path = options.out / f"{device}.json"
         path.write_text(text_of(profile))
-        counts = ", ".join(f"{len(profile[name])} {name}" for name in ("gemm", "attention", "collectives"))
+        counts = ", ".join(f"{len(profile[name])} {name}" for name in ("gemm", "attention", "experts", "collectives"))
         rate = profile["read_bandwidth_bytes_per_s"] / 1e12
         print(f"{path}: {counts}; reads {rate:.3f} TB/s; {path.stat().st_size} bytes")
 

@@ -5,7 +5,7 @@
     tools/held_out_errors.py REFERENCE_DIR LINDOS [--seed N]
 
 Per device a seeded tenth of the shapes is left out (weight matrices n x k of GEMMs with all their m; points of the
-attention grids; message sizes), the profile is distilled from the rest and `lindos validate operators` prices what was
+attention grids; message sizes; shapes of experts with all token counts), the profile is distilled from the rest and `lindos validate operators` prices what was
 left out. Prints a Markdown table. Needs what distil_operators.py needs.
 """
 import argparse
@@ -29,15 +29,18 @@ def tenth(seed, names):
 
 def held_out(tables, seed):
     """Samples to leave out of the profile, all of them measured."""
-    gemm, attention, collectives = tables
+    gemm, attention, collectives, experts = tables
     wide = [s for s in gemm if min(s["n"], s["k"]) >= SMALLEST_WIDTH]
     attention = [s for s in attention
                  if distil.wanted_heads(s) and s["tokens"] + s["context"] >= SHORTEST]
     sites = tenth(seed, {distil.site(s) for s in wide})
     points = tenth(seed, {point(s) for s in attention})
+    experts = [s for s in experts if distil.wanted_experts(s)]
+    shapes = tenth(seed, {distil.site(s) for s in experts})
     sizes = tenth(seed, {(s["op"], s["backend"], s["ranks"], s["bytes"]) for s in collectives})
     return ([s for s in wide if distil.site(s) in sites], [s for s in attention if point(s) in points],
-            [s for s in collectives if (s["op"], s["backend"], s["ranks"], s["bytes"]) in sizes])
+            [s for s in collectives if (s["op"], s["backend"], s["ranks"], s["bytes"]) in sizes],
+            [s for s in experts if distil.site(s) in shapes])
 
 
 def point(sample):
@@ -49,7 +52,8 @@ def errors(device, reference, lindos, seed, folder):
     left_out = held_out(tables, seed)
     withheld = frozenset(distil.key(s) for family in left_out for s in family)
     profile = distil.profile_of(device, "", tables, withheld)
-    measured = {**profile, "gemm": left_out[0], "attention": left_out[1], "collectives": left_out[2]}
+    measured = {**profile, "gemm": left_out[0], "attention": left_out[1], "collectives": left_out[2],
+                "experts": left_out[3]}
     paths = []
     for name, content in (("profile", profile), ("measured", measured)):
         paths.append(folder / f"{device}-{name}.json")

@@ -2,6 +2,8 @@
 #include "exec/scheduler/driver.h"
 
 #include <deque>
+#include <iterator>
+#include <limits>
 #include <optional>
 #include <unordered_map>
 
@@ -27,6 +29,11 @@ class Arrivals {
     const RequestSpec& spec = requests_[next_];
     if (!spec.on_completion) return spec.arrival <= now ? std::optional(spec.arrival) : std::nullopt;
     return endings_.empty() ? std::nullopt : std::optional(endings_.front());
+  }
+  // Before which nothing new can come while nothing ends.
+  [[nodiscard]] Seconds not_before() const {
+    constexpr Seconds kNever{std::numeric_limits<double>::infinity()};
+    return next_ == requests_.size() || next().on_completion ? kNever : next().arrival;
   }
   [[nodiscard]] const RequestSpec& next() const { return requests_[next_]; }
   void pop() {
@@ -82,10 +89,33 @@ ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& request
   std::deque<InFlight> in_flight;
   Arrivals arrivals(requests);
   std::size_t finished = 0;
+  std::vector<Seconds> ends;  // of plain steps
+  const auto collect = [&] {
+    for (Finished& done : scheduler.take_finished()) {
+      outcome.outputs[index.at(done.request)] = std::move(done.output);
+      arrivals.ended(backend.now());
+      ++finished;
+    }
+    if (hooks.progress) hooks.progress(finished, requests.size());
+  };
   while (finished < requests.size()) {
     if (hooks.cancelled && hooks.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
     submit_arrivals(scheduler, arrivals, backend.now(), hooks, index, outcome);
 
+    if (backend.foresees() && in_flight.empty()) {
+      const PlainDecodes plain = scheduler.plain_decodes();
+      if (plain.steps > 0) {
+        ends.clear();
+        backend.run_plain(plain, arrivals.not_before(), ends);
+        for (const RequestId id : plain.requests) {
+          std::vector<Seconds>& times = outcome.timelines[index.at(id)].token_times;
+          times.insert(times.end(), ends.begin(), ends.end());
+        }
+        scheduler.advance(std::ssize(ends));
+        collect();
+        continue;
+      }
+    }
     if (in_flight.size() < static_cast<std::size_t>(steps_in_flight)) {
       const Step step = scheduler.plan();
       if (!step.empty()) {
@@ -109,12 +139,7 @@ ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& request
     }
     in_flight.pop_front();
     scheduler.complete(result);
-    for (Finished& done : scheduler.take_finished()) {
-      outcome.outputs[index.at(done.request)] = std::move(done.output);
-      arrivals.ended(now);
-      ++finished;
-    }
-    if (hooks.progress) hooks.progress(finished, requests.size());
+    collect();
   }
   outcome.final_snapshot = scheduler.snapshot();
   return outcome;

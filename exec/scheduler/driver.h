@@ -24,6 +24,11 @@ class StepBackend {
   [[nodiscard]] virtual StepResult wait() = 0;
   // Nothing can run before `t` (the next arrival).
   virtual void idle_until(Seconds t) = 0;
+  // Whether run_plain may be called: on a virtual clock, where no step needs its predecessor's tokens.
+  [[nodiscard]] virtual bool foresees() const { return false; }
+  // Runs the first of these steps and as many more as start before `before`; appends the end of each to `ends`.
+  // REQUIRES: foresees(), nothing in flight.
+  virtual void run_plain(const PlainDecodes& /*steps*/, Seconds /*before*/, std::vector<Seconds>& /*ends*/) {}
 };
 
 struct ServeOutcome {

@@ -46,6 +46,15 @@ struct Step {
   }
 };
 
+// Steps ahead that differ by nothing but one more position per request: each decodes all running requests by one
+// token; nobody enters, is preempted or ends before the last of them. The spans live until the scheduler is called
+// again.
+struct PlainDecodes {
+  std::int64_t steps = 0;                  // 0: the next step is another
+  std::span<const RequestId> requests;
+  std::span<const std::int64_t> contexts;  // cached positions of each before the first step
+};
+
 struct StepResult {
   std::uint64_t step = 0;
   // One per slice with wants_logits, in slice order.

@@ -84,6 +84,8 @@ struct Scheduler::State {
   std::uint64_t steps = 0;
   std::int64_t preemptions = 0;
   std::int64_t scheduled_tokens = 0;
+  std::vector<RequestId> plain_requests;  // of PlainDecodes
+  std::vector<std::int64_t> plain_contexts;
 
   [[nodiscard]] std::int64_t blocks_for(std::int64_t positions) const {
     return ceil_div(positions, limits.block_tokens);
@@ -394,6 +396,59 @@ void Scheduler::complete(const StepResult& result) {
     }
   }
   state.in_flight.pop_front();
+}
+
+PlainDecodes Scheduler::plain_decodes() {
+  State& state = *state_;
+  const auto active = static_cast<std::int64_t>(state.running.size());
+  if (!state.in_flight.empty() || state.limits.lookahead > 0 || active == 0 ||
+      active > state.limits.max_batched_tokens) {
+    return {};
+  }
+  std::int64_t steps = kUnlimited;
+  state.plain_requests.clear();
+  state.plain_contexts.clear();
+  for (const Sequence* s : state.running) {
+    if (!s->decoding || !s->stop_tokens.empty()) return {};
+    steps = std::min(steps, s->max_new_tokens - static_cast<std::int64_t>(s->output().size()));
+    state.plain_requests.push_back(s->id);
+    state.plain_contexts.push_back(s->computed);
+  }
+  // Decodes only take blocks, so that who may not enter now may not until somebody ends. Prompts that come first find
+  // the whole budget.
+  const bool has_budget = state.policy == Policy::kPrefillFirst || active < state.limits.max_batched_tokens;
+  if (!state.waiting.empty() && has_budget && state.may_enter(state.waiting.front(), 0, 0)) return {};
+  // Each takes at most one block per block_tokens steps, and one for the step at hand.
+  const std::int64_t blocks_each = state.pool.free() / active;
+  steps = std::min(steps, (blocks_each - 1) * state.limits.block_tokens);
+  if (steps < 1) return {};
+  return {steps, state.plain_requests, state.plain_contexts};
+}
+
+void Scheduler::advance(std::int64_t steps) {
+  State& state = *state_;
+  bool any_ended = false;
+  for (Sequence* s : state.running) {
+    const std::int64_t needed = state.blocks_for(s->computed + steps) - s->held_blocks();
+    if (needed > 0) {
+      const bool allocated = state.pool.allocate(needed, s->blocks);
+      LINDOS_ASSERT(allocated, "plain_decodes counted these blocks as free");
+      static_cast<void>(allocated);
+    }
+    s->computed += steps;
+    s->tokens.insert(s->tokens.end(), static_cast<std::size_t>(steps), TokenId{0});
+    if (static_cast<std::int64_t>(s->output().size()) == s->max_new_tokens) state.end(*s, FinishReason::kLength);
+    any_ended = any_ended || s->ended;
+  }
+  state.steps += static_cast<std::uint64_t>(steps);
+  state.scheduled_tokens += steps * static_cast<std::int64_t>(state.running.size());
+  if (!any_ended) return;
+  std::vector<RequestId> ended;
+  for (const Sequence* s : state.running) {
+    if (s->ended) ended.push_back(s->id);
+  }
+  std::erase_if(state.running, [](const Sequence* s) { return s->ended; });
+  for (const RequestId id : ended) state.sequences.erase(id);
 }
 
 std::vector<Finished> Scheduler::take_finished() { return std::exchange(state_->finished, {}); }

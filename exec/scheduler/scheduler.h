@@ -51,6 +51,12 @@ class Scheduler {
   // Must be called once per non-empty step, in order. Throws Error{kEnvironment} on a result that does not
   // belong to the oldest step in flight.
   void complete(const StepResult& result);
+  // How far the next steps are plain; what plan() and complete() would give for them is known without calling either.
+  // 0 while a step is in flight or with lookahead, and where sampled tokens decide (stop tokens).
+  [[nodiscard]] PlainDecodes plain_decodes();
+  // The same as planning and completing the next `steps` steps, each sampling token 0 for every request. REQUIRES:
+  // 1 <= steps <= plain_decodes().steps.
+  void advance(std::int64_t steps);
   // Requests that ended since the last call, in order of ending.
   [[nodiscard]] std::vector<Finished> take_finished();
   [[nodiscard]] Snapshot snapshot() const;

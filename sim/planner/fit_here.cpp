@@ -59,7 +59,9 @@ Scenario fit_here(const Scenario& fleet, const Plan& plan, const Scenario& here,
   if (bytes <= kModelShare * options.memory.value()) out.model = fleet.model;
   out.workload = fleet.workload;
   ServingWorkload& serving = out.workload.serving;
-  serving.requests = std::min(serving.requests, kRequests);
+  serving.requests = serving.requests > 0 ? std::min(serving.requests, kRequests) : kRequests;
+  serving.duration = Seconds{0};
+  serving.concurrency = 0;
   serving.arrival = Arrival::kTogether;
   serving.rate = Hertz(0);
   serving.prompt = shortened(serving.prompt, kLongestPrompt);

@@ -32,12 +32,20 @@ constexpr int kMostStages = 4;
 constexpr std::int64_t kBudgets[] = {1024, 2048, 4096, 8192, 16384};
 // Clocks that a power limit may give, in steps of 5 %.
 constexpr double kLowestClock = 0.5;
-constexpr int kClockSteps = 11;
+constexpr std::size_t kClockSteps = 11;
 // Shapes of a pool that stay in the running once all are screened.
 constexpr std::size_t kKeptShapes = 3;
 constexpr double kUserSpeeds[] = {10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0};
 
-double clock_of(int step) { return 1.0 - (1.0 - kLowestClock) * step / (kClockSteps - 1); }
+double clock_of(std::size_t step) {
+  return 1.0 - (1.0 - kLowestClock) * static_cast<double>(step) / static_cast<double>(kClockSteps - 1);
+}
+
+std::vector<double> clocks() {
+  std::vector<double> out;
+  for (std::size_t step = 0; step < kClockSteps; ++step) out.push_back(clock_of(step));
+  return out;
+}
 
 const Device& device_of(const Scenario& scenario, const Pool& pool) { return scenario.devices.at(pool.node.device); }
 
@@ -111,6 +119,10 @@ class ServingPlanner {
       throw Error(ErrorKind::kInput, scenario_.name,
                   "the scenario promises nothing, so every rate keeps it; state ttft or tpot in [slo]");
     }
+    if (question_.objective == ServingObjective::kPower && scenario_.workload.serving.rate.value() <= 0.0) {
+      throw Error(ErrorKind::kInput, scenario_.name,
+                  "the least power is sought for a rate, and the workload states none; give it arrival and rate");
+    }
     if (scenario_.cluster.power.site_cap.value() > 0.0 && added_budget(scenario_).value() <= 0.0) {
       throw Error(ErrorKind::kInfeasible, scenario_.name,
                   "the site's cap of " + number_text(scenario_.cluster.power.site_cap.value() / 1e6, 4) +
@@ -175,21 +187,19 @@ class ServingPlanner {
       answer_.pruned.add("memory", 1, reason);
       return;
     }
-    for (int step = 0; step < kClockSteps; ++step) {
-      const ServingPrices prices(*priced.group, scenario_.workload.serving, Draw{}, clock_of(step));
-      ++answer_.points;
-      const ServingPoint point = prices.most(scenario_.slo);
-      if (step == 0) priced.point = point;
-      if (step == 0 && point.rate <= 0.0) {
-        const ServingPoint alone = prices.at(1.0, scenario_.slo);
-        note_nearest(shape, alone);
-        answer_.pruned.add("the promises cannot be kept even by a lone request", 1,
-                           text_of(shape) + " on " + pool.name + ": TTFT " + number_text(alone.ttft.count() * 1e3, 3) +
-                               " ms, TPOT " + number_text(alone.tpot.count() * 1e3, 3) + " ms");
-        return;
-      }
-      priced.rates[step] = point.rate;
+    const ServingPrices prices(*priced.group, scenario_.workload.serving, Draw{}, clocks());
+    priced.point = prices.most(scenario_.slo);
+    if (priced.point.rate <= 0.0) {
+      const ServingPoint alone = prices.at(1.0, scenario_.slo);
+      note_nearest(shape, alone);
+      answer_.pruned.add("the promises cannot be kept even by a lone request", 1,
+                         text_of(shape) + " on " + pool.name + ": TTFT " + number_text(alone.ttft.count() * 1e3, 3) +
+                             " ms, TPOT " + number_text(alone.tpot.count() * 1e3, 3) + " ms");
+      answer_.points += prices.points();
+      return;
     }
+    for (std::size_t step = 0; step < kClockSteps; ++step) priced.rates[step] = prices.most(scenario_.slo, step).rate;
+    answer_.points += prices.points();
     shapes_[shape.pool].push_back(std::move(priced));
   }
 
@@ -215,6 +225,21 @@ class ServingPlanner {
     throw Error(ErrorKind::kInfeasible, scenario_.name, why);
   }
 
+  // The first of those that differ in more than the tokens of a step.
+  static std::vector<PricedShape*> different(const std::vector<PricedShape*>& ranked) {
+    std::vector<PricedShape*> out;
+    for (PricedShape* shape : ranked) {
+      if (out.size() == kKeptShapes) break;
+      const bool known = std::any_of(out.begin(), out.end(), [&](const PricedShape* kept) {
+        ServingShape alike = shape->shape;
+        alike.budget = kept->shape.budget;
+        return alike == kept->shape;
+      });
+      if (!known) out.push_back(shape);
+    }
+    return out;
+  }
+
   // Per pool, by load per device.
   [[nodiscard]] std::vector<std::vector<PricedShape*>> best_shapes() {
     std::vector<std::vector<PricedShape*>> kept(shapes_.size());
@@ -227,7 +252,7 @@ class ServingPlanner {
         return x != y ? x > y : a->shape < b->shape;
       });
       const std::size_t all = own.size();
-      if (own.size() > kKeptShapes) own.resize(kKeptShapes);
+      own = different(own);
       answer_.pruned.add("bears less load per device than the best of its pool",
                          static_cast<std::int64_t>(all - own.size()));
     }
@@ -273,7 +298,7 @@ class ServingPlanner {
   [[nodiscard]] double drawn_ratio(PricedShape& shape, std::uint32_t index, double clock) const {
     const Draw draw = draw_factors(shape.sigmas, question_.predict.seed, index);
     const auto most = [&](const Draw& with) {
-      return ServingPrices(*shape.group, scenario_.workload.serving, with, clock).most(scenario_.slo).rate;
+      return ServingPrices(*shape.group, scenario_.workload.serving, with, {clock}).most(scenario_.slo).rate;
     };
     const double drawn = most(draw);
     const double centre = most(Draw{});
@@ -284,7 +309,7 @@ class ServingPlanner {
 
   struct Chosen {
     PricedShape* shape;
-    int clock_step;
+    std::size_t clock_step;
     std::int64_t replicas;
     double weight;   // of routing, per replica
   };
@@ -364,7 +389,7 @@ class ServingPlanner {
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       const Pool& pool = scenario_.cluster.pools[shapes[i]->shape.pool];
       limits.devices.push_back((pool.nodes - pool.spares.value_or(0)) * pool.node.devices);
-      for (int step = 0; step < kClockSteps; ++step) {
+      for (std::size_t step = 0; step < kClockSteps; ++step) {
         const double rate = shapes[i]->rates[step] * shapes[i]->correction;
         if (rate <= 0.0) continue;
         const std::int64_t devices = shapes[i]->shape.devices();

@@ -76,7 +76,7 @@ struct ServingAnswer {
   std::vector<PlannedServing> baselines;
   std::vector<ParetoPoint> pareto;
   std::int64_t shapes = 0;
-  std::int64_t points = 0;          // shape, batch limit and clock, priced for the most load they bear
+  std::int64_t points = 0;          // shape, clock and load, priced for pace and first token
   double screening_s = 0.0;         // wall time of that
   std::int64_t verified = 0;        // replicas simulated request by request
   Pruned pruned;

@@ -14,10 +14,13 @@
 #include "scenarios/text_layout.h"
 #include "scenarios/timeline.h"
 #include "scenarios/training_plan.h"
+#include "sim/reliability/goodput.h"
+#include "sim/reliability/reliability_input.h"
 #include "sim/training/closed_training.h"
 #include "sim/training/make_training_job.h"
 #include "sim/training/power_limit.h"
 #include "sim/training/predict_training.h"
+#include "sim/training/straggler_draws.h"
 
 namespace lindos::sim {
 
@@ -80,8 +83,8 @@ std::string plan_name(const Scenario& scenario, const TrainingChoice& choice) {
 struct WholePlan {
   TrainingChoice choice;
   Scenario scenario;
-  double step_s = 0.0;
-  double objective = 0.0;   // at nominal speed, without failures
+  double step_s = 0.0;      // at nominal speed
+  double objective = 0.0;   // with the expected slowdown and the closed form of failures
 };
 
 double objective_of(TrainingObjective objective, const Scenario& scenario, Seconds step, double useful, double kept) {
@@ -103,10 +106,14 @@ double objective_of(TrainingObjective objective, const Scenario& scenario, Secon
 WholePlan price_whole(TrainingObjective objective, TrainingChoice choice, Scenario scenario, const Profiles& profiles) {
   check_plan(scenario.plan, scenario, "plan");
   static_cast<void>(fullest_training_rank(scenario));
-  const StepOutcome outcome = closed_step(make_training_job(scenario, profiles));
-  WholePlan whole{std::move(choice), std::move(scenario), outcome.step.count(), 0.0};
+  const TrainingJob job = make_training_job(scenario, profiles);
+  const double nominal = closed_nominal(job).step.count();
+  const StragglerModel stragglers(job, scenario.cluster.faults);
+  const StepOutcome outcome = closed_step(job, stragglers.expected_slowdown());
+  const double kept = closed_shares(renewal_cycle(make_reliability_input(scenario, outcome.step))).productive;
+  WholePlan whole{std::move(choice), std::move(scenario), nominal, 0.0};
   whole.objective =
-      objective_of(objective, whole.scenario, outcome.step, outcome.ledger.share(Cause::kUseful), 1.0);
+      objective_of(objective, whole.scenario, outcome.step, outcome.ledger.share(Cause::kUseful), kept);
   return whole;
 }
 
@@ -133,7 +140,8 @@ class Planner {
     SearchLimits limits;
     const bool efficient =
         question_.objective == TrainingObjective::kMfu || question_.objective == TrainingObjective::kPower;
-    if (own) limits.slowest_step_s = own->step_s * (efficient ? 1.0 : kSlowerStep);
+    // A part of the fleet may well be slower than the plan that has all of it.
+    if (own && uses_only(space)) limits.slowest_step_s = own->step_s * (efficient ? 1.0 : kSlowerStep);
     limits.cancelled = question_.predict.cancelled;
     limits.progress = [&](double done) { report(0.4 * done); };
     const SearchResult found = search_training(scenario_, space, question_.objective, profiles_, limits);
@@ -175,6 +183,15 @@ class Planner {
  private:
   void report(double done) const {
     if (question_.predict.progress) question_.predict.progress(done);
+  }
+
+  // Whether the scenario's own plan could be an answer.
+  [[nodiscard]] bool uses_only(const TrainingSpace& space) const {
+    const auto used = devices_by_pool(scenario_.plan);
+    return std::all_of(used.begin(), used.end(), [&](const auto& pool) {
+      return std::any_of(space.pools.begin(), space.pools.end(),
+                         [&](std::size_t p) { return scenario_.cluster.pools[p].name == pool.first; });
+    });
   }
 
   // Those that fit, best first.

@@ -29,6 +29,8 @@ class Trial {
     const double filling = rate * stay;
     ServingWorkload workload = workload_;
     workload.requests = static_cast<std::int64_t>(std::min(kMostRequests, kCounted + 2.0 * filling));
+    workload.duration = Seconds{0};
+    workload.concurrency = 0;
     workload.arrival = Arrival::kPoisson;
     workload.rate = Hertz(rate);
     const std::vector<RequestSpec> requests = generate_requests(workload, seed_);

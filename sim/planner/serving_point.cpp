@@ -17,37 +17,40 @@ constexpr int kHalvings = 40;
 
 double mean_of(const LengthRange& range) { return 0.5 * static_cast<double>(range.low + range.high); }
 
-// Compute time of a stage at a lower clock: each op keeps the longer of its arithmetic and its memory time.
-double at_clock(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw, double clock) {
-  const double nominal = compute_time(work, ranks, draw).count();
-  if (clock >= 1.0) return nominal;
-  double busy = 0.0;
-  double slowed = 0.0;
-  const RankCeiling& rank = ranks.front();
+// What lower clocks add to the compute time of a stage: each op keeps the longer of its arithmetic and its memory time.
+std::vector<double> added_by_clocks(const StageWork& work, const RankCeiling& rank, const std::vector<double>& clocks) {
+  std::vector<double> added(clocks.size(), 0.0);
   for (const PricedOp& op : work.ranks.front()) {
     const double arithmetic = (op.flop / rank.peak).count();
     const double memory = (op.bytes / rank.bandwidth).count();
     const double longest = std::max(arithmetic, memory);
-    busy += op.time.count();
-    slowed += op.time.count() * (longest > 0.0 ? std::max(arithmetic / clock, memory) / longest : 1.0);
+    if (longest <= 0.0) continue;
+    for (std::size_t c = 0; c < clocks.size(); ++c)
+      added[c] += op.time.count() * (std::max(arithmetic / clocks[c], memory) / longest - 1.0);
   }
-  return nominal + (slowed - busy);
+  return added;
 }
 
 // One round: every stage has worked on every micro-batch once (sim/closed_serving.cpp).
-double period(ReplicaModel& replica, const Batch& micro_batch, std::size_t micro_batches, const Draw& draw,
-              double clock) {
+std::vector<double> periods(ReplicaModel& replica, const Batch& micro_batch, std::size_t micro_batches,
+                            const Draw& draw, const std::vector<double>& clocks) {
   const int steps = static_cast<int>(std::min(micro_batches, replica.stages()));
-  double latency = 0.0;
-  double slowest = 0.0;
+  std::vector<double> latency(clocks.size(), 0.0);
+  std::vector<double> slowest(clocks.size(), 0.0);
   for (std::size_t s = 0; s < replica.stages(); ++s) {
-    double stage = at_clock(replica.work(micro_batch, s, steps), replica.ranks(s), draw, clock);
-    if (replica.stages() > 1) stage += replica.path(s).transfer(replica.sent_bytes(micro_batch, s, steps)).count();
-    if (s == 0) stage += replica.step_overhead().count();
-    latency += stage;
-    slowest = std::max(slowest, stage);
+    double fixed = s == 0 ? replica.step_overhead().count() : 0.0;
+    if (replica.stages() > 1) fixed += replica.path(s).transfer(replica.sent_bytes(micro_batch, s, steps)).count();
+    const StageWork& work = replica.work(micro_batch, s, steps);
+    const double nominal = fixed + compute_time(work, replica.ranks(s), draw).count();
+    const std::vector<double> added = added_by_clocks(work, replica.ranks(s).front(), clocks);
+    for (std::size_t c = 0; c < clocks.size(); ++c) {
+      latency[c] += nominal + added[c];
+      slowest[c] = std::max(slowest[c], nominal + added[c]);
+    }
   }
-  return std::max(latency, slowest * static_cast<double>(micro_batches));
+  for (std::size_t c = 0; c < clocks.size(); ++c)
+    latency[c] = std::max(latency[c], slowest[c] * static_cast<double>(micro_batches));
+  return latency;
 }
 
 const GroupPlan* pattern_of(const Scenario& scenario, const std::string& pool) {
@@ -88,7 +91,8 @@ GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int
   return group;
 }
 
-ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw, double clock)
+ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw,
+                             const std::vector<double>& clocks)
     : group_(group),
       prompt_tokens_(std::max(1.0, mean_of(workload.prompt))),
       output_tokens_(std::max(2.0, mean_of(workload.output))) {
@@ -97,62 +101,68 @@ ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workloa
   fit_ = std::min({std::floor(static_cast<double>(limits.kv_blocks) / blocks),
                    static_cast<double>(limits.max_sequences), kLargestBatch});
   if (fit_ < 1.0) return;
+  times_.resize(clocks.size());
   const auto stages = static_cast<std::size_t>(group.replica.stages());
   const auto context = static_cast<std::int64_t>(std::llround(prompt_tokens_ + 0.5 * output_tokens_));
   for (double size = 1.0;; size = std::min(2.0 * size, fit_)) {
     const std::size_t micro = std::min(stages, static_cast<std::size_t>(size));
     const auto each = static_cast<std::size_t>(std::ceil(size / static_cast<double>(micro)));
     sizes_.push_back(size);
-    times_.push_back(period(group.replica, Batch(each, Slice{context, 1, true}), micro, draw, clock));
+    const Batch batch(each, Slice{context, 1, true});
+    const std::vector<double> rounds = periods(group.replica, batch, micro, draw, clocks);
+    for (std::size_t c = 0; c < clocks.size(); ++c) times_[c].push_back(rounds[c]);
     if (size >= fit_) break;
   }
   const double chunk = std::min(prompt_tokens_, static_cast<double>(limits.max_batched_tokens));
   const auto cached = static_cast<std::int64_t>(std::llround(0.5 * (prompt_tokens_ - chunk)));
   const Batch prompt = {Slice{cached, static_cast<std::int64_t>(std::llround(chunk)), true}};
   // Prompts follow each other through the stages.
-  const double round = period(group.replica, prompt, stages, draw, clock);
-  prompt_s_ = round / static_cast<double>(stages) * (prompt_tokens_ / chunk);
+  for (const double round : periods(group.replica, prompt, stages, draw, clocks))
+    prompt_s_.push_back(round / static_cast<double>(stages) * (prompt_tokens_ / chunk));
 }
 
-double ServingPrices::decode(double batch) const {
-  if (sizes_.size() == 1 || batch <= sizes_.front()) return times_.front();
+double ServingPrices::decode(double batch, std::size_t clock) const {
+  const std::vector<double>& times = times_[clock];
+  if (sizes_.size() == 1 || batch <= sizes_.front()) return times.front();
   const auto above = std::upper_bound(sizes_.begin() + 1, sizes_.end() - 1, batch);
   const auto i = static_cast<std::size_t>(above - sizes_.begin());
   const double share = (batch - sizes_[i - 1]) / (sizes_[i] - sizes_[i - 1]);
-  return times_[i - 1] + share * (times_[i] - times_[i - 1]);
+  return times[i - 1] + share * (times[i] - times[i - 1]);
 }
 
-ServingPoint ServingPrices::at(double batch, const Slo& slo) const {
+ServingPoint ServingPrices::at(double batch, const Slo& slo, std::size_t clock) const {
+  ++points_;
   const double rounds = output_tokens_ - 1.0;
-  const double step = decode(batch);
+  const double step = decode(batch, clock);
+  const double prompt = prompt_s_[clock];
   ServingPoint point;
   point.batch = batch;
-  const double tau = step + batch * prompt_s_ / rounds;
+  const double tau = step + batch * prompt / rounds;
   point.tpot = Seconds(tau);
   point.rate = batch / (rounds * tau);
   // Each step that carries part of a prompt carries the decodes as well.
   const double room = std::max(1.0, static_cast<double>(group_.limits.max_batched_tokens) - batch);
   const double steps = prompt_tokens_ / room;
-  const double service = prompt_s_ + steps * step;
+  const double service = prompt + steps * step;
   const double load = std::min(0.999, point.rate * service);
   const double mean_wait = load * service / (2.0 * (1.0 - load));
   // The wait is nearly exponential beyond the share that does not wait at all.
   const double tail = std::max(1e-6, 1.0 - slo.percentile);
   const double wait = load > tail ? mean_wait / load * std::log(load / tail) : 0.0;
-  point.ttft = Seconds(0.5 * tau + wait + prompt_s_ + std::max(1.0, steps) * step);
+  point.ttft = Seconds(0.5 * tau + wait + prompt + std::max(1.0, steps) * step);
   return point;
 }
 
-ServingPoint ServingPrices::most(const Slo& slo) const {
+ServingPoint ServingPrices::most(const Slo& slo, std::size_t clock) const {
   if (fit_ < 1.0) return {};
   // Sequences come and go: the number that decode fluctuates as Poisson's.
   const double spread = slo.percentile > 0.5 ? normal_tail_quantile(1.0 - slo.percentile) : 0.0;
   const auto keeps = [&](double batch) {
     const double crowded = batch + spread * std::sqrt(batch);
     if (crowded > fit_) return false;
-    const ServingPoint mean = at(batch, slo);
+    const ServingPoint mean = at(batch, slo, clock);
     // A request's pace is a mean over its own tokens, which sees half of the fluctuation.
-    const ServingPoint busy = at(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), slo);
+    const ServingPoint busy = at(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), slo, clock);
     return (slo.tpot.count() <= 0.0 || busy.tpot <= slo.tpot) && (slo.ttft.count() <= 0.0 || mean.ttft <= slo.ttft);
   };
   double low = 0.01;
@@ -162,7 +172,7 @@ ServingPoint ServingPrices::most(const Slo& slo) const {
     const double middle = 0.5 * (low + high);
     (keeps(middle) ? low : high) = middle;
   }
-  return at(low, slo);
+  return at(low, slo, clock);
 }
 
 }  // namespace lindos::sim

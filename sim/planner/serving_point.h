@@ -49,26 +49,30 @@ struct ServingPoint {
 
 class ServingPrices {
  public:
-  // REQUIRES: a group of one kind of device. `clock`: of its devices relative to nominal, in (0, 1]: arithmetic takes
-  // 1/clock as long, memory and links keep their pace. The group must outlive this.
-  ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw = {}, double clock = 1.0);
+  // REQUIRES: a group of one kind of device. `clocks`: of its devices relative to nominal, each in (0, 1]: arithmetic
+  // takes 1/clock as long, memory and links keep their pace. The group must outlive this.
+  ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw = {},
+                const std::vector<double>& clocks = {1.0});
 
   // The highest load that keeps the promises; rate 0 when not even one sequence at a time does. A promise of 0 is none.
-  [[nodiscard]] ServingPoint most(const Slo& slo) const;
+  // `clock` counts into `clocks`.
+  [[nodiscard]] ServingPoint most(const Slo& slo, std::size_t clock = 0) const;
   // At `batch` sequences in the mean.
-  [[nodiscard]] ServingPoint at(double batch, const Slo& slo) const;
-  [[nodiscard]] double most_sequences() const { return fit_; }
+  [[nodiscard]] ServingPoint at(double batch, const Slo& slo, std::size_t clock = 0) const;
+  // Loads priced so far: one per call of at.
+  [[nodiscard]] std::int64_t points() const { return points_; }
 
  private:
-  [[nodiscard]] double decode(double batch) const;
+  [[nodiscard]] double decode(double batch, std::size_t clock) const;
 
   ServingGroup& group_;
   double prompt_tokens_;
   double output_tokens_;
   double fit_ = 0.0;                 // sequences that the KV cache and the limits hold
-  double prompt_s_ = 0.0;            // of one prompt alone
+  std::vector<double> prompt_s_;     // [clock] of one prompt alone
   std::vector<double> sizes_;        // decode batches priced, ascending
-  std::vector<double> times_;
+  std::vector<std::vector<double>> times_;  // [clock][size]
+  mutable std::int64_t points_ = 0;
 };
 
 }  // namespace lindos::sim

@@ -13,7 +13,7 @@
 
 #include "scenarios/error.h"
 #include "scenarios/quantity_text.h"
-#include "sim/stragglers/trace_lines.h"
+#include "scenarios/trace_lines.h"
 
 namespace lindos::sim {
 

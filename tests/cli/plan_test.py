@@ -46,6 +46,9 @@ racks_per_hall = 1
 spares = 0
 source = "test"
 
+[faults]
+source = "test"
+
 [plan]
 name = "one"
 

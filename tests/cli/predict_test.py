@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lindos predict` at every fidelity, on this machine's profile and on datasheets of GPUs."""
 import contextlib
+import gzip
 import json
 import math
 import re
@@ -45,6 +46,33 @@ class Predict(CliTest):
         for metric in ("output_tokens_per_s", "ttft_s", "tpot_s"):
             a, b = (self.median(records[f], metric) for f in ("maxplus", "simgrid"))
             self.assertLess(abs(math.log(a / b)), 0.05, metric)
+
+    def test_a_trace_is_a_workload(self):
+        rows = ["arrival_s,prompt_tokens,output_tokens"] + ["%g,%d,%d" % (i * 0.25, 200 + i, 8) for i in range(40)]
+        trace = self.folder / "rows.csv"
+        trace.write_text("\n".join(rows) + "\n")
+        text = (SCENARIOS / "one-h200-llama8b.toml").read_text()
+        begin = text.index("[workload]")
+        end = text.index("\n[", begin)
+        scenario = self.folder / "recorded.toml"
+        workload = '[workload]\nkind = "serving"\ntrace = "%s"\nformat = "csv"\n'
+        scenario.write_text(text[:begin] + workload % "rows.csv" + text[end:])
+        arguments = ("--fidelity", "maxplus", "--seeds", "5")
+        plain = self.predict(scenario, *arguments)
+        # 40 requests, the last at 9.75 s.
+        self.assertAlmostEqual(self.median(plain, "requests_per_s"), 4.0, delta=0.15)
+        packed = self.folder / "rows.csv.gz"
+        packed.write_bytes(gzip.compress(trace.read_bytes()))
+        scenario.write_text(text[:begin] + workload % "rows.csv.gz" + text[end:])
+        again = self.predict(scenario, *arguments)
+        self.assertEqual(again["scenario_digest"], plain["scenario_digest"])
+        self.assertEqual(again["metrics"], plain["metrics"])
+        self.assertIn("40 rows", self.succeed("show", scenario).out)
+        packed.write_bytes(packed.read_bytes()[:-30])
+        self.fail_with(1, ["rows.csv.gz", "cut short"], "show", scenario)
+        trace.write_text("\n".join(rows[:3] + rows[1:2]) + "\n")
+        scenario.write_text(text[:begin] + workload % "rows.csv" + text[end:])
+        self.fail_with(1, ["rows.csv:4", "0 is before the last row's 0.25"], "predict", scenario, "--no-db")
 
     def test_a_gpu_that_nobody_probed_here_has_its_distilled_profile(self):
         def timeless(record):

@@ -178,7 +178,20 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:40:8: workload.kind: unknown choice \"surfing\"; did you mean \"serving\"?"},
       {"KeyOfTheOtherWorkload", "output = 32", "output = 32\nglobal_batch = 8",
        "s.toml:46:1: workload.global_batch: unknown key; known: \"kind\", \"requests\", "
-       "\"arrival\", \"rate\", \"concurrency\", \"prompt\", \"output\", \"seed\""},
+       "\"arrival\", \"rate\", \"concurrency\", \"duration\", \"prompt\", \"output\", \"seed\", \"variation\", "
+       "\"burst_rate\", \"burst_share\", \"burst_length\", \"swing\", \"period\", \"peak_at\""},
+      {"RequestsAndDuration", "rate = \"2 /s\"", "rate = \"2 /s\"\nduration = \"1 h\"",
+       "s.toml:44:12: workload.duration: give either requests or the duration of the arrivals"},
+      {"GammaWithoutVariation", "\"poisson\"", "\"gamma\"", "s.toml:39:1: workload: missing key \"variation\""},
+      {"VariationOfPoisson", "rate = \"2 /s\"", "rate = \"2 /s\"\nvariation = 2.0",
+       "s.toml:44:13: workload.variation: arrival = \"poisson\" does not use it; remove the key or say arrival = \"gamma\""},
+      {"BurstsBeyondTheRate", "\"poisson\"", "\"bursty\"\nburst_rate = \"8 /s\"\nburst_share = 0.5",
+       "s.toml:44:15: workload.burst_share: bursts alone would exceed the mean rate: burst_rate × burst_share is 4.000000 "
+       "/s"},
+      {"LengthsInDisorder", "[64, 128]", "{ quantiles = [9, 4] }",
+       "s.toml:44:25: workload.prompt.quantiles: expected two or more lengths in ascending order"},
+      {"NoSuchTrace", "[64, 128]", "{ trace = \"none.csv\", format = \"azure\" }",
+       "none.csv: cannot be opened as a trace"},
       {"RateMissing", "rate = \"2 /s\"\n", "", "s.toml:39:1: workload: missing key \"rate\""},
       {"RateWithoutArrivals", "\"poisson\"", "\"together\"",
        "s.toml:43:8: workload.rate: arrival = \"together\" has no rate; remove the key"},

@@ -487,6 +487,15 @@ Scenario any_scenario() {
     s.workload.serving.rate = Hertz{0};
     s.workload.serving.concurrency = *rc::gen::inRange<std::int64_t>(1, s.workload.serving.requests + 1);
   }
+  ServingWorkload& traffic = s.workload.serving;
+  if (traffic.arrival == Arrival::kPoisson && *rc::gen::arbitrary<bool>()) {
+    traffic.arrival = Arrival::kBursty;
+    traffic.shape.burst_rate = traffic.rate * 2.0;
+    traffic.shape.burst_share = 0.25;
+    traffic.shape.burst_length = Seconds(10);
+    traffic.prompt = {1, 64, 12.5, 0.75, {}};
+    traffic.output = {2, 90, 0.0, 0.0, {2, 30, 90}};
+  }
   s.workload.seed = *rc::gen::inRange<std::uint64_t>(0, 1'000'000'000);
   s.slo.tpot = Seconds(*number(0.0, 1.0));
   s.slo.percentile = *number(0.01, 1.0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scenarios/workload.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <string>
@@ -160,6 +161,94 @@ TEST(Workload, ARateOfOnePerAgeIsRefused) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);
     EXPECT_THAT(error.what(), HasSubstr("centuries"));
   }
+}
+
+// Mean and coefficient of variation of the gaps between arrivals.
+struct Gaps {
+  double mean = 0.0;
+  double variation = 0.0;
+};
+Gaps gaps_of(const std::vector<RequestSpec>& requests) {
+  double sum = 0.0;
+  double squares = 0.0;
+  for (std::size_t i = 1; i < requests.size(); ++i) {
+    const double gap = (requests[i].arrival - requests[i - 1].arrival).count();
+    sum += gap;
+    squares += gap * gap;
+  }
+  const double n = static_cast<double>(requests.size() - 1);
+  const double mean = sum / n;
+  return {mean, std::sqrt(squares / n - mean * mean) / mean};
+}
+
+TEST(Workload, GammaGapsHaveTheirMeanAndVariation) {
+  for (const double variation : {0.4, 1.0, 2.5}) {
+    ServingWorkload workload = poisson(40000, 5.0);
+    workload.arrival = Arrival::kGamma;
+    workload.shape.variation = variation;
+    const Gaps gaps = gaps_of(generate_requests(workload, 3));
+    // Standard error of the mean: variation / 200; of the variation below 2 % (fourth moment of a gamma).
+    EXPECT_NEAR(gaps.mean, 0.2, 0.2 * 5.0 * variation / 200.0) << variation;
+    EXPECT_NEAR(gaps.variation / variation, 1.0, 0.08) << variation;
+  }
+}
+
+TEST(Workload, BurstsKeepTheMeanRateAndClump) {
+  ServingWorkload workload = poisson(40000, 5.0);
+  workload.arrival = Arrival::kBursty;
+  workload.shape.burst_rate = Hertz{20.0};
+  workload.shape.burst_share = 0.2;
+  workload.shape.burst_length = Seconds{2.0};
+  // (5 − 0.2 · 20) / 0.8 = 1.25 /s between bursts.
+  const Gaps gaps = gaps_of(generate_requests(workload, 3));
+  EXPECT_NEAR(gaps.mean, 0.2, 0.02);
+  EXPECT_GT(gaps.variation, 1.5);
+  workload.shape.burst_share = 0.25;  // nothing arrives between bursts
+  EXPECT_NEAR(gaps_of(generate_requests(workload, 3)).mean, 0.2, 0.02);
+}
+
+TEST(Workload, TheDayPeaksWhereItShould) {
+  ServingWorkload workload = poisson(0, 10.0);
+  workload.arrival = Arrival::kDiurnal;
+  workload.duration = Seconds{1000.0};
+  workload.shape = {1.0, Hertz{0}, 0.0, Seconds{0}, 0.8, Seconds{1000.0}, Seconds{250.0}};
+  const auto requests = generate_requests(workload, 3);
+  // Around the peak, 0 … 500 s, the mean rate is 10 (1 + 0.8 · 2/π) = 15.09 /s: 7,546 of 10,000.
+  double first = 0.0;
+  for (const RequestSpec& r : requests) first += r.arrival < Seconds{500.0} ? 1.0 : 0.0;
+  EXPECT_NEAR(static_cast<double>(requests.size()), 10000.0, 500.0);
+  EXPECT_NEAR(first, 7546.0, 450.0);
+}
+
+TEST(Workload, LengthsFollowTheirDistribution) {
+  ServingWorkload workload = poisson(20000, 5.0);
+  workload.prompt = {1, 100000, 400.0, 0.5, {}};
+  workload.output = {10, 200, 0.0, 0.0, {10, 20, 200}};
+  double logs = 0.0;
+  double squares = 0.0;
+  double short_outputs = 0.0;
+  for (const RequestSpec& r : generate_requests(workload, 3)) {
+    const double x = std::log(static_cast<double>(r.prompt_tokens) / 400.0);
+    logs += x;
+    squares += x * x;
+    short_outputs += r.output_tokens <= 20 ? 1.0 : 0.0;
+    EXPECT_GE(r.output_tokens, 10);
+    EXPECT_LE(r.output_tokens, 200);
+  }
+  EXPECT_NEAR(logs / 20000.0, 0.0, 0.02);
+  EXPECT_NEAR(std::sqrt(squares / 20000.0), 0.5, 0.02);
+  EXPECT_NEAR(short_outputs / 20000.0, 0.5, 0.02);
+}
+
+TEST(Workload, ADurationEndsTheArrivals) {
+  ServingWorkload workload = poisson(0, 50.0);
+  workload.duration = Seconds{10.0};
+  const auto requests = generate_requests(workload, 3);
+  ServingWorkload counted = poisson(static_cast<std::int64_t>(requests.size()) + 1, 50.0);
+  const auto longer = generate_requests(counted, 3);
+  EXPECT_LT(requests.back().arrival, Seconds{10.0});
+  EXPECT_GE(longer.back().arrival, Seconds{10.0});
+  EXPECT_TRUE(std::equal(requests.begin(), requests.end(), longer.begin()));
 }
 
 }  // namespace

@@ -13,13 +13,13 @@ import tempfile
 # the longest prefix, so exec/scheduler is its own room.
 STD = re.compile(r"^[a-z0-9_]+$|^[a-z0-9_]+\.h$|^(sys|arpa|netinet)/[a-z_]+\.h$")
 ROOMS = {
-    "scenarios": ({"scenarios"}, ["toml++/", "nlohmann/", "xxhash.h"]),
+    "scenarios": ({"scenarios"}, ["toml++/", "nlohmann/", "xxhash.h", "zlib.h"]),
     "data": ({"data", "scenarios"}, ["SQLiteCpp/", "sqlite3.h", "fmt/"]),
     "kernels": ({"kernels"}, ["immintrin.h", "cuda"]),
     "exec/scheduler": ({"exec/scheduler", "scenarios"}, []),
     "exec": ({"exec", "exec/scheduler", "kernels", "scenarios"},
              ["mpi.h", "cblas.h", "pcre2.h", "utf8proc.h", "nlohmann/", "fmt/", "cuda", "cublasLt.h", "nccl.h", "linux/"]),
-    "sim": ({"sim", "exec/scheduler", "scenarios"}, ["simgrid/", "xbt/", "coin/", "zlib.h", "fmt/"]),
+    "sim": ({"sim", "exec/scheduler", "scenarios"}, ["simgrid/", "xbt/", "coin/", "fmt/"]),
     "cli": ({"cli", "sim", "exec", "exec/scheduler", "data", "kernels", "scenarios"},
             ["CLI/", "fmt/", "nlohmann/", "simgrid/version.h", "xbt/base.h", "cblas.h", "sqlite3.h"]),
     "gui": ({"gui", "data", "scenarios"}, ["Q", "qcustomplot.h"]),

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <map>
 
 #include <gmock/gmock.h>
@@ -135,6 +136,80 @@ RC_GTEST_PROP(Serve, AClosedLoopKeepsItsClientsBusy, ()) {
     const Seconds expected = i < clients ? Seconds(0) : endings[i - clients];
     RC_ASSERT(outcome.timelines[i].arrival == expected);
   }
+}
+
+// One stage whose steps take longer the more is cached, with or without foresight.
+class FakeReplica final : public StepBackend {
+ public:
+  explicit FakeReplica(bool foresees) : foresees_(foresees) {}
+  Seconds now() override { return now_; }
+  void start(const Step& step) override {
+    result_ = {step.id, {}};
+    std::int64_t cached = 0;
+    for (const StepSlice& slice : step.slices) {
+      cached += slice.first_position;
+      if (slice.wants_logits) result_.sampled.push_back(0);
+    }
+    now_ += took(cached);
+  }
+  StepResult wait() override { return result_; }
+  void idle_until(Seconds t) override { now_ = t; }
+  bool foresees() const override { return foresees_; }
+  void run_plain(const PlainDecodes& steps, Seconds before, std::vector<Seconds>& ends) override {
+    std::int64_t cached = 0;
+    for (const std::int64_t context : steps.contexts) cached += context;
+    for (std::int64_t i = 0; i < steps.steps && (i == 0 || now_ < before); ++i) {
+      now_ += took(cached + i * std::ssize(steps.contexts));
+      ends.push_back(now_);
+    }
+    foreseen_ += std::ssize(ends);
+  }
+  [[nodiscard]] std::int64_t foreseen() const { return foreseen_; }
+
+ private:
+  static Seconds took(std::int64_t cached) { return Seconds(0.5 + 0.01 * static_cast<double>(cached)); }
+  bool foresees_;
+  Seconds now_{0};
+  StepResult result_;
+  std::int64_t foreseen_ = 0;
+};
+
+RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
+  const auto gaps = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 12));
+  const bool closed_loop = *rc::gen::arbitrary<bool>();
+  std::vector<RequestSpec> requests;
+  Seconds arrival(0);
+  for (const int gap : gaps) {
+    RequestSpec spec;
+    spec.id = requests.size();
+    spec.on_completion = closed_loop && requests.size() >= 3;
+    if (!closed_loop) arrival += Seconds(gap);
+    spec.arrival = arrival;
+    spec.prompt_tokens = *rc::gen::inRange(1, 40);
+    spec.output_tokens = *rc::gen::inRange(1, 24);
+    requests.push_back(spec);
+  }
+  // From blocks for one request at a time, where they preempt each other, to more than ever needed.
+  Limits limits = limits_with(0, *rc::gen::element<std::int64_t>(16, 24, 400));
+  limits.max_batched_tokens = *rc::gen::element<std::int64_t>(3, 32);
+  limits.prefill_chunk = std::min<std::int64_t>(limits.prefill_chunk, limits.max_batched_tokens);
+  const auto policy = *rc::gen::element(Policy::kDecodeFirst, Policy::kPrefillFirst);
+  const auto served = [&](FakeReplica& backend) {
+    Scheduler scheduler(limits, policy);
+    return serve(scheduler, requests, 1, backend, plain_hooks());
+  };
+  FakeReplica blind(false);
+  FakeReplica foreseeing(true);
+  const ServeOutcome a = served(blind);
+  const ServeOutcome b = served(foreseeing);
+  RC_ASSERT(a.outputs == b.outputs);
+  RC_ASSERT(a.final_snapshot.preemptions == b.final_snapshot.preemptions);
+  RC_ASSERT(a.final_snapshot.scheduled_tokens == b.final_snapshot.scheduled_tokens);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    RC_ASSERT(a.timelines[i].arrival == b.timelines[i].arrival);
+    RC_ASSERT(a.timelines[i].token_times == b.timelines[i].token_times);
+  }
+  RC_CLASSIFY(foreseeing.foreseen() > 0, "foreseen");
 }
 
 TEST(Serve, KeepsAPipelineFull) {

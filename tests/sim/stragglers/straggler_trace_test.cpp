@@ -14,7 +14,7 @@
 
 #include "scenarios/error.h"
 #include "sim/stragglers/step_graph.h"
-#include "sim/stragglers/trace_lines.h"
+#include "scenarios/trace_lines.h"
 #include "sim/stragglers/trace_meta.h"
 #include "tests/sim/stragglers/recorded_job.h"
 

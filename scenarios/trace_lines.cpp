@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/stragglers/trace_lines.h"
+#include "scenarios/trace_lines.h"
 
 #include <algorithm>
 #include <cstring>
 #include <optional>
 #include <utility>
 
-#include <fmt/format.h>
 #include <zlib.h>
 
 #include "scenarios/error.h"
 
-namespace lindos::sim {
+namespace lindos {
 
 namespace {
 
 constexpr std::size_t kPiece = 64 * 1024;
-constexpr std::size_t kLongestLine = 4096;
 
 }  // namespace
 
@@ -64,8 +62,8 @@ class TraceLines::Inflater {
   bool text_waits_ = false;
 };
 
-TraceLines::TraceLines(std::istream& in, std::string where)
-    : in_(in), where_(std::move(where)), packed_(kPiece), text_(kPiece + kLongestLine) {
+TraceLines::TraceLines(std::istream& in, std::string where, std::size_t longest)
+    : in_(in), where_(std::move(where)), longest_(longest), packed_(kPiece), text_(kPiece + longest) {
   constexpr unsigned char kMagic[] = {0x1F, 0x8B};  // RFC 1952, 2.3.1
   const std::size_t size = read(packed_);
   if (size >= sizeof kMagic && std::memcmp(packed_.data(), kMagic, sizeof kMagic) == 0) {
@@ -102,14 +100,14 @@ bool TraceLines::fill() {
       if (size == 0) {
         if (inflater_->complete()) return false;
         throw Error(ErrorKind::kInput, where_,
-                    fmt::format("the gzip stream is cut short after line {}", number_));
+                    "the gzip stream is cut short after line " + std::to_string(number_));
       }
       inflater_->give(packed_, size);
     }
     const std::optional<std::size_t> written = inflater_->inflate_into(text_.data() + end_, kPiece);
     if (!written) {
       throw Error(ErrorKind::kInput, where_,
-                  fmt::format("corrupt gzip data after line {}", number_));
+                  "corrupt gzip data after line " + std::to_string(number_));
     }
     end_ += *written;
     if (*written > 0) return true;
@@ -123,9 +121,9 @@ bool TraceLines::next(std::string_view& line) {
         static_cast<const char*>(std::memchr(text_.data() + searched, '\n', end_ - searched));
     const std::size_t stop =
         found != nullptr ? static_cast<std::size_t>(found - text_.data()) : end_;
-    if (stop - begin_ > kLongestLine) {
-      throw Error(ErrorKind::kInput, fmt::format("{}:{}", where_, number_ + 1),
-                  fmt::format("a line of more than {} bytes; is this a trace?", kLongestLine));
+    if (stop - begin_ > longest_) {
+      throw Error(ErrorKind::kInput, where_ + ':' + std::to_string(number_ + 1),
+                  "a line of more than " + std::to_string(longest_) + " bytes; is this a trace?");
     }
     if (found != nullptr) {
       line = std::string_view(text_.data() + begin_, stop - begin_);
@@ -147,4 +145,4 @@ bool TraceLines::next(std::string_view& line) {
   return true;
 }
 
-}  // namespace lindos::sim
+}  // namespace lindos

@@ -3,6 +3,7 @@
 // not grow with the text. Lines end at \n or \r\n; the last may lack it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <istream>
 #include <memory>
@@ -10,19 +11,19 @@
 #include <string_view>
 #include <vector>
 
-namespace lindos::sim {
+namespace lindos {
 
 class TraceLines {
  public:
-  // `where` names the text in complaints. Borrows `in`, which must be open in binary mode.
-  TraceLines(std::istream& in, std::string where);
+  // `where` names the text in complaints. Borrows `in`, which must be open in binary mode. A line of more bytes than
+  // `longest` is none of a trace.
+  TraceLines(std::istream& in, std::string where, std::size_t longest = 4096);
   ~TraceLines();
   TraceLines(const TraceLines&) = delete;
   TraceLines& operator=(const TraceLines&) = delete;
 
   // False at the end. The view lives until the next call. Throws Error{kInput} for a gzip stream
-  // that is cut short or corrupt, and for a line of more than 4,096 bytes: a trace has far shorter
-  // ones.
+  // that is cut short or corrupt, and for a line that is too long.
   [[nodiscard]] bool next(std::string_view& line);
   // Of the line that next() gave last; 1 is the first.
   [[nodiscard]] std::int64_t number() const { return number_; }
@@ -34,6 +35,7 @@ class TraceLines {
 
   std::istream& in_;
   std::string where_;
+  std::size_t longest_;
   std::unique_ptr<Inflater> inflater_;  // null: plain text
   std::vector<char> packed_;
   std::vector<char> text_;
@@ -42,4 +44,4 @@ class TraceLines {
   std::int64_t number_ = 0;
 };
 
-}  // namespace lindos::sim
+}  // namespace lindos

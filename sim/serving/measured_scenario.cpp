@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/serving/measured_scenario.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "scenarios/balance.h"
+#include "sim/serving/measured_models.h"
+
+namespace lindos::sim {
+
+namespace {
+
+struct Format {
+  std::string_view name;
+  std::optional<Dtype> dtype;  // none: as the checkpoint stores them
+};
+// fp8_block: scales per block of 128 weights; priced as fp8 with one scale.
+constexpr std::array kFormats{
+    Format{"", std::nullopt},          Format{"bfloat16", Dtype::kBf16}, Format{"bf16", Dtype::kBf16},
+    Format{"float16", Dtype::kBf16},   Format{"fp8", Dtype::kFp8},       Format{"fp8_static", Dtype::kFp8},
+    Format{"fp8_block", Dtype::kFp8},  Format{"nvfp4", Dtype::kFp4},     Format{"fp4", Dtype::kFp4},
+};
+
+struct System {
+  std::string_view name, device;
+};
+constexpr std::array kSystems{System{"h100_sxm", "h100-sxm"}, System{"h200_sxm", "h200-sxm"},
+                              System{"gb200", "gb200-nvl72"}, System{"gb200_sxm", "gb200-nvl72"},
+                              System{"b200_sxm", "b200-sxm"}};
+
+const Format* find_format(std::string_view name) {
+  const auto* found = std::find_if(kFormats.begin(), kFormats.end(), [&](const Format& f) { return f.name == name; });
+  return found == kFormats.end() ? nullptr : found;
+}
+
+std::int64_t divided_up(std::int64_t whole, std::int64_t parts) { return (whole + parts - 1) / parts; }
+
+// Fills a MeasuredScenario from one row; throws MeasuredMiss where that cannot be done.
+class Mapper {
+ public:
+  Mapper(const MeasuredRow& row, const Catalogue& catalogue) : row_(row), catalogue_(catalogue) {}
+
+  MeasuredScenario run() {
+    find_parts();
+    find_clients();
+    if (row_.aggregated) {
+      add(*row_.aggregated, "both");
+    } else {
+      add(*row_.prefill, "prefill");
+      add(*row_.decode, "decode");
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void assume(const std::string& text) {
+    if (std::find(out_.assumptions.begin(), out_.assumptions.end(), text) == out_.assumptions.end())
+      out_.assumptions.push_back(text);
+  }
+
+  void find_parts() {
+    out_.engine = find_engine_class(row_.engine);
+    if (out_.engine == nullptr) throw MeasuredMiss{"engine \"" + row_.engine + "\" is not known"};
+    const std::optional<Model> model = find_measured_model(row_.model, catalogue_);
+    if (!model) throw MeasuredMiss{"model \"" + row_.model + "\" is not in the catalogue"};
+    model_ = *model;
+    std::string_view name = row_.system;
+    for (const System& system : kSystems) {
+      if (system.name == row_.system) name = system.device;
+    }
+    const auto device = catalogue_.devices.find(std::string(name));
+    if (device == catalogue_.devices.end()) throw MeasuredMiss{"GPU \"" + row_.system + "\" is not in the catalogue"};
+    device_ = &device->second;
+    format_ = format_of(row_.gemm_format);
+    if (model_.is_moe() && !row_.expert_format.empty() && format_of(row_.expert_format) != format_)
+      throw MeasuredMiss{"experts and other weights differ in their format"};
+    if (row_.gemm_format == "fp8_block" || row_.expert_format == "fp8_block")
+      assume("fp8 with scales per block priced as fp8 with one scale");
+    if (row_.prompt + row_.output > model_.max_positions && model_.max_positions > 0)
+      throw MeasuredMiss{"prompt and output exceed the context of the model"};
+  }
+
+  [[nodiscard]] Dtype format_of(const std::string& name) const {
+    const Format* format = find_format(name);
+    if (format == nullptr) throw MeasuredMiss{"number format \"" + name + "\" is not known"};
+    return format->dtype.value_or(model_.dtype);
+  }
+
+  void find_clients() {
+    if (row_.concurrency) {
+      clients_ = *row_.concurrency;
+      return;
+    }
+    const MeasuredWorkers& workers = row_.aggregated ? *row_.aggregated : *row_.decode;
+    if (!workers.batch) throw MeasuredMiss{"states neither concurrency nor batch"};
+    clients_ = *workers.batch * workers.workers * workers.attention_replicas;
+    assume("as many clients as sequences fit the batches");
+  }
+
+  void add(const MeasuredWorkers& workers, const std::string& role) {
+    if (workers.stages != 1) throw MeasuredMiss{"pipeline stages are not covered"};
+    if (workers.tensor > model_.q_heads || model_.q_heads % workers.tensor != 0)
+      throw MeasuredMiss{"the tensor-parallel degree does not divide the heads"};
+    if (workers.tensor > device_->scale_up_domain) throw MeasuredMiss{"one instance beyond a scale-up domain"};
+    MeasuredReplica part;
+    part.replicas = workers.workers * workers.attention_replicas;
+    part.clients = divided_up(clients_, part.replicas);
+    Scenario& scenario = part.scenario;
+    scenario.name = row_.where + " " + role;
+    scenario.model = model_;
+    scenario.devices.emplace(device_->name, *device_);
+    const std::int64_t devices = workers.tensor * workers.attention_replicas;
+    Pool pool;
+    pool.name = "gpus";
+    pool.node.device = device_->name;
+    pool.node.devices = static_cast<int>(std::min<std::int64_t>(device_->scale_up_domain, devices));
+    pool.nodes = divided_up(devices, pool.node.devices);
+    scenario.cluster.pools = {pool};
+    scenario.workload.serving.requests = part.clients;
+    scenario.workload.serving.arrival = Arrival::kClosedLoop;
+    scenario.workload.serving.concurrency = part.clients;
+    scenario.workload.serving.prompt = {row_.prompt, row_.prompt};
+    scenario.workload.serving.output = {row_.output, row_.output};
+
+    EngineLimits limits;
+    limits.max_batched_tokens = out_.engine->batched_tokens;
+    limits.prefill_chunk = limits.max_batched_tokens;
+    limits.max_sequences = std::max<std::int64_t>(part.clients - out_.engine->reserved_sequences, 1);
+    limits.block_tokens = kGpuBlockTokens;
+    limits.max_context = row_.prompt + row_.output;
+    limits.memory_fraction = out_.engine->memory_fraction;
+    const std::vector<double> even(static_cast<std::size_t>(workers.tensor), 1.0);
+    scenario.plan = make_plan(model_, "gpus", 1, even, {}, format_, limits, kGpuGranule);
+    GroupPlan& group = scenario.plan.groups.front();
+    // One share for all ranks, so that the replica is priced once: those that divide do so without a granule.
+    for (RankPlan& rank : group.stages.front().ranks) rank.share = even_share(workers.tensor);
+    group.activation_dtype = Dtype::kBf16;
+    if (bytes_of(format_) < bytes_of(Dtype::kBf16) && out_.engine->fp8_cache) group.kv_dtype = Dtype::kFp8;
+    if (model_.is_moe()) share_experts(workers, group);
+    scenario.plan_given = true;
+    out_.parts.push_back(std::move(part));
+  }
+
+  // Of the first rank when all ranks hold as much, rounded up where the degree does not divide.
+  [[nodiscard]] TensorShare even_share(std::int64_t ranks) const {
+    TensorShare share;
+    share.q_heads = {0, model_.q_heads / ranks};
+    share.kv_heads = kv_heads_of(share.q_heads, std::max<std::int64_t>(1, model_.group()));
+    share.ffn = {0, divided_up(model_.ffn, ranks)};
+    share.vocab = {0, divided_up(model_.vocab, ranks)};
+    share.experts = {0, model_.moe.experts};
+    return share;
+  }
+
+  // Ranks of one instance hold the same tokens: each works on its columns of every expert, or on whole experts, which is
+  // as much. Attention replicas have tokens of their own and deal the experts out among them.
+  void share_experts(const MeasuredWorkers& workers, GroupPlan& group) {
+    const std::int64_t dealt = workers.attention_replicas;
+    if (model_.moe.experts % (dealt * workers.tensor) != 0 && dealt > 1)
+      throw MeasuredMiss{"the attention replicas do not divide the experts"};
+    if (workers.expert_ranks > 1 && dealt == 1) assume("experts dealt out inside an instance priced as columns of all");
+    group.training.expert_parallel = dealt;
+    if (dealt == 1) return;
+    std::vector<RankPlan>& ranks = group.stages.front().ranks;
+    const std::int64_t own = model_.moe.experts / (dealt * static_cast<std::int64_t>(ranks.size()));
+    for (std::size_t r = 0; r < ranks.size(); ++r) {
+      const std::int64_t first = static_cast<std::int64_t>(r) * own;
+      ranks[r].share.experts = {first, first + own};
+    }
+  }
+
+  const MeasuredRow& row_;
+  const Catalogue& catalogue_;
+  MeasuredScenario out_;
+  Model model_;
+  const Device* device_ = nullptr;
+  Dtype format_ = Dtype::kBf16;
+  std::int64_t clients_ = 1;
+};
+
+}  // namespace
+
+std::variant<MeasuredScenario, MeasuredMiss> measured_scenario(const MeasuredRow& row, const Catalogue& catalogue) {
+  try {
+    return Mapper(row, catalogue).run();
+  } catch (const MeasuredMiss& miss) {
+    return miss;
+  }
+}
+
+}  // namespace lindos::sim

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Times and books of one run on a uniform stage (ReplicaModel::uniform): as compute_time and book of stage_work.h, but
+// for all ranks at once and without listing ops. All of a step but its attention depends on few numbers, so it is
+// priced once for each and counted; attention is priced step by step. Agrees with op by op to rounding (tested).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "scenarios/ledger.h"
+#include "sim/replica_model.h"
+#include "sim/stage_work.h"
+#include "sim/step_totals.h"
+
+namespace lindos::sim {
+
+class UniformBooks {
+ public:
+  // All are borrowed.
+  UniformBooks(const ReplicaModel& replica, const Draw& draw, std::size_t stage);
+
+  // Books such a step; from its start on this stage until its output is ready to be sent.
+  [[nodiscard]] Seconds step(const StepTotals& totals, int steps_under_way);
+  // Adds all that was booked; the books are empty then.
+  void close(Ledger& ledger, WorkTotals& totals);
+
+ private:
+  struct Key {
+    std::int64_t tokens = 0;
+    std::int64_t rows = 0;
+    int steps = 1;
+    bool decodes = true;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const;
+  };
+  // What so many ranks do each, without the host's part.
+  struct Work {
+    Flop flop{0};
+    Bytes bytes{0};
+    double ranks = 0.0;
+  };
+  // All of a step but its attention, under the draw.
+  struct Rest {
+    Seconds time{0};
+    Ledger ledger;
+    WorkTotals totals;
+    std::vector<Work> works;  // of the ranks, for power
+    double in_place = 1.0;
+    double prefill_factor = 1.0, decode_factor = 1.0;  // of the draw
+    double steps = 0.0;  // counted
+  };
+  [[nodiscard]] Rest& rest_of(const StepTotals& totals, int steps);
+  void count_up();
+
+  const ReplicaModel& replica_;
+  const Draw& draw_;
+  std::size_t stage_;
+  double ranks_;
+  RankCeiling ceiling_;                // of one rank
+  std::unordered_map<Key, Rest, KeyHash> rests_;
+  Key last_key_;
+  Rest* last_ = nullptr;               // of last_key_
+  std::vector<PricedOp> attention_;
+  Ledger ledger_;
+  WorkTotals totals_;
+};
+
+}  // namespace lindos::sim

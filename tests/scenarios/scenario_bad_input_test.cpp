@@ -190,7 +190,7 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:44:15: workload.burst_share: bursts alone would exceed the mean rate: burst_rate × burst_share is "
        "4.000000 /s"},
       {"LengthsInDisorder", "[64, 128]", "{ quantiles = [9, 4] }",
-       "s.toml:44:25: workload.prompt.quantiles: expected two or more lengths in ascending order"},
+       "s.toml:44:24: workload.prompt.quantiles: expected two or more lengths in ascending order"},
       {"NoSuchTrace", "[64, 128]", "{ trace = \"none.csv\", format = \"azure\" }",
        "none.csv: cannot be opened as a trace"},
       {"RateMissing", "rate = \"2 /s\"\n", "", "s.toml:39:1: workload: missing key \"rate\""},

@@ -68,9 +68,8 @@ class Mapper {
     if (engine == nullptr) throw MeasuredMiss{"engine \"" + row_.engine + "\" is not known"};
     out_.engine = *engine;
     if (row_.inference_x) {
-      // Its command lines schedule beside the device's work and leave no sequence of the batch out.
+      // Its command lines schedule beside the device's work.
       out_.engine.step = out_.engine.sequence = out_.engine.layer = Seconds{0};
-      out_.engine.reserved_sequences = 0;
     }
     const std::optional<Model> model = find_measured_model(row_.model, catalogue_);
     if (!model) throw MeasuredMiss{"model \"" + row_.model + "\" is not in the catalogue"};
@@ -154,7 +153,7 @@ class Mapper {
     EngineLimits limits;
     limits.max_batched_tokens = row_.batched_tokens.value_or(out_.engine.batched_tokens);
     limits.prefill_chunk = limits.max_batched_tokens;
-    limits.max_sequences = std::max<std::int64_t>(part.clients - out_.engine.reserved_sequences, 1);
+    limits.max_sequences = part.clients;
     limits.block_tokens = kGpuBlockTokens;
     limits.max_context = row_.prompt + row_.output;
     limits.memory_fraction = out_.engine.memory_fraction;

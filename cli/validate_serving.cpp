@@ -63,7 +63,7 @@ std::variant<PointResult, std::string> predict_row(const sim::MeasuredRow& row, 
   auto& described = std::get<sim::MeasuredScenario>(mapped);
   const Scenario& scenario = described.parts.front().scenario;
   const bool fitted =
-      sim::is_fitted_on(scenario.model.name, scenario.devices.begin()->first, described.engine->name);
+      sim::is_fitted_on(scenario.model.name, scenario.devices.begin()->first, described.engine.name);
   try {
     return PointResult{&row, sim::predict_point(described, profiles), fitted, std::move(described.assumptions)};
   } catch (const Error& error) {

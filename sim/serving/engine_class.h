@@ -19,7 +19,6 @@ struct EngineClass {
   Seconds layer{0};           // per layer and step: gaps between kernels, small kernels beside those that are priced
   Seconds request{0};         // from arrival until it is scheduled, and back to the client
   std::int64_t batched_tokens = 8192;  // default budget of one step
-  std::int64_t reserved_sequences = 0; // of the batch, that no request gets
   double memory_fraction = 0.9;
   bool fp8_cache = false;     // with weights of 8 bits or fewer
   scheduler::Policy policy = scheduler::Policy::kDecodeFirst;

@@ -62,8 +62,8 @@ PredictedPoint serve_clients(const MeasuredReplica& part, const EngineClass& eng
 PredictedPoint aggregated(const MeasuredScenario& described, const std::map<std::string, Profile>& profiles) {
   const MeasuredReplica& part = described.parts.front();
   Fleet fleet = make_fleet(part.scenario, profiles, "");
-  PredictedPoint point = serve_clients(part, *described.engine, fleet.groups.front(), PromptWork::kOwn);
-  point.ttft += described.engine->request;
+  PredictedPoint point = serve_clients(part, described.engine, fleet.groups.front(), PromptWork::kOwn);
+  point.ttft += described.engine.request;
   return point;
 }
 
@@ -105,7 +105,7 @@ Seconds mean_prefill(std::int64_t clients, std::int64_t replicas, Seconds prompt
 PredictedPoint disaggregated(const MeasuredScenario& described, const std::map<std::string, Profile>& profiles) {
   const MeasuredReplica& prefill = described.parts[0];
   const MeasuredReplica& decode = described.parts[1];
-  const EngineClass& engine = *described.engine;
+  const EngineClass& engine = described.engine;
   Fleet decoders = make_fleet(decode.scenario, profiles, "");
   PredictedPoint point;
   point.tpot = serve_clients(decode, engine, decoders.groups.front(), PromptWork::kElsewhere).tpot;

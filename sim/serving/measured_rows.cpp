@@ -76,10 +76,10 @@ std::vector<MeasuredRow> parse_measured_rows(std::string_view text, const std::s
     row.expert_format = table.text("moe_quant_mode");
     row.prompt = length(table, "isl");
     row.output = length(table, "osl");
-    const bool inference_x = !table.text("measured").empty();
-    row.shortest = share(table, "length_ratio", inference_x ? kInferenceXShortest : 1.0);
+    row.inference_x = !table.text("measured").empty();
+    row.shortest = share(table, "length_ratio", row.inference_x ? kInferenceXShortest : 1.0);
     row.batched_tokens = table.count("max_batched_tokens");
-    if (!row.batched_tokens && inference_x) row.batched_tokens = kInferenceXBatchedTokens;
+    if (!row.batched_tokens && row.inference_x) row.batched_tokens = kInferenceXBatchedTokens;
     row.concurrency = table.count("concurrency");
     const std::string_view mode = table.text("mode");
     if (mode == "agg") {

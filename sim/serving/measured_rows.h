@@ -40,6 +40,7 @@ struct MeasuredRow {
   double shortest = 1.0;     // lengths are uniform from this share of the nominal ones up to them
   std::optional<std::int64_t> concurrency;
   std::optional<std::int64_t> batched_tokens;  // budget of one step
+  bool inference_x = false;  // from the public benchmark of that name, whose command lines are known
   // One of: aggregated; or prefill and decode.
   std::optional<MeasuredWorkers> aggregated;
   std::optional<MeasuredWorkers> prefill;

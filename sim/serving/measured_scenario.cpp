@@ -64,8 +64,13 @@ class Mapper {
   }
 
   void find_parts() {
-    out_.engine = find_engine_class(row_.engine);
-    if (out_.engine == nullptr) throw MeasuredMiss{"engine \"" + row_.engine + "\" is not known"};
+    const EngineClass* engine = find_engine_class(row_.engine);
+    if (engine == nullptr) throw MeasuredMiss{"engine \"" + row_.engine + "\" is not known"};
+    out_.engine = *engine;
+    if (row_.inference_x) {
+      // Its command lines schedule beside the device's work.
+      out_.engine.step = out_.engine.sequence = out_.engine.layer = Seconds{0};
+    }
     const std::optional<Model> model = find_measured_model(row_.model, catalogue_);
     if (!model) throw MeasuredMiss{"model \"" + row_.model + "\" is not in the catalogue"};
     model_ = *model;
@@ -102,11 +107,29 @@ class Mapper {
     assume("as many clients as sequences fit the batches");
   }
 
-  void add(const MeasuredWorkers& workers, const std::string& role) {
-    if (workers.stages != 1) throw MeasuredMiss{"pipeline stages are not covered"};
-    if (workers.tensor > model_.q_heads || model_.q_heads % workers.tensor != 0)
+  // The ranks of attention and of the experts are the same ones: a row that states fewer of the former leaves attention
+  // data parallelism unsaid, and so does a degree that cannot split the heads.
+  [[nodiscard]] MeasuredWorkers completed(MeasuredWorkers workers) {
+    const std::int64_t expert_ranks = workers.expert_tensor * workers.expert_ranks;
+    const bool splits = workers.tensor <= model_.q_heads && model_.q_heads % workers.tensor == 0;
+    if (!splits && model_.is_moe() && workers.attention_replicas == 1) {
+      workers.attention_replicas = workers.tensor;
+      workers.tensor = 1;
+      assume("a tensor-parallel degree that does not divide the heads taken as attention data parallelism");
+    }
+    const std::int64_t ranks = workers.tensor * workers.attention_replicas;
+    if (model_.is_moe() && expert_ranks > ranks && expert_ranks % ranks == 0) {
+      workers.attention_replicas *= expert_ranks / ranks;
+      assume("more ranks of experts than of attention taken as attention data parallelism");
+    }
+    return workers;
+  }
+
+  void add(const MeasuredWorkers& stated, const std::string& role) {
+    if (stated.stages != 1) throw MeasuredMiss{"pipeline stages are not covered"};
+    const MeasuredWorkers workers = completed(stated);
+    if (model_.q_heads % workers.tensor != 0)
       throw MeasuredMiss{"the tensor-parallel degree does not divide the heads"};
-    if (workers.tensor > device_->scale_up_domain) throw MeasuredMiss{"one instance beyond a scale-up domain"};
     MeasuredReplica part;
     part.replicas = workers.workers * workers.attention_replicas;
     part.clients = divided_up(clients_, part.replicas);
@@ -128,19 +151,19 @@ class Mapper {
     scenario.workload.serving.output = lengths(row_.output);
 
     EngineLimits limits;
-    limits.max_batched_tokens = row_.batched_tokens.value_or(out_.engine->batched_tokens);
+    limits.max_batched_tokens = row_.batched_tokens.value_or(out_.engine.batched_tokens);
     limits.prefill_chunk = limits.max_batched_tokens;
-    limits.max_sequences = std::max<std::int64_t>(part.clients - out_.engine->reserved_sequences, 1);
+    limits.max_sequences = part.clients;
     limits.block_tokens = kGpuBlockTokens;
     limits.max_context = row_.prompt + row_.output;
-    limits.memory_fraction = out_.engine->memory_fraction;
+    limits.memory_fraction = out_.engine.memory_fraction;
     const std::vector<double> even(static_cast<std::size_t>(workers.tensor), 1.0);
     scenario.plan = make_plan(model_, "gpus", 1, even, {}, format_, limits, kGpuGranule);
     GroupPlan& group = scenario.plan.groups.front();
     // One share for all ranks, so that the replica is priced once: those that divide do so without a granule.
     for (RankPlan& rank : group.stages.front().ranks) rank.share = even_share(workers.tensor);
     group.activation_dtype = Dtype::kBf16;
-    if (bytes_of(format_) < bytes_of(Dtype::kBf16) && out_.engine->fp8_cache) group.kv_dtype = Dtype::kFp8;
+    if (bytes_of(format_) < bytes_of(Dtype::kBf16) && out_.engine.fp8_cache) group.kv_dtype = Dtype::kFp8;
     if (model_.is_moe()) share_experts(workers, group);
     scenario.plan_given = true;
     out_.parts.push_back(std::move(part));
@@ -166,15 +189,14 @@ class Mapper {
   // is as much. Attention replicas have tokens of their own and deal the experts out among them.
   void share_experts(const MeasuredWorkers& workers, GroupPlan& group) {
     const std::int64_t dealt = workers.attention_replicas;
-    if (model_.moe.experts % (dealt * workers.tensor) != 0 && dealt > 1)
-      throw MeasuredMiss{"the attention replicas do not divide the experts"};
     if (workers.expert_ranks > 1 && dealt == 1) assume("experts dealt out inside an instance priced as columns of all");
     group.training.expert_parallel = dealt;
     if (dealt == 1) return;
     std::vector<RankPlan>& ranks = group.stages.front().ranks;
-    const std::int64_t own = model_.moe.experts / (dealt * static_cast<std::int64_t>(ranks.size()));
+    // The fullest rank where they do not divide; beyond one expert each, some are held twice.
+    const std::int64_t own = divided_up(model_.moe.experts, dealt * static_cast<std::int64_t>(ranks.size()));
     for (std::size_t r = 0; r < ranks.size(); ++r) {
-      const std::int64_t first = static_cast<std::int64_t>(r) * own;
+      const std::int64_t first = std::min(static_cast<std::int64_t>(r) * own, model_.moe.experts - own);
       ranks[r].share.experts = {first, first + own};
     }
   }

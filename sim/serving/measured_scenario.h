@@ -22,7 +22,7 @@ struct MeasuredReplica {
 
 struct MeasuredScenario {
   std::vector<MeasuredReplica> parts;  // aggregated; or prefill, decode
-  const EngineClass* engine = nullptr;
+  EngineClass engine;                  // as the row ran it
   std::vector<std::string> assumptions;
 };
 

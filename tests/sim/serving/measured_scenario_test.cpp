@@ -75,6 +75,27 @@ TEST(MeasuredScenario, AttentionReplicasDealTheExpertsOut) {
   EXPECT_EQ(group.stages.front().ranks.front().share.experts.size(), 64);
 }
 
+// 128 heads on 72 ranks, or 8 ranks of experts beside one of attention: sequences of their own on each.
+TEST(MeasuredScenario, WhatOnlyAttentionReplicasCanBeIsTakenAsThem) {
+  MeasuredRow row = row_of("deepseek-ai/DeepSeek-V3", 72);
+  row.system = "gb200";
+  auto described = std::get<MeasuredScenario>(measured_scenario(row, catalogue()));
+  EXPECT_EQ(described.parts.front().replicas, 72);
+  EXPECT_EQ(described.parts.front().scenario.plan.groups.front().stages.front().ranks.front().share.experts.size(), 4);
+  row.aggregated = MeasuredWorkers{.expert_ranks = 8};
+  described = std::get<MeasuredScenario>(measured_scenario(row, catalogue()));
+  EXPECT_EQ(described.parts.front().replicas, 8);
+  EXPECT_FALSE(described.assumptions.empty());
+}
+
+TEST(MeasuredScenario, ARowOfInferenceXHidesTheHost) {
+  MeasuredRow row = row_of("meta-llama/Llama-3.1-70B", 8);
+  row.engine = "vllm";
+  EXPECT_GT(std::get<MeasuredScenario>(measured_scenario(row, catalogue())).engine.layer, Seconds(0));
+  row.inference_x = true;
+  EXPECT_EQ(std::get<MeasuredScenario>(measured_scenario(row, catalogue())).engine.layer, Seconds(0));
+}
+
 TEST(MeasuredScenario, PrefillAndDecodeAreTwoReplicas) {
   MeasuredRow row = row_of("deepseek-ai/DeepSeek-V3", 8);
   row.aggregated.reset();
@@ -100,7 +121,6 @@ TEST(MeasuredScenario, WhatCannotBeDescribedSaysWhy) {
   EXPECT_EQ(changed([](MeasuredRow& r) { r.concurrency.reset(); }), "states neither concurrency nor batch");
   EXPECT_EQ(changed([](MeasuredRow& r) { r.aggregated->tensor = 3; }),
             "the tensor-parallel degree does not divide the heads");
-  EXPECT_EQ(changed([](MeasuredRow& r) { r.aggregated->tensor = 16; }), "one instance beyond a scale-up domain");
   EXPECT_EQ(changed([](MeasuredRow& r) { r.aggregated->stages = 2; }), "pipeline stages are not covered");
   EXPECT_EQ(changed([](MeasuredRow& r) { r.prompt = 200000; }), "prompt and output exceed the context of the model");
 }

@@ -33,7 +33,7 @@ constexpr double kSlowerStep = 1.1;
 // Plans of the short list, per plan that is shown and at least; and of each baseline.
 constexpr int kListedPerShown = 3;
 constexpr int kLeastListed = 24;
-constexpr std::size_t kListedBaseline = 4;
+constexpr std::size_t kListedBaseline = 12;
 // What is listed is drawn so often to choose what is drawn in full.
 constexpr int kFirstDraws = 10;
 

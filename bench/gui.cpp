@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the desktop costs: repaints of the map, opening a run, start, memory, the longest stall while a verb streams. JSON to
-// standard output, milliseconds, medians of 20 and the worst. Run it offscreen (QT_QPA_PLATFORM=offscreen) and under Xvfb.
+// What the desktop costs: repaints of the map, opening a run, start, memory, the longest stall while a verb streams.
+// JSON to standard output, milliseconds, medians of 20 and the worst. Run it offscreen (QT_QPA_PLATFORM=offscreen)
+// and under Xvfb.
 //
 //   build/release/bin/gui_bench [FOLDER of lindos]
 #include <QApplication>

@@ -42,7 +42,8 @@ class Table {
   }
   void row(const std::vector<std::string>& cells) {
     html_ += "<tr>";
-    for (std::size_t i = 0; i < cells.size(); ++i) html_ += fmt::format("<td{}>{}</td>", numbers_[i] ? " class=\"n\"" : "", escaped(cells[i]));
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      html_ += fmt::format("<td{}>{}</td>", numbers_[i] ? " class=\"n\"" : "", escaped(cells[i]));
     html_ += "</tr>\n";
   }
   [[nodiscard]] std::string html() const { return html_ + "</table>\n"; }
@@ -64,10 +65,13 @@ std::string interval_text(const Metric& metric, const MetricValue& value) {
 
 std::string provenance(const RunRecord& record, std::int64_t id) {
   const Environment& e = record.environment;
-  std::string text = record.source == RunSource::kMeasured
-                         ? fmt::format("Run {}: measured, {}, engine {}", id, plural(record.repeats, "repeat"), record.fidelity)
-                         : fmt::format("Run {}: predicted, fidelity {}, {}, seed {}", id, record.fidelity, plural(record.repeats, "draw"), record.seed);
-  text += fmt::format(", started {} UTC. Plan: {} ({}). Hardware: {}.", record.started_utc, record.plan_name, record.plan_digest.substr(0, 12), e.hardware);
+  std::string text =
+      record.source == RunSource::kMeasured
+          ? fmt::format("Run {}: measured, {}, engine {}", id, plural(record.repeats, "repeat"), record.fidelity)
+          : fmt::format("Run {}: predicted, fidelity {}, {}, seed {}", id, record.fidelity,
+                        plural(record.repeats, "draw"), record.seed);
+  text += fmt::format(", started {} UTC. Plan: {} ({}). Hardware: {}.", record.started_utc, record.plan_name,
+                      record.plan_digest.substr(0, 12), e.hardware);
   if (!e.driver.empty()) text += " Driver " + e.driver + ".";
   if (!e.profile_digest.empty()) text += " Profile " + e.profile_digest.substr(0, 12) + ".";
   text += fmt::format(" Catalogue of {}. Revision {}.", e.catalogue_date, e.git_revision);
@@ -88,23 +92,29 @@ std::string metrics_table(const RunRecord& record) {
 std::string ledger_table(const Waterfall& waterfall) {
   Table table({"Cause", "Group", "#Points lost", "#P10 – P90", "What it is"});
   for (const WaterfallStep& step : waterfall.steps) {
-    table.row({step.label, step.causes.size() > 1 ? "several" : std::string(label_of(step.group)), fmt::format("{:.1f}", step.share * 100.0),
+    table.row({step.label, step.causes.size() > 1 ? "several" : std::string(label_of(step.group)),
+               fmt::format("{:.1f}", step.share * 100.0),
                step.p10 ? percent_interval_text(*step.p10, *step.p90) : "–", step.sentence});
   }
   table.row({"Useful", "", fmt::format("{:.1f} left", waterfall.useful.share * 100.0),
-             percent_interval_text(waterfall.useful.p10, waterfall.useful.p90), std::string(sentence_of(Cause::kUseful))});
+             percent_interval_text(waterfall.useful.p10, waterfall.useful.p90),
+             std::string(sentence_of(Cause::kUseful))});
   return table.html();
 }
 
 std::string comparison_section(const ReportedRun& run) {
-  std::string html = fmt::format("<h3>Predicted and measured</h3>\n<p class=\"muted\">{}</p>\n", escaped(provenance(*run.measured, run.measured_id)));
+  std::string html = fmt::format("<h3>Predicted and measured</h3>\n<p class=\"muted\">{}</p>\n",
+                                 escaped(provenance(*run.measured, run.measured_id)));
   Table metrics({"Metric", "#Predicted", "#P10 – P90", "#Measured", "#Error", "Inside the interval"});
   for (const data::MetricComparison& row : data::compare_metrics(run.record, *run.measured)) {
     const Metric* metric = find_metric(row.name);
     if (metric == nullptr || !row.predicted || !row.measured) continue;
-    metrics.row({std::string(metric->label), format_value(*metric, row.predicted->p50), interval_text(*metric, *row.predicted),
-                 format_value(*metric, row.measured->p50), row.error_ratio ? signed_percent(*row.error_ratio) : "–",
-                 !row.inside_interval ? "–" : *row.inside_interval ? "yes" : "no"});
+    metrics.row({std::string(metric->label), format_value(*metric, row.predicted->p50),
+                 interval_text(*metric, *row.predicted), format_value(*metric, row.measured->p50),
+                 row.error_ratio ? signed_percent(*row.error_ratio) : "–",
+                 !row.inside_interval   ? "–"
+                 : *row.inside_interval ? "yes"
+                                        : "no"});
   }
   return html + metrics.html();
 }
@@ -114,8 +124,10 @@ std::string devices_section(const DeviceMap& map) {
   Table pools({"Pool", "GPU", "#GPUs", "#Nodes", "#In the job"});
   for (std::size_t p = 0; p < map.pools.size(); ++p) {
     std::int64_t used = 0;
-    for (const PlacedStage& stage : map.stages) used += stage.pool == static_cast<int>(p) ? stage.devices * stage.replicas : 0;
-    pools.row({map.pools[p].name, map.pools[p].label, with_thousands(map.pools[p].devices()), with_thousands(map.pools[p].nodes), with_thousands(used)});
+    for (const PlacedStage& stage : map.stages)
+      used += stage.pool == static_cast<int>(p) ? stage.devices * stage.replicas : 0;
+    pools.row({map.pools[p].name, map.pools[p].label, with_thousands(map.pools[p].devices()),
+               with_thousands(map.pools[p].nodes), with_thousands(used)});
   }
   html += pools.html();
   if (map.steps.empty()) return html;
@@ -125,18 +137,22 @@ std::string devices_section(const DeviceMap& map) {
   std::map<std::string, int> gated;
   for (const DrawnStep& step : map.steps) ++gated[map.stages[static_cast<std::size_t>(step.stage)].group];
   std::string groups;
-  for (const auto& [group, count] : gated) groups += fmt::format("{}{} in {} of {}", groups.empty() ? "" : ", ", group, count, map.steps.size());
+  for (const auto& [group, count] : gated)
+    groups += fmt::format("{}{} in {} of {}", groups.empty() ? "" : ", ", group, count, map.steps.size());
   const std::int64_t node = (gate.first + shown.replica * gate.stride) / pool.devices_per_node;
-  html += fmt::format("<p>The draw with the median step time, {:.3g} s, ends with stage {} of replica {} of group {}: from node {}/{} on. "
-                      "Over all draws the step ends with group {}.</p>\n",
-                      shown.step_s, gate.stage, shown.replica, escaped(gate.group), escaped(pool.name), node, escaped(groups));
+  html += fmt::format(
+      "<p>The draw with the median step time, {:.3g} s, ends with stage {} of replica {} of group {}: from node "
+      "{}/{} on. "
+      "Over all draws the step ends with group {}.</p>\n",
+      shown.step_s, gate.stage, shown.replica, escaped(gate.group), escaped(pool.name), node, escaped(groups));
   return html;
 }
 
 std::string run_section(const ReportedRun& run) {
-  std::string html = fmt::format("<h2>Run {}: {}, plan {}</h2>\n<p class=\"headline\">{}</p>\n<p class=\"muted\">{}</p>\n", run.id,
-                                 name_of(run.record.source), escaped(run.record.plan_name), escaped(headline_of(run.record)),
-                                 escaped(provenance(run.record, run.id)));
+  std::string html =
+      fmt::format("<h2>Run {}: {}, plan {}</h2>\n<p class=\"headline\">{}</p>\n<p class=\"muted\">{}</p>\n", run.id,
+                  name_of(run.record.source), escaped(run.record.plan_name), escaped(headline_of(run.record)),
+                  escaped(provenance(run.record, run.id)));
   if (const auto waterfall = waterfall_of(run.record, run.measured ? &*run.measured : nullptr)) {
     html += waterfall_svg(*waterfall) + ledger_table(*waterfall);
   }
@@ -156,11 +172,15 @@ std::string overview(const Report& report) {
       table.row({std::to_string(run.id), std::string(name_of(run.record.source)), run.record.plan_name, "–", "–", "–"});
       continue;
     }
-    const auto largest = std::max_element(waterfall->steps.begin(), waterfall->steps.end(),
-                                          [](const WaterfallStep& a, const WaterfallStep& b) { return a.share < b.share; });
-    table.row({std::to_string(run.id), std::string(name_of(run.record.source)), run.record.plan_name, percent_text(waterfall->useful.share),
+    const auto largest =
+        std::max_element(waterfall->steps.begin(), waterfall->steps.end(),
+                         [](const WaterfallStep& a, const WaterfallStep& b) { return a.share < b.share; });
+    table.row({std::to_string(run.id), std::string(name_of(run.record.source)), run.record.plan_name,
+               percent_text(waterfall->useful.share),
                percent_interval_text(waterfall->useful.p10, waterfall->useful.p90),
-               largest == waterfall->steps.end() ? "–" : fmt::format("{}, {:.1f} points", largest->label, largest->share * 100.0)});
+               largest == waterfall->steps.end()
+                   ? "–"
+                   : fmt::format("{}, {:.1f} points", largest->label, largest->share * 100.0)});
   }
   return "<h2>Runs</h2>\n" + table.html();
 }
@@ -171,26 +191,32 @@ std::string redo_section(const Report& report) {
     const RunRecord& r = run.record;
     commands += r.source == RunSource::kMeasured
                     ? fmt::format("lindos run SCENARIO.toml                 # run {}\n", run.id)
-                    : fmt::format("lindos predict SCENARIO.toml --fidelity {} --seeds {} --seed {}   # run {}\n", r.fidelity, r.repeats, r.seed, run.id);
+                    : fmt::format("lindos predict SCENARIO.toml --fidelity {} --seeds {} --seed {}   # run {}\n",
+                                  r.fidelity, r.repeats, r.seed, run.id);
   }
   std::string ids;
   for (const ReportedRun& run : report.runs) ids += fmt::format(" {}", run.id);
   commands += fmt::format("lindos report{} --db {} --out REPORT.html\n", ids, report.store);
-  return "<h2>How to make it again</h2>\n<p>Save the scenario below as SCENARIO.toml.</p>\n<pre>" + escaped(commands) + "</pre>\n";
+  return "<h2>How to make it again</h2>\n<p>Save the scenario below as SCENARIO.toml.</p>\n<pre>" +
+         escaped(commands) + "</pre>\n";
 }
 
 }  // namespace
 
 std::string report_html(const Report& report) {
   const RunRecord& first = report.runs.front().record;
-  std::string html = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escaped(report.scenario_name) +
-                     "</title><style>" + kStyle + "</style></head><body>\n";
-  html += fmt::format("<h1>{}</h1>\n<p class=\"muted\">Lindos report of {} UTC, {}. Scenario digest {}.</p>\n", escaped(report.scenario_name),
-                      escaped(report.made_utc), escaped(report.version), escaped(first.scenario_digest));
-  if (report.scenario && !report.scenario->description.empty()) html += "<p>" + escaped(report.scenario->description) + "</p>\n";
+  std::string html = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" +
+                     escaped(report.scenario_name) + "</title><style>" + kStyle + "</style></head><body>\n";
+  html += fmt::format("<h1>{}</h1>\n<p class=\"muted\">Lindos report of {} UTC, {}. Scenario digest {}.</p>\n",
+                      escaped(report.scenario_name), escaped(report.made_utc), escaped(report.version),
+                      escaped(first.scenario_digest));
+  if (report.scenario && !report.scenario->description.empty())
+    html += "<p>" + escaped(report.scenario->description) + "</p>\n";
   html += fmt::format("<p class=\"headline\">{}</p>\n", escaped(headline_of(first)));
-  html += "<p class=\"muted\">Predictions are medians over draws with P10 – P90; ledgers are means, because only means add up. A value is "
-          "measured, modelled or extrapolated, as its provenance says.</p>\n";
+  html +=
+      "<p class=\"muted\">Predictions are medians over draws with P10 – P90; ledgers are means, because only means "
+      "add up. A value is "
+      "measured, modelled or extrapolated, as its provenance says.</p>\n";
   html += overview(report);
   for (const ReportedRun& run : report.runs) html += run_section(run);
   if (report.scenario) html += "<h2>Scenario</h2>\n<pre>" + escaped(show(*report.scenario)) + "</pre>\n";

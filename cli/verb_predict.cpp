@@ -59,8 +59,8 @@ void add_predict(CLI::App& app) {
   verb->add_option("--seeds", options->predict.draws, "Monte Carlo draws behind the intervals")->check(CLI::Range(1, 100000));
   verb->add_option("--seed", options->predict.seed, "seed of the draws")->check(CLI::Range(0.0, 9007199254740992.0));
   verb->add_option("--goodput-width", options->predict.goodput_width,
-                   "serving: how wide the 95 % interval of goodput from simulating a sample of the replicas may be, as a "
-                   "share of it (0.02); 0 = simulate all")
+                   "serving: how wide the 95 % interval of goodput from simulating a sample of the replicas may be, "
+                   "as a share of it (0.02); 0 = simulate all")
       ->check(CLI::Range(0.0, 1.0));
   verb->add_flag("--explain", options->explain,
                  "training: what each cause costs, and which changes would recover how much");

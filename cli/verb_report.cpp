@@ -50,7 +50,8 @@ std::vector<std::int64_t> run_ids(const ReportVerb& options, const data::Store& 
     filter.source = RunSource::kMeasured;
     if (!found) found = store.latest(filter);
     if (!found) {
-      throw Error(ErrorKind::kInput, word, "the store holds no run of this scenario as it is now; lindos predict " + word + " makes one");
+      throw Error(ErrorKind::kInput, word,
+                  "the store holds no run of this scenario as it is now; lindos predict " + word + " makes one");
     }
     ids.push_back(found->id);
   }
@@ -101,7 +102,8 @@ void print_pdf(const std::string& html, const std::filesystem::path& out) {
 void execute(const ReportVerb& options) {
   const std::string ending = options.out.extension().string();
   if (ending != ".html" && ending != ".pdf") {
-    throw Error(ErrorKind::kUsage, "", "--out: expected a name that ends in .html or .pdf, saw \"" + options.out.string() + "\"");
+    throw Error(ErrorKind::kUsage, "",
+                "--out: expected a name that ends in .html or .pdf, saw \"" + options.out.string() + "\"");
   }
   const std::filesystem::path path = options.common.db.empty() ? default_db_path() : options.common.db;
   const data::Store store = data::Store::open(path, data::Store::Mode::kReadOnly);
@@ -126,7 +128,9 @@ void execute(const ReportVerb& options) {
     write_file(options.out, html);
   }
   if (options.common.format == Format::kJson) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"file", std::filesystem::absolute(options.out).string()}, {"runs", ids}}.dump(2));
+    fmt::print(
+        "{}\n",
+        nlohmann::ordered_json{{"file", std::filesystem::absolute(options.out).string()}, {"runs", ids}}.dump(2));
   } else {
     fmt::print("{}: {}\n", options.out.string(), fmt::format("runs {}", fmt::join(ids, ", ")));
   }
@@ -137,7 +141,9 @@ void execute(const ReportVerb& options) {
 void add_report(CLI::App& app) {
   auto options = std::make_shared<ReportVerb>();
   CLI::App* verb = app.add_subcommand("report", "stored runs as one self-contained HTML page, or as PDF");
-  verb->add_option("what", options->what, "numbers of runs, or a scenario file: its newest prediction")->required()->type_name("RUN|SCENARIO");
+  verb->add_option("what", options->what, "numbers of runs, or a scenario file: its newest prediction")
+      ->required()
+      ->type_name("RUN|SCENARIO");
   verb->add_option("--out", options->out, "file to write; .html or .pdf")->required()->type_name("FILE");
   add_common(*verb, options->common, true);
   verb->callback([options] { execute(*options); });

@@ -57,8 +57,9 @@ class Picture {
   void bar(int column, double before, double after, const char* colour, const std::string& title) {
     const double top = y_of(std::max(before, after));
     const double height = std::max(1.0, y_of(std::min(before, after)) - top);
-    out_ += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"><title>{}</title></rect>\n",
-                        x(column) - half(), top, 2.0 * half(), height, colour, escaped(title));
+    out_ += fmt::format(
+        "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"><title>{}</title></rect>\n",
+        x(column) - half(), top, 2.0 * half(), height, colour, escaped(title));
   }
   void label(int column, const std::string& words) {
     const auto width = static_cast<std::size_t>(std::max(8.0, column_ / 6.0));
@@ -76,16 +77,20 @@ class Picture {
   }
   void diamond(int column, double level) {
     const double cx = x(column) - half() * 0.6, cy = y_of(level);
-    out_ += fmt::format("<path d=\"M{:.1f} {:.1f} l5 5 l-5 5 l-5 -5 z\" fill=\"#fff\" stroke=\"{}\" stroke-width=\"1.4\"/>\n", cx, cy - 5.0, kInk);
+    out_ += fmt::format(
+        "<path d=\"M{:.1f} {:.1f} l5 5 l-5 5 l-5 -5 z\" fill=\"#fff\" stroke=\"{}\" stroke-width=\"1.4\"/>\n", cx,
+        cy - 5.0, kInk);
   }
   void swatch(double at_x, const char* colour, const std::string& words) {
     out_ += fmt::format("<rect x=\"{:.1f}\" y=\"10\" width=\"11\" height=\"11\" fill=\"{}\"/>\n", at_x, colour);
     text(at_x + 16.0, 20.0, words, "fill=\"#16191f\" font-size=\"12\"");
   }
   [[nodiscard]] std::string finished(const std::string& title) const {
-    return fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" "
-                       "font-family=\"sans-serif\"><title>{2}</title>\n<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n{3}</svg>\n",
-                       kWidth, kHeight, escaped(title), out_);
+    return fmt::format(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" "
+        "font-family=\"sans-serif\"><title>{2}</title>\n<rect width=\"{0}\" height=\"{1}\" "
+        "fill=\"#fff\"/>\n{3}</svg>\n",
+        kWidth, kHeight, escaped(title), out_);
   }
 
  private:
@@ -124,7 +129,8 @@ std::string waterfall_svg(const Waterfall& waterfall) {
   for (int percent = 0; percent <= 100; percent += 20) {
     const double y = y_of(percent / 100.0);
     picture.line(kLeft, y, kWidth - 10.0, y, fmt::format("stroke=\"{}\"", kGrid).c_str());
-    picture.text(kLeft - 8.0, y + 4.0, std::to_string(percent), "text-anchor=\"end\" fill=\"#555d6a\" font-size=\"11\"");
+    picture.text(kLeft - 8.0, y + 4.0, std::to_string(percent),
+                 "text-anchor=\"end\" fill=\"#555d6a\" font-size=\"11\"");
   }
   picture.text(kLeft - 40.0, 20.0, "%", "fill=\"#555d6a\" font-size=\"11\"");
   const char* centred = "text-anchor=\"middle\" fill=\"#16191f\" font-size=\"12\"";
@@ -139,8 +145,10 @@ std::string waterfall_svg(const Waterfall& waterfall) {
     const auto group = static_cast<std::size_t>(step.group);
     used[group] = used[group] || !folded;
     const std::string dashed = fmt::format("stroke=\"{}\" stroke-dasharray=\"4 3\"", kMuted);
-    picture.line(picture.x(i - 1) + picture.half(), y_of(step.before), picture.x(i) - picture.half(), y_of(step.before), dashed.c_str());
-    picture.bar(i, step.before, step.after, folded ? kFolded : kColours[group], step.label + ": " + percent_text(step.share) + ". " + step.sentence);
+    picture.line(picture.x(i - 1) + picture.half(), y_of(step.before), picture.x(i) - picture.half(),
+                 y_of(step.before), dashed.c_str());
+    picture.bar(i, step.before, step.after, folded ? kFolded : kColours[group],
+                step.label + ": " + percent_text(step.share) + ". " + step.sentence);
     picture.label(i, step.label);
     picture.text(picture.x(i), y_of(step.before) - 5.0, fmt::format("−{:.1f}", step.share * 100.0), centred);
     if (step.p10 && *step.p10 != *step.p90) picture.whisker(i, step.before - *step.p90, step.before - *step.p10);
@@ -158,7 +166,8 @@ std::string waterfall_svg(const Waterfall& waterfall) {
     picture.swatch(x, kColours[g], std::string(label_of(static_cast<LossGroup>(g))));
     x += 130.0;
   }
-  picture.text(x, 20.0, waterfall.measured_useful ? "◇ measured   | P10 – P90" : "| P10 – P90", "fill=\"#16191f\" font-size=\"12\"");
+  picture.text(x, 20.0, waterfall.measured_useful ? "◇ measured   | P10 – P90" : "| P10 – P90",
+               "fill=\"#16191f\" font-size=\"12\"");
   return picture.finished("Where the peak goes");
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// lindos-gui [SCENARIO], or lindos-gui --screenshot VIEW FILE [SCENARIO]: predicts the scenario, then writes the window.
+// lindos-gui [SCENARIO], or lindos-gui --screenshot VIEW FILE [SCENARIO]: predicts the scenario, then writes the
+// window.
 #include <QApplication>
 #include <QCommandLineParser>
 #include <QSettings>
@@ -78,9 +79,14 @@ int main(int argc, char** argv) {
   const QCommandLineOption profile("profile", "Device profile for predictions.", "FILE");
   const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
-  const QCommandLineOption screenshot("screenshot", "start, scenario, cluster, why, plans, accuracy, compare or runs: predicts SCENARIO, writes the window to FILE, ends.", "VIEW");
-  const QCommandLineOption colour("colour-by", "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
-  const QCommandLineOption select("select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
+  const QCommandLineOption screenshot("screenshot",
+                                      "start, scenario, cluster, why, plans, accuracy, compare or runs: predicts "
+                                      "SCENARIO, writes the window to FILE, ends.",
+                                      "VIEW");
+  const QCommandLineOption colour("colour-by",
+                                  "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
+  const QCommandLineOption select(
+      "select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
   const QCommandLineOption print("print", "Prints a report page HTML to PDF, for lindos report.", "HTML");
   parser.addOptions({print, db, fidelity, profile, theme, explain, screenshot, colour, select, size});
@@ -115,7 +121,9 @@ int main(int argc, char** argv) {
   QString picture;
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
-    if (!view) return usage("--screenshot: expected start, scenario, cluster, why, plans, accuracy, compare or runs, saw \"" + parser.value(screenshot) + "\"");
+    if (!view)
+      return usage("--screenshot: expected start, scenario, cluster, why, plans, accuracy, compare or runs, saw \"" +
+                   parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
     picture = words.takeFirst();
     QSettings::setDefaultFormat(QSettings::IniFormat);
@@ -132,15 +140,21 @@ int main(int argc, char** argv) {
     window.resize(sides[0].toInt(), sides[1].toInt());
   }
   if (view) {
-    shoot_when_settled(window, *view, picture, [&window, editor = parser.value(screenshot) == "scenario", name = parser.value(colour), wanted = parser.value(select)] {
-      if (editor) window.show_editor();
-      if (!name.isEmpty() && !window.cluster().colour_by(name.toStdString())) {
-        std::fprintf(stderr, "lindos-gui: --colour-by: this run has no \"%s\" per device\n", qPrintable(name));
-      }
-      if (wanted == "gate") window.show_gate();
-      else if (!wanted.isEmpty()) window.cluster().find(wanted);
-      if (!window.cluster().find_error().isEmpty()) std::fprintf(stderr, "lindos-gui: --select: %s\n", qPrintable(window.cluster().find_error()));
-    });
+    shoot_when_settled(
+        window, *view, picture,
+        [&window, editor = parser.value(screenshot) == "scenario", name = parser.value(colour),
+         wanted = parser.value(select)] {
+          if (editor) window.show_editor();
+          if (!name.isEmpty() && !window.cluster().colour_by(name.toStdString())) {
+            std::fprintf(stderr, "lindos-gui: --colour-by: this run has no \"%s\" per device\n", qPrintable(name));
+          }
+          if (wanted == "gate")
+            window.show_gate();
+          else if (!wanted.isEmpty())
+            window.cluster().find(wanted);
+          if (!window.cluster().find_error().isEmpty())
+            std::fprintf(stderr, "lindos-gui: --select: %s\n", qPrintable(window.cluster().find_error()));
+        });
   }
   if (!words.isEmpty()) {
     const AfterOpen predict = parser.isSet(explain) ? AfterOpen::kExplain : AfterOpen::kPredict;

@@ -120,8 +120,8 @@ std::optional<std::int64_t> CsvTable::count(std::string_view column, std::int64_
   if (field.empty()) return std::nullopt;
   double value = 0.0;
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-  if (error != std::errc{} || end != field.data() + field.size() || !(value <= kMostUnits) || value != std::floor(value) ||
-      value < static_cast<double>(least)) {
+  const bool number = error == std::errc{} && end == field.data() + field.size();
+  if (!number || !(value <= kMostUnits) || value != std::floor(value) || value < static_cast<double>(least)) {
     complain(column, "a whole number from " + std::to_string(least));
   }
   return static_cast<std::int64_t>(value);

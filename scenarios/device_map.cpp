@@ -19,8 +19,8 @@ bool same(float a, float b) { return std::bit_cast<std::uint32_t>(a) == std::bit
 std::vector<PoolShape> pool_shapes(const Scenario& scenario) {
   std::vector<PoolShape> shapes;
   for (const Pool& pool : scenario.cluster.pools) {
-    shapes.push_back({pool.name, pool.node.device, scenario.devices.at(pool.node.device).label, pool.node.devices, pool.nodes,
-                      pool.nodes_per_rack, pool.racks_per_array, pool.racks_per_hall});
+    shapes.push_back({pool.name, pool.node.device, scenario.devices.at(pool.node.device).label, pool.node.devices,
+                      pool.nodes, pool.nodes_per_rack, pool.racks_per_array, pool.racks_per_hall});
   }
   return shapes;
 }
@@ -29,32 +29,36 @@ const std::vector<Metric>& device_quantity_registry() {
   static const std::vector<Metric> kRegistry = {
       {"utilisation", "utilisation/1", "Utilisation in the step", "1", "%", 100.0, 3,
        "useful FLOP of the device's stage in one step / (its peak × step time)",
-       "Share of its peak that the device puts into work the model needs, while steps run. Equal for all devices of a stage: "
+       "Share of its peak that the device puts into work the model needs, while steps run. Equal for all devices of "
+       "a stage: "
        "they end every pass together.",
        Better::kHigher, Worst::kMin, false},
       {"slowdown", "slowdown/1", "Slowdown", "1", "×", 1.0, 4,
        "node_slowdown × spread of the slowest of the stage's devices in this node × heat",
-       "How much longer computation takes than on a typical device. Drawn for the slowest of the devices that a stage has in a "
+       "How much longer computation takes than on a typical device. Drawn for the slowest of the devices that a "
+       "stage has in a "
        "node; which one of them it is, is not drawn.",
        Better::kLower, Worst::kMax, false},
       {"node_slowdown", "node_slowdown/1", "Slowdown of the node", "1", "×", 1.0, 4,
        "1 / slow_factor of a slow node × compute_slowdown of every fail-slow episode it is in",
-       "The part of the slowdown that the whole node has: it is a slow one, or a fail-slow episode passes.", Better::kLower,
-       Worst::kMax, false},
-      {"heat", "heat/1", "Slowdown by heat", "1", "×", 1.0, 4, "1 / thermal_factor in a node that is throttled, else 1",
+       "The part of the slowdown that the whole node has: it is a slow one, or a fail-slow episode passes.",
+       Better::kLower, Worst::kMax, false},
+      {"heat", "heat/1", "Slowdown by heat", "1", "×", 1.0, 4,
+       "1 / thermal_factor in a node that is throttled, else 1",
        "The part of the slowdown that is throttling by heat.", Better::kLower, Worst::kMax, false},
       {"network", "network/1", "Slowdown of the network", "1", "×", 1.0, 4,
        "product of network_slowdown of the fail-slow episodes that the node is in",
-       "How much longer messages through the node's NICs take; the exchange of gradients waits for the slowest.", Better::kLower,
-       Worst::kMax, false},
+       "How much longer messages through the node's NICs take; the exchange of gradients waits for the slowest.",
+       Better::kLower, Worst::kMax, false},
       {"waiting", "waiting/1", "Waiting in the step", "1", "%", 100.0, 3,
        "1 − (the stage's own passes + its optimizer) / step time",
-       "Share of the step in which the device waits: for its pipeline, for other replicas, for the exchange of gradients.",
+       "Share of the step in which the device waits: for its pipeline, for other replicas, for the exchange of "
+       "gradients.",
        Better::kLower, Worst::kMax, false},
       {"power_limit_w", "power_limit_w/1", "Power limit", "W", "W", 1.0, 4,
        "least of the device's maximum, the device cap, and its even part of what the site cap leaves",
-       "What the device may draw; not what it draws, which a training prediction does not compute.", Better::kNeither, Worst::kMax,
-       false},
+       "What the device may draw; not what it draws, which a training prediction does not compute.", Better::kNeither,
+       Worst::kMax, false},
   };
   return kRegistry;
 }
@@ -97,8 +101,10 @@ void validate_device_map(const DeviceMap& map, const std::string& where) {
     const PoolShape& pool = map.pools[i];
     const Place at = root.at("pools").at(i);
     at.require(!pool.name.empty(), "expected a name");
-    at.require(pool.devices_per_node >= 1 && pool.nodes >= 0, "expected at least 1 device per node and no fewer than 0 nodes");
-    at.require(pool.nodes_per_rack >= 0 && pool.racks_per_array >= 0 && pool.racks_per_hall >= 0, "a count is not negative");
+    at.require(pool.devices_per_node >= 1 && pool.nodes >= 0,
+               "expected at least 1 device per node and no fewer than 0 nodes");
+    at.require(pool.nodes_per_rack >= 0 && pool.racks_per_array >= 0 && pool.racks_per_hall >= 0,
+               "a count is not negative");
   }
   for (std::size_t i = 0; i < map.stages.size(); ++i) {
     const PlacedStage& stage = map.stages[i];
@@ -111,7 +117,8 @@ void validate_device_map(const DeviceMap& map, const std::string& where) {
   }
   for (std::size_t i = 0; i < map.fields.size(); ++i) {
     const Place at = root.at("fields").at(i);
-    at.require(find_device_quantity(map.fields[i].quantity) != nullptr, "unknown quantity \"" + map.fields[i].quantity + "\"");
+    at.require(find_device_quantity(map.fields[i].quantity) != nullptr,
+               "unknown quantity \"" + map.fields[i].quantity + "\"");
     std::int64_t covered = 0;
     for (const FieldSpan& span : map.fields[i].spans) covered += span.devices;
     at.require(covered == map.devices(), "expected one value per device");
@@ -120,12 +127,13 @@ void validate_device_map(const DeviceMap& map, const std::string& where) {
     const DrawnStep& step = map.steps[i];
     const Place at = root.at("steps").at(i);
     at.require(step.stage >= 0 && step.stage < static_cast<int>(map.stages.size()), "no such stage");
-    at.require(step.replica >= 0 && step.replica < map.stages[static_cast<std::size_t>(step.stage)].replicas, "no such replica");
+    at.require(step.replica >= 0 && step.replica < map.stages[static_cast<std::size_t>(step.stage)].replicas,
+               "no such replica");
     at.require(std::isfinite(step.step_s) && step.step_s > 0.0, "expected a time above zero");
   }
-  root.at("shown").require(map.steps.empty() ? map.shown == 0
-                                             : map.shown >= 0 && map.shown < static_cast<std::int64_t>(map.steps.size()),
-                           "no such step");
+  root.at("shown").require(
+      map.steps.empty() ? map.shown == 0 : map.shown >= 0 && map.shown < static_cast<std::int64_t>(map.steps.size()),
+      "no such step");
 }
 
 }  // namespace lindos

@@ -67,7 +67,7 @@ class RecordedStream final : public RequestStream {
         in_(workload.trace.path, std::ios::binary),
         reader_(in_, workload.trace.format, workload.trace.path),
         count_(count_of(workload)) {
-    if (!in_) throw Error(ErrorKind::kInput, workload.trace.path, "cannot be opened as a trace");
+    if (!in_.is_open()) throw Error(ErrorKind::kInput, workload.trace.path, "cannot be opened as a trace");
   }
 
   std::optional<RequestSpec> next() override {

@@ -162,7 +162,8 @@ std::string headline_of(const RunRecord& record) {
     text += ", " + percent_text(value.p50) + " while steps run (" + percent_interval_text(value.p10, value.p90) + ")";
   }
   if (largest == nullptr) return text + ".";
-  return text + ". Largest loss: " + std::string(label_of(largest->cause)) + ", " + one_decimal(largest->share * 100.0) + " points.";
+  return text + ". Largest loss: " + std::string(label_of(largest->cause)) + ", " +
+         one_decimal(largest->share * 100.0) + " points.";
 }
 
 }  // namespace lindos

@@ -102,7 +102,7 @@ AttentionShape equal_slices(const Op& op) {
   return shape;
 }
 
-// Multiplies otherwise than grouped-query heads of its shape would: DeepSeek's latent, which is keys and values at once.
+// Multiplies otherwise than grouped-query heads of its shape would: DeepSeek's latent, keys and values at once.
 bool is_latent(const Op& op) {
   constexpr double kSame = 1e-6;
   if (op.kind != OpKind::kAttentionDecode) return false;

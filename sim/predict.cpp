@@ -166,7 +166,7 @@ RunRecord predict(const Scenario& scenario,
   if (scenario.workload.kind == WorkloadKind::kTraining)
     return predict_training(scenario, profiles_by_device, options);
   const ServingWorkload& workload = scenario.workload.serving;
-  if (workload.requests == 0 && workload.duration <= Seconds{0})
+  if (expected_requests(workload) == 0)
     throw Error(ErrorKind::kInput, scenario.name, "the workload has no requests");
   const auto report = [&](double done) {
     if (options.progress) options.progress(done);
@@ -174,9 +174,8 @@ RunRecord predict(const Scenario& scenario,
   Fleet fleet = make_fleet(scenario, profiles_by_device, options.backend);
   std::vector<GroupPlan> plans;
   for (const ServingGroup& group : fleet.groups) plans.push_back(group.plan);
-  const std::int64_t per_group =
-      options.goodput_width > 0.0 ? kMostReplicas : std::numeric_limits<std::int32_t>::max();
-  const ReplicaSample sample(plans, per_group, options.seed);
+  const ReplicaSample sample = options.goodput_width > 0.0 ? ReplicaSample(plans, kMostReplicas, options.seed)
+                                                           : ReplicaSample(plans);
   const FleetTraffic traffic =
       deal_requests(plans, sample, *open_requests(workload, scenario.workload.seed), workload.concurrency);
   if (traffic.total() == 0.0)

@@ -14,8 +14,10 @@ namespace lindos::sim {
 
 class ReplicaSample {
  public:
-  // At most `per_group` of each group's replicas, in random order; all of them, in their own order, where there are
-  // no more. The same arguments give the same sample on every platform.
+  // All replicas, in their own order.
+  explicit ReplicaSample(const std::vector<GroupPlan>& groups);
+  // At most `per_group` of each group's replicas, in random order. The same arguments give the same sample on every
+  // platform.
   ReplicaSample(const std::vector<GroupPlan>& groups, std::int64_t per_group, std::uint64_t seed);
 
   [[nodiscard]] std::size_t groups() const { return places_.size(); }

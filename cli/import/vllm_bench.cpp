@@ -49,16 +49,25 @@ double request_rate(JsonObject& root, const nlohmann::json& document) {
 void require_arrivals(JsonObject& root, const nlohmann::json& document, const std::string& where,
                       const ServingWorkload& serving) {
   const double rate = request_rate(root, document);
-  const std::int64_t most =
-      document.contains("max_concurrency") && !document.at("max_concurrency").is_null()
-          ? root.integer("max_concurrency", 1)
-          : serving.requests;
-  if (most < serving.requests) {
-    differs(where,
-            fmt::format(
-                "at most {} requests were under way at a time, and the scenario's arrive unasked",
-                most),
-            "run it without --max-concurrency");
+  const bool capped =
+      document.contains("max_concurrency") && !document.at("max_concurrency").is_null();
+  const std::int64_t clients =
+      capped ? std::min(root.integer("max_concurrency", 1), serving.requests) : serving.requests;
+  if (clients < serving.requests) {
+    const bool same = serving.arrival == Arrival::kClosedLoop && serving.concurrency == clients;
+    if (!std::isinf(rate)) {
+      differs(where,
+              fmt::format("its requests arrived at {:g} /s, at most {} at a time", rate, clients),
+              "run it with --max-concurrency or with --request-rate, not with both");
+    }
+    if (!same) {
+      differs(
+          where,
+          fmt::format("{} clients sent its requests, each the next when the last was answered",
+                      clients),
+          fmt::format("set [workload] arrival = \"closed-loop\" and concurrency = {}", clients));
+    }
+    return;
   }
   if (std::isinf(rate)) {
     if (serving.arrival != Arrival::kTogether)

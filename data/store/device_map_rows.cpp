@@ -26,7 +26,8 @@ void append(std::string& bytes, std::uint32_t word) {
 
 std::uint32_t word_at(const std::string& bytes, std::size_t offset) {
   std::uint32_t word = 0;
-  for (std::size_t i = 0; i < 4; ++i) word |= static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[offset + i])) << (8 * i);
+  for (std::size_t i = 0; i < 4; ++i)
+    word |= static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[offset + i])) << (8 * i);
   return word;
 }
 
@@ -73,16 +74,16 @@ void insert_device_map(Database& database, std::int64_t run, const DeviceMap& ma
   Statement pools(database, "INSERT INTO fleet_pool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (std::size_t i = 0; i < map.pools.size(); ++i) {
     const PoolShape& pool = map.pools[i];
-    SQLite::bind(pools, run, static_cast<std::int64_t>(i), pool.name, pool.device, pool.label, pool.devices_per_node, pool.nodes,
-                 pool.nodes_per_rack, pool.racks_per_array, pool.racks_per_hall);
+    SQLite::bind(pools, run, static_cast<std::int64_t>(i), pool.name, pool.device, pool.label, pool.devices_per_node,
+                 pool.nodes, pool.nodes_per_rack, pool.racks_per_array, pool.racks_per_hall);
     pools.exec();
     pools.reset();
   }
   Statement stages(database, "INSERT INTO placed_stage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (std::size_t i = 0; i < map.stages.size(); ++i) {
     const PlacedStage& stage = map.stages[i];
-    SQLite::bind(stages, run, static_cast<std::int64_t>(i), stage.group, stage.stage, stage.pool, stage.first, stage.devices,
-                 stage.stride, stage.replicas);
+    SQLite::bind(stages, run, static_cast<std::int64_t>(i), stage.group, stage.stage, stage.pool, stage.first,
+                 stage.devices, stage.stride, stage.replicas);
     stages.exec();
     stages.reset();
   }
@@ -108,9 +109,10 @@ void insert_device_map(Database& database, std::int64_t run, const DeviceMap& ma
 
 DeviceMap read_device_map(Database& database, std::int64_t run, const std::string& where) {
   DeviceMap map;
-  Statement pools(database,
-                  "SELECT name, device, label, devices_per_node, nodes, nodes_per_rack, racks_per_array, racks_per_hall "
-                  "FROM fleet_pool WHERE run = ? ORDER BY position");
+  Statement pools(
+      database,
+      "SELECT name, device, label, devices_per_node, nodes, nodes_per_rack, racks_per_array, racks_per_hall "
+      "FROM fleet_pool WHERE run = ? ORDER BY position");
   pools.bind(1, run);
   while (pools.executeStep()) {
     map.pools.push_back({pools.getColumn(0).getString(), pools.getColumn(1).getString(), pools.getColumn(2).getString(),
@@ -124,10 +126,11 @@ DeviceMap read_device_map(Database& database, std::int64_t run, const std::strin
   stages.bind(1, run);
   while (stages.executeStep()) {
     map.stages.push_back({stages.getColumn(0).getString(), stages.getColumn(1).getInt(), stages.getColumn(2).getInt(),
-                          stages.getColumn(3).getInt64(), stages.getColumn(4).getInt64(), stages.getColumn(5).getInt64(),
-                          stages.getColumn(6).getInt64()});
+                          stages.getColumn(3).getInt64(), stages.getColumn(4).getInt64(),
+                          stages.getColumn(5).getInt64(), stages.getColumn(6).getInt64()});
   }
-  Statement steps(database, "SELECT draw, step_s, gate_stage, gate_replica, shown FROM drawn_step WHERE run = ? ORDER BY draw");
+  Statement steps(database,
+                  "SELECT draw, step_s, gate_stage, gate_replica, shown FROM drawn_step WHERE run = ? ORDER BY draw");
   steps.bind(1, run);
   while (steps.executeStep()) {
     if (steps.getColumn(4).getInt() != 0) map.shown = static_cast<std::int64_t>(map.steps.size());
@@ -139,7 +142,8 @@ DeviceMap read_device_map(Database& database, std::int64_t run, const std::strin
     validate_device_map(map, where);
   } catch (const Error& error) {
     // Written by us, so it was good once.
-    throw Error(ErrorKind::kEnvironment, where, "the device map of run " + std::to_string(run) + " is damaged: " + error.what());
+    throw Error(ErrorKind::kEnvironment, where,
+                "the device map of run " + std::to_string(run) + " is damaged: " + error.what());
   }
   return map;
 }

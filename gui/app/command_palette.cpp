@@ -31,18 +31,21 @@ void CommandPalette::filter(const QString& text) {
   found_.clear();
   for (const Actions::Entry& entry : actions_.entries()) {
     const QString name = Actions::plain(entry.action->text()).toLower() + " " + Actions::plain(entry.group).toLower();
-    if (std::all_of(words.begin(), words.end(), [&](const QString& word) { return name.contains(word); })) found_.push_back(entry.action);
+    if (std::all_of(words.begin(), words.end(), [&](const QString& word) { return name.contains(word); }))
+      found_.push_back(entry.action);
   }
   std::stable_sort(found_.begin(), found_.end(), [&](const QAction* a, const QAction* b) {
     const auto rank = [&](const QAction* action) {
-      return (action->isEnabled() ? 0 : 2) + (Actions::plain(action->text()).toLower().startsWith(text.toLower()) ? 0 : 1);
+      return (action->isEnabled() ? 0 : 2) +
+             (Actions::plain(action->text()).toLower().startsWith(text.toLower()) ? 0 : 1);
     };
     return rank(a) < rank(b);
   });
   list_->clear();
   for (const QAction* action : found_) {
     const QString key = action->shortcut().toString(QKeySequence::NativeText);
-    auto* item = new QListWidgetItem(Actions::plain(action->text()) + (key.isEmpty() ? QString() : "   (" + key + ")"), list_);
+    auto* item =
+        new QListWidgetItem(Actions::plain(action->text()) + (key.isEmpty() ? QString() : "   (" + key + ")"), list_);
     if (!action->isEnabled()) item->setFlags(item->flags() & ~Qt::ItemIsEnabled);
   }
   list_->setCurrentRow(0);
@@ -61,7 +64,8 @@ bool CommandPalette::eventFilter(QObject* watched, QEvent* event) {
   if (watched == input_ && event->type() == QEvent::KeyPress) {
     const int key = static_cast<QKeyEvent*>(event)->key();
     if (key == Qt::Key_Down || key == Qt::Key_Up) {
-      list_->setCurrentRow(std::clamp(list_->currentRow() + (key == Qt::Key_Down ? 1 : -1), 0, std::max(0, list_->count() - 1)));
+      list_->setCurrentRow(
+          std::clamp(list_->currentRow() + (key == Qt::Key_Down ? 1 : -1), 0, std::max(0, list_->count() - 1)));
       return true;
     }
     if (key == Qt::Key_Return || key == Qt::Key_Enter) {

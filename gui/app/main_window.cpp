@@ -97,8 +97,10 @@ MainWindow::MainWindow(const WindowOptions& options)
   connect_editor();
   connect(start_, &StartPage::open_requested, this, &MainWindow::ask_for_scenario);
   connect(start_, &StartPage::scenario_chosen, this, [this](const QString& path) { open_scenario(path); });
-  connect(start_, &StartPage::predict_requested, this, [this](const QString& path) { open_scenario(path, AfterOpen::kPredict); });
-  connect(start_, &StartPage::twin_requested, this, [this](const QString& path) { open_scenario(path, AfterOpen::kTwin); });
+  connect(start_, &StartPage::predict_requested, this,
+          [this](const QString& path) { open_scenario(path, AfterOpen::kPredict); });
+  connect(start_, &StartPage::twin_requested, this,
+          [this](const QString& path) { open_scenario(path, AfterOpen::kTwin); });
   connect(why_, &WhyPage::predict_requested, this, &MainWindow::predict);
   connect(why_, &WhyPage::explain_requested, this, &MainWindow::explain);
   connect(why_, &WhyPage::change_chosen, this, &MainWindow::apply_change);
@@ -194,7 +196,8 @@ void MainWindow::make_status_bar() {
 }
 
 void MainWindow::make_actions() {
-  const QString file = tr("&File"), view = tr("&View"), run = tr("&Run"), comparing = tr("&Compare"), help = tr("&Help");
+  const QString file = tr("&File"), view = tr("&View"), run = tr("&Run"), comparing = tr("&Compare"),
+                help = tr("&Help");
   QAction* open = actions_.add(file, tr("&Open…"), QKeySequence::Open, [this] { ask_for_scenario(); });
   save_ = actions_.add(file, tr("&Save"), QKeySequence::Save, [this] { save(); });
   save_as_ = actions_.add(file, tr("Save &as…"), QKeySequence("Ctrl+Shift+S"), [this] { save_as(); });
@@ -223,7 +226,8 @@ void MainWindow::make_actions() {
     if (editor_dock_->isVisible()) return editor_dock_->hide();
     show_editor();
   });
-  actions_.add(view, tr("Inspector"), QKeySequence("Ctrl+I"), [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
+  actions_.add(view, tr("Inspector"), QKeySequence("Ctrl+I"),
+               [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
   table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] { why_->toggle_table(); });
   actions_.add(view, tr("Problems"), QKeySequence("Ctrl+Shift+M"), [this] {
     problems_dock_->setVisible(!problems_dock_->isVisible());
@@ -322,7 +326,8 @@ void MainWindow::connect_reader() {
   });
   connect(&reader_, &StoreReader::run_shown, this, &MainWindow::display);
   connect(&reader_, &StoreReader::no_run, this, [this] {
-    why_->show_empty(scenario_ ? tr("%1\n%2\n\n%3\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary, scenario_->description)
+    why_->show_empty(scenario_ ? tr("%1\n%2\n\n%3\n\nNot predicted yet.")
+                                     .arg(scenario_->name, scenario_->summary, scenario_->description)
                                : tr("No run yet."));
     if (scenario_) show_fleet(scenario_->fleet, tr("%1, not predicted yet (F5)").arg(scenario_->name));
     update_state();
@@ -338,28 +343,30 @@ void MainWindow::connect_reader() {
     emit settled();
   });
   connect(&reader_, &StoreReader::scenario_opened, this, &MainWindow::scenario_is_open);
-  connect(&reader_, &StoreReader::scenario_refused, this, [this](const QString& path, const QString& where, const QString& message) {
-    reloading_ = false;
-    opening_ = false;
-    complain(where.isEmpty() ? path : where, message);
-    // It can be mended where it is shown.
-    if (QFileInfo::exists(path)) {
-      load_into_editor(path);
-      if (document_.is_open()) {
-        scenario_.reset();
-        faulty_ = true;
-        editor_->show_error(place_in(where), message);
-        editor_dock_->show();
-        show_view(View::kWhy);
-        why_->show_empty(tr("%1 is no scenario yet: its editor shows the first error.").arg(QFileInfo(path).fileName()));
-        show_fleet(nullptr, tr("%1 is no scenario yet.").arg(QFileInfo(path).fileName()));
-        update_state();
-      }
-    }
-    message_->show_message(MessageKind::kError, (where.isEmpty() ? path : where) + ": " + message, tr("Try again"),
-                           [this, path] { open_scenario(path, after_open_); });
-    emit settled();
-  });
+  connect(&reader_, &StoreReader::scenario_refused, this,
+          [this](const QString& path, const QString& where, const QString& message) {
+            reloading_ = false;
+            opening_ = false;
+            complain(where.isEmpty() ? path : where, message);
+            // It can be mended where it is shown.
+            if (QFileInfo::exists(path)) {
+              load_into_editor(path);
+              if (document_.is_open()) {
+                scenario_.reset();
+                faulty_ = true;
+                editor_->show_error(place_in(where), message);
+                editor_dock_->show();
+                show_view(View::kWhy);
+                why_->show_empty(
+                    tr("%1 is no scenario yet: its editor shows the first error.").arg(QFileInfo(path).fileName()));
+                show_fleet(nullptr, tr("%1 is no scenario yet.").arg(QFileInfo(path).fileName()));
+                update_state();
+              }
+            }
+            message_->show_message(MessageKind::kError, (where.isEmpty() ? path : where) + ": " + message,
+                                   tr("Try again"), [this, path] { open_scenario(path, after_open_); });
+            emit settled();
+          });
 }
 
 void MainWindow::connect_job() {
@@ -393,7 +400,9 @@ void MainWindow::connect_selection() {
     const auto& run = why_->run();
     if (!run) return;
     if (run->fleet) return selection_.select(run->fleet->of_causes(step.causes, QString::fromStdString(step.label)));
-    message_->show_message(MessageKind::kInfo, tr("Run %1 says nothing about single GPUs; predictions of training jobs do.").arg(run->id));
+    message_->show_message(
+        MessageKind::kInfo,
+        tr("Run %1 says nothing about single GPUs; predictions of training jobs do.").arg(run->id));
   });
 }
 
@@ -439,7 +448,8 @@ void MainWindow::ask_for_scenario() {
 }
 
 void MainWindow::ask_for_profile() {
-  const QString path = QFileDialog::getOpenFileName(this, tr("Device profile"), {}, tr("Profiles of lindos probe (*.json)"));
+  const QString path =
+      QFileDialog::getOpenFileName(this, tr("Device profile"), {}, tr("Profiles of lindos probe (*.json)"));
   if (path.isEmpty()) return;
   options_.profile = path;
   update_state();
@@ -457,7 +467,8 @@ void MainWindow::connect_editor() {
     leaving_edits_ = false;
     document_.set_text(text);
   });
-  connect(editor_, &ScenarioEditor::check_requested, this, [this](const QString& text) { reader_.check_scenario(text, document_.path()); });
+  connect(editor_, &ScenarioEditor::check_requested, this,
+          [this](const QString& text) { reader_.check_scenario(text, document_.path()); });
   connect(editor_, &ScenarioEditor::save_requested, this, &MainWindow::save);
   connect(editor_, &ScenarioEditor::revert_requested, this, [this] { editor_->replace(document_.saved_text()); });
   connect(&document_, &Document::modified_changed, this, [this](bool modified) {
@@ -477,7 +488,8 @@ void MainWindow::connect_editor() {
 void MainWindow::load_into_editor(const QString& path) {
   if (document_.is_open() && document_.path() == path && document_.modified()) return;
   if (document_.modified()) {
-    message_->show_message(MessageKind::kInfo, tr("Your edits of %1 are kept; open it again to go on with them.").arg(QFileInfo(document_.path()).fileName()));
+    message_->show_message(MessageKind::kInfo, tr("Your edits of %1 are kept; open it again to go on with them.")
+                                                   .arg(QFileInfo(document_.path()).fileName()));
   }
   if (const QString error = document_.open(path); !error.isEmpty()) return say_error(error);
   editor_->load(document_.text(), QFileInfo(path).fileName());
@@ -487,8 +499,9 @@ void MainWindow::load_into_editor(const QString& path) {
   if (const QString error = document_.take_left(); !error.isEmpty()) return say_error(error);
   editor_->replace(document_.text());
   editor_dock_->show();
-  message_->show_message(MessageKind::kWarning, tr("%1 has edits of %2 that were not saved. They are in the editor.")
-                                                     .arg(QFileInfo(path).fileName(), QLocale().toString(left->when, QLocale::ShortFormat)),
+  message_->show_message(MessageKind::kWarning,
+                         tr("%1 has edits of %2 that were not saved. They are in the editor.")
+                             .arg(QFileInfo(path).fileName(), QLocale().toString(left->when, QLocale::ShortFormat)),
                          tr("Drop them"), [this] { editor_->replace(document_.saved_text()); });
 }
 
@@ -518,7 +531,8 @@ void MainWindow::say_stale() {
     return;
   }
   stale_said_ = true;
-  message_->show_message(MessageKind::kWarning, tr("Results belong to the scenario before it was changed."), tr("Predict (F5)"), [this] { predict(); });
+  message_->show_message(MessageKind::kWarning, tr("Results belong to the scenario before it was changed."),
+                         tr("Predict (F5)"), [this] { predict(); });
 }
 
 void MainWindow::say_error(const QString& message) { complain({}, message); }
@@ -526,13 +540,15 @@ void MainWindow::say_error(const QString& message) { complain({}, message); }
 void MainWindow::save() {
   if (!document_.is_open()) return;
   if (const QString error = document_.save(); !error.isEmpty()) {
-    message_->show_message(MessageKind::kError, error + tr("\nYour edits are kept."), tr("Save as…"), [this] { save_as(); });
+    message_->show_message(MessageKind::kError, error + tr("\nYour edits are kept."), tr("Save as…"),
+                           [this] { save_as(); });
   }
 }
 
 void MainWindow::save_as() {
   if (!document_.is_open()) return;
-  const QString path = QFileDialog::getSaveFileName(this, tr("Save scenario"), document_.path(), tr("Scenarios (*.toml)"));
+  const QString path =
+      QFileDialog::getSaveFileName(this, tr("Save scenario"), document_.path(), tr("Scenarios (*.toml)"));
   if (path.isEmpty()) return;
   if (const QString error = document_.save_as(path); !error.isEmpty()) return say_error(error);
   open_scenario(path);
@@ -543,17 +559,20 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   reloading_ = false;
   opening_ = false;
   if (reloaded && document_.modified()) {
-    message_->show_message(MessageKind::kWarning, tr("%1 changed on disk while you edit it. Saving replaces it.").arg(QFileInfo(scenario.path).fileName()),
-                           tr("Take the file, drop my edits"), [this] {
-                             if (const QString error = document_.discard(); !error.isEmpty()) return say_error(error);
-                             editor_->replace(document_.text());
-                           });
+    message_->show_message(
+        MessageKind::kWarning,
+        tr("%1 changed on disk while you edit it. Saving replaces it.").arg(QFileInfo(scenario.path).fileName()),
+        tr("Take the file, drop my edits"), [this] {
+          if (const QString error = document_.discard(); !error.isEmpty()) return say_error(error);
+          editor_->replace(document_.text());
+        });
     return;
   }
   faulty_ = false;
   if (!scenario_ || scenario_->path != scenario.path) {
     // A found plan belongs to the scenario that was searched, and its list stays to go on from.
-    if (!scenario.path.startsWith(plans_folder_) || plans_folder_.isEmpty()) plans_->show_no_search(tr("No plans yet. Search (F7)."));
+    if (!scenario.path.startsWith(plans_folder_) || plans_folder_.isEmpty())
+      plans_->show_no_search(tr("No plans yet. Search (F7)."));
   }
   plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   scenario_ = scenario;
@@ -591,12 +610,13 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
 
 void MainWindow::start_verb(const QStringList& words, const QString& title, bool stores) {
   if (job_.running()) {
-    message_->show_message(MessageKind::kInfo, tr("%1 is running; one job at a time.").arg(job_.request().title), tr("Stop it"),
-                           [this] { stop(); });
+    message_->show_message(MessageKind::kInfo, tr("%1 is running; one job at a time.").arg(job_.request().title),
+                           tr("Stop it"), [this] { stop(); });
     return;
   }
   message_->hide();
-  if (!why_->run() && scenario_) why_->show_empty(tr("%1\n%2\n\nRunning: %3").arg(scenario_->name, scenario_->summary, title));
+  if (!why_->run() && scenario_)
+    why_->show_empty(tr("%1\n%2\n\nRunning: %3").arg(scenario_->name, scenario_->summary, title));
   job_text_->setText(title);
   job_bar_->setRange(0, 0);  // moves until the first progress
   JobRequest request;
@@ -632,8 +652,9 @@ void MainWindow::apply_change(std::int64_t mitigation) {
   if (!explanation_ || job_.running()) return;
   const MitigationRow& change = explanation_->mitigations[static_cast<std::size_t>(mitigation)];
   if (change.file.isEmpty()) {
-    message_->show_message(MessageKind::kInfo, change.refused.isEmpty() ? tr("%1 has no scenario of its own.").arg(change.name)
-                                                                        : tr("%1 does not apply: %2").arg(change.name, change.refused));
+    message_->show_message(MessageKind::kInfo, change.refused.isEmpty()
+                                                   ? tr("%1 has no scenario of its own.").arg(change.name)
+                                                   : tr("%1 does not apply: %2").arg(change.name, change.refused));
     return;
   }
   compare_with_ = explained_run_;
@@ -701,11 +722,13 @@ void MainWindow::job_ended(const JobResult& result) {
     return;
   }
   if (result.end != JobEnd::kDone) {
-    if (!why_->run() && scenario_) why_->show_empty(tr("%1\n%2\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary));
+    if (!why_->run() && scenario_)
+      why_->show_empty(tr("%1\n%2\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary));
     if (result.end == JobEnd::kCancelled) {
       message_->show_message(MessageKind::kInfo, result.message);
     } else {
-      complain(result.where, result.end == JobEnd::kInfeasible ? tr("No plan fits: %1").arg(result.message) : result.message);
+      complain(result.where,
+               result.end == JobEnd::kInfeasible ? tr("No plan fits: %1").arg(result.message) : result.message);
     }
     emit settled();
     return;
@@ -729,7 +752,8 @@ void MainWindow::job_ended(const JobResult& result) {
   }
   const bool twin = result.object.contains("predicted");
   const QJsonObject record = twin ? result.object.value("predicted").toObject() : result.object;
-  reader_.show_latest(record.value("scenario_digest").toString().toStdString(), record.value("plan_digest").toString().toStdString());
+  reader_.show_latest(record.value("scenario_digest").toString().toStdString(),
+                      record.value("plan_digest").toString().toStdString());
   reader_.list_runs();
 }
 
@@ -742,11 +766,14 @@ void MainWindow::display(const ShownRun& run) {
   } else if (scenario_ && scenario_->scenario_digest == run.record.scenario_digest) {
     show_fleet(scenario_->fleet, tr("run %1 says nothing about single GPUs; what is installed").arg(run.id));
   } else {
-    show_fleet(nullptr, tr("Run %1 says nothing about single GPUs. Training predictions do (lindos predict).").arg(run.id));
+    show_fleet(nullptr,
+               tr("Run %1 says nothing about single GPUs. Training predictions do (lindos predict).").arg(run.id));
   }
   why_->show_explanation(run.id == explained_run_ ? explanation_ : std::nullopt, why_not_explained(run.record));
   if (scenario_ && run.record.scenario_digest == scenario_->scenario_digest) {
-    remember(scenario_->path, tr("%1  (%2)").arg(QString::fromStdString(headline_of(run.record)), time_text(run.record.started_utc).left(10)));
+    remember(scenario_->path,
+             tr("%1  (%2)")
+                 .arg(QString::fromStdString(headline_of(run.record)), time_text(run.record.started_utc).left(10)));
   }
   update_state();
   if (compare_with_ && *compare_with_ != run.id) {
@@ -794,7 +821,8 @@ void MainWindow::compare_chosen() {
     show_view(View::kCompare);
     return;
   }
-  const QString chosen = a_ ? tr("A is run %1. Choose B (Ctrl+D).").arg(*a_) : tr("B is run %1. Choose A (Ctrl+Shift+A).").arg(*b_);
+  const QString chosen =
+      a_ ? tr("A is run %1. Choose B (Ctrl+D).").arg(*a_) : tr("B is run %1. Choose A (Ctrl+Shift+A).").arg(*b_);
   compare_->show_empty(chosen);
   message_->show_message(MessageKind::kInfo, chosen);
 }
@@ -854,9 +882,11 @@ void MainWindow::show_shortcuts() {
 void MainWindow::show_palette() { (new CommandPalette(actions_, this))->show(); }
 
 void MainWindow::show_about() {
-  message_->show_message(MessageKind::kInfo, tr("Lindos, a digital twin for GPU clusters. This window is under GPL-3.0-or-later (QCustomPlot, Qt); "
-                                                "the engines are programs of their own under Apache-2.0.\nVerbs: %1\nStore: %2")
-                                                 .arg(options_.lindos, QString::fromStdString(options_.store.string())));
+  message_->show_message(
+      MessageKind::kInfo,
+      tr("Lindos, a digital twin for GPU clusters. This window is under GPL-3.0-or-later (QCustomPlot, Qt); "
+         "the engines are programs of their own under Apache-2.0.\nVerbs: %1\nStore: %2")
+          .arg(options_.lindos, QString::fromStdString(options_.store.string())));
 }
 
 void MainWindow::update_state() {
@@ -873,7 +903,8 @@ void MainWindow::update_state() {
   save_as_->setEnabled(document_.is_open());
   swap_->setEnabled(a_ && b_);
   copy_command_->setEnabled(!job_.request().program.isEmpty());
-  const bool why = why_->run().has_value() && stack_->currentIndex() == 1 && tabs_->currentIndex() == static_cast<int>(View::kWhy) - 1;
+  const bool why = why_->run().has_value() && stack_->currentIndex() == 1 &&
+                   tabs_->currentIndex() == static_cast<int>(View::kWhy) - 1;
   export_->setEnabled(why || (stack_->currentIndex() == 1 && tabs_->currentWidget() == accuracy_));
   report_->setEnabled(why_->run().has_value() && !running);
   table_->setEnabled(why);
@@ -911,23 +942,25 @@ std::vector<RecentScenario> MainWindow::recent() const {
 void MainWindow::closeEvent(QCloseEvent* event) {
   if (job_.running() && !closing_anyway_) {
     event->ignore();
-    message_->show_message(MessageKind::kWarning, tr("%1 is running.").arg(job_.request().title), tr("Stop it and close"), [this] {
-      closing_anyway_ = true;
-      stop();
-    });
+    message_->show_message(MessageKind::kWarning, tr("%1 is running.").arg(job_.request().title),
+                           tr("Stop it and close"), [this] {
+                             closing_anyway_ = true;
+                             stop();
+                           });
     return;
   }
   if (document_.modified() && !leaving_edits_) {
     event->ignore();
     static_cast<void>(document_.path_for_verbs());  // written now
     leaving_edits_ = true;
-    message_->show_message(MessageKind::kWarning,
-                           tr("%1 has edits that are not saved. Close again to leave them; they come back when it is opened.")
-                               .arg(QFileInfo(document_.path()).fileName()),
-                           tr("Save and close"), [this] {
-                             if (const QString error = document_.save(); !error.isEmpty()) return say_error(error);
-                             close();
-                           });
+    message_->show_message(
+        MessageKind::kWarning,
+        tr("%1 has edits that are not saved. Close again to leave them; they come back when it is opened.")
+            .arg(QFileInfo(document_.path()).fileName()),
+        tr("Save and close"), [this] {
+          if (const QString error = document_.save(); !error.isEmpty()) return say_error(error);
+          close();
+        });
     return;
   }
   QSettings settings;

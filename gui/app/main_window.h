@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The window: start page or the tabs Why, Compare, Runs; docks Problems and Log; one job at a time. It computes nothing:
-// verbs run as child processes and write the store, the window reads it.
+// The window: start page or the tabs Why, Compare, Runs; docks Problems and Log; one job at a time. It computes
+// nothing: verbs run as child processes and write the store, the window reads it.
 #pragma once
 
 #include <QComboBox>

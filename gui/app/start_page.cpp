@@ -40,7 +40,8 @@ QFrame* card(const QString& title, const QString& text, QPushButton* action, QPu
 StartPage::StartPage(QWidget* parent) : QWidget(parent), recent_(new QVBoxLayout) {
   auto* title = new QLabel("Lindos");
   title->setObjectName("title");
-  auto* what = new QLabel(tr("A digital twin for GPU clusters: what will a plan do, what did it do, why do the two differ?"));
+  auto* what =
+      new QLabel(tr("A digital twin for GPU clusters: what will a plan do, what did it do, why do the two differ?"));
   what->setObjectName("muted");
   what->setWordWrap(true);
 
@@ -62,11 +63,12 @@ StartPage::StartPage(QWidget* parent) : QWidget(parent), recent_(new QVBoxLayout
                            "predicted and then really run. Takes about half a minute."),
                         twin, open_machine),
                    0, 0);
-  cards->addWidget(card(tr("Colossus 1, training"),
-                        tr("220,000 GPUs of three kinds in one synchronous training job: how much of their peak does it use, "
-                           "and where does the rest go?"),
-                        predict, open_colossus),
-                   0, 1);
+  cards->addWidget(
+      card(tr("Colossus 1, training"),
+           tr("220,000 GPUs of three kinds in one synchronous training job: how much of their peak does it use, "
+              "and where does the rest go?"),
+           predict, open_colossus),
+      0, 1);
   cards->setColumnStretch(0, 1);
   cards->setColumnStretch(1, 1);
 

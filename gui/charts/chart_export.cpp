@@ -42,7 +42,8 @@ void prepare_export(QCustomPlot& plot) {
 QString export_plot(QCustomPlot& plot, const QString& file, const QString& title, const QColor& ground) {
   const bool svg = file.endsWith(".svg", Qt::CaseInsensitive);
   const bool pdf = file.endsWith(".pdf", Qt::CaseInsensitive);
-  if (!svg && !pdf && !file.endsWith(".png", Qt::CaseInsensitive)) return QObject::tr("%1: the ending must be .png, .svg or .pdf").arg(file);
+  if (!svg && !pdf && !file.endsWith(".png", Qt::CaseInsensitive))
+    return QObject::tr("%1: the ending must be .png, .svg or .pdf").arg(file);
   QSaveFile out(file);
   if (!out.open(QIODevice::WriteOnly)) return QObject::tr("%1 cannot be written: %2").arg(file, out.errorString());
   if (svg) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A chart as a file: PNG at twice the size on screen, SVG, PDF. QSvgGenerator drops painter clips, so an opaque frame covers what
-// would spill over the axes.
+// A chart as a file: PNG at twice the size on screen, SVG, PDF. QSvgGenerator drops painter clips, so an opaque frame
+// covers what would spill over the axes.
 #pragma once
 
 #include <QColor>

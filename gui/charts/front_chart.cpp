@@ -99,7 +99,8 @@ void FrontChart::draw() {
 
 void FrontChart::draw_plans() {
   const Theme& t = *theme_;
-  const auto scatter = [&](const QString& name, QCPScatterStyle::ScatterShape shape, const QColor& colour, bool filled) {
+  const auto scatter = [&](const QString& name, QCPScatterStyle::ScatterShape shape, const QColor& colour,
+                           bool filled) {
     auto* graph = plot_->addGraph();
     graph->setLineStyle(QCPGraph::lsNone);
     graph->setScatterStyle(QCPScatterStyle(shape, QPen(colour, 1.6), filled ? QBrush(colour) : QBrush(t.base), 9));
@@ -152,7 +153,8 @@ int FrontChart::plan_at(const QPointF& position) const {
   double least = kReach;
   for (std::size_t i = 0; i < search_->plans.size(); ++i) {
     const FoundPlan& plan = search_->plans[i];
-    const double distance = std::hypot(plot_->xAxis->coordToPixel(plan.power_w / kMegawatt) - position.x(), plot_->yAxis->coordToPixel(plan.objective) - position.y());
+    const double distance = std::hypot(plot_->xAxis->coordToPixel(plan.power_w / kMegawatt) - position.x(),
+                                       plot_->yAxis->coordToPixel(plan.objective) - position.y());
     if (distance >= least) continue;
     least = distance;
     best = static_cast<int>(i);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Plans as points: what they reach over what they cost, with the line that no plan beats; for serving the front of one device's
-// tokens over one user's.
+// Plans as points: what they reach over what they cost, with the line that no plan beats; for serving the front of
+// one device's tokens over one user's.
 #pragma once
 
 #include <QWidget>

@@ -22,8 +22,8 @@ namespace {
 
 constexpr double kBand = 0.10;
 constexpr double kReach = 12.0;  // pixels around a point in which it is meant
-constexpr std::array<QCPScatterStyle::ScatterShape, 4> kShapes = {QCPScatterStyle::ssDisc, QCPScatterStyle::ssDiamond,
-                                                                  QCPScatterStyle::ssSquare, QCPScatterStyle::ssTriangle};
+constexpr std::array<QCPScatterStyle::ScatterShape, 4> kShapes = {
+    QCPScatterStyle::ssDisc, QCPScatterStyle::ssDiamond, QCPScatterStyle::ssSquare, QCPScatterStyle::ssTriangle};
 
 void style_axis(QCPAxis* axis, const Theme& t) {
   axis->setBasePen(QPen(t.axis));
@@ -37,7 +37,8 @@ void style_axis(QCPAxis* axis, const Theme& t) {
 
 void use_log(QCPAxis* axis, bool on) {
   axis->setScaleType(on ? QCPAxis::stLogarithmic : QCPAxis::stLinear);
-  axis->setTicker(on ? QSharedPointer<QCPAxisTicker>(new QCPAxisTickerLog) : QSharedPointer<QCPAxisTicker>(new QCPAxisTicker));
+  axis->setTicker(on ? QSharedPointer<QCPAxisTicker>(new QCPAxisTickerLog)
+                     : QSharedPointer<QCPAxisTicker>(new QCPAxisTicker));
   axis->setNumberFormat("gb");
   axis->setNumberPrecision(4);
 }
@@ -228,10 +229,13 @@ bool ParityChart::eventFilter(QObject* watched, QEvent* event) {
       return true;
     }
     const ParityPoint& p = points_[static_cast<std::size_t>(i)];
-    QToolTip::showText(help->globalPos(),
-                       tr("run %1: %2, plan %3\npredicted %4 (%5), measured %6, error %7 %").arg(p.measured_id)
-                           .arg(p.scenario, p.plan, metric_text(p.metric, p.predicted.p50), metric_interval(p.metric, p.predicted),
-                                metric_text(p.metric, p.measured.p50), points(p.error)), plot_);
+    QToolTip::showText(
+        help->globalPos(),
+        tr("run %1: %2, plan %3\npredicted %4 (%5), measured %6, error %7 %")
+            .arg(p.measured_id)
+            .arg(p.scenario, p.plan, metric_text(p.metric, p.predicted.p50), metric_interval(p.metric, p.predicted),
+                 metric_text(p.metric, p.measured.p50), points(p.error)),
+        plot_);
     return true;
   }
   if (watched == plot_ && event->type() == QEvent::MouseButtonDblClick) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Measured over predicted: one point a pair, y = x with a band of ±10 %, bars for the predicted P10 – P90; below it the error of
-// each point on the same axis.
+// Measured over predicted: one point a pair, y = x with a band of ±10 %, bars for the predicted P10 – P90; below it
+// the error of each point on the same axis.
 #pragma once
 
 #include <QWidget>

@@ -51,7 +51,8 @@ void ShardingDiagram::set_theme(const Theme& theme) {
 }
 
 QSize ShardingDiagram::sizeHint() const {
-  const double height = kMargin * 2 + kLegend + static_cast<double>(groups_.size()) * (kTitle + kStageHeight + kFoot + kGroupGap);
+  const double height =
+      kMargin * 2 + kLegend + static_cast<double>(groups_.size()) * (kTitle + kStageHeight + kFoot + kGroupGap);
   return {420, static_cast<int>(height)};
 }
 
@@ -99,23 +100,30 @@ void ShardingDiagram::paintEvent(QPaintEvent* /*event*/) {
     painter.setFont(font());
     painter.setPen(theme_->muted);
     const QString text = group.text + (group.even ? QString() : tr(" · uneven"));
-    painter.drawText(QRectF(kMargin + name_width + 10, base - metrics.ascent(), width() - name_width - 2 * kMargin - 10, metrics.height()), Qt::AlignLeft,
+    painter.drawText(QRectF(kMargin + name_width + 10, base - metrics.ascent(),
+                            width() - name_width - 2 * kMargin - 10, metrics.height()),
+                     Qt::AlignLeft,
                      metrics.elidedText(text, Qt::ElideRight, width() - name_width - 2 * kMargin - 10));
     for (std::size_t s = 0; s < group.stages.size(); ++s) {
       const QRectF box = stage_box(g, s);
       const StageBox& stage = group.stages[s];
       for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
         const QRectF own = rank_box(g, s, r);
-        const auto pool = static_cast<std::size_t>(std::find(pools_.begin(), pools_.end(), stage.ranks[r].pool) - pools_.begin());
+        const auto pool =
+            static_cast<std::size_t>(std::find(pools_.begin(), pools_.end(), stage.ranks[r].pool) - pools_.begin());
         const QColor colour = kind_colour(pool, theme_->dark);
         painter.fillRect(own.adjusted(0.5, 0.5, -0.5, -0.5), colour);
-        const QString number = stage.even || own.width() < 70 ? QString::number(r) : QString("%1: %2").arg(r).arg(percent(stage.ranks[r].share));
+        const QString number = stage.even || own.width() < 70
+                                   ? QString::number(r)
+                                   : QString("%1: %2").arg(r).arg(percent(stage.ranks[r].share));
         if (own.height() < kTextFrom || metrics.horizontalAdvance(number) > own.width() - 4) continue;
         painter.setPen(contrast(colour, Qt::white) > contrast(colour, Qt::black) ? Qt::white : Qt::black);
         painter.drawText(own, Qt::AlignCenter, number);
       }
       painter.setPen(theme_->muted);
-      const QString layers = box.width() > 90 ? (stage.layers == 1 ? tr("1 layer") : tr("%1 layers").arg(stage.layers)) : QString::number(stage.layers);
+      const QString layers = box.width() > 90
+                                 ? (stage.layers == 1 ? tr("1 layer") : tr("%1 layers").arg(stage.layers))
+                                 : QString::number(stage.layers);
       if (metrics.horizontalAdvance(layers) <= box.width() + kStageGap) {
         painter.drawText(QRectF(box.left() - 2, box.bottom() + 1, box.width() + 4, kFoot), Qt::AlignCenter, layers);
       }
@@ -132,7 +140,11 @@ QString ShardingDiagram::text_at(const QPointF& position) const {
         if (!rank_box(g, s, r).contains(position)) continue;
         const RankBox& rank = stage.ranks[r];
         return tr("Group %1, stage %2: %3 layers\nrank %4 on %5: %6 of the stage, %7")
-            .arg(groups_[g].name).arg(s).arg(stage.layers).arg(r).arg(QString::fromStdString(rank.pool), percent(rank.share), rank.text);
+            .arg(groups_[g].name)
+            .arg(s)
+            .arg(stage.layers)
+            .arg(r)
+            .arg(QString::fromStdString(rank.pool), percent(rank.share), rank.text);
       }
     }
   }

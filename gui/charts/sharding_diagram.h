@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One replica of each group of a plan: stages from left to right, as wide as their layers; in each the ranks from top to bottom,
-// as high as their shares, coloured by pool.
+// One replica of each group of a plan: stages from left to right, as wide as their layers; in each the ranks from top
+// to bottom, as high as their shares, coloured by pool.
 #pragma once
 
 #include <QWidget>

@@ -101,7 +101,8 @@ void WaterfallChart::draw() {
     bar->removeFromLegend();
     return bar;
   };
-  const auto add_text = [&](double x, double y, const QString& text, Qt::Alignment alignment, const QColor& colour, bool bold) {
+  const auto add_text = [&](double x, double y, const QString& text, Qt::Alignment alignment, const QColor& colour,
+                            bool bold) {
     auto* item = new QCPItemText(plot_);
     item->position->setCoords(x, y * 100.0);
     item->setPositionAlignment(alignment);
@@ -116,7 +117,8 @@ void WaterfallChart::draw() {
 
   QSharedPointer<QCPAxisTickerText> names(new QCPAxisTickerText);
   const double per_bar = std::max(40.0, plot_->width() * 0.92 / count);
-  const int characters = std::max(7, static_cast<int>(per_bar / QFontMetricsF(plot_->xAxis->tickLabelFont()).averageCharWidth()) - 1);
+  const int characters =
+      std::max(7, static_cast<int>(per_bar / QFontMetricsF(plot_->xAxis->tickLabelFont()).averageCharWidth()) - 1);
   names->addTick(0, tr("Peak"));
   add_bar(0, 1.0, 0.0, t.peak);
   add_text(0, 1.0, "100 %", Qt::AlignHCenter | Qt::AlignBottom, t.text, true);
@@ -151,7 +153,8 @@ void WaterfallChart::draw() {
     }
     names->addTick(i, wrapped_label(to_qt(step.label), characters));
     add_text(i, step.before, points(-step.share), Qt::AlignHCenter | Qt::AlignBottom, t.text, false);
-    if (step.p10 && *step.p10 != *step.p90) whisker(i + kWhiskerAt, step.after, step.before - *step.p90, step.before - *step.p10);
+    if (step.p10 && *step.p10 != *step.p90)
+      whisker(i + kWhiskerAt, step.after, step.before - *step.p90, step.before - *step.p10);
     if (step.measured) diamonds->addData(i + kDiamondAt, (step.before - *step.measured) * 100.0);
     auto* line = new QCPItemLine(plot_);
     line->start->setCoords(i - 1 + kBarWidth / 2, step.before * 100.0);
@@ -168,7 +171,8 @@ void WaterfallChart::draw() {
   line->setPen(QPen(t.axis, 1, Qt::DashLine));
   if (w.useful.p10 != w.useful.p90) whisker(last + kWhiskerAt, w.useful.share, w.useful.p10, w.useful.p90);
   // Above the whisker, which may be longer than the bar.
-  add_text(last, std::max(w.useful.share, w.useful.p90), percent(w.useful.share), Qt::AlignHCenter | Qt::AlignBottom, t.text, true);
+  add_text(last, std::max(w.useful.share, w.useful.p90), percent(w.useful.share), Qt::AlignHCenter | Qt::AlignBottom,
+           t.text, true);
   if (w.measured_useful) diamonds->addData(last + kDiamondAt, *w.measured_useful * 100.0);
 
   auto* errors = new QCPErrorBars(plot_->xAxis, plot_->yAxis);
@@ -213,7 +217,8 @@ int WaterfallChart::step_at(double x) const {
 
 QPointF WaterfallChart::middle_of(std::size_t step) const {
   const WaterfallStep& s = waterfall_->steps[step];
-  const QPointF inside(plot_->xAxis->coordToPixel(static_cast<double>(step) + 1.0), plot_->yAxis->coordToPixel((s.before + s.after) * 50.0));
+  const QPointF inside(plot_->xAxis->coordToPixel(static_cast<double>(step) + 1.0),
+                       plot_->yAxis->coordToPixel((s.before + s.after) * 50.0));
   return plot_->mapTo(this, inside);
 }
 
@@ -260,7 +265,8 @@ bool WaterfallChart::eventFilter(QObject* watched, QEvent* event) {
     }
   }
   // Labels are wrapped to the width of a bar.
-  if (watched == plot_ && event->type() == QEvent::Resize) QMetaObject::invokeMethod(this, &WaterfallChart::draw, Qt::QueuedConnection);
+  if (watched == plot_ && event->type() == QEvent::Resize)
+    QMetaObject::invokeMethod(this, &WaterfallChart::draw, Qt::QueuedConnection);
   return QWidget::eventFilter(watched, event);
 }
 

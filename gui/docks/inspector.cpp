@@ -79,7 +79,8 @@ void Inspector::show_selection(const Selection& selection) {
   facts_->setText(rows + "</table>");
   QString definitions;
   for (const Fact& fact : inspection.facts) {
-    if (!fact.tooltip.isEmpty()) definitions += QString("<p><b>%1</b></p>%2").arg(fact.label.toHtmlEscaped(), fact.tooltip);
+    if (!fact.tooltip.isEmpty())
+      definitions += QString("<p><b>%1</b></p>%2").arg(fact.label.toHtmlEscaped(), fact.tooltip);
   }
   facts_->setToolTip(definitions);
   QString why;

@@ -69,7 +69,8 @@ std::optional<TextPlace> place_in(const QString& where) {
 // The text with a margin for line numbers and the mark of the error.
 class TomlEdit : public QPlainTextEdit {
  public:
-  explicit TomlEdit(QWidget* parent) : QPlainTextEdit(parent), margin_(this), highlighter_(new TomlHighlighter(document())) {
+  explicit TomlEdit(QWidget* parent)
+      : QPlainTextEdit(parent), margin_(this), highlighter_(new TomlHighlighter(document())) {
     QFont fixed("monospace");
     fixed.setStyleHint(QFont::Monospace);
     setFont(fixed);
@@ -119,7 +120,9 @@ class TomlEdit : public QPlainTextEdit {
   };
 
   int margin_width() const {
-    return fontMetrics().horizontalAdvance('9') * static_cast<int>(std::max<qsizetype>(3, QString::number(blockCount()).size())) + 22;
+    return fontMetrics().horizontalAdvance('9') *
+               static_cast<int>(std::max<qsizetype>(3, QString::number(blockCount()).size())) +
+           22;
   }
 
   void place_margin() {
@@ -138,7 +141,8 @@ class TomlEdit : public QPlainTextEdit {
       const bool wrong = error_ && error_->line == block.blockNumber() + 1;
       if (wrong) painter.fillRect(QRectF(0, top, margin_.width(), height), theme_->error_ground);
       painter.setPen(wrong ? theme_->error_text : theme_->muted);
-      painter.drawText(QRectF(0, top, margin_.width() - 8, height), Qt::AlignRight | Qt::AlignVCenter, QString::number(block.blockNumber() + 1));
+      painter.drawText(QRectF(0, top, margin_.width() - 8, height), Qt::AlignRight | Qt::AlignVCenter,
+                       QString::number(block.blockNumber() + 1));
       if (wrong) painter.drawText(QRectF(4, top, 14, height), Qt::AlignVCenter, "✕");
       top += height;
       block = block.next();
@@ -273,9 +277,10 @@ void ScenarioEditor::set_modified(bool modified) {
 
 void ScenarioEditor::set_theme(const Theme& theme) {
   edit_->set_theme(theme);
-  state_->setStyleSheet(QString("QLabel#state { padding: 6px 8px; color: %1; background: %2; }"
-                                "QLabel#state[wrong=\"true\"] { color: %3; background: %4; }")
-                            .arg(theme.info_text.name(), theme.info_ground.name(), theme.error_text.name(), theme.error_ground.name()));
+  state_->setStyleSheet(
+      QString("QLabel#state { padding: 6px 8px; color: %1; background: %2; }"
+              "QLabel#state[wrong=\"true\"] { color: %3; background: %4; }")
+          .arg(theme.info_text.name(), theme.info_ground.name(), theme.error_text.name(), theme.error_ground.name()));
 }
 
 void ScenarioEditor::go_to(const TextPlace& place) {

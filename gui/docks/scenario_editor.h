@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The scenario as text: line numbers, colours, undo, and its first error at the line where it is, with what is expected there.
+// The scenario as text: line numbers, colours, undo, and its first error at the line where it is, with what is
+// expected there.
 #pragma once
 
 #include <QLabel>

@@ -49,7 +49,9 @@ FleetLayout::FleetLayout(std::vector<PoolShape> pools, double aspect) : pools_(s
   arrange_halls(aspect);
 }
 
-std::int64_t FleetLayout::nodes_per_rack(const PoolShape& pool) const { return pool.nodes_per_rack > 0 ? pool.nodes_per_rack : kBlock; }
+std::int64_t FleetLayout::nodes_per_rack(const PoolShape& pool) const {
+  return pool.nodes_per_rack > 0 ? pool.nodes_per_rack : kBlock;
+}
 
 void FleetLayout::place_pool(int index) {
   const PoolShape& pool = pools_[static_cast<std::size_t>(index)];
@@ -70,15 +72,16 @@ HallBox FleetLayout::place_hall(int index, std::int64_t first_rack, std::int64_t
   const double rack_height = static_cast<double>(std::min(per_rack, pool.nodes) * rows_per_node);
   const std::int64_t begin = begins_[static_cast<std::size_t>(index)];
   const std::int64_t per_array = pool.racks_per_array > 0 ? pool.racks_per_array : racks;
-  const std::int64_t across = per_array <= kLongestRow
-                                  ? std::min(per_array, racks)
-                                  : columns_for(std::min(per_array, racks), columns + kRackGap, rack_height + kRackRowGap, kHallAspect);
+  const std::int64_t across = per_array <= kLongestRow ? std::min(per_array, racks)
+                                                       : columns_for(std::min(per_array, racks), columns + kRackGap,
+                                                                     rack_height + kRackRowGap, kHallAspect);
   const std::int64_t down = (std::min(per_array, racks) + across - 1) / across;
   const double array_width = static_cast<double>(across) * (columns + kRackGap) - kRackGap;
   const double array_height = static_cast<double>(down) * (rack_height + kRackRowGap) - kRackRowGap;
   const std::int64_t first_array = first_rack / per_array;
   const std::int64_t arrays = (first_rack + racks - 1) / per_array - first_array + 1;
-  const std::int64_t array_columns = columns_for(arrays, array_width + kArrayGapX, array_height + kArrayGapY, kHallAspect);
+  const std::int64_t array_columns =
+      columns_for(arrays, array_width + kArrayGapX, array_height + kArrayGapY, kHallAspect);
 
   HallBox hall;
   hall.pool = index;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Where every GPU of a fleet lies on the map: site › hall › array › rack › node › GPU, one unit square per GPU. Partial racks,
-// arrays and halls are kept. An array whose racks lie in two halls shows as two parts. Pure numbers, no widgets.
+// Where every GPU of a fleet lies on the map: site › hall › array › rack › node › GPU, one unit square per GPU.
+// Partial racks, arrays and halls are kept. An array whose racks lie in two halls shows as two parts. Pure numbers,
+// no widgets.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,8 @@ struct Box {
   [[nodiscard]] bool contains(double px, double py) const { return px >= x && py >= y && px < x + w && py < y + h; }
 };
 
-// Devices are numbered through the pools; racks, arrays and halls inside their pool. −1: the scenario names no such unit.
+// Devices are numbered through the pools; racks, arrays and halls inside their pool. −1: the scenario names no such
+// unit.
 struct HallBox {
   int pool = 0, hall = -1;
   Box box;  // without its title

@@ -38,7 +38,8 @@ std::span<const QRgb> stops_of(ColourMap map, bool dark) {
 
 QColor mixed(const QColor& a, const QColor& b, double t) {
   const auto part = [t](double from, double to) { return from + (to - from) * t; };
-  return QColor::fromRgbF(static_cast<float>(part(a.redF(), b.redF())), static_cast<float>(part(a.greenF(), b.greenF())),
+  return QColor::fromRgbF(static_cast<float>(part(a.redF(), b.redF())),
+                          static_cast<float>(part(a.greenF(), b.greenF())),
                           static_cast<float>(part(a.blueF(), b.blueF())));
 }
 
@@ -119,8 +120,8 @@ QColor kind_colour(std::size_t index, bool dark) {
   return QColor((dark ? kDark : kLight)[index % kLight.size()]);
 }
 
-LevelColours value_colours(ColourMap map, const ValueScale& scale, const QColor& ground, const QColor& without, bool dark,
-                           bool some_selected) {
+LevelColours value_colours(ColourMap map, const ValueScale& scale, const QColor& ground, const QColor& without,
+                           bool dark, bool some_selected) {
   std::array<QColor, 256> colours;
   colours[kNothing] = ground;
   colours[kWithoutValue] = without;
@@ -128,7 +129,8 @@ LevelColours value_colours(ColourMap map, const ValueScale& scale, const QColor&
   return with_selection(colours, ground, some_selected);
 }
 
-LevelColours kind_colours(std::size_t kinds, const QColor& ground, const QColor& without, bool dark, bool some_selected) {
+LevelColours kind_colours(std::size_t kinds, const QColor& ground, const QColor& without, bool dark,
+                          bool some_selected) {
   std::array<QColor, 256> colours;
   colours.fill(ground);
   colours[kWithoutValue] = without;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From values to colours of the map. A cell has a level of 16 bits: the higher one wins where cells share a pixel, so that a
-// lone straggler stays visible however small the picture is. Bits 0–7: 0 nothing here, 1 without a value, 2 … 255 the value,
-// 255 the worst; bit 8: the cell belongs to what is selected. Pure numbers and colours, no widgets.
+// From values to colours of the map. A cell has a level of 16 bits: the higher one wins where cells share a pixel, so
+// that a lone straggler stays visible however small the picture is. Bits 0–7: 0 nothing here, 1 without a value, 2 …
+// 255 the value, 255 the worst; bit 8: the cell belongs to what is selected. Pure numbers and colours, no widgets.
 #pragma once
 
 #include <QColor>
@@ -45,9 +45,10 @@ enum class ColourMap { kViridis, kPurple, kAmber, kBlue };
 [[nodiscard]] QColor kind_colour(std::size_t index, bool dark);
 
 // `ground` shows between cells; what is not selected fades into it when `some_selected`.
-[[nodiscard]] LevelColours value_colours(ColourMap map, const ValueScale& scale, const QColor& ground, const QColor& without,
-                                         bool dark, bool some_selected);
+[[nodiscard]] LevelColours value_colours(ColourMap map, const ValueScale& scale, const QColor& ground,
+                                         const QColor& without, bool dark, bool some_selected);
 // Level kBest + i is kind i.
-[[nodiscard]] LevelColours kind_colours(std::size_t kinds, const QColor& ground, const QColor& without, bool dark, bool some_selected);
+[[nodiscard]] LevelColours kind_colours(std::size_t kinds, const QColor& ground, const QColor& without, bool dark,
+                                        bool some_selected);
 
 }  // namespace lindos::gui

@@ -13,7 +13,9 @@ namespace {
 constexpr double kGapFrom = 4.0;  // pixels per cell from which cells are set apart
 constexpr int kMostColumns = 8;
 
-int pixel(double position, double origin, double scale) { return static_cast<int>(std::floor((position - origin) * scale)); }
+int pixel(double position, double origin, double scale) {
+  return static_cast<int>(std::floor((position - origin) * scale));
+}
 
 struct Target {
   QRgb* pixels;
@@ -27,7 +29,8 @@ bool outside(const Box& box, const MapView& view, const Target& target) {
 }
 
 // Each cell at least one pixel wide and high.
-void paint_large(const Target& target, const RackBox& rack, const Level* levels, const LevelColours& colours, const MapView& view) {
+void paint_large(const Target& target, const RackBox& rack, const Level* levels, const LevelColours& colours,
+                 const MapView& view) {
   std::array<int, kMostColumns + 1> edge{};
   for (int c = 0; c <= rack.columns; ++c) edge[static_cast<std::size_t>(c)] = pixel(rack.x + c, view.x, view.scale);
   const int left = std::max(edge[0], 0);
@@ -35,7 +38,8 @@ void paint_large(const Target& target, const RackBox& rack, const Level* levels,
   if (left >= right) return;
   const int gap = view.scale >= kGapFrom ? 1 : 0;
   const int first_row = std::max(0, static_cast<int>(std::floor(view.y - rack.y)));
-  const int last_row = std::min<int>(rack.rows, static_cast<int>(std::ceil(view.y + target.height / view.scale - rack.y)) + 1);
+  const int last_row =
+      std::min<int>(rack.rows, static_cast<int>(std::ceil(view.y + target.height / view.scale - rack.y)) + 1);
   for (int row = first_row; row < last_row; ++row) {
     const int node_gap = (row + 1) % rack.rows_per_node == 0 ? gap : 0;
     const int top = std::max(pixel(rack.y + row, view.y, view.scale), 0);
@@ -70,7 +74,8 @@ void reduce_small(const Target& target, const RackBox& rack, const Level* levels
   }
 }
 
-void colour_small(const Target& target, const Box& box, const LevelColours& colours, const MapView& view, const Level* worst) {
+void colour_small(const Target& target, const Box& box, const LevelColours& colours, const MapView& view,
+                  const Level* worst) {
   const int left = std::max(pixel(box.x, view.x, view.scale), 0);
   const int right = std::min(pixel(box.x + box.w, view.x, view.scale) + 1, target.width);
   const int top = std::max(pixel(box.y, view.y, view.scale), 0);
@@ -86,11 +91,13 @@ void colour_small(const Target& target, const Box& box, const LevelColours& colo
 
 }  // namespace
 
-void paint_cells(QImage& image, const FleetLayout& layout, const std::vector<Level>& levels, const LevelColours& colours,
-                 const MapView& view, std::vector<Level>& scratch) {
-  const Target target{reinterpret_cast<QRgb*>(image.bits()), static_cast<int>(image.bytesPerLine() / 4), image.width(), image.height()};
+void paint_cells(QImage& image, const FleetLayout& layout, const std::vector<Level>& levels,
+                 const LevelColours& colours, const MapView& view, std::vector<Level>& scratch) {
+  const Target target{reinterpret_cast<QRgb*>(image.bits()), static_cast<int>(image.bytesPerLine() / 4),
+                      image.width(), image.height()};
   const bool large = view.scale >= 1.0;
-  if (!large) scratch.assign(static_cast<std::size_t>(target.width) * static_cast<std::size_t>(target.height), kNothing);
+  if (!large)
+    scratch.assign(static_cast<std::size_t>(target.width) * static_cast<std::size_t>(target.height), kNothing);
   for (const HallBox& hall : layout.halls()) {
     if (outside(hall.box, view, target)) continue;
     for (std::size_t a = hall.first_array; a < hall.first_array + hall.arrays; ++a) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Paints the cells of a map into an image, in device pixels. From one pixel per cell on, cells are scan lines that are copied;
-// below, each cell falls into one pixel and the worst level of a pixel wins.
+// Paints the cells of a map into an image, in device pixels. From one pixel per cell on, cells are scan lines that
+// are copied; below, each cell falls into one pixel and the worst level of a pixel wins.
 #pragma once
 
 #include <QImage>
@@ -18,8 +18,9 @@ struct MapView {
   bool operator==(const MapView&) const = default;
 };
 
-// `image` is of Format_RGB32 and holds the ground already. `levels`: one per device. `scratch` keeps its memory between calls.
-void paint_cells(QImage& image, const FleetLayout& layout, const std::vector<Level>& levels, const LevelColours& colours,
-                 const MapView& view, std::vector<Level>& scratch);
+// `image` is of Format_RGB32 and holds the ground already. `levels`: one per device. `scratch` keeps its memory
+// between calls.
+void paint_cells(QImage& image, const FleetLayout& layout, const std::vector<Level>& levels,
+                 const LevelColours& colours, const MapView& view, std::vector<Level>& scratch);
 
 }  // namespace lindos::gui

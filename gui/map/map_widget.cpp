@@ -119,7 +119,8 @@ void MapWidget::mark_selected() {
   }
   const bool some = selection_.among_others && !selection_.empty();
   const QColor without = theme_->dark ? QColor("#2c313a") : QColor("#dfe2e7");
-  colours_ = by_kind() ? kind_colours(fleet_ ? static_cast<std::size_t>(kinds().size()) : 0, theme_->base, without, theme_->dark, some)
+  colours_ = by_kind() ? kind_colours(fleet_ ? static_cast<std::size_t>(kinds().size()) : 0, theme_->base, without,
+                                      theme_->dark, some)
                        : value_colours(colour_map_of(colour_by_), scale_, theme_->base, without, theme_->dark, some);
   cells_stale_ = minimap_stale_ = true;
 }
@@ -213,7 +214,8 @@ void MapWidget::zoom_to(const DeviceRange& range) {
 std::optional<std::int64_t> MapWidget::device_at(const QPointF& position) const {
   if (!fleet_ || !map_area().contains(position)) return std::nullopt;
   const double dpr = devicePixelRatioF();
-  return fleet_->layout().device_at(view_.x + position.x() * dpr / view_.scale, view_.y + position.y() * dpr / view_.scale);
+  return fleet_->layout().device_at(view_.x + position.x() * dpr / view_.scale,
+                                    view_.y + position.y() * dpr / view_.scale);
 }
 
 QRectF MapWidget::screen(const Box& box) const {
@@ -346,14 +348,17 @@ void MapWidget::paint_names(QPainter& painter) const {
         for (std::size_t r = array.first_rack; r < array.first_rack + array.racks; ++r) {
           const RackBox& rack = layout.racks()[r];
           if (rack.rack < 0) continue;
-          const QRectF rack_box = screen({rack.x, rack.y, static_cast<double>(rack.columns), static_cast<double>(rack.rows)});
+          const QRectF rack_box =
+              screen({rack.x, rack.y, static_cast<double>(rack.columns), static_cast<double>(rack.rows)});
           const QString rack_name = cell >= 16.0 ? tr("rack %1").arg(rack.rack) : QString::number(rack.rack);
-          if (rack_box.intersects(area.adjusted(0, -20, 0, 20))) painter.drawText(QPointF(rack_box.left(), rack_box.top() - 3.0), rack_name);
+          if (rack_box.intersects(area.adjusted(0, -20, 0, 20)))
+            painter.drawText(QPointF(rack_box.left(), rack_box.top() - 3.0), rack_name);
         }
         lift += small_metrics.height() + 1.0;
       }
       const double array_room = 4.0 * cell - lift;
-      if (!array_name.isEmpty() && small_metrics.horizontalAdvance(array_name) <= array_box.width() && array_room >= small_metrics.ascent() * 0.7) {
+      if (!array_name.isEmpty() && small_metrics.horizontalAdvance(array_name) <= array_box.width() &&
+          array_room >= small_metrics.ascent() * 0.7) {
         painter.setFont(small);
         painter.setPen(theme_->text);
         painter.drawText(QPointF(array_box.left(), array_box.top() - lift), array_name);
@@ -364,10 +369,12 @@ void MapWidget::paint_names(QPainter& painter) const {
   if (!fitted_) {
     // Where the middle of the view lies.
     const double dpr = devicePixelRatioF();
-    const double x = view_.x + area.width() * dpr / view_.scale / 2, y = view_.y + area.height() * dpr / view_.scale / 2;
+    const double x = view_.x + area.width() * dpr / view_.scale / 2,
+                 y = view_.y + area.height() * dpr / view_.scale / 2;
     QString crumb = tr("Site");
     if (const HallBox* hall = layout.hall_at(x, y)) crumb += " › " + fleet_->hall_name(*hall);
-    if (const ArrayBox* array = layout.array_at(x, y); array != nullptr && array->array >= 0) crumb += " › " + tr("array %1").arg(array->array);
+    if (const ArrayBox* array = layout.array_at(x, y); array != nullptr && array->array >= 0)
+      crumb += " › " + tr("array %1").arg(array->array);
     const QRectF plate(10, 10, metrics.horizontalAdvance(crumb) + 18, metrics.height() + 8);
     painter.setPen(QPen(theme_->border, 1));
     painter.setBrush(theme_->window);
@@ -394,9 +401,12 @@ void MapWidget::paint_values(QPainter& painter) const {
       if (!screen(array.box).intersects(area)) continue;
       for (std::size_t r = array.first_rack; r < array.first_rack + array.racks; ++r) {
         const RackBox& rack = layout.racks()[r];
-        if (!screen({rack.x, rack.y, static_cast<double>(rack.columns), static_cast<double>(rack.rows)}).intersects(area)) continue;
+        if (!screen({rack.x, rack.y, static_cast<double>(rack.columns), static_cast<double>(rack.rows)})
+                 .intersects(area))
+          continue;
         for (std::int64_t i = 0; i < rack.devices; ++i) {
-          const QRectF cell = screen({rack.x + static_cast<double>(i % rack.columns), rack.y + static_cast<double>(i / rack.columns), 1.0, 1.0});
+          const QRectF cell = screen({rack.x + static_cast<double>(i % rack.columns),
+                                      rack.y + static_cast<double>(i / rack.columns), 1.0, 1.0});
           if (!cell.intersects(area)) continue;
           const auto device = static_cast<std::size_t>(rack.first + i);
           const float value = (*values)[device];
@@ -423,7 +433,8 @@ void MapWidget::paint_selection(QPainter& painter) const {
       const std::int64_t end = std::min(range.end, rack.first + rack.devices);
       const Box a = layout.cell(d), b = layout.cell(end - 1);
       const bool rows = end - d > rack.columns || a.y != b.y;
-      const Box box = rows ? Box{rack.x, a.y, static_cast<double>(rack.columns), b.y - a.y + 1} : Box{a.x, a.y, b.x - a.x + 1, 1};
+      const Box box =
+          rows ? Box{rack.x, a.y, static_cast<double>(rack.columns), b.y - a.y + 1} : Box{a.x, a.y, b.x - a.x + 1, 1};
       const QRectF outline = screen(box).adjusted(-1.5, -1.5, 0.5, 0.5);
       all |= outline;
       painter.setPen(QPen(theme_->base, 4));
@@ -452,7 +463,9 @@ void MapWidget::paint_legend(QPainter& painter) const {
   painter.setFont(bold);
   painter.setPen(theme_->text);
   const Metric* q = quantity();
-  const QString title = q != nullptr ? to_qt(q->label) : colour_by_ == kByGroup ? tr("Group of the job") : tr("Kind of GPU");
+  const QString title = q != nullptr             ? to_qt(q->label)
+                        : colour_by_ == kByGroup ? tr("Group of the job")
+                                                 : tr("Kind of GPU");
   QRectF used;
   painter.drawText(area, Qt::AlignLeft | Qt::AlignTop | Qt::TextWordWrap, title, &used);
   painter.setFont(font());
@@ -483,7 +496,8 @@ void MapWidget::paint_kinds(QPainter& painter, const QRectF& area) const {
   };
   const QStringList names = kinds();
   for (qsizetype i = 0; i < names.size(); ++i) {
-    row(QColor(colours_[static_cast<std::size_t>(kBest + i) | kSelected]), names[i], kind_counts_[static_cast<std::size_t>(i)]);
+    row(QColor(colours_[static_cast<std::size_t>(kBest + i) | kSelected]), names[i],
+        kind_counts_[static_cast<std::size_t>(i)]);
   }
   if (scale_.without > 0) row(QColor(colours_[kWithoutValue | kSelected]), tr("Not in the job"), scale_.without);
 }
@@ -504,7 +518,8 @@ void MapWidget::paint_scale(QPainter& painter, const QRectF& area) const {
     painter.drawRect(QRectF(area.left() + 0.5, area.top() + 2.5, 12, 12));
     painter.setBrush(Qt::NoBrush);
     painter.setPen(theme_->text);
-    painter.drawText(QPointF(area.left() + 20, area.top() + metrics.ascent()), tr("all %1").arg(quantity_text(q, scale_.low)));
+    painter.drawText(QPointF(area.left() + 20, area.top() + metrics.ascent()),
+                     tr("all %1").arg(quantity_text(q, scale_.low)));
     y = area.top() + 2 * line;
   } else {
     const ColourMap map = colour_map_of(colour_by_);
@@ -512,18 +527,22 @@ void MapWidget::paint_scale(QPainter& painter, const QRectF& area) const {
     for (int i = 0; i <= 16; ++i) gradient.setColorAt(i / 16.0, colour_at(map, i / 16.0, theme_->dark));
     painter.fillRect(bar, gradient);
     // Square roots: one GPU must be seen beside 200,000.
-    const double most = std::sqrt(static_cast<double>(*std::max_element(scale_.histogram.begin(), scale_.histogram.end())));
+    const double most =
+        std::sqrt(static_cast<double>(*std::max_element(scale_.histogram.begin(), scale_.histogram.end())));
     const double bin = bar.height() / static_cast<double>(scale_.histogram.size());
     constexpr double kLongest = 46.0;
     for (std::size_t i = 0; i < scale_.histogram.size(); ++i) {
       if (scale_.histogram[i] == 0) continue;
       const double length = std::max(1.5, kLongest * std::sqrt(static_cast<double>(scale_.histogram[i])) / most);
-      painter.fillRect(QRectF(bar.right() + 4, bar.bottom() - static_cast<double>(i + 1) * bin, length, std::max(1.0, bin - 0.5)), theme_->axis);
+      painter.fillRect(
+          QRectF(bar.right() + 4, bar.bottom() - static_cast<double>(i + 1) * bin, length, std::max(1.0, bin - 0.5)),
+          theme_->axis);
     }
     painter.setPen(theme_->muted);
     for (int i = 0; i <= 4; ++i) {
       const double at = bar.bottom() - bar.height() * i / 4.0;
-      painter.drawText(QRectF(bar.right() + 4 + kLongest + 6, at - line / 2, area.width(), line), Qt::AlignLeft | Qt::AlignVCenter,
+      painter.drawText(QRectF(bar.right() + 4 + kLongest + 6, at - line / 2, area.width(), line),
+                       Qt::AlignLeft | Qt::AlignVCenter,
                        quantity_text(q, scale_.low + (scale_.high - scale_.low) * i / 4.0));
     }
   }
@@ -556,7 +575,8 @@ void MapWidget::paint_minimap(QPainter& painter) {
   const FleetLayout& layout = fleet_->layout();
   const double scale = std::min(area.width() / layout.width(), area.height() / layout.height());
   if (minimap_stale_) {
-    minimap_ = QImage((QSizeF(layout.width() * scale, layout.height() * scale) * dpr).toSize().expandedTo({1, 1}), QImage::Format_RGB32);
+    minimap_ = QImage((QSizeF(layout.width() * scale, layout.height() * scale) * dpr).toSize().expandedTo({1, 1}),
+                      QImage::Format_RGB32);
     minimap_.fill(theme_->base);
     paint_cells(minimap_, layout, levels_, colours_, {scale * dpr, 0.0, 0.0}, scratch_);
     minimap_.setDevicePixelRatio(dpr);
@@ -568,7 +588,8 @@ void MapWidget::paint_minimap(QPainter& painter) {
   painter.setPen(QPen(theme_->border, 1));
   painter.drawRect(frame);
   const double shown = scale * dpr / view_.scale;
-  const QRectF window(corner.x() + view_.x * scale, corner.y() + view_.y * scale, map_area().width() * shown, map_area().height() * shown);
+  const QRectF window(corner.x() + view_.x * scale, corner.y() + view_.y * scale, map_area().width() * shown,
+                      map_area().height() * shown);
   painter.setPen(QPen(theme_->text, 1.5));
   painter.drawRect(window & frame);
 }
@@ -600,7 +621,8 @@ void MapWidget::mouseMoveEvent(QMouseEvent* event) {
     const QRectF area = minimap_area();
     const double scale = std::min(area.width() / layout.width(), area.height() / layout.height());
     view_.x = (event->position().x() - area.left()) / scale - map_area().width() * dpr / view_.scale / 2;
-    view_.y = (event->position().y() - (area.bottom() - layout.height() * scale)) / scale - map_area().height() * dpr / view_.scale / 2;
+    view_.y = (event->position().y() - (area.bottom() - layout.height() * scale)) / scale -
+              map_area().height() * dpr / view_.scale / 2;
     clamp_view();
     view_changed();
     return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The cluster map: every GPU a cell, coloured by one quantity; zoom, pan, hover, selection, legend with histogram, minimap.
-// Keyboard: arrows move, Enter drills in, Esc out, + − 0 zoom, N and P the next and previous of the worst GPUs.
+// The cluster map: every GPU a cell, coloured by one quantity; zoom, pan, hover, selection, legend with histogram,
+// minimap. Keyboard: arrows move, Enter drills in, Esc out, + − 0 zoom, N and P the next and previous of the worst
+// GPUs.
 #pragma once
 
 #include <QImage>

@@ -42,14 +42,22 @@ double quantile_of(std::vector<double> values, double q) {
 }
 
 std::vector<Cell> statistics_cells(const ErrorStatistics& s) {
-  return {number(QString::number(s.points), static_cast<double>(s.points)), number(percent(s.median_ape), s.median_ape),
-          number(percent(s.mape), s.mape), number(percent(s.p90_ape), s.p90_ape), number(signed_percent(s.bias), s.bias),
+  return {number(QString::number(s.points), static_cast<double>(s.points)),
+          number(percent(s.median_ape), s.median_ape),
+          number(percent(s.mape), s.mape),
+          number(percent(s.p90_ape), s.p90_ape),
+          number(signed_percent(s.bias), s.bias),
           number(percent(s.coverage), s.coverage)};
 }
 
 QStringList statistics_columns(const QString& first) {
-  return {first, QObject::tr("Pairs"), QObject::tr("Median |error|"), QObject::tr("Mean |error|"), QObject::tr("P90 |error|"),
-          QObject::tr("Bias"), QObject::tr("Inside P10 – P90")};
+  return {first,
+          QObject::tr("Pairs"),
+          QObject::tr("Median |error|"),
+          QObject::tr("Mean |error|"),
+          QObject::tr("P90 |error|"),
+          QObject::tr("Bias"),
+          QObject::tr("Inside P10 – P90")};
 }
 
 }  // namespace
@@ -83,14 +91,16 @@ std::vector<std::string> metrics_with_points(const std::vector<ParityPoint>& poi
   std::vector<std::string> names;
   for (const Metric& metric : metric_registry()) {
     const std::string name(metric.name);
-    if (std::any_of(points.begin(), points.end(), [&](const ParityPoint& p) { return p.metric == name; })) names.push_back(name);
+    if (std::any_of(points.begin(), points.end(), [&](const ParityPoint& p) { return p.metric == name; }))
+      names.push_back(name);
   }
   return names;
 }
 
 std::vector<ParityPoint> of_metric(const std::vector<ParityPoint>& points, const std::string& metric) {
   std::vector<ParityPoint> out;
-  std::copy_if(points.begin(), points.end(), std::back_inserter(out), [&](const ParityPoint& p) { return p.metric == metric; });
+  std::copy_if(points.begin(), points.end(), std::back_inserter(out),
+               [&](const ParityPoint& p) { return p.metric == metric; });
   return out;
 }
 
@@ -116,15 +126,18 @@ ErrorStatistics statistics_of(const std::vector<ParityPoint>& points) {
 }
 
 QString statistics_text(const ErrorStatistics& s) {
-  return QObject::tr("%1 · median error %2 · 90 % below %3 · bias %4 · %5 within ±10 % · %6 inside the predicted interval")
-      .arg(s.points == 1 ? QObject::tr("1 pair") : QObject::tr("%1 pairs").arg(s.points), percent(s.median_ape), percent(s.p90_ape),
-           signed_percent(s.bias), QString::number(std::lround(s.within_10_percent * 100.0)) + " %",
+  return QObject::tr(
+             "%1 · median error %2 · 90 % below %3 · bias %4 · %5 within ±10 % · %6 inside the predicted interval")
+      .arg(s.points == 1 ? QObject::tr("1 pair") : QObject::tr("%1 pairs").arg(s.points), percent(s.median_ape),
+           percent(s.p90_ape), signed_percent(s.bias),
+           QString::number(std::lround(s.within_10_percent * 100.0)) + " %",
            QString::number(std::lround(s.coverage * 100.0)) + " %");
 }
 
 Table parity_table(const std::vector<ParityPoint>& points) {
-  Table table{{QObject::tr("Measured run"), QObject::tr("Prediction"), QObject::tr("Scenario"), QObject::tr("Predicted"), QObject::tr("P10 – P90"),
-               QObject::tr("Measured"), QObject::tr("Error"), QObject::tr("Inside"), QObject::tr("Hardware")},
+  Table table{{QObject::tr("Measured run"), QObject::tr("Prediction"), QObject::tr("Scenario"),
+               QObject::tr("Predicted"), QObject::tr("P10 – P90"), QObject::tr("Measured"), QObject::tr("Error"),
+               QObject::tr("Inside"), QObject::tr("Hardware")},
               {}};
   for (const ParityPoint& p : points) {
     TableRow row;
@@ -156,8 +169,9 @@ Table metric_errors_table(const std::vector<ParityPoint>& points) {
 }
 
 Table cause_errors_table(const std::vector<RecordPair>& pairs) {
-  Table table{{QObject::tr("Cause"), QObject::tr("Pairs"), QObject::tr("Mean predicted, % of peak"), QObject::tr("Mean measured, % of peak"),
-               QObject::tr("Mean |difference|, points"), QObject::tr("Bias, points")},
+  Table table{{QObject::tr("Cause"), QObject::tr("Pairs"), QObject::tr("Mean predicted, % of peak"),
+               QObject::tr("Mean measured, % of peak"), QObject::tr("Mean |difference|, points"),
+               QObject::tr("Bias, points")},
               {}};
   struct Sum {
     double predicted = 0.0, measured = 0.0, absolute = 0.0;
@@ -177,10 +191,12 @@ Table cause_errors_table(const std::vector<RecordPair>& pairs) {
     const auto n = static_cast<double>(sum.pairs);
     const double bias = (sum.predicted - sum.measured) / n;
     TableRow row;
-    row.cells = {word(capitalised(to_qt(lindos::label_of(cause))), to_qt(sentence_of(cause))), number(QString::number(sum.pairs), n),
+    row.cells = {word(capitalised(to_qt(lindos::label_of(cause))), to_qt(sentence_of(cause))),
+                 number(QString::number(sum.pairs), n),
                  number(QString::number(sum.predicted / n * 100.0, 'f', 1), sum.predicted / n),
                  number(QString::number(sum.measured / n * 100.0, 'f', 1), sum.measured / n),
-                 number(QString::number(sum.absolute / n * 100.0, 'f', 1), sum.absolute / n), number(lindos::gui::points(bias), bias)};
+                 number(QString::number(sum.absolute / n * 100.0, 'f', 1), sum.absolute / n),
+                 number(lindos::gui::points(bias), bias)};
     table.rows.push_back(std::move(row));
   }
   return table;

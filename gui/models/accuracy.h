@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How well predictions met what was measured later: the store's pairs, metric by metric and cause by cause. Pure numbers.
+// How well predictions met what was measured later: the store's pairs, metric by metric and cause by cause. Pure
+// numbers.
 #pragma once
 
 #include <QString>

@@ -23,9 +23,10 @@ std::optional<ExplanationResult> explanation_from(const QJsonObject& result) {
   }
   for (const QJsonValue& value : result.value("mitigations").toArray()) {
     const QJsonObject row = value.toObject();
-    out.mitigations.push_back({row.value("name").toString(), row.value("what").toString(), row.value("cost").toString(),
-                               row.value("refused").toString(),
-                               row.value("scenarios").toArray().first().toString(), gain_of(row), row.value("mfu").toDouble()});
+    out.mitigations.push_back({row.value("name").toString(), row.value("what").toString(),
+                               row.value("cost").toString(), row.value("refused").toString(),
+                               row.value("scenarios").toArray().first().toString(), gain_of(row),
+                               row.value("mfu").toDouble()});
   }
   std::stable_sort(out.mitigations.begin(), out.mitigations.end(), [](const MitigationRow& a, const MitigationRow& b) {
     return a.refused.isEmpty() != b.refused.isEmpty() ? a.refused.isEmpty() : a.gain.p50 > b.gain.p50;

@@ -28,7 +28,8 @@ QString quantity_text(const Metric& quantity, double value) {
 }
 
 Fleet::Fleet(DeviceMap map) : map_(std::move(map)), layout_(map_.pools) {
-  for (const DeviceField& field : map_.fields) fields_.push_back({field.quantity, decode_field(field, layout_.devices())});
+  for (const DeviceField& field : map_.fields)
+    fields_.push_back({field.quantity, decode_field(field, layout_.devices())});
   map_.fields.clear();  // decoded
   for (const PlacedStage& stage : map_.stages) {
     const QString name = QString::fromStdString(stage.group);
@@ -55,7 +56,9 @@ std::optional<JobPlace> Fleet::job_place(std::int64_t device) const {
   for (std::size_t s = 0; s < map_.stages.size(); ++s) {
     const PlacedStage& stage = map_.stages[s];
     const std::int64_t offset = local - stage.first;
-    if (stage.pool != pool || offset < 0 || offset / stage.stride >= stage.replicas || offset % stage.stride >= stage.devices) continue;
+    if (stage.pool != pool || offset < 0 || offset / stage.stride >= stage.replicas ||
+        offset % stage.stride >= stage.devices)
+      continue;
     return JobPlace{s, offset / stage.stride, offset % stage.stride};
   }
   return std::nullopt;
@@ -67,7 +70,10 @@ std::size_t Fleet::group_of(const JobPlace& place) const {
 
 QString Fleet::name_of(std::int64_t device) const {
   const DevicePlace place = layout_.place(device);
-  return QString("%1/%2/%3").arg(QString::fromStdString(map_.pools[static_cast<std::size_t>(place.pool)].name)).arg(place.node).arg(place.device);
+  return QString("%1/%2/%3")
+      .arg(QString::fromStdString(map_.pools[static_cast<std::size_t>(place.pool)].name))
+      .arg(place.node)
+      .arg(place.device);
 }
 
 QString Fleet::path_of(std::int64_t device) const {
@@ -87,7 +93,10 @@ QString Fleet::hall_name(const HallBox& hall) const {
 
 QString Fleet::stage_name(std::size_t stage, std::int64_t replica) const {
   const PlacedStage& placed = map_.stages[stage];
-  return QObject::tr("group %1, replica %2, stage %3").arg(QString::fromStdString(placed.group)).arg(replica).arg(placed.stage);
+  return QObject::tr("group %1, replica %2, stage %3")
+      .arg(QString::fromStdString(placed.group))
+      .arg(replica)
+      .arg(placed.stage);
 }
 
 Selection Fleet::device(std::int64_t device) const { return {{{device, device + 1}}, name_of(device), {}, false}; }
@@ -96,7 +105,10 @@ Selection Fleet::node_of(std::int64_t device) const {
   const DevicePlace place = layout_.place(device);
   const PoolShape& pool = map_.pools[static_cast<std::size_t>(place.pool)];
   const std::int64_t first = layout_.pool_begin(place.pool) + place.node * pool.devices_per_node;
-  return {{{first, first + pool.devices_per_node}}, QString("%1/%2").arg(QString::fromStdString(pool.name)).arg(place.node), {}, false};
+  return {{{first, first + pool.devices_per_node}},
+          QString("%1/%2").arg(QString::fromStdString(pool.name)).arg(place.node),
+          {},
+          false};
 }
 
 Selection Fleet::stage(std::size_t stage, std::int64_t replica) const {
@@ -186,8 +198,11 @@ Selection Fleet::of_causes(const std::vector<Cause>& causes, const QString& titl
     case Cause::kStragglerJitter:
       selection = stage(static_cast<std::size_t>(step.stage), step.replica);
       selection.title = title;
-      selection.reason = QObject::tr("The shown step waits for %1. Another step waits for others: which devices are slow is drawn "
-                                     "anew for every draw.").arg(gate_name);
+      selection.reason =
+          QObject::tr(
+              "The shown step waits for %1. Another step waits for others: which devices are slow is drawn "
+              "anew for every draw.")
+              .arg(gate_name);
       return selection;
     case Cause::kThermal:
       selection.devices = where("heat", [](float v) { return v > 1.0F; });
@@ -199,18 +214,21 @@ Selection Fleet::of_causes(const std::vector<Cause>& causes, const QString& titl
         for (const float v : *network) most = v > most ? v : most;
       }
       selection.devices = where("network", [most](float v) { return most > 1.0F && v == most; });
-      selection.reason = QObject::tr("The exchange of gradients waits for the slowest NICs, ×%1 in the shown step.").arg(most, 0, 'f', 3);
+      selection.reason = QObject::tr("The exchange of gradients waits for the slowest NICs, ×%1 in the shown step.")
+                             .arg(most, 0, 'f', 3);
       break;
     }
     case Cause::kSpare:
     case Cause::kNotAllocated:
       selection.devices = in_job(false);
-      selection.reason = QObject::tr("Devices that the job does not take. Which of them are the spares, the prediction does not say.");
+      selection.reason = QObject::tr(
+          "Devices that the job does not take. Which of them are the spares, the prediction does not say.");
       break;
     case Cause::kRestart:
     case Cause::kLostWork:
       selection.devices = in_job(true);
-      selection.reason = QObject::tr("A failure stops every device of the job. How often nodes fail is drawn, not which ones.");
+      selection.reason =
+          QObject::tr("A failure stops every device of the job. How often nodes fail is drawn, not which ones.");
       return selection;
     default:
       selection.devices = in_job(true);
@@ -250,12 +268,15 @@ Selection Fleet::find(const QString& text, QString& error) const {
     if (!pool) return error = QObject::tr("no pool “%1”; %2").arg(match.captured(1), names), Selection{};
     const PoolShape& shape = map_.pools[static_cast<std::size_t>(*pool)];
     const qlonglong node = match.captured(2).toLongLong();
-    if (node >= shape.nodes) return error = QObject::tr("%1 has nodes 0 … %2").arg(match.captured(1)).arg(shape.nodes - 1), Selection{};
+    if (node >= shape.nodes)
+      return error = QObject::tr("%1 has nodes 0 … %2").arg(match.captured(1)).arg(shape.nodes - 1), Selection{};
     const std::int64_t first = layout_.pool_begin(*pool) + node * shape.devices_per_node;
     if (match.captured(3).isEmpty()) return node_of(first);
     const int device = match.captured(3).toInt();
     if (device >= shape.devices_per_node) {
-      return error = QObject::tr("a node of %1 has GPUs 0 … %2").arg(match.captured(1)).arg(shape.devices_per_node - 1), Selection{};
+      return error =
+                 QObject::tr("a node of %1 has GPUs 0 … %2").arg(match.captured(1)).arg(shape.devices_per_node - 1),
+             Selection{};
     }
     return this->device(first + device);
   }
@@ -264,16 +285,21 @@ Selection Fleet::find(const QString& text, QString& error) const {
     const qlonglong number = match.captured(3).toLongLong();
     if (unit == "replica") {
       const auto group = find_group(match.captured(1));
-      if (!group) return error = QObject::tr("no group “%1”; groups: %2").arg(match.captured(1), groups_.join(", ")), Selection{};
+      if (!group)
+        return error = QObject::tr("no group “%1”; groups: %2").arg(match.captured(1), groups_.join(", ")),
+               Selection{};
       Selection selection{{}, wanted, {}, false};
       for (std::size_t s = 0; s < map_.stages.size(); ++s) {
         const PlacedStage& placed = map_.stages[s];
         if (QString::fromStdString(placed.group) != match.captured(1)) continue;
         if (!match.captured(4).isEmpty() && placed.stage != match.captured(4).toInt()) continue;
-        if (number >= placed.replicas) return error = QObject::tr("%1 has replicas 0 … %2").arg(match.captured(1)).arg(placed.replicas - 1), Selection{};
+        if (number >= placed.replicas)
+          return error = QObject::tr("%1 has replicas 0 … %2").arg(match.captured(1)).arg(placed.replicas - 1),
+                 Selection{};
         selection.devices.push_back(stage(s, number).devices.front());
       }
-      std::sort(selection.devices.begin(), selection.devices.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+      std::sort(selection.devices.begin(), selection.devices.end(),
+                [](const auto& a, const auto& b) { return a.begin < b.begin; });
       if (selection.empty()) error = QObject::tr("%1 has no such stage").arg(match.captured(1));
       return selection;
     }
@@ -297,10 +323,14 @@ Selection Fleet::find(const QString& text, QString& error) const {
   if (const auto group = find_group(wanted)) return this->group(*group);
   if (const auto pool = find_pool(wanted)) {
     const std::int64_t begin = layout_.pool_begin(*pool);
-    return {{{begin, begin + map_.pools[static_cast<std::size_t>(*pool)].devices()}}, QObject::tr("pool %1").arg(wanted), {}, true};
+    return {{{begin, begin + map_.pools[static_cast<std::size_t>(*pool)].devices()}},
+            QObject::tr("pool %1").arg(wanted),
+            {},
+            true};
   }
   const QString pool = pools.value(0);
-  error = QObject::tr("expected %1/12/3, %1 rack 7, %1 hall 0 or %2 replica 5 stage 2; %3").arg(pool, groups_.value(0, pool), names);
+  error = QObject::tr("expected %1/12/3, %1 rack 7, %1 hall 0 or %2 replica 5 stage 2; %3")
+              .arg(pool, groups_.value(0, pool), names);
   return {};
 }
 
@@ -321,10 +351,13 @@ void add_values(const Fleet& fleet, const Selection& selection, Inspection& out)
       }
     }
     if (low > high) continue;
-    const QString text = low == high ? quantity_text(quantity, low) : quantity_text(quantity, low) + " … " + quantity_text(quantity, high);
-    out.facts.push_back({to_qt(quantity.label), text,
-                         QString("<p>%1<br><br>%2 = %3</p>").arg(to_qt(quantity.sentence).toHtmlEscaped(), to_qt(quantity.definition).toHtmlEscaped(),
-                                                               to_qt(quantity.formula).toHtmlEscaped())});
+    const QString text = low == high ? quantity_text(quantity, low)
+                                     : quantity_text(quantity, low) + " … " + quantity_text(quantity, high);
+    out.facts.push_back(
+        {to_qt(quantity.label), text,
+         QString("<p>%1<br><br>%2 = %3</p>")
+             .arg(to_qt(quantity.sentence).toHtmlEscaped(), to_qt(quantity.definition).toHtmlEscaped(),
+                  to_qt(quantity.formula).toHtmlEscaped())});
   }
 }
 
@@ -334,11 +367,18 @@ QString slowdown_sentence(const Fleet& fleet, std::int64_t device, std::int64_t 
   const double heat = fleet.value("heat", device).value_or(1.0F);
   const double spread = all / node / heat;
   QStringList parts;
-  if (node != 1.0) parts << QObject::tr("×%1 because its node is a slow one or in a fail-slow episode").arg(node, 0, 'f', 3);
-  parts << (in_node > 1 ? QObject::tr("×%1 the slowest of its %2 GPUs (spread and jitter; which of them is not drawn)").arg(spread, 0, 'f', 3).arg(in_node)
-                        : QObject::tr("×%1 by spread and jitter").arg(spread, 0, 'f', 3));
+  if (node != 1.0)
+    parts << QObject::tr("×%1 because its node is a slow one or in a fail-slow episode").arg(node, 0, 'f', 3);
+  parts << (in_node > 1
+                ? QObject::tr("×%1 the slowest of its %2 GPUs (spread and jitter; which of them is not drawn)")
+                      .arg(spread, 0, 'f', 3)
+                      .arg(in_node)
+                : QObject::tr("×%1 by spread and jitter").arg(spread, 0, 'f', 3));
   if (heat != 1.0) parts << QObject::tr("×%1 by heat").arg(heat, 0, 'f', 3);
-  return QObject::tr("Computation in %1 takes ×%2: %3.").arg(fleet.name_of(device).section('/', 0, 1)).arg(all, 0, 'f', 3).arg(parts.join(", "));
+  return QObject::tr("Computation in %1 takes ×%2: %3.")
+      .arg(fleet.name_of(device).section('/', 0, 1))
+      .arg(all, 0, 'f', 3)
+      .arg(parts.join(", "));
 }
 
 // The slowest device of a range.
@@ -346,7 +386,8 @@ std::int64_t slowest_in(const Fleet& fleet, const DeviceRange& range) {
   const std::vector<float>* slowdown = fleet.values(kSlowdown);
   if (slowdown == nullptr) return range.begin;
   const auto begin = slowdown->begin() + range.begin;
-  return range.begin + (std::max_element(begin, slowdown->begin() + range.end, [](float a, float b) { return !(a >= b); }) - begin);
+  return range.begin +
+         (std::max_element(begin, slowdown->begin() + range.end, [](float a, float b) { return !(a >= b); }) - begin);
 }
 
 void add_chain(const Fleet& fleet, std::int64_t device, const std::optional<JobPlace>& job, Inspection& out) {
@@ -360,26 +401,41 @@ void add_chain(const Fleet& fleet, std::int64_t device, const std::optional<JobP
   const bool drawn = fleet.values(kSlowdown) != nullptr;
   std::int64_t gated = 0;
   for (const DrawnStep& s : map.steps) gated += map.stages[static_cast<std::size_t>(s.stage)].group == gate.group;
-  out.why << QObject::tr("Step of draw %1 of %2, the one with the median time: %3 s.").arg(step.draw).arg(map.steps.size()).arg(step.step_s, 0, 'g', 4);
+  out.why << QObject::tr("Step of draw %1 of %2, the one with the median time: %3 s.")
+                 .arg(step.draw)
+                 .arg(map.steps.size())
+                 .arg(step.step_s, 0, 'g', 4);
   const bool is_gate = job && job->stage == gate_stage && job->replica == step.replica;
   if (!drawn) {
-    out.why << QObject::tr("By the formula it ends with group %1. Single devices are drawn by maxplus and simgrid.").arg(QString::fromStdString(gate.group));
+    out.why << QObject::tr("By the formula it ends with group %1. Single devices are drawn by maxplus and simgrid.")
+                   .arg(QString::fromStdString(gate.group));
     return;
   }
   if (is_gate) {
-    out.why << QObject::tr("It ends with this stage: %1 finishes its passes last, and all others wait for it.").arg(fleet.stage_name(gate_stage, step.replica));
+    out.why << QObject::tr("It ends with this stage: %1 finishes its passes last, and all others wait for it.")
+                   .arg(fleet.stage_name(gate_stage, step.replica));
   } else {
-    out.why << QObject::tr("It waits for %1: %2.").arg(fleet.stage_name(gate_stage, step.replica), fleet.node_of(slowest).title);
-    out.why << slowdown_sentence(fleet, slowest, std::min<std::int64_t>(gate.devices, map.pools[static_cast<std::size_t>(gate.pool)].devices_per_node));
+    out.why << QObject::tr("It waits for %1: %2.")
+                   .arg(fleet.stage_name(gate_stage, step.replica), fleet.node_of(slowest).title);
+    out.why << slowdown_sentence(
+        fleet, slowest,
+        std::min<std::int64_t>(gate.devices, map.pools[static_cast<std::size_t>(gate.pool)].devices_per_node));
   }
   if (job) {
     const PlacedStage& own = map.stages[job->stage];
-    out.why << slowdown_sentence(fleet, device, std::min<std::int64_t>(own.devices, map.pools[static_cast<std::size_t>(own.pool)].devices_per_node));
+    out.why << slowdown_sentence(
+        fleet, device,
+        std::min<std::int64_t>(own.devices, map.pools[static_cast<std::size_t>(own.pool)].devices_per_node));
     if (const auto waiting = fleet.value("waiting", device)) {
-      out.why << QObject::tr("%1 waits %2 of the step: for its pipeline, for other replicas, for the exchange of gradients.").arg(fleet.name_of(device), percent(*waiting));
+      out.why << QObject::tr(
+                     "%1 waits %2 of the step: for its pipeline, for other replicas, for the exchange of gradients.")
+                     .arg(fleet.name_of(device), percent(*waiting));
     }
   }
-  out.why << QObject::tr("Group %1 ends the step in %2 of %3 draws.").arg(QString::fromStdString(gate.group)).arg(gated).arg(map.steps.size());
+  out.why << QObject::tr("Group %1 ends the step in %2 of %3 draws.")
+                 .arg(QString::fromStdString(gate.group))
+                 .arg(gated)
+                 .arg(map.steps.size());
 }
 
 }  // namespace
@@ -400,13 +456,15 @@ Inspection inspect(const Fleet& fleet, const Selection& selection) {
     out.path = gpus(count);
     const std::int64_t last = selection.devices.back().end - 1;
     if (fleet.layout().place(last).pool == place.pool) fact(QObject::tr("Kind"), QString::fromStdString(pool.label));
-    if (selection.devices.size() == 1) fact(QObject::tr("From – to"), fleet.name_of(first) + " – " + fleet.name_of(last));
+    if (selection.devices.size() == 1)
+      fact(QObject::tr("From – to"), fleet.name_of(first) + " – " + fleet.name_of(last));
   }
   if (!fleet.map().stages.empty() && (count == 1 || !selection.among_others)) {
     if (!job) {
       fact(QObject::tr("Job"), QObject::tr("not in the job: spare or not allocated"));
     } else if (count == 1) {
-      fact(QObject::tr("Job"), QObject::tr("%1, rank %2").arg(fleet.stage_name(job->stage, job->replica)).arg(job->rank));
+      fact(QObject::tr("Job"),
+           QObject::tr("%1, rank %2").arg(fleet.stage_name(job->stage, job->replica)).arg(job->rank));
     } else {
       fact(QObject::tr("Job"), QObject::tr("starts in %1").arg(fleet.stage_name(job->stage, job->replica)));
     }
@@ -417,7 +475,8 @@ Inspection inspect(const Fleet& fleet, const Selection& selection) {
     std::int64_t slowest = first;
     for (const DeviceRange& range : selection.devices) {
       const std::int64_t candidate = slowest_in(fleet, range);
-      if (fleet.value(kSlowdown, candidate).value_or(0.0F) > fleet.value(kSlowdown, slowest).value_or(0.0F)) slowest = candidate;
+      if (fleet.value(kSlowdown, candidate).value_or(0.0F) > fleet.value(kSlowdown, slowest).value_or(0.0F))
+        slowest = candidate;
     }
     add_chain(fleet, slowest, fleet.job_place(slowest), out);
   } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The fleet of a run, device by device: names, places, the job's ranks, values, and what holds what up. Immutable once made
-// (on the store's thread: 220,000 devices). Names count from 0, as ranks and plans do.
+// The fleet of a run, device by device: names, places, the job's ranks, values, and what holds what up. Immutable
+// once made (on the store's thread: 220,000 devices). Names count from 0, as ranks and plans do.
 #pragma once
 
 #include <QString>
@@ -58,8 +58,8 @@ class Fleet {
   [[nodiscard]] Selection gate() const;
   // The devices that these causes of loss come from, as far as the prediction names any; the reason says how far.
   [[nodiscard]] Selection of_causes(const std::vector<Cause>& causes, const QString& title) const;
-  // "h100/8011/5", "h100/8011", "h100 hall 2", "h100 array 125", "h100 rack 1001", "h100 replica 512", "h100 replica 512 stage 7",
-  // or a pool or group alone. On failure empty, and `error` says what was expected.
+  // "h100/8011/5", "h100/8011", "h100 hall 2", "h100 array 125", "h100 rack 1001", "h100 replica 512", "h100 replica
+  // 512 stage 7", or a pool or group alone. On failure empty, and `error` says what was expected.
   [[nodiscard]] Selection find(const QString& text, QString& error) const;
 
  private:

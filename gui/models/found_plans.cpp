@@ -30,7 +30,9 @@ Cell number(const QString& text, double value) {
 
 Cell absent() { return number("–", -HUGE_VAL); }
 
-QString counted(const QJsonValue& value) { return QString::fromStdString(with_thousands(static_cast<std::int64_t>(value.toDouble()))); }
+QString counted(const QJsonValue& value) {
+  return QString::fromStdString(with_thousands(static_cast<std::int64_t>(value.toDouble())));
+}
 
 QString groups_text(const QJsonArray& groups) {
   QStringList parts;
@@ -41,7 +43,8 @@ QString groups_text(const QJsonArray& groups) {
       text += QObject::tr(": TP %1, PP %2").arg(g.value("tensor").toInt()).arg(g.value("stages").toInt());
       if (g.value("context").toInt() > 1) text += QObject::tr(", CP %1").arg(g.value("context").toInt());
       if (g.value("expert").toInt() > 1) text += QObject::tr(", EP %1").arg(g.value("expert").toInt());
-      if (g.value("micro_batches").toInt() > 0) text += QObject::tr(", %1 micro-batches").arg(g.value("micro_batches").toInt());
+      if (g.value("micro_batches").toInt() > 0)
+        text += QObject::tr(", %1 micro-batches").arg(g.value("micro_batches").toInt());
     } else if (!g.value("what").toString().isEmpty()) {
       text += ": " + g.value("what").toString();
     }
@@ -85,10 +88,13 @@ std::optional<PlanSearch> plan_search_from(const QJsonObject& result) {
   PlanSearch search;
   search.objective = result.value("objective").toString();
   search.unit = result.value("unit").toString();
-  for (const QJsonValue& plan : result.value("plans").toArray()) search.plans.push_back(plan_from(plan.toObject(), false));
-  for (const QJsonValue& plan : result.value("baselines").toArray()) search.plans.push_back(plan_from(plan.toObject(), true));
+  for (const QJsonValue& plan : result.value("plans").toArray())
+    search.plans.push_back(plan_from(plan.toObject(), false));
+  for (const QJsonValue& plan : result.value("baselines").toArray())
+    search.plans.push_back(plan_from(plan.toObject(), true));
   for (const QJsonValue& point : result.value("pareto").toArray()) {
-    search.front.push_back({point.toObject().value("tokens_per_s_user").toDouble(), point.toObject().value("tokens_per_s_device").toDouble()});
+    search.front.push_back({point.toObject().value("tokens_per_s_user").toDouble(),
+                            point.toObject().value("tokens_per_s_device").toDouble()});
   }
   QStringList parts;
   const QJsonObject searched = result.value("searched").toObject();
@@ -110,18 +116,22 @@ std::optional<PlanSearch> plan_search_from(const QJsonObject& result) {
 Table plans_table(const PlanSearch& search) {
   QString objective = QObject::tr("Objective: %1").arg(search.objective);
   if (!search.unit.isEmpty()) objective += ", " + search.unit;
-  Table table{{QObject::tr("Plan"), objective, QObject::tr("Gain"), QObject::tr("P10 – P90"), QObject::tr("Step"), QObject::tr("Of peak"), QObject::tr("Power at most"),
-               QObject::tr("Groups"), QObject::tr("Also needs")},
-              {}};
+  Table table{
+      {QObject::tr("Plan"), objective, QObject::tr("Gain"), QObject::tr("P10 – P90"), QObject::tr("Step"),
+       QObject::tr("Of peak"), QObject::tr("Power at most"), QObject::tr("Groups"), QObject::tr("Also needs")},
+      {}};
   int rank = 0;
   for (std::size_t i = 0; i < search.plans.size(); ++i) {
     const FoundPlan& plan = search.plans[i];
     TableRow row;
     row.key = static_cast<std::int64_t>(i);
-    row.cells = {plan.baseline ? word(QObject::tr("baseline: %1").arg(plan.name)) : word(QString("%1  %2").arg(++rank).arg(plan.name), plan.name),
+    row.cells = {plan.baseline ? word(QObject::tr("baseline: %1").arg(plan.name))
+                               : word(QString("%1  %2").arg(++rank).arg(plan.name), plan.name),
                  number(QString::number(plan.objective, 'g', 4), plan.objective),
                  plan.gain ? number(ratio(*plan.gain), *plan.gain) : absent(),
-                 plan.gain ? number(ratio(*plan.gain_p10) + " – " + ratio(*plan.gain_p90), *plan.gain_p90 - *plan.gain_p10) : absent(),
+                 plan.gain
+                     ? number(ratio(*plan.gain_p10) + " – " + ratio(*plan.gain_p90), *plan.gain_p90 - *plan.gain_p10)
+                     : absent(),
                  plan.step_s ? number(metric_text("step_time_s", *plan.step_s), *plan.step_s) : absent(),
                  plan.of_peak ? number(percent(*plan.of_peak), *plan.of_peak) : absent(),
                  number(QString::number(plan.power_w / 1e6, 'f', plan.power_w < 1e6 ? 3 : 1) + " MW", plan.power_w),

@@ -21,14 +21,16 @@ QString range_text(const Range& range) {
   return range.empty() ? QObject::tr("none") : QString("%1 – %2").arg(counted(range.begin), counted(range.end - 1));
 }
 
-// What a rank holds of its stage's work. Heads and FFN columns weigh alike as shares; a model with routed experts alone has those.
+// What a rank holds of its stage's work. Heads and FFN columns weigh alike as shares; a model with routed experts
+// alone has those.
 double weight_of(const TensorShare& share, const TensorShare& all) {
   const auto part = [](const Range& own, const Range& whole) {
     return whole.empty() ? 0.0 : static_cast<double>(own.size()) / static_cast<double>(whole.size());
   };
   double sum = 0.0;
   int kinds = 0;
-  for (const auto& [own, whole] : {std::pair{share.q_heads, all.q_heads}, std::pair{share.ffn, all.ffn}, std::pair{share.experts, all.experts}}) {
+  for (const auto& [own, whole] : {std::pair{share.q_heads, all.q_heads}, std::pair{share.ffn, all.ffn},
+                                   std::pair{share.experts, all.experts}}) {
     if (whole.empty()) continue;
     sum += part(own, whole);
     ++kinds;
@@ -93,13 +95,17 @@ std::vector<GroupBox> plan_boxes(const Plan& plan) {
       ranks = std::max(ranks, group.stages[s].ranks.size());
       box.even = box.even && box.stages.back().even && box.stages.back().layers == box.stages.front().layers;
     }
-    QStringList words{group.replicas == 1 ? QObject::tr("1 replica") : QObject::tr("%1 replicas").arg(counted(group.replicas)),
-                      group.stages.size() == 1 ? QObject::tr("1 stage") : QObject::tr("%1 stages").arg(group.stages.size()),
-                      ranks == 1 ? QObject::tr("1 rank a stage") : QObject::tr("%1 tensor ranks").arg(ranks)};
+    QStringList words{
+        group.replicas == 1 ? QObject::tr("1 replica") : QObject::tr("%1 replicas").arg(counted(group.replicas)),
+        group.stages.size() == 1 ? QObject::tr("1 stage") : QObject::tr("%1 stages").arg(group.stages.size()),
+        ranks == 1 ? QObject::tr("1 rank a stage") : QObject::tr("%1 tensor ranks").arg(ranks)};
     if (group.training.context_parallel > 1) words << QObject::tr("context × %1").arg(group.training.context_parallel);
     if (group.training.virtual_stages > 1) words << QObject::tr("%1 chunks a stage").arg(group.training.virtual_stages);
-    if (group.training.micro_batches > 0 && group.role == Role::kTrain) words << QObject::tr("%1 micro-batches").arg(group.training.micro_batches);
-    words << (group.devices_per_replica() == 1 ? QObject::tr("1 GPU each") : QObject::tr("%1 GPUs each").arg(counted(group.devices_per_replica())));
+    if (group.training.micro_batches > 0 && group.role == Role::kTrain)
+      words << QObject::tr("%1 micro-batches").arg(group.training.micro_batches);
+    words << (group.devices_per_replica() == 1
+                  ? QObject::tr("1 GPU each")
+                  : QObject::tr("%1 GPUs each").arg(counted(group.devices_per_replica())));
     box.text = words.join(" · ");
     groups.push_back(std::move(box));
   }
@@ -107,8 +113,8 @@ std::vector<GroupBox> plan_boxes(const Plan& plan) {
 }
 
 Table shares_table(const Plan& plan) {
-  Table table{{QObject::tr("Group"), QObject::tr("Stage"), QObject::tr("Layers"), QObject::tr("Rank"), QObject::tr("Pool"), QObject::tr("Share of the stage"),
-               QObject::tr("Holds")},
+  Table table{{QObject::tr("Group"), QObject::tr("Stage"), QObject::tr("Layers"), QObject::tr("Rank"),
+               QObject::tr("Pool"), QObject::tr("Share of the stage"), QObject::tr("Holds")},
               {}};
   const auto number = [](const QString& text, double value) {
     Cell cell;
@@ -126,8 +132,13 @@ Table shares_table(const Plan& plan) {
     for (const StageBox& stage : group.stages) {
       for (const RankBox& rank : stage.ranks) {
         TableRow row;
-        row.cells = {word(group.name), number(QString::number(stage.stage), stage.stage), number(QString::number(stage.layers), static_cast<double>(stage.layers)),
-                     number(QString::number(rank.rank), rank.rank), word(QString::fromStdString(rank.pool)), number(percent(rank.share), rank.share), word(rank.text)};
+        row.cells = {word(group.name),
+                     number(QString::number(stage.stage), stage.stage),
+                     number(QString::number(stage.layers), static_cast<double>(stage.layers)),
+                     number(QString::number(rank.rank), rank.rank),
+                     word(QString::fromStdString(rank.pool)),
+                     number(percent(rank.share), rank.share),
+                     word(rank.text)};
         table.rows.push_back(std::move(row));
       }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A plan as boxes: the stages of one replica of each group, and in each stage the ranks as large as their shares. Pure numbers.
+// A plan as boxes: the stages of one replica of each group, and in each stage the ranks as large as their shares.
+// Pure numbers.
 #pragma once
 
 #include <QString>

@@ -91,13 +91,14 @@ Cell gain_interval(const Regained& gain) {
 }  // namespace
 
 QString compare_rule() {
-  return QObject::tr("Equal: less than 2 % apart, or each value within the other's P10 – P90. Differ: the intervals do not touch. "
-                     "Overlap: anything between.");
+  return QObject::tr(
+      "Equal: less than 2 % apart, or each value within the other's P10 – P90. Differ: the intervals do not touch. "
+      "Overlap: anything between.");
 }
 
 Table runs_table(const std::vector<ListedRun>& runs) {
-  Table table{{QObject::tr("Run"), QObject::tr("Kind"), QObject::tr("Fidelity"), QObject::tr("Scenario"), QObject::tr("Plan"),
-               QObject::tr("Of peak"), QObject::tr("Started (UTC)")},
+  Table table{{QObject::tr("Run"), QObject::tr("Kind"), QObject::tr("Fidelity"), QObject::tr("Scenario"),
+               QObject::tr("Plan"), QObject::tr("Of peak"), QObject::tr("Started (UTC)")},
               {}};
   for (const ListedRun& run : runs) {
     const data::RunSummary& s = run.summary;
@@ -147,7 +148,8 @@ Table waterfall_table(const Waterfall& waterfall) {
   table.columns << QObject::tr("What it is");
   for (const WaterfallStep& step : waterfall.steps) {
     TableRow row;
-    row.cells = {word(to_qt(step.label), to_qt(step.sentence)), word(step.causes.size() > 1 ? QObject::tr("several") : to_qt(label_of(step.group))),
+    row.cells = {word(to_qt(step.label), to_qt(step.sentence)),
+                 word(step.causes.size() > 1 ? QObject::tr("several") : to_qt(label_of(step.group))),
                  number(QString::number(step.share * 100.0, 'f', 1), step.share),
                  step.p10 ? number(percent_interval(*step.p10, *step.p90), *step.p90 - *step.p10) : absent(),
                  number(percent(step.after), step.after)};
@@ -171,8 +173,8 @@ Table waterfall_table(const Waterfall& waterfall) {
 }
 
 Table mitigations_table(const ExplanationResult& explanation) {
-  Table table{{QObject::tr("Change"), QObject::tr("Points regained"), QObject::tr("P10 – P90"), QObject::tr("Then of peak"),
-               QObject::tr("What it does"), QObject::tr("Cost")},
+  Table table{{QObject::tr("Change"), QObject::tr("Points regained"), QObject::tr("P10 – P90"),
+               QObject::tr("Then of peak"), QObject::tr("What it does"), QObject::tr("Cost")},
               {}};
   for (std::size_t i = 0; i < explanation.mitigations.size(); ++i) {
     const MitigationRow& m = explanation.mitigations[i];
@@ -214,22 +216,25 @@ Table compared_metrics(const RunRecord& a, const RunRecord& b) {
     if (va == nullptr && vb == nullptr) continue;
     const bool both = va != nullptr && vb != nullptr;
     TableRow row;
-    row.cells = {word(metric_label(name), metric_tooltip(name)),
-                 value_cell(name, va),
-                 interval_cell(name, va),
-                 value_cell(name, vb),
-                 interval_cell(name, vb),
-                 both ? ratio_cell(va->p50, vb->p50) : absent(),
-                 both ? verdict({Cause::kUseful, va->p50, va->p10, va->p90}, {Cause::kUseful, vb->p50, vb->p10, vb->p90}) : word(kAbsent)};
+    row.cells = {
+        word(metric_label(name), metric_tooltip(name)),
+        value_cell(name, va),
+        interval_cell(name, va),
+        value_cell(name, vb),
+        interval_cell(name, vb),
+        both ? ratio_cell(va->p50, vb->p50) : absent(),
+        both ? verdict({Cause::kUseful, va->p50, va->p10, va->p90}, {Cause::kUseful, vb->p50, vb->p10, vb->p90})
+             : word(kAbsent)};
     table.rows.push_back(std::move(row));
   }
   return table;
 }
 
 Table compared_ledgers(const RunRecord& a, const RunRecord& b) {
-  Table table{{QObject::tr("Cause"), QObject::tr("A, % of peak"), QObject::tr("A: P10 – P90"), QObject::tr("B, % of peak"),
-               QObject::tr("B: P10 – P90"), QObject::tr("B − A, points"), QObject::tr("Verdict")},
-              {}};
+  Table table{
+      {QObject::tr("Cause"), QObject::tr("A, % of peak"), QObject::tr("A: P10 – P90"), QObject::tr("B, % of peak"),
+       QObject::tr("B: P10 – P90"), QObject::tr("B − A, points"), QObject::tr("Verdict")},
+      {}};
   for (std::size_t i = 0; i < kCauseCount; ++i) {
     const auto cause = static_cast<Cause>(i);
     const LedgerEntry* found_a = find_entry(a, cause);

@@ -50,8 +50,10 @@ AccuracyPage::AccuracyPage(QWidget* parent)
   both->setHandleWidth(14);
   both->setStretchFactor(0, 1);
   both->setStretchFactor(1, 1);
-  auto* rule = new QLabel(tr("A pair is a measured run and the last prediction of the same scenario and plan. Bars are the predicted P10 – P90, the band "
-                             "is ±10 %. Double-click a point or a row to open the run."));
+  auto* rule =
+      new QLabel(tr("A pair is a measured run and the last prediction of the same scenario and plan. Bars are the "
+                    "predicted P10 – P90, the band "
+                    "is ±10 %. Double-click a point or a row to open the run."));
   rule->setObjectName("muted");
   rule->setWordWrap(true);
   auto* filled = new QWidget;
@@ -66,7 +68,8 @@ AccuracyPage::AccuracyPage(QWidget* parent)
   all->setContentsMargins(0, 0, 0, 0);
   all->addWidget(pages_);
 
-  connect(metric_, &QComboBox::activated, this, [this] { show_metric(metric_->currentData().toString().toStdString()); });
+  connect(metric_, &QComboBox::activated, this,
+          [this] { show_metric(metric_->currentData().toString().toStdString()); });
   connect(export_button, &QPushButton::clicked, this, &AccuracyPage::export_chart);
   connect(chart_, &ParityChart::point_chosen, this, &AccuracyPage::run_chosen);
   connect(pairs_table_, &TableView::chosen, this, &AccuracyPage::run_chosen);
@@ -79,7 +82,8 @@ void AccuracyPage::show_pairs(const std::vector<RecordPair>& pairs) {
   metric_->clear();
   const std::vector<std::string> metrics = metrics_with_points(points_);
   if (metrics.empty()) {
-    show_empty(tr("No measurement in this store has a prediction of the same scenario and plan. Twin (F6) makes both."));
+    show_empty(
+        tr("No measurement in this store has a prediction of the same scenario and plan. Twin (F6) makes both."));
     return;
   }
   for (const std::string& name : metrics) {
@@ -88,7 +92,8 @@ void AccuracyPage::show_pairs(const std::vector<RecordPair>& pairs) {
   }
   by_metric_->set_table(metric_errors_table(points_));
   by_cause_->set_table(cause_errors_table(pairs_));
-  const auto first = std::find(metrics.begin(), metrics.end(), "tpot_s") != metrics.end() ? std::string("tpot_s") : metrics.front();
+  const auto first =
+      std::find(metrics.begin(), metrics.end(), "tpot_s") != metrics.end() ? std::string("tpot_s") : metrics.front();
   show_metric(metric_->findData(wanted) >= 0 ? wanted.toStdString() : first);
   pages_->setCurrentIndex(1);
 }
@@ -114,7 +119,9 @@ void AccuracyPage::set_theme(const Theme& theme) { chart_->set_theme(theme); }
 
 void AccuracyPage::export_chart() {
   if (!filled()) return;
-  const QString file = QFileDialog::getSaveFileName(this, tr("Export chart"), metric_->currentData().toString() + "-parity.png", tr("Pictures (*.png *.svg *.pdf)"));
+  const QString file =
+      QFileDialog::getSaveFileName(this, tr("Export chart"), metric_->currentData().toString() + "-parity.png",
+                                   tr("Pictures (*.png *.svg *.pdf)"));
   if (file.isEmpty()) return;
   const QString error = chart_->export_to(file);
   if (!error.isEmpty()) emit export_failed(error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Accuracy: predictions against what was measured, one metric at a time as a parity chart, and the errors by metric, by cause of
-// loss and over time.
+// Accuracy: predictions against what was measured, one metric at a time as a parity chart, and the errors by metric,
+// by cause of loss and over time.
 #pragma once
 
 #include <QComboBox>

@@ -19,7 +19,8 @@ struct Missing {
 };
 constexpr Missing kNeverPredicted[] = {
     {QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Temperature"),
-     QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Not predicted: heat is drawn as a slowdown of the node, without a temperature.")},
+     QT_TRANSLATE_NOOP("lindos::gui::ClusterPage",
+                       "Not predicted: heat is drawn as a slowdown of the node, without a temperature.")},
     {QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Power drawn"),
      QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Not predicted per GPU; “Power limit” is what each may draw.")},
 };
@@ -108,16 +109,19 @@ void ClusterPage::fill_choices() {
   };
   for (const Metric& quantity : device_quantity_registry()) {
     if (fleet.values(quantity.name) == nullptr) continue;
-    add(to_qt(quantity.label), to_qt(quantity.name), QString("<p>%1</p>").arg(to_qt(quantity.sentence).toHtmlEscaped()));
+    add(to_qt(quantity.label), to_qt(quantity.name),
+        QString("<p>%1</p>").arg(to_qt(quantity.sentence).toHtmlEscaped()));
   }
   add(tr("Kind of GPU"), to_qt(MapWidget::kByDevice), tr("What is installed."));
-  if (!fleet.groups().isEmpty()) add(tr("Group of the job"), to_qt(MapWidget::kByGroup), tr("Which part of the plan runs where."));
+  if (!fleet.groups().isEmpty())
+    add(tr("Group of the job"), to_qt(MapWidget::kByGroup), tr("Which part of the plan runs where."));
   auto* items = qobject_cast<QStandardItemModel*>(colour_->model());
   for (const Missing& missing : kNeverPredicted) {
     add(tr(missing.name) + tr("  (not predicted)"), {}, tr(missing.reason));
     items->item(colour_->count() - 1)->setEnabled(false);
   }
-  if (!colour_by(wanted_.toStdString())) colour_by(fleet.values("utilisation") != nullptr ? "utilisation" : std::string(MapWidget::kByDevice));
+  if (!colour_by(wanted_.toStdString()))
+    colour_by(fleet.values("utilisation") != nullptr ? "utilisation" : std::string(MapWidget::kByDevice));
 }
 
 bool ClusterPage::colour_by(const std::string& name) {

@@ -123,7 +123,8 @@ void PlansPage::set_theme(const Theme& theme) {
 
 void PlansPage::export_chart() {
   if (!found_) return;
-  const QString file = QFileDialog::getSaveFileName(this, tr("Export chart"), "plans.png", tr("Pictures (*.png *.svg *.pdf)"));
+  const QString file =
+      QFileDialog::getSaveFileName(this, tr("Export chart"), "plans.png", tr("Pictures (*.png *.svg *.pdf)"));
   if (file.isEmpty()) return;
   const QString error = chart_->export_to(file);
   if (!error.isEmpty()) emit export_failed(error);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Plans: how the shown plan shares the work out, and, after a search, the plans that were found, with what was left out and why.
+// Plans: how the shown plan shares the work out, and, after a search, the plans that were found, with what was left
+// out and why.
 #pragma once
 
 #include <QLabel>

@@ -119,7 +119,8 @@ void TableView::contextMenuEvent(QContextMenuEvent* event) {
   if (picked == all) QApplication::clipboard()->setText(shown_tsv(false));
   if (picked == csv) QApplication::clipboard()->setText(shown_csv());
   if (picked != save) return;
-  const QString name = QFileDialog::getSaveFileName(this, tr("Save table"), accessibleName() + ".csv", tr("Tables (*.csv)"));
+  const QString name =
+      QFileDialog::getSaveFileName(this, tr("Save table"), accessibleName() + ".csv", tr("Tables (*.csv)"));
   if (name.isEmpty()) return;
   QSaveFile file(name);
   const QByteArray bytes = shown_csv().toUtf8();

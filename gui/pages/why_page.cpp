@@ -139,10 +139,11 @@ void WhyPage::show_run(const ShownRun& run) {
   run_ = run;
   const RunRecord* measured = run.measured ? &*run.measured : nullptr;
   headline_->setText(QString::fromStdString(headline_of(run.record)));
-  QString provenance = tr("%1 · plan %2 · run %3 · %4 UTC\n%5")
-                           .arg(QString::fromStdString(run.record.scenario_name), QString::fromStdString(run.record.plan_name))
-                           .arg(run.id)
-                           .arg(time_text(run.record.started_utc), provenance_text(run.record));
+  QString provenance =
+      tr("%1 · plan %2 · run %3 · %4 UTC\n%5")
+          .arg(QString::fromStdString(run.record.scenario_name), QString::fromStdString(run.record.plan_name))
+          .arg(run.id)
+          .arg(time_text(run.record.started_utc), provenance_text(run.record));
   if (measured != nullptr) {
     provenance += tr("   ◇ %1 · run %2").arg(provenance_text(*measured)).arg(run.measured_id);
   }
@@ -173,9 +174,10 @@ void WhyPage::show_explanation(const std::optional<ExplanationResult>& explanati
     restored_->set_table(restored_table(*explanation));
     return;
   }
-  changes_text_->setText(why_not.isEmpty() ? tr("Not computed. Explain predicts again with each cause made ideal and with each "
-                                                "change that would regain it.")
-                                           : why_not);
+  changes_text_->setText(why_not.isEmpty()
+                             ? tr("Not computed. Explain predicts again with each cause made ideal and with each "
+                                  "change that would regain it.")
+                             : why_not);
 }
 
 void WhyPage::set_theme(const Theme& theme) { chart_->set_theme(theme); }

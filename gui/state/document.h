@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The scenario file that is open, and what was edited since. Edits go to a copy beside the file (".NAME.edited") a second after
-// the last key, so that a crash loses no more; saving replaces the file as a whole. A verb predicts edits from that copy, where
-// relative paths mean the same. Where the folder cannot be written, the copy lies in the user's data folder.
+// The scenario file that is open, and what was edited since. Edits go to a copy beside the file (".NAME.edited") a
+// second after the last key, so that a crash loses no more; saving replaces the file as a whole. A verb predicts
+// edits from that copy, where relative paths mean the same. Where the folder cannot be written, the copy lies in the
+// user's data folder.
 #pragma once
 
 #include <QDateTime>
@@ -47,7 +48,8 @@ class Document : public QObject {
   // Of all scenarios, newest first.
   [[nodiscard]] static std::vector<LeftEdits> all_left();
 
-  // What a verb shall read: the file, or the copy that holds the edits. Empty when the copy cannot be written; failed() says why.
+  // What a verb shall read: the file, or the copy that holds the edits. Empty when the copy cannot be written;
+  // failed() says why.
   [[nodiscard]] QString path_for_verbs();
   void set_delay(std::chrono::milliseconds delay) { timer_.setInterval(delay); }
 

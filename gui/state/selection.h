@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The one selection of the window: some devices of the shown fleet, and what they were chosen for. Every view shows and sets it.
+// The one selection of the window: some devices of the shown fleet, and what they were chosen for. Every view shows
+// and sets it.
 #pragma once
 
 #include <QObject>

@@ -24,14 +24,18 @@ class Page : public QTextDocument {
     static const QRegularExpression kSvg("<svg.*?</svg>", QRegularExpression::DotMatchesEverythingOption);
     for (auto match = kSvg.match(html); match.hasMatch(); match = kSvg.match(html)) {
       QSvgRenderer renderer(match.captured().toUtf8());
-      const QSizeF size = QSizeF(renderer.viewBoxF().size()).scaled(kPictureWidth, 10 * kPictureWidth, Qt::KeepAspectRatio);
+      const QSizeF size =
+          QSizeF(renderer.viewBoxF().size()).scaled(kPictureWidth, 10 * kPictureWidth, Qt::KeepAspectRatio);
       QImage image((size * kSharpness).toSize(), QImage::Format_RGB32);
       image.fill(Qt::white);
       QPainter painter(&image);
       renderer.render(&painter);
       const QString name = QString("picture:%1").arg(pictures_.size());
       html.replace(match.capturedStart(), match.capturedLength(),
-                   QString("<p><img src=\"%1\" width=\"%2\" height=\"%3\"></p>").arg(name).arg(size.width()).arg(size.height()));
+                   QString("<p><img src=\"%1\" width=\"%2\" height=\"%3\"></p>")
+                       .arg(name)
+                       .arg(size.width())
+                       .arg(size.height()));
       pictures_.push_back(image);
     }
     // Long lines of scenario files must not leave the page.

@@ -183,7 +183,8 @@ void StoreReader::list_pairs() {
           // Builds with different definitions of a metric wrote them: not comparable, and left out.
           if (e.kind() != ErrorKind::kInput) throw;
         }
-        if (!pair.predicted.ledger.empty() && !pair.measured.ledger.empty()) pair.causes = store.compare_ledgers(ids.predicted, ids.measured);
+        if (!pair.predicted.ledger.empty() && !pair.measured.ledger.empty())
+          pair.causes = store.compare_ledgers(ids.predicted, ids.measured);
         pairs.push_back(std::move(pair));
       }
     } catch (const std::exception& e) {
@@ -197,9 +198,13 @@ void StoreReader::open_scenario(const QString& path) {
   ask(scenario_generation_, [this, path]() -> Answer {
     try {
       const Catalogue catalogue = load_catalogue(default_catalogue_dir());
-      return [this, scenario = described(path, load_scenario(path.toStdString(), catalogue))] { emit scenario_opened(scenario); };
+      return [this, scenario = described(path, load_scenario(path.toStdString(), catalogue))] {
+        emit scenario_opened(scenario);
+      };
     } catch (const Error& e) {
-      return [this, path, where = told(e).first, message = told(e).second] { emit scenario_refused(path, where, message); };
+      return [this, path, where = told(e).first, message = told(e).second] {
+        emit scenario_refused(path, where, message);
+      };
     } catch (const std::exception& e) {
       return [this, path, message = QString::fromUtf8(e.what())] { emit scenario_refused(path, path, message); };
     }

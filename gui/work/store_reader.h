@@ -76,8 +76,8 @@ class StoreReader : public QObject {
   // Up to the newest kListed measured runs with their predictions.
   void list_pairs();
   void open_scenario(const QString& path);
-  // The text of an editor, as if the file at `path` held it. Kept apart from open_scenario: neither answers for the other.
-  // The plan of a scenario file that a search wrote.
+  // The text of an editor, as if the file at `path` held it. Kept apart from open_scenario: neither answers for the
+  // other. The plan of a scenario file that a search wrote.
   void read_plan(const QString& path, const QString& title);
   void check_scenario(const QString& text, const QString& path);
 

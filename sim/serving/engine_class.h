@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a serving engine does around its kernels: host time that the device waits for, and how it composes steps. Constants
-// per engine, fitted on the declared part of published points (docs/serving-accuracy.md) where no datasheet has them.
+// What a serving engine does around its kernels: host time that the device waits for, and how it composes steps.
+// Constants per engine, fitted on the declared part of published points (docs/serving-accuracy.md) where no datasheet has them.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Models by the names that tables of measurements use: "nvidia/Llama-3.1-8B-Instruct-FP8" is the shape of the catalogue's
-// llama-3.1-8b. Owner, case and what a name says of tuning or number format do not matter.
+// Models by the names that tables of measurements use: "nvidia/Llama-3.1-8B-Instruct-FP8" is the shape of the
+// catalogue's llama-3.1-8b. Owner, case and what a name says of tuning or number format do not matter.
 #pragma once
 
 #include <optional>

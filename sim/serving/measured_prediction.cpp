@@ -67,6 +67,8 @@ PredictedPoint aggregated(const MeasuredScenario& described, const std::map<std:
   return point;
 }
 
+double mean_length(const LengthRange& range) { return 0.5 * static_cast<double>(range.low + range.high); }
+
 // From the cache's arrival at the NICs of the prefill replica to the last byte at the decode replica.
 Seconds transfer_time(const MeasuredReplica& prefill, const GroupPlan& group) {
   const Scenario& scenario = prefill.scenario;
@@ -76,11 +78,11 @@ Seconds transfer_time(const MeasuredReplica& prefill, const GroupPlan& group) {
   for (std::size_t r = 0; r < ranks; ++r)
     per_rank = std::max(per_rank, kv_bytes_per_token(scenario.model, group, {0, static_cast<int>(r)}));
   if (device.scale_out_bandwidth.value() <= 0.0) return Seconds{0};
-  return per_rank * static_cast<double>(scenario.workload.serving.prompt.high) / device.scale_out_bandwidth;
+  return per_rank * mean_length(scenario.workload.serving.prompt) / device.scale_out_bandwidth;
 }
 
-// Clients that go round: the queue of the prefill replicas, each of which takes one prompt at a time, then `decode` until
-// the next request. Mean wait from arrival to the end of the prompt.
+// Clients that go round: the queue of the prefill replicas, each of which takes one prompt at a time, then `decode`
+// until the next request. Mean wait from arrival to the end of the prompt.
 Seconds mean_prefill(std::int64_t clients, std::int64_t replicas, Seconds prompt, Seconds decode) {
   using Times = std::priority_queue<double, std::vector<double>, std::greater<>>;
   Times arrivals;
@@ -113,7 +115,7 @@ PredictedPoint disaggregated(const MeasuredScenario& described, const std::map<s
   one.scenario.workload.serving.concurrency = 1;
   one.scenario.workload.serving.output = {1, 1};
   const Seconds prompt = serve_clients(one, engine, prefillers.groups.front(), PromptWork::kOwn).ttft;
-  const double later_tokens = static_cast<double>(decode.scenario.workload.serving.output.high - 1);
+  const double later_tokens = mean_length(decode.scenario.workload.serving.output) - 1.0;
   const Seconds sent = transfer_time(prefill, prefillers.groups.front().plan);
   point.ttft = mean_prefill(prefill.clients * prefill.replicas, prefill.replicas, prompt,
                               sent + point.tpot * later_tokens) +

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time to first token and per output token of a described row. Aggregated: its clients in a closed loop through the shared
-// scheduler. Disaggregated: the decode replica with prompts that cost nothing there, and the clients' way through the
+// Time to first token and per output token of a described row. Aggregated: its clients in a closed loop through the
+// shared scheduler. Disaggregated: the decode replica with prompts that cost nothing there, and the clients' way through the
 // queue of the prefill replicas and back.
 #pragma once
 
@@ -21,8 +21,8 @@ struct PredictedPoint {
 // The profile without its host times, for which the engine's stand here.
 [[nodiscard]] Profile kernels_only(Profile profile);
 
-// `profiles` by device name, kernels only; a device without one is priced from its datasheet. Throws Error{kInfeasible} when the model
-// or its requests do not fit, or an op has no price.
+// `profiles` by device name, kernels only; a device without one is priced from its datasheet. Throws
+// Error{kInfeasible} when the model or its requests do not fit, or an op has no price.
 [[nodiscard]] PredictedPoint predict_point(const MeasuredScenario& described,
                                            const std::map<std::string, Profile>& profiles);
 

@@ -12,6 +12,10 @@ namespace lindos::sim {
 namespace {
 
 constexpr double kSecondsPerMillisecond = 1e-3;
+// What InferenceX (InferenceMAX) runs, whose rows of the published points carry a date: README of its benchmark client,
+// RANDOM_RANGE_RATIO and --max-num-batched-tokens.
+constexpr double kInferenceXShortest = 0.8;
+constexpr std::int64_t kInferenceXBatchedTokens = 8192;
 
 // `prefix` is "", "prefill_" or "decode_".
 MeasuredWorkers workers_of(const CsvTable& table, const std::string& prefix) {
@@ -37,8 +41,16 @@ std::optional<Seconds> milliseconds(const CsvTable& table, std::string_view colu
 
 std::int64_t length(const CsvTable& table, std::string_view column) {
   const std::optional<std::int64_t> tokens = table.count(column);
-  if (!tokens) throw Error(ErrorKind::kInput, table.where(), std::string(column) + ": expected a number of tokens, saw none");
-  return *tokens;
+  if (tokens) return *tokens;
+  throw Error(ErrorKind::kInput, table.where(), std::string(column) + ": expected a number of tokens, saw none");
+}
+
+// Of lengths, in (0, 1].
+double share(const CsvTable& table, std::string_view column, double otherwise) {
+  const double stated = table.number(column).value_or(otherwise);
+  if (stated <= 1.0) return stated;
+  throw Error(ErrorKind::kInput, table.where(), std::string(column) + ": expected a share of at most 1, saw \"" +
+                                                    std::string(table.text(column)) + "\"");
 }
 
 }  // namespace
@@ -51,8 +63,8 @@ std::string MeasuredRow::family() const {
 
 std::vector<MeasuredRow> parse_measured_rows(std::string_view text, const std::string& where) {
   CsvTable table(where, text,
-                 {"concurrency", "backend", "model_path", "system", "mode", "isl", "osl", "gemm_quant_mode", "moe_quant_mode",
-                  "silicon_ttft_ms", "silicon_tpot_ms"});
+                 {"concurrency", "backend", "model_path", "system", "mode", "isl", "osl", "gemm_quant_mode",
+                  "moe_quant_mode", "silicon_ttft_ms", "silicon_tpot_ms"});
   std::vector<MeasuredRow> rows;
   while (table.next()) {
     MeasuredRow row;
@@ -64,6 +76,10 @@ std::vector<MeasuredRow> parse_measured_rows(std::string_view text, const std::s
     row.expert_format = table.text("moe_quant_mode");
     row.prompt = length(table, "isl");
     row.output = length(table, "osl");
+    const bool inference_x = !table.text("measured").empty();
+    row.shortest = share(table, "length_ratio", inference_x ? kInferenceXShortest : 1.0);
+    row.batched_tokens = table.count("max_batched_tokens");
+    if (!row.batched_tokens && inference_x) row.batched_tokens = kInferenceXBatchedTokens;
     row.concurrency = table.count("concurrency");
     const std::string_view mode = table.text("mode");
     if (mode == "agg") {

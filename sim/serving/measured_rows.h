@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measured serving points, one per row of a CSV file with a header: a model on an engine and a GPU type, a closed loop of
-// `concurrency` clients with requests of nominal length isl → osl, and the time to first token and per output token
+// Measured serving points, one per row of a CSV file with a header: a model on an engine and a GPU type, a closed loop
+// of `concurrency` clients with requests of nominal length isl → osl, and the time to first token and per output token
 // in milliseconds. Columns by name, in any order, others ignored; an empty field or a degree of 0 is "not stated".
 // docs/serving-accuracy.md has the columns. Plain values.
 #pragma once
@@ -22,7 +22,7 @@ struct MeasuredWorkers {
   std::optional<std::int64_t> batch;     // most sequences of one instance
   std::int64_t tensor = 1;               // ranks that share the heads of one sequence
   std::int64_t stages = 1;
-  std::int64_t attention_replicas = 1;   // attention data parallelism: groups of `tensor` ranks with sequences of their own
+  std::int64_t attention_replicas = 1;   // attention data parallelism: groups of `tensor` ranks, own sequences
   std::int64_t expert_tensor = 1;        // ranks that share the columns of one expert
   std::int64_t expert_ranks = 1;         // ranks, or such groups of them, that deal the experts out
   bool operator==(const MeasuredWorkers&) const = default;
@@ -37,7 +37,9 @@ struct MeasuredRow {
   std::string expert_format;
   std::int64_t prompt = 0;   // tokens, nominal
   std::int64_t output = 0;
+  double shortest = 1.0;     // lengths are uniform from this share of the nominal ones up to them
   std::optional<std::int64_t> concurrency;
+  std::optional<std::int64_t> batched_tokens;  // budget of one step
   // One of: aggregated; or prefill and decode.
   std::optional<MeasuredWorkers> aggregated;
   std::optional<MeasuredWorkers> prefill;

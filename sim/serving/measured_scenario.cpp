@@ -124,11 +124,11 @@ class Mapper {
     scenario.workload.serving.requests = part.clients;
     scenario.workload.serving.arrival = Arrival::kClosedLoop;
     scenario.workload.serving.concurrency = part.clients;
-    scenario.workload.serving.prompt = {row_.prompt, row_.prompt};
-    scenario.workload.serving.output = {row_.output, row_.output};
+    scenario.workload.serving.prompt = lengths(row_.prompt);
+    scenario.workload.serving.output = lengths(row_.output);
 
     EngineLimits limits;
-    limits.max_batched_tokens = out_.engine->batched_tokens;
+    limits.max_batched_tokens = row_.batched_tokens.value_or(out_.engine->batched_tokens);
     limits.prefill_chunk = limits.max_batched_tokens;
     limits.max_sequences = std::max<std::int64_t>(part.clients - out_.engine->reserved_sequences, 1);
     limits.block_tokens = kGpuBlockTokens;
@@ -146,6 +146,11 @@ class Mapper {
     out_.parts.push_back(std::move(part));
   }
 
+  [[nodiscard]] LengthRange lengths(std::int64_t nominal) const {
+    const auto shortest = static_cast<std::int64_t>(static_cast<double>(nominal) * row_.shortest);
+    return {std::max<std::int64_t>(1, shortest), nominal};
+  }
+
   // Of the first rank when all ranks hold as much, rounded up where the degree does not divide.
   [[nodiscard]] TensorShare even_share(std::int64_t ranks) const {
     TensorShare share;
@@ -157,8 +162,8 @@ class Mapper {
     return share;
   }
 
-  // Ranks of one instance hold the same tokens: each works on its columns of every expert, or on whole experts, which is
-  // as much. Attention replicas have tokens of their own and deal the experts out among them.
+  // Ranks of one instance hold the same tokens: each works on its columns of every expert, or on whole experts, which
+  // is as much. Attention replicas have tokens of their own and deal the experts out among them.
   void share_experts(const MeasuredWorkers& workers, GroupPlan& group) {
     const std::int64_t dealt = workers.attention_replicas;
     if (model_.moe.experts % (dealt * workers.tensor) != 0 && dealt > 1)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a measured row describes, as scenarios that can be priced: one for the aggregated replica, or one for the prefill
-// and one for the decode replica. What the row does not state is assumed, and every assumption is said.
+// What a measured row describes, as scenarios that can be priced: one for the aggregated replica, or one for the
+// prefill and one for the decode replica. What the row does not state is assumed, and every assumption is said.
 #pragma once
 
 #include <string>

@@ -13,8 +13,8 @@ namespace lindos::sim {
 
 namespace {
 
-// Decodes are priced at their mean context, to the nearest of these many positions: times depend on the sum of contexts,
-// and steps that differ by a token each are then priced once.
+// Decodes are priced at their mean context, to the nearest of these many positions: times depend on the sum of
+// contexts, and steps that differ by a token each are then priced once.
 constexpr double kContextGrain = 32.0;
 
 }  // namespace
@@ -33,7 +33,8 @@ Batch StepClock::priced_batch(const scheduler::Step& step) const {
     }
   }
   if (decodes > 0) {
-    const double mean = std::max(1.0, std::round(context / static_cast<double>(decodes) / kContextGrain) * kContextGrain);
+    const double grains = std::round(context / static_cast<double>(decodes) / kContextGrain);
+    const double mean = std::max(1.0, grains * kContextGrain);
     batch.insert(batch.end(), static_cast<std::size_t>(decodes), {std::llround(mean), 1, true});
   }
   return batch;

@@ -197,10 +197,12 @@ StepDraw StragglerModel::draw(std::uint64_t seed, std::uint32_t index) const {
 
 std::vector<SliceDraw> StragglerModel::slices(std::uint64_t seed, std::uint32_t index) const {
   std::vector<SliceDraw> out;
-  visit_slices(seed, index, [&](std::size_t g, std::size_t i, const Slice& slice, const NodeState& node, double slowest) {
-    out.push_back({g, i, slice.first, slice.devices, static_cast<float>(node.compute), static_cast<float>(slowest),
-                   static_cast<float>(node.throttle), static_cast<float>(node.network)});
-  });
+  visit_slices(seed, index,
+               [&](std::size_t g, std::size_t i, const Slice& slice, const NodeState& node, double slowest) {
+                 out.push_back({g, i, slice.first, slice.devices, static_cast<float>(node.compute),
+                                static_cast<float>(slowest), static_cast<float>(node.throttle),
+                                static_cast<float>(node.network)});
+               });
   return out;
 }
 

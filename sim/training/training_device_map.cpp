@@ -27,7 +27,8 @@ std::vector<PlacedStage> place_stages(const TrainingJob& job, const std::vector<
     std::map<std::string, std::int64_t> inside = used;  // and of this group's first replica
     for (std::size_t s = 0; s < group.stages.size(); ++s) {
       const StageJob& stage = group.stages[s];
-      const auto pool = std::find_if(pools.begin(), pools.end(), [&](const PoolShape& p) { return p.name == stage.pool; });
+      const auto pool =
+          std::find_if(pools.begin(), pools.end(), [&](const PoolShape& p) { return p.name == stage.pool; });
       LINDOS_ASSERT(pool != pools.end(), "the job was made from this cluster");
       placed.push_back({group.name, static_cast<int>(s), static_cast<int>(pool - pools.begin()), inside[stage.pool],
                         stage.devices, group.devices_in(stage.pool) / group.replicas, group.replicas});
@@ -99,7 +100,8 @@ DeviceMap training_device_map(const Scenario& scenario, const TrainingRun& run, 
   map.pools = pool_shapes(scenario);
   map.stages = place_stages(run.job, map.pools);
   std::vector<std::size_t> first_stage;  // of each group, in map.stages
-  for (std::size_t g = 0, next = 0; g < run.job.groups.size(); next += run.job.groups[g++].stages.size()) first_stage.push_back(next);
+  for (std::size_t g = 0, next = 0; g < run.job.groups.size(); next += run.job.groups[g++].stages.size())
+    first_stage.push_back(next);
   for (std::size_t d = 0; d < drawn.draws.size(); ++d) {
     const TrainingDraw& draw = drawn.draws[d];
     map.steps.push_back({static_cast<std::int64_t>(d), draw.step.count(),
@@ -110,7 +112,8 @@ DeviceMap training_device_map(const Scenario& scenario, const TrainingRun& run, 
   const TrainingJob job = priced_otherwise(run.job, options.seed, static_cast<std::uint32_t>(map.shown));
 
   Fields fields(map);
-  std::vector<std::vector<float>> factors;  // [group][replica × stages + stage]: slowest slice, never below the roofline
+  std::vector<std::vector<float>>
+      factors;  // [group][replica × stages + stage]: slowest slice, never below the roofline
   for (const GroupJob& group : job.groups) {
     std::vector<float>& own = factors.emplace_back();
     for (std::int64_t r = 0; r < group.replicas; ++r) {
@@ -125,7 +128,9 @@ DeviceMap training_device_map(const Scenario& scenario, const TrainingRun& run, 
       const std::vector<StageJob>& stages = job.groups[slice.group].stages;
       const std::size_t s = slice.index % stages.size();
       const int pool = map.stages[first_stage[slice.group] + s].pool;
-      const auto set = [&](const char* quantity, float value) { fields.set(quantity, pool, slice.first, slice.devices, value); };
+      const auto set = [&](const char* quantity, float value) {
+        fields.set(quantity, pool, slice.first, slice.devices, value);
+      };
       set("slowdown", slice.node * slice.spread * slice.throttle);
       set("node_slowdown", slice.node);
       set("heat", slice.throttle);

@@ -28,6 +28,12 @@ class ImportVllm(CliTest):
         for key, expected in (("p10", 0.12), ("p50", 0.2), ("p90", 0.28)):
             self.assertAlmostEqual(record["metrics"]["ttft_s"][key], expected, delta=1e-12)
 
+    def test_clients_are_a_closed_loop(self):
+        self.tiny = write_tiny(self.folder, [('arrival = "together"', 'arrival = "closed-loop"\nconcurrency = 2')])
+        self.assertEqual(self.imported({"max_concurrency": 2})["metrics"]["ttft_s"]["p50"], 0.1)
+        path = write_json(self.folder / "other.json", {**VLLM, "max_concurrency": 3})
+        self.fail_with(1, ["concurrency = 3"], "import", "vllm", self.tiny, path, "--no-db")
+
     def test_goodput_counts_requests_that_kept_both_promises(self):
         self.tiny.write_text(self.tiny.read_text() + '\n[slo]\nttft = "150 ms"\ntpot = "20 ms"\n')
         record = self.imported({"ttfts": [0.1, 0.2, 0.1, 0.1], "itls": [[0.01, 0.01], [0.01], [0.05, 0.01], []]})
@@ -47,7 +53,8 @@ class ImportVllm(CliTest):
                               ({"total_output_tokens": 400}, ["output"]),
                               ({"request_rate": 2.0}, ['arrival = "poisson"', '"2 /s"']),
                               ({"request_rate": "fast"}, ["/request_rate"]),
-                              ({"max_concurrency": 2}, ["--max-concurrency"]),
+                              ({"max_concurrency": 2}, ['arrival = "closed-loop"', "concurrency = 2"]),
+                              ({"max_concurrency": 2, "request_rate": 2.0}, ["--max-concurrency", "not with both"]),
                               ({"median_ttft_ms": -1}, ["/median_ttft_ms"]),
                               ({"date": "yesterday"}, ["/date"])):
             path = write_json(self.folder / "other.json", {**VLLM, **change})

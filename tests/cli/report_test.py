@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`lindos report`: one page that needs nothing outside itself and says what the store says; what is asked wrongly is told."""
+"""`lindos report`: one page that needs nothing outside itself and says what the store says; wrong wishes are told."""
 import html
 import html.parser
 
@@ -42,8 +42,8 @@ class Report(CliTest):
     def setUp(self):
         super().setUp()
         self.db = self.folder / "lindos.db"
-        self.record = self.succeed("predict", COLOSSUS, "--fidelity", "maxplus", "--seeds", "4", "--format", "json", "--progress", "none",
-                                   "--db", self.db).json()
+        self.record = self.succeed("predict", COLOSSUS, "--fidelity", "maxplus", "--seeds", "4", "--format", "json",
+                                   "--progress", "none", "--db", self.db).json()
 
     def test_page_says_what_the_store_says(self):
         out = self.folder / "report.html"
@@ -57,18 +57,23 @@ class Report(CliTest):
         for entry in self.record["ledger"]:
             if entry["share"] >= 0.005:
                 self.assertIn(f"{entry['share'] * 100:.1f}", page.text, entry["cause"])
-        for part in ("Time between interruptions", "What holds the step up", "NVIDIA H100", "predicted, fidelity maxplus, 4 draws, seed 1",
-                     "lindos predict SCENARIO.toml --fidelity maxplus --seeds 4 --seed 1", "[[cluster.pool]]", self.record["scenario_digest"]):
+        for part in ("Time between interruptions", "What holds the step up", "NVIDIA H100",
+                     "predicted, fidelity maxplus, 4 draws, seed 1",
+                     "lindos predict SCENARIO.toml --fidelity maxplus --seeds 4 --seed 1", "[[cluster.pool]]",
+                     self.record["scenario_digest"]):
             self.assertIn(part, page.text)
         self.assertEqual(text.count("<svg"), 1)
 
     def test_scenario_stands_for_its_newest_run(self):
         out = self.folder / "report.html"
-        self.assertEqual(self.succeed("report", COLOSSUS, "--db", self.db, "--out", out, "--format", "json").json()["runs"], [1])
-        self.fail_with(1, ["no run of this scenario", "lindos predict"], "report", SCENARIOS / "one-h200-llama8b.toml", "--db", self.db, "--out", out)
+        done = self.succeed("report", COLOSSUS, "--db", self.db, "--out", out, "--format", "json")
+        self.assertEqual(done.json()["runs"], [1])
+        self.fail_with(1, ["no run of this scenario", "lindos predict"], "report", SCENARIOS / "one-h200-llama8b.toml",
+                       "--db", self.db, "--out", out)
 
     def test_several_runs_stand_beside_each_other(self):
-        self.succeed("predict", COLOSSUS, "--fidelity", "closed", "--seeds", "4", "--progress", "none", "--db", self.db)
+        self.succeed("predict", COLOSSUS, "--fidelity", "closed", "--seeds", "4", "--progress", "none", "--db",
+                     self.db)
         out = self.folder / "report.html"
         self.succeed("report", "1", "2", "--db", self.db, "--out", out)
         page = Page(out.read_text())
@@ -81,7 +86,8 @@ class Report(CliTest):
         text = out.read_text().split("<h2>Scenario file</h2>\n<pre>")[1].split("</pre>")[0]
         again = self.folder / "again.toml"
         again.write_text(html.unescape(text))
-        self.assertEqual(self.succeed("show", again, "--format", "json").json()["scenario_digest"], self.record["scenario_digest"])
+        shown = self.succeed("show", again, "--format", "json").json()
+        self.assertEqual(shown["scenario_digest"], self.record["scenario_digest"])
 
     def test_wrong_wishes_are_told(self):
         out = self.folder / "report.html"

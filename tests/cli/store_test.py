@@ -149,7 +149,7 @@ class Store(CliTest):
     def test_full_disk(self):
         disk = self.folder / "disk"
         disk.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)],
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)],
                                  stderr=subprocess.PIPE, check=False) if os.getuid() == 0 else None
         if mounted is None or mounted.returncode != 0:
             self.skipTest("mounting a small tmpfs is not allowed here; ulimit -f stands in for it above")

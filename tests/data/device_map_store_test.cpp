@@ -84,7 +84,8 @@ TEST_F(DeviceMapStoreTest, DamageAndOtherBuildsAreTold) {
   EXPECT_THAT(complaint("UPDATE device_field SET definition = 'slowdown/9' WHERE quantity = 'slowdown'",
                         "UPDATE device_field SET definition = 'slowdown/1' WHERE quantity = 'slowdown'"),
               ::testing::HasSubstr("slowdown/9"));
-  EXPECT_THAT(complaint("UPDATE placed_stage SET pool = 7 WHERE position = 0", "UPDATE placed_stage SET pool = 0 WHERE position = 0"),
+  EXPECT_THAT(complaint("UPDATE placed_stage SET pool = 7 WHERE position = 0",
+                        "UPDATE placed_stage SET pool = 0 WHERE position = 0"),
               ::testing::HasSubstr("damaged"));
   EXPECT_THAT(complaint("UPDATE device_field SET spans = x'010203'", ""), ::testing::HasSubstr("cut short"));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device map small enough to count by hand: two pools, 10 nodes of 4 and 3 nodes of 2 (46 devices); a job of two replicas
-// with two stages of 4 devices on the first pool. Slowdown by node 1.00, 1.01, 1.02, 1.03; the second replica's second stage
-// gates.
+// A device map small enough to count by hand: two pools, 10 nodes of 4 and 3 nodes of 2 (46 devices); a job of two
+// replicas with two stages of 4 devices on the first pool. Slowdown by node 1.00, 1.01, 1.02, 1.03; the second
+// replica's second stage gates.
 #pragma once
 
 #include <cstddef>

@@ -32,7 +32,8 @@ ParityPoint point(double predicted, double measured, bool inside) {
 }
 
 // Errors −10 %, 0, +20 %, +30 %.
-const std::vector<ParityPoint> kPoints = {point(0.9, 1.0, true), point(1.0, 1.0, true), point(1.2, 1.0, false), point(1.3, 1.0, false)};
+const std::vector<ParityPoint> kPoints = {point(0.9, 1.0, true), point(1.0, 1.0, true), point(1.2, 1.0, false),
+                                          point(1.3, 1.0, false)};
 
 TEST(Accuracy, StatisticsByHand) {
   const ErrorStatistics s = statistics_of(kPoints);
@@ -49,7 +50,8 @@ TEST(Accuracy, StatisticsByHand) {
 TEST(Accuracy, TablesPassQtsTester) {
   TableModel model;
   QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::Fatal);
-  for (const Table& table : {parity_table(kPoints), metric_errors_table(kPoints), history_table(kPoints), cause_errors_table({}), parity_table({})}) {
+  for (const Table& table : {parity_table(kPoints), metric_errors_table(kPoints), history_table(kPoints),
+                             cause_errors_table({}), parity_table({})}) {
     for (const TableRow& row : table.rows) EXPECT_EQ(row.cells.size(), static_cast<std::size_t>(table.columns.size()));
     model.set_table(table);
   }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real window under Xvfb, driven with the keyboard through the planner's flow: open, predict, the map and back, a report; and
-a verb that is killed in the middle. What the store and the files hold decides. Skips, saying so, without Xvfb or xdotool.
+"""The real window under Xvfb, driven with the keyboard through the planner's flow: open, predict, the map and back, a
+report; and a verb that is killed in the middle. What the store and the files hold decides. Skips, saying so, without
+Xvfb or xdotool.
 
 Started as `python3 FILE BINARY-FOLDER`.
 """
@@ -27,22 +28,26 @@ class Desktop:
         self.folder = folder
         self.db = folder / "lindos.db"
         read, write = os.pipe()
-        self.display = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"], pass_fds=[write],
-                                        stderr=subprocess.DEVNULL)
+        self.display = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"], pass_fds=[write],
+            stderr=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as numbers:
             self.number = numbers.readline().strip()
         runtime = folder / "runtime"
         runtime.mkdir(mode=0o700)
-        self.environment = dict(os.environ, DISPLAY=":" + self.number, QT_QPA_PLATFORM="xcb", XDG_CONFIG_HOME=str(folder / "config"),
-                                XDG_DATA_HOME=str(folder / "data"), XDG_RUNTIME_DIR=str(runtime), LC_ALL="C.UTF-8")
-        self.window = subprocess.Popen([BINARIES / "lindos-gui", "--db", self.db, "--theme", "light", *arguments], env=self.environment,
-                                       stderr=subprocess.DEVNULL)
+        self.environment = dict(os.environ, DISPLAY=":" + self.number, QT_QPA_PLATFORM="xcb", LC_ALL="C.UTF-8",
+                                XDG_CONFIG_HOME=str(folder / "config"), XDG_DATA_HOME=str(folder / "data"),
+                                XDG_RUNTIME_DIR=str(runtime))
+        self.window = subprocess.Popen([BINARIES / "lindos-gui", "--db", self.db, "--theme", "light", *arguments],
+                                       env=self.environment, stderr=subprocess.DEVNULL)
         self.name = self.tool("search", "--sync", "--onlyvisible", "--name", "Lindos").split()[0]
         self.tool("windowfocus", "--sync", self.name)
 
     def tool(self, *words):
-        return subprocess.run(["xdotool", *words], env=self.environment, check=True, capture_output=True, text=True, timeout=PATIENCE_S).stdout
+        done = subprocess.run(["xdotool", *words], env=self.environment, check=True, capture_output=True, text=True,
+                              timeout=PATIENCE_S)
+        return done.stdout
 
     def keys(self, *keys):
         for key in keys:
@@ -68,10 +73,13 @@ class Desktop:
         except sqlite3.OperationalError:
             return 0  # not made yet
 
+    def shows(self, name):
+        return name in self.tool("getwindowname", self.name)
+
     def verb(self):
         """Process id of the running verb, or None."""
-        found = subprocess.run(["pgrep", "-P", str(self.window.pid)], capture_output=True, text=True, check=False).stdout.split()
-        return int(found[0]) if found else None
+        found = subprocess.run(["pgrep", "-P", str(self.window.pid)], capture_output=True, text=True, check=False)
+        return int(found.stdout.split()[0]) if found.stdout else None
 
     def end(self):
         self.window.terminate()
@@ -80,7 +88,8 @@ class Desktop:
         self.display.wait(30)
 
 
-@unittest.skipUnless(shutil.which("Xvfb") and shutil.which("xdotool"), "Xvfb and xdotool are not installed (tools/packages.txt)")
+@unittest.skipUnless(shutil.which("Xvfb") and shutil.which("xdotool"),
+                     "Xvfb and xdotool are not installed (tools/packages.txt)")
 class PlannersFlow(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="lindos-desktop-")))
@@ -92,7 +101,7 @@ class PlannersFlow(unittest.TestCase):
 
     def test_open_predict_select_report(self):
         desktop = self.desktop("--fidelity", "maxplus", ROOT / "scenarios" / "colossus1-training.toml")
-        desktop.wait("the scenario is open", lambda: "colossus1-training" in desktop.tool("getwindowname", desktop.name))
+        desktop.wait("the scenario is open", lambda: desktop.shows("colossus1-training"))
         desktop.keys("F5")
         desktop.wait("a prediction in the store", lambda: desktop.runs() == 1)
         desktop.wait("the verb has ended", lambda: desktop.verb() is None)
@@ -106,7 +115,8 @@ class PlannersFlow(unittest.TestCase):
         desktop.wait("the report is written", report.exists)
         text = report.read_text()
         with sqlite3.connect(desktop.db) as connection:
-            useful, = connection.execute("SELECT share FROM ledger_entry WHERE run = 1 AND cause = 'useful'").fetchone()
+            useful, = connection.execute(
+                "SELECT share FROM ledger_entry WHERE run = 1 AND cause = 'useful'").fetchone()
             fields, = connection.execute("SELECT count(*) FROM device_field WHERE run = 1").fetchone()
         self.assertIn(f"{useful * 100:.1f} % of peak", text)
         self.assertEqual(fields, 7)
@@ -114,7 +124,7 @@ class PlannersFlow(unittest.TestCase):
 
     def test_a_killed_verb_leaves_window_and_store_sound(self):
         desktop = self.desktop("--fidelity", "simgrid", ROOT / "scenarios" / "colossus1-training.toml")
-        desktop.wait("the scenario is open", lambda: "colossus1-training" in desktop.tool("getwindowname", desktop.name))
+        desktop.wait("the scenario is open", lambda: desktop.shows("colossus1-training"))
         desktop.keys("F5")
         desktop.wait("the verb runs", lambda: desktop.verb() is not None)
         os.kill(desktop.verb(), signal.SIGKILL)

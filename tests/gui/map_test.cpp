@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The map, numbers first: every GPU has one cell, what is drawn is what the run says, and one slow GPU among 220,000 is seen.
+// The map, numbers first: every GPU has one cell, what is drawn is what the run says, and one slow GPU among 220,000
+// is seen.
 #include "gui/map/map_widget.h"
 
 #include <gtest/gtest.h>
@@ -70,10 +71,12 @@ std::vector<float> slowdowns(std::size_t devices) { return std::vector<float>(de
 QImage painted(const FleetLayout& layout, std::vector<float> values, double scale, const ValueScale& range) {
   std::vector<Level> levels;
   levels_of(values, range, levels);
-  QImage image(static_cast<int>(layout.width() * scale) + 2, static_cast<int>(layout.height() * scale) + 2, QImage::Format_RGB32);
+  QImage image(static_cast<int>(layout.width() * scale) + 2, static_cast<int>(layout.height() * scale) + 2,
+               QImage::Format_RGB32);
   image.fill(Qt::white);
   std::vector<Level> scratch;
-  paint_cells(image, layout, levels, value_colours(ColourMap::kPurple, range, Qt::white, Qt::gray, false, false), {scale, 0.0, 0.0}, scratch);
+  paint_cells(image, layout, levels, value_colours(ColourMap::kPurple, range, Qt::white, Qt::gray, false, false),
+              {scale, 0.0, 0.0}, scratch);
   return image;
 }
 
@@ -85,7 +88,8 @@ int different_pixels(const QImage& a, const QImage& b) {
   return n;
 }
 
-// Worst wins: at a third of a pixel per cell, and at any place, one slow GPU changes exactly one pixel; at two, its four.
+// Worst wins: at a third of a pixel per cell, and at any place, one slow GPU changes exactly one pixel; at two, its
+// four.
 TEST(MapRaster, ALoneStragglerIsSeenAtEveryZoom) {
   const FleetLayout layout(colossus());
   ValueScale range;
@@ -97,7 +101,8 @@ TEST(MapRaster, ALoneStragglerIsSeenAtEveryZoom) {
     for (const std::size_t straggler : {std::size_t{0}, std::size_t{64093}, std::size_t{150000}, devices - 1}) {
       std::vector<float> values = slowdowns(devices);
       values[straggler] = 1.5F;
-      EXPECT_EQ(different_pixels(before, painted(layout, values, scale, range)), scale >= 2.0 ? 4 : 1) << scale << " " << straggler;
+      EXPECT_EQ(different_pixels(before, painted(layout, values, scale, range)), scale >= 2.0 ? 4 : 1)
+          << scale << " " << straggler;
     }
   }
 }
@@ -203,7 +208,8 @@ TEST_F(MapWidgetTest, EachCellHasTheColourOfItsValue) {
   const QImage image = map_.grab().toImage();
   const std::vector<float>& values = *fleet_->values("slowdown");
   for (const std::int64_t device : {0, 5, 10, 15}) {
-    const double t = (static_cast<double>(values[static_cast<std::size_t>(device)]) - map_.scale().low) / (map_.scale().high - map_.scale().low);
+    const double t = (static_cast<double>(values[static_cast<std::size_t>(device)]) - map_.scale().low) /
+                     (map_.scale().high - map_.scale().low);
     const QColor expected = colour_at(ColourMap::kPurple, t, false);
     const QColor seen = image.pixelColor((map_.centre_of(device) - QPointF(0, 8)).toPoint());
     EXPECT_NEAR(seen.red(), expected.red(), 3) << device;
@@ -238,7 +244,8 @@ TEST(FleetModel, FindsByName) {
   EXPECT_EQ(found("train replica 1").size(), 2u);
   EXPECT_EQ(found("b"), (std::vector<DeviceRange>{{40, 46}}));
   EXPECT_EQ(error, "");
-  for (const char* wrong : {"c/1", "a/10", "a/1/4", "a rack 99", "train replica 2", "train replica 0 stage 7", "x replica 0", "nonsense", "b rack 0"}) {
+  for (const char* wrong : {"c/1", "a/10", "a/1/4", "a rack 99", "train replica 2", "train replica 0 stage 7",
+                            "x replica 0", "nonsense", "b rack 0"}) {
     EXPECT_TRUE(fleet.find(wrong, error).empty()) << wrong;
     EXPECT_NE(error, "") << wrong;
   }

@@ -58,7 +58,8 @@ TEST(Waterfall, GroupsInOrderLargestFirstSmallOnesFolded) {
 
 TEST(Waterfall, MeasuredCausesAreShownEvenWhenNotPredicted) {
   const RunRecord predicted = ledger_record({{Cause::kUseful, 0.6, 0.6, 0.6}, {Cause::kMemoryBound, 0.4, 0.4, 0.4}});
-  const RunRecord measured = ledger_record({{Cause::kUseful, 0.5, 0.5, 0.5}, {Cause::kMemoryBound, 0.3, 0.3, 0.3}, {Cause::kHostOverhead, 0.2, 0.2, 0.2}});
+  const RunRecord measured = ledger_record(
+      {{Cause::kUseful, 0.5, 0.5, 0.5}, {Cause::kMemoryBound, 0.3, 0.3, 0.3}, {Cause::kHostOverhead, 0.2, 0.2, 0.2}});
   const auto w = waterfall_of(predicted, &measured);
   ASSERT_EQ(w->steps.size(), 2u);
   EXPECT_EQ(w->steps[0].causes, std::vector<Cause>{Cause::kHostOverhead});
@@ -76,7 +77,9 @@ TEST(Waterfall, EveryCauseHasAGroup) {
 }
 
 TEST(Headline, NamesShareIntervalAndLargestLoss) {
-  EXPECT_EQ(headline_of(training_like()), "8.8 % of peak (P10–P90 6.9 – 10.7), 18.8 % while steps run (16.9 – 20.7). Largest loss: restart, 45.0 points.");
+  EXPECT_EQ(headline_of(training_like()),
+            "8.8 % of peak (P10–P90 6.9 – 10.7), 18.8 % while steps run (16.9 – 20.7). Largest loss: restart, 45.0 "
+            "points.");
 }
 
 TEST(Tables, MetricsShowTheRecordsNumbers) {
@@ -139,7 +142,8 @@ TEST(Tables, SmallDifferencesAreEqual) {
   const auto useful = [](double share, double p10, double p90) { return LedgerEntry{Cause::kUseful, share, p10, p90}; };
   EXPECT_EQ(verdict(useful(0.500, 0.500, 0.500), useful(0.509, 0.509, 0.509)), "equal");   // 1.8 % apart, both exact
   EXPECT_EQ(verdict(useful(0.500, 0.500, 0.500), useful(0.511, 0.511, 0.511)), "differ");  // 2.2 %
-  EXPECT_EQ(verdict(useful(0.500, 0.450, 0.550), useful(0.530, 0.490, 0.570)), "equal");   // each within the other's interval
+  EXPECT_EQ(verdict(useful(0.500, 0.450, 0.550), useful(0.530, 0.490, 0.570)),
+            "equal");  // each within the other's interval
   EXPECT_EQ(verdict(useful(0.500, 0.450, 0.520), useful(0.530, 0.490, 0.570)), "overlap");
   EXPECT_TRUE(compare_rule().contains("2 %"));
 }
@@ -149,11 +153,12 @@ TEST(Tables, AllPassQtsModelTester) {
   const RunRecord m = data::sample_run(RunSource::kMeasured);
   std::vector<ListedRun> many(3000);
   for (std::size_t i = 0; i < many.size(); ++i) many[i].summary.id = static_cast<std::int64_t>(i);
-  const auto explanation = explanation_from(
-      QJsonDocument::fromJson(R"({"restored":[{"cause":"restart","gain":0.1,"p10":0.1,"p90":0.2}],
+  const auto explanation =
+      explanation_from(QJsonDocument::fromJson(R"({"restored":[{"cause":"restart","gain":0.1,"p10":0.1,"p90":0.2}],
         "mitigations":[{"name":"a","what":"x","cost":"y","refused":"because"},
                        {"name":"b","what":"x","cost":"y","refused":null,"gain":0.02,"p10":0.01,"p90":0.03,"mfu":0.1},
-                       {"name":"c","what":"x","cost":"y","refused":null,"gain":0.05,"p10":0.01,"p90":0.09,"mfu":0.1}]})").object());
+                       {"name":"c","what":"x","cost":"y","refused":null,"gain":0.05,"p10":0.01,"p90":0.09,"mfu":0.1}]})")
+                           .object());
   ASSERT_TRUE(explanation);
   TableModel model;
   QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::Fatal);
@@ -161,9 +166,16 @@ TEST(Tables, AllPassQtsModelTester) {
   sorted.setSourceModel(&model);
   sorted.setSortRole(TableModel::kSortRole);
   QAbstractItemModelTester sorted_tester(&sorted, QAbstractItemModelTester::FailureReportingMode::Fatal);
-  for (Table& table : std::vector<Table>{{}, runs_table({}), runs_table(many), metrics_table(p, nullptr), metrics_table(p, &m),
-                                         waterfall_table(*waterfall_of(p, &m)), mitigations_table(*explanation),
-                                         restored_table(*explanation), compared_metrics(p, m), compared_ledgers(p, m)}) {
+  for (Table& table : std::vector<Table>{{},
+                                         runs_table({}),
+                                         runs_table(many),
+                                         metrics_table(p, nullptr),
+                                         metrics_table(p, &m),
+                                         waterfall_table(*waterfall_of(p, &m)),
+                                         mitigations_table(*explanation),
+                                         restored_table(*explanation),
+                                         compared_metrics(p, m),
+                                         compared_ledgers(p, m)}) {
     for (const TableRow& row : table.rows) EXPECT_EQ(row.cells.size(), static_cast<std::size_t>(table.columns.size()));
     model.set_table(table);
     if (model.columnCount() > 1) sorted.sort(1, Qt::DescendingOrder);
@@ -191,7 +203,8 @@ TEST(Theme, TextAndMarksAreReadable) {
       EXPECT_GE(contrast(t->text, ground), 4.5);
       EXPECT_GE(contrast(t->muted, ground), 4.5);
     }
-    for (const QColor& mark : {t->axis, t->peak, t->useful, t->folded, t->measured, t->loss[0], t->loss[1], t->loss[2], t->loss[3]}) {
+    for (const QColor& mark :
+         {t->axis, t->peak, t->useful, t->folded, t->measured, t->loss[0], t->loss[1], t->loss[2], t->loss[3]}) {
       EXPECT_GE(contrast(mark, t->base), 3.0) << mark.name().toStdString() << (t->dark ? " dark" : " light");
     }
     EXPECT_GE(contrast(t->on_accent, t->accent), 4.5);

@@ -73,7 +73,8 @@ TEST_F(WindowTest, OpenPredictWhyCompare) {
   EXPECT_EQ(QApplication::clipboard()->text(), window.compare().causes().shown_tsv(false));
 }
 
-// From a percent of peak to a named GPU and back: predict a training job, click the waterfall, see who holds the step up.
+// From a percent of peak to a named GPU and back: predict a training job, click the waterfall, see who holds the step
+// up.
 TEST_F(WindowTest, FromTheWaterfallToAGpu) {
   WindowOptions o = options();
   o.fidelity = "maxplus";
@@ -95,7 +96,8 @@ TEST_F(WindowTest, FromTheWaterfallToAGpu) {
     const std::vector<float> stored = decode_field(field, map->devices());
     const std::vector<float>& shown = *fleet.values(field.quantity);
     ASSERT_EQ(stored.size(), shown.size());
-    for (std::size_t i = 0; i < stored.size(); i += 997) EXPECT_TRUE(stored[i] == shown[i] || (std::isnan(stored[i]) && std::isnan(shown[i])));
+    for (std::size_t i = 0; i < stored.size(); i += 997)
+      EXPECT_TRUE(stored[i] == shown[i] || (std::isnan(stored[i]) && std::isnan(shown[i])));
   }
 
   const Waterfall waterfall = *waterfall_of(window.why().run()->record, nullptr);
@@ -108,11 +110,15 @@ TEST_F(WindowTest, FromTheWaterfallToAGpu) {
   QTRY_VERIFY_WITH_TIMEOUT(window.why().chart().middle_of(jitter).x() > 0, kPatience);
   QWidget* plot = window.why().chart().childAt(window.why().chart().middle_of(jitter).toPoint());
   ASSERT_NE(plot, nullptr);
-  QTest::mouseClick(plot, Qt::LeftButton, {}, plot->mapFrom(&window.why().chart(), window.why().chart().middle_of(jitter)).toPoint());
+  QTest::mouseClick(plot, Qt::LeftButton, {},
+                    plot->mapFrom(&window.why().chart(), window.why().chart().middle_of(jitter)).toPoint());
   EXPECT_EQ(window.selection().current().devices, fleet.gate().devices);
   const DrawnStep& step = map->steps[static_cast<std::size_t>(map->shown)];
   const PlacedStage& stage = map->stages[static_cast<std::size_t>(step.stage)];
-  EXPECT_TRUE(window.inspector().text().contains(QString("group %1, replica %2, stage %3").arg(QString::fromStdString(stage.group)).arg(step.replica).arg(stage.stage)))
+  EXPECT_TRUE(window.inspector().text().contains(QString("group %1, replica %2, stage %3")
+                                                     .arg(QString::fromStdString(stage.group))
+                                                     .arg(step.replica)
+                                                     .arg(stage.stage)))
       << window.inspector().text().toStdString();
   // And the map lets the same GPUs be found by name.
   window.cluster().find(fleet.name_of(fleet.gate().devices.front().begin));
@@ -152,7 +158,8 @@ TEST_F(WindowTest, EditCheckPredictSave) {
     const QString edited = QString(text).replace("seed = ", "seed = 7");
     ASSERT_NE(edited, text);
     window.editor().replace(edited);
-    QTRY_VERIFY_WITH_TIMEOUT(window.message().isVisible() && window.message().text().contains("before it was changed"), kPatience);
+    QTRY_VERIFY_WITH_TIMEOUT(
+        window.message().isVisible() && window.message().text().contains("before it was changed"), kPatience);
     settle(window, [&] { window.predict(); });
     EXPECT_NE(window.why().run()->record.scenario_digest, before);
     EXPECT_FALSE(window.message().isVisible());
@@ -198,7 +205,8 @@ TEST_F(WindowTest, ExplainApplyCompareReport) {
   o.profile.clear();
   MainWindow window(o);
   window.show();
-  settle(window, [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kExplain); });
+  settle(window,
+         [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kExplain); });
   ASSERT_TRUE(window.why().run());
   ASSERT_GT(window.why().mitigations().visible_rows(), 0);
   const std::int64_t base = window.why().run()->id;
@@ -208,7 +216,8 @@ TEST_F(WindowTest, ExplainApplyCompareReport) {
   const QString causes = window.compare().causes().shown_tsv(false);
   EXPECT_TRUE(causes.contains("Useful FLOP")) << causes.toStdString();
 
-  const QString html = QString::fromStdString((folder_ / "r.html").string()), pdf = QString::fromStdString((folder_ / "r.pdf").string());
+  const QString html = QString::fromStdString((folder_ / "r.html").string()),
+                pdf = QString::fromStdString((folder_ / "r.pdf").string());
   settle(window, [&] { window.write_report(html); });
   EXPECT_TRUE(window.message().text().contains("r.html")) << window.message().text().toStdString();
   settle(window, [&] { window.write_report(pdf); });
@@ -227,7 +236,8 @@ TEST_F(WindowTest, SearchPlansApplyTheBest) {
   o.profile.clear();
   MainWindow window(o);
   window.show();
-  settle(window, [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kPredict); });
+  settle(window,
+         [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kPredict); });
   EXPECT_GT(window.plans().shares().visible_rows(), 0);  // of the scenario's own plan
   EXPECT_FALSE(window.plans().search());
   settle(window, [&] { window.search_plans(); });

@@ -38,7 +38,8 @@ TEST(DeviceMap, NeighboursWithOneValueAreOneSpan) {
 RC_GTEST_PROP(DeviceMap, FieldsComeBackAsTheyWere, (const std::vector<int>& values)) {
   std::vector<float> floats;
   for (const int v : values) floats.push_back(static_cast<float>(v % 3));
-  const std::vector<float> back = decode_field({"slowdown", encode_field(floats)}, static_cast<std::int64_t>(floats.size()));
+  const std::vector<float> back =
+      decode_field({"slowdown", encode_field(floats)}, static_cast<std::int64_t>(floats.size()));
   RC_ASSERT(back == floats);
 }
 
@@ -75,7 +76,8 @@ TEST(DeviceMap, EveryQuantityIsDefined) {
   for (const Metric& quantity : device_quantity_registry()) {
     EXPECT_TRUE(names.insert(quantity.name).second);
     EXPECT_EQ(quantity.definition.substr(0, quantity.name.size() + 1), std::string(quantity.name) + "/");
-    for (const std::string_view text : {quantity.label, quantity.unit, quantity.display, quantity.formula, quantity.sentence}) {
+    for (const std::string_view text :
+         {quantity.label, quantity.unit, quantity.display, quantity.formula, quantity.sentence}) {
       EXPECT_FALSE(text.empty()) << quantity.name;
     }
     EXPECT_EQ(find_device_quantity(quantity.name), &quantity);

@@ -117,7 +117,8 @@ TEST(RequestTrace, NamesTheLineOfWhatIsNoRow) {
   EXPECT_THAT(csv("5,2,3\n4.5,2,3\n"), HasSubstr("trace:3: column \"arrival_s\": 4.5 is before the last row's 5"));
   EXPECT_THAT(csv("-1,2,3\n"), HasSubstr("trace:2: column \"arrival_s\": -1 is before the beginning"));
   EXPECT_THAT(csv("1,-2,3\n"), HasSubstr("trace:2: column \"prompt_tokens\": expected a whole number from 1"));
-  EXPECT_THAT(csv("1,2,0\n"), HasSubstr("column \"output_tokens\": expected a whole number from 1 to 1000000000, saw 0"));
+  EXPECT_THAT(csv("1,2,0\n"),
+              HasSubstr("column \"output_tokens\": expected a whole number from 1 to 1000000000, saw 0"));
   EXPECT_THAT(csv("1,99999999999999999999,3\n"), HasSubstr("saw 99999999999999999999"));
   EXPECT_THAT(csv("1e300,2,3\n"), HasSubstr("expected seconds such as 12.5, saw \"1e300\""));
   EXPECT_THAT(csv("nan,2,3\n"), HasSubstr("saw \"nan\""));

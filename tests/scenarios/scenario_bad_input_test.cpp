@@ -184,12 +184,13 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:44:12: workload.duration: give either requests or the duration of the arrivals"},
       {"GammaWithoutVariation", "\"poisson\"", "\"gamma\"", "s.toml:39:1: workload: missing key \"variation\""},
       {"VariationOfPoisson", "rate = \"2 /s\"", "rate = \"2 /s\"\nvariation = 2.0",
-       "s.toml:44:13: workload.variation: arrival = \"poisson\" does not use it; remove the key or say arrival = \"gamma\""},
+       "s.toml:44:13: workload.variation: arrival = \"poisson\" does not use it; remove the key or say "
+       "arrival = \"gamma\""},
       {"BurstsBeyondTheRate", "\"poisson\"", "\"bursty\"\nburst_rate = \"8 /s\"\nburst_share = 0.5",
-       "s.toml:44:15: workload.burst_share: bursts alone would exceed the mean rate: burst_rate × burst_share is 4.000000 "
-       "/s"},
+       "s.toml:44:15: workload.burst_share: bursts alone would exceed the mean rate: burst_rate × burst_share is "
+       "4.000000 /s"},
       {"LengthsInDisorder", "[64, 128]", "{ quantiles = [9, 4] }",
-       "s.toml:44:25: workload.prompt.quantiles: expected two or more lengths in ascending order"},
+       "s.toml:44:24: workload.prompt.quantiles: expected two or more lengths in ascending order"},
       {"NoSuchTrace", "[64, 128]", "{ trace = \"none.csv\", format = \"azure\" }",
        "none.csv: cannot be opened as a trace"},
       {"RateMissing", "rate = \"2 /s\"\n", "", "s.toml:39:1: workload: missing key \"rate\""},

@@ -9,8 +9,6 @@
 namespace lindos::sim {
 namespace {
 
-constexpr std::int64_t kAll = 1'000'000;
-
 class Listed final : public RequestStream {
  public:
   explicit Listed(std::vector<RequestSpec> requests) : requests_(std::move(requests)) {}
@@ -37,7 +35,7 @@ TEST(DealRequests, FollowTheRoutingWeights) {
   heavy.replicas = 1;
   const std::vector<GroupPlan> groups{light, heavy};
   Listed stream(requests_at_once(8));
-  const FleetTraffic traffic = deal_requests(groups, ReplicaSample(groups, kAll, 1), stream);
+  const FleetTraffic traffic = deal_requests(groups, ReplicaSample(groups), stream);
   EXPECT_EQ(traffic.requests, (std::vector<double>{2.0, 6.0}));
   EXPECT_EQ(traffic.sampled[0][0].size(), 2U);
   EXPECT_EQ(traffic.sampled[1][0].size(), 6U);
@@ -50,7 +48,7 @@ TEST(DealRequests, AClientOfAClosedLoopStaysWithItsReplica) {
   // 3 clients on 4 replicas: the fourth never gets a request, as none of its own could let one in.
   for (std::size_t i = 3; i < 8; ++i) requests[i].on_completion = true;
   Listed stream(requests);
-  const FleetTraffic traffic = deal_requests({group}, ReplicaSample({group}, kAll, 1), stream, 3);
+  const FleetTraffic traffic = deal_requests({group}, ReplicaSample({group}), stream, 3);
   const auto& shares = traffic.sampled[0];
   ASSERT_EQ(shares.size(), 4U);
   EXPECT_EQ(shares[0], (std::vector<RequestSpec>{requests[0], requests[3], requests[6]}));
@@ -66,7 +64,7 @@ TEST(DealRequests, ASampledReplicaGetsWhatItWouldGetAmongAll) {
   b.replicas = 50;
   b.routing_weight = 0.7;
   const std::vector<GroupPlan> groups{a, b};
-  const ReplicaSample all(groups, kAll, 7);
+  const ReplicaSample all(groups);
   const ReplicaSample some(groups, 9, 7);
   Listed once(requests_at_once(1000));
   Listed again(requests_at_once(1000));

@@ -12,7 +12,8 @@ namespace {
 
 const std::string kHeader =
     "concurrency,backend,model_path,system,mode,isl,osl,gemm_quant_mode,moe_quant_mode,tp_size,attention_dp_size,"
-    "batch_size,prefill_num_workers,prefill_tp_size,decode_num_workers,decode_tp_size,silicon_ttft_ms,silicon_tpot_ms\n";
+    "batch_size,prefill_num_workers,prefill_tp_size,decode_num_workers,decode_tp_size,silicon_ttft_ms,"
+    "silicon_tpot_ms\n";
 
 std::string complaint(const std::string& row) {
   try {
@@ -56,9 +57,32 @@ TEST(MeasuredRows, ADisaggregatedRowHasTwoKindsOfWorkers) {
   EXPECT_EQ(row.ttft, std::nullopt);
 }
 
+TEST(MeasuredRows, ADatedRowHasTheLengthsAndTheBudgetOfInferenceX) {
+  const std::string header =
+      "measured,length_ratio,max_batched_tokens,concurrency,backend,model_path,system,mode,isl,osl,gemm_quant_mode,"
+      "moe_quant_mode,silicon_ttft_ms,silicon_tpot_ms\n";
+  const std::string rest = "4,vllm,m,h100_sxm,agg,8,8,,,1,1\n";
+  const auto rows = parse_measured_rows(
+      header + ",,," + rest + "2026-02-08,,," + rest + "2026-02-08,0.5,512," + rest, "m.csv");
+  EXPECT_EQ(rows[0].shortest, 1.0);
+  EXPECT_EQ(rows[0].batched_tokens, std::nullopt);
+  EXPECT_EQ(rows[1].shortest, 0.8);
+  EXPECT_EQ(rows[1].batched_tokens, 8192);
+  EXPECT_EQ(rows[2].shortest, 0.5);
+  EXPECT_EQ(rows[2].batched_tokens, 512);
+  try {
+    static_cast<void>(parse_measured_rows(header + ",1.5,,4,vllm,m,h100_sxm,agg,8,8,,,1,1\n", "m.csv"));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "m.csv:2: length_ratio: expected a share of at most 1, saw \"1.5\"");
+  }
+}
+
 TEST(MeasuredRows, BadRowsAreNamedByLine) {
-  EXPECT_EQ(complaint("4,vllm,m,h100_sxm,both,8,8,,,,,,,,,,1,1\n"), "m.csv:2: mode: expected agg or disagg, saw \"both\"");
-  EXPECT_EQ(complaint("4,vllm,m,h100_sxm,agg,,8,,,,,,,,,,1,1\n"), "m.csv:2: isl: expected a number of tokens, saw none");
+  EXPECT_EQ(complaint("4,vllm,m,h100_sxm,both,8,8,,,,,,,,,,1,1\n"),
+            "m.csv:2: mode: expected agg or disagg, saw \"both\"");
+  EXPECT_EQ(complaint("4,vllm,m,h100_sxm,agg,,8,,,,,,,,,,1,1\n"),
+            "m.csv:2: isl: expected a number of tokens, saw none");
   EXPECT_EQ(complaint("4,vllm,m,h100_sxm,agg,8,8,,,,,,,,,,1,1\n\n4,vllm,m,h100_sxm,agg,8,8,,,,,,,,,,1,-1\n"),
             "m.csv:4: silicon_tpot_ms: expected a number above 0, saw \"-1\"");
   EXPECT_EQ(complaint("four,vllm,m,h100_sxm,agg,8,8,,,,,,,,,,1,1\n"),

@@ -98,7 +98,8 @@ TEST(MeasuredScenario, WhatCannotBeDescribedSaysWhy) {
   EXPECT_EQ(changed([](MeasuredRow& r) { r.system = "tpu"; }), "GPU \"tpu\" is not in the catalogue");
   EXPECT_EQ(changed([](MeasuredRow& r) { r.gemm_format = "fp3"; }), "number format \"fp3\" is not known");
   EXPECT_EQ(changed([](MeasuredRow& r) { r.concurrency.reset(); }), "states neither concurrency nor batch");
-  EXPECT_EQ(changed([](MeasuredRow& r) { r.aggregated->tensor = 3; }), "the tensor-parallel degree does not divide the heads");
+  EXPECT_EQ(changed([](MeasuredRow& r) { r.aggregated->tensor = 3; }),
+            "the tensor-parallel degree does not divide the heads");
   EXPECT_EQ(changed([](MeasuredRow& r) { r.aggregated->tensor = 16; }), "one instance beyond a scale-up domain");
   EXPECT_EQ(changed([](MeasuredRow& r) { r.aggregated->stages = 2; }), "pipeline stages are not covered");
   EXPECT_EQ(changed([](MeasuredRow& r) { r.prompt = 200000; }), "prompt and output exceed the context of the model");

@@ -25,7 +25,8 @@ struct Predicted {
 
 Predicted predicted(Fidelity fidelity) {
   Predicted out;
-  out.scenario = load_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", load_catalogue(default_catalogue_dir()));
+  out.scenario =
+      load_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", load_catalogue(default_catalogue_dir()));
   out.run = make_training_run(out.scenario, {});
   DrawOptions options;
   options.fidelity = fidelity;
@@ -112,7 +113,9 @@ TEST(TrainingDeviceMap, TheGateIsTheBusiestStageOfItsReplica) {
   EXPECT_NE(gate.group, "gb200");  // the fastest kind
   std::int64_t begin = 0;
   for (int pool = 0; pool < gate.pool; ++pool) begin += p.map.pools[static_cast<std::size_t>(pool)].devices();
-  const auto of = [&](const PlacedStage& stage) { return waiting[static_cast<std::size_t>(begin + stage.first + step.replica * stage.stride)]; };
+  const auto of = [&](const PlacedStage& stage) {
+    return waiting[static_cast<std::size_t>(begin + stage.first + step.replica * stage.stride)];
+  };
   for (const PlacedStage& stage : p.map.stages) {
     // The optimizer, which is no pass, differs a little between the stages.
     if (stage.group == gate.group) EXPECT_LE(of(gate), of(stage) + 1e-3F) << stage.stage;
@@ -123,7 +126,8 @@ TEST(TrainingDeviceMap, TheShownDrawIsTheMedian) {
   const Predicted p = predicted(Fidelity::kMaxplus);
   ASSERT_EQ(p.map.steps.size(), 5U);
   const double shown = p.map.steps[static_cast<std::size_t>(p.map.shown)].step_s;
-  EXPECT_EQ(std::count_if(p.map.steps.begin(), p.map.steps.end(), [&](const DrawnStep& s) { return s.step_s < shown; }), 2);
+  EXPECT_EQ(
+      std::count_if(p.map.steps.begin(), p.map.steps.end(), [&](const DrawnStep& s) { return s.step_s < shown; }), 2);
 }
 
 TEST(TrainingDeviceMap, AFormulaDrawsNoDevice) {

@@ -32,10 +32,10 @@ using Profiles = std::map<std::string, Profile>;
 constexpr double kSlowerStep = 1.1;
 // Plans of the short list, per plan that is shown and at least; and of each baseline.
 constexpr int kListedPerShown = 3;
-constexpr int kLeastListed = 12;
-constexpr std::size_t kListedBaseline = 4;
+constexpr int kLeastListed = 24;
+constexpr std::size_t kListedBaseline = 12;
 // What is listed is drawn so often to choose what is drawn in full.
-constexpr int kFirstDraws = 12;
+constexpr int kFirstDraws = 10;
 
 double tokens_of(const Scenario& scenario) {
   const TrainingWorkload& t = scenario.workload.training;
@@ -88,6 +88,8 @@ struct WholePlan {
   Scenario scenario;
   double step_s = 0.0;      // at nominal speed
   double objective = 0.0;   // with the expected slowdown and the closed form of failures
+  double rate = 0.0;        // tokens per second, the same; of a running step where that is the objective
+  double kept = 1.0;        // share of wall time
 };
 
 double objective_of(TrainingObjective objective, const Scenario& scenario, Seconds step, double useful, double kept) {
@@ -114,7 +116,8 @@ WholePlan price_whole(TrainingObjective objective, TrainingChoice choice, Scenar
   const StragglerModel stragglers(job, scenario.cluster.faults);
   const StepOutcome outcome = closed_step(job, stragglers.expected_slowdown());
   const double kept = closed_shares(renewal_cycle(make_reliability_input(scenario, outcome.step))).productive;
-  WholePlan whole{std::move(choice), std::move(scenario), nominal, 0.0};
+  WholePlan whole{std::move(choice), std::move(scenario), nominal, 0.0, 0.0, kept};
+  whole.rate = tokens_of(whole.scenario) / outcome.step.count() * (objective == TrainingObjective::kMfu ? 1.0 : kept);
   whole.objective =
       objective_of(objective, whole.scenario, outcome.step, outcome.ledger.share(Cause::kUseful), kept);
   return whole;
@@ -144,7 +147,12 @@ class Planner {
     const bool efficient =
         question_.objective == TrainingObjective::kMfu || question_.objective == TrainingObjective::kPower;
     // A part of the fleet may well be slower than the plan that has all of it.
-    if (own && uses_only(space)) limits.slowest_step_s = own->step_s * (efficient ? 1.0 : kSlowerStep);
+    if (own && uses_only(space)) {
+      // Fewer devices fail less: over the run a longer step may be no slower, up to one that is never interrupted.
+      const bool over_run = question_.objective == TrainingObjective::kPower;
+      limits.slowest_step_s = own->step_s * (over_run ? 1.0 / own->kept : efficient ? 1.0 : kSlowerStep);
+      if (efficient) least_rate_ = own->rate * (1.0 - 1e-9);
+    }
     limits.cancelled = question_.predict.cancelled;
     limits.progress = [&](double done) { report(0.4 * done); };
     const SearchResult found = search_training(scenario_, space, question_.objective, profiles_, limits);
@@ -220,6 +228,11 @@ class Planner {
       }
       if (!counted) continue;
       ++answer_.whole_plans;
+      if (out.back().rate < least_rate_) {
+        answer_.pruned.add("slower than the scenario's plan", 1, plan_name(scenario_, choice));
+        out.pop_back();
+        continue;
+      }
       answer_.screening_error =
           std::max(answer_.screening_error, std::abs(choice.step_s / out.back().step_s - 1.0));
     }
@@ -304,6 +317,7 @@ class Planner {
   const Profiles& profiles_;
   const TrainingQuestion& question_;
   DrawOptions draws_;
+  double least_rate_ = 0.0;   // of plans that compete in efficiency
   TrainingAnswer answer_;
 };
 

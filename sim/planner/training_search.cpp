@@ -337,6 +337,7 @@ std::string kind_of(const TrainingChoice& choice) {
 SearchResult search_training(const Scenario& scenario, const TrainingSpace& space, TrainingObjective objective,
                              const std::map<std::string, Profile>& profiles, const SearchLimits& limits) {
   SearchResult result;
+  Choices same_batch;
   Nearest nearest;
   const double slowest = limits.slowest_step_s * static_cast<double>(space.most_batch) /
                          static_cast<double>(space.least_batch);
@@ -347,6 +348,14 @@ SearchResult search_training(const Scenario& scenario, const TrainingSpace& spac
     Choices found = WaySearch(computed, space, way, objective, screen, slowest).choices();
     keep_best(found, limits.choices, kPerKind);
     result.choices.insert(result.choices.end(), found.begin(), found.end());
+    if (space.most_batch > space.least_batch) {
+      // A larger batch may lose more to slow links than it wins: the scenario's own stays in the running.
+      TrainingSpace as_given = space;
+      as_given.most_batch = space.least_batch;
+      Choices given = WaySearch(computed, as_given, way, objective, screen, slowest).choices();
+      keep_best(given, limits.choices / 2, kPerKind);
+      same_batch.insert(same_batch.end(), given.begin(), given.end());
+    }
     find_baselines(computed, space, way, screen, result);
     result.shapes += screen.looked_at();
     result.plans += screen.priced();
@@ -358,6 +367,8 @@ SearchResult search_training(const Scenario& scenario, const TrainingSpace& spac
     if (limits.progress) limits.progress(static_cast<double>(w + 1) / static_cast<double>(space.ways.size()));
   }
   keep_best(result.choices, limits.choices, kPerKind);
+  keep_best(same_batch, limits.choices / 2, kPerKind);
+  result.choices.insert(result.choices.end(), same_batch.begin(), same_batch.end());
   if (result.choices.empty()) result.nearest = nearest.arithmetic;
   return result;
 }

@@ -49,6 +49,8 @@ source = "test"
 [faults]
 source = "test"
 
+[sources]
+
 [plan]
 name = "one"
 

@@ -52,7 +52,7 @@ EXPERT_FORMATS = {"bfloat16": "bf16", "fp8_block": "fp8", "nvfp4": "fp4"}
 EXPERT_ROUTING = "power_law_1.01"  # expert loads as measured on DeepSeek-V3
 # (hidden, expert_ffn, top_k, experts): the catalogue's models
 EXPERT_MODELS = ((7168, 2048, 8, 256), (7168, 2048, 8, 384), (4096, 1536, 8, 128), (2048, 768, 8, 128),
-                 (4096, 14336, 2, 8), (6144, 16384, 2, 8), (3072, 1536, 8, 256), (6144, 2048, 8, 256))
+                 (4096, 14336, 2, 8), (3072, 1536, 8, 256), (6144, 2048, 8, 256))
 EXPERT_TOKENS = (1, 4, 16, 48, 128, 384, 1024, 3072, 8192, 16384)
 EXPERT_RANKS = 64  # most ranks that share a layer's experts
 COLLECTIVES = {"all_reduce": "all_reduce", "all_gather": "all_gather", "reduce_scatter": "reduce_scatter",

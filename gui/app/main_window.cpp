@@ -63,7 +63,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       job_bar_(new QProgressBar),
       job_cancel_(new QPushButton(tr("Cancel"))),
       show_panels_(new QPushButton(tr("Show panels (F11)"))) {
-  setWindowTitle("Lindos");
+  setWindowTitle("Lindos[*]");
   setAcceptDrops(true);
   resize(1280, 860);
   tabs_->setDocumentMode(true);
@@ -354,7 +354,7 @@ void MainWindow::connect_reader() {
               if (document_.is_open()) {
                 scenario_.reset();
                 faulty_ = true;
-                editor_->show_error(place_in(where), message);
+                show_fault(where, message);
                 editor_dock_->show();
                 show_view(View::kWhy);
                 why_->show_empty(
@@ -480,9 +480,15 @@ void MainWindow::connect_editor() {
   connect(&reader_, &StoreReader::scenario_checked, this, &MainWindow::scenario_changed);
   connect(&reader_, &StoreReader::scenario_faulty, this, [this](const QString& where, const QString& message) {
     faulty_ = true;
-    editor_->show_error(place_in(where), message);
+    show_fault(where, message);
     update_state();
   });
+}
+
+void MainWindow::show_fault(const QString& where, const QString& message) {
+  // A fault of a file that the scenario refers to has no line here.
+  const bool here = where.startsWith(document_.path() + ":");
+  editor_->show_error(here ? place_in(where) : std::nullopt, here || where.isEmpty() ? message : where + ": " + message);
 }
 
 void MainWindow::load_into_editor(const QString& path) {

@@ -110,6 +110,7 @@ class MainWindow : public QMainWindow {
   void connect_selection();
   void connect_editor();
   void load_into_editor(const QString& path);
+  void show_fault(const QString& where, const QString& message);
   void scenario_changed(const OpenedScenario& scenario);
   void save();
   void save_as();

@@ -5,6 +5,7 @@
 
 #include "data/catalogue.h"
 #include "gui/models/format.h"
+#include "gui/work/job.h"
 #include "scenarios/error.h"
 #include "scenarios/scenario.h"
 #include "scenarios/text_layout.h"
@@ -37,12 +38,12 @@ ShownRun shown(const data::Store& store, std::int64_t id) {
   return run;
 }
 
-// The place as it stands before the message, and the message without it.
+// The place, file:line:column where there is one, and the message with the key that it is about.
 std::pair<QString, QString> told(const Error& error) {
-  const QString where = QString::fromStdString(error.where());
-  QString message = QString::fromUtf8(error.what());
-  if (!where.isEmpty() && message.startsWith(where + ": ")) message = message.mid(where.size() + 2);
-  return {where, message};
+  const QString text = QString::fromUtf8(error.what());
+  const auto [place, message] = split_place(text);
+  if (!place.isEmpty()) return {place, message};
+  return {QString::fromStdString(error.where()), text};
 }
 
 OpenedScenario described(const QString& path, const Scenario& scenario) {

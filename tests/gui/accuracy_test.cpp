@@ -85,6 +85,7 @@ TEST(Accuracy, TheStoresPairsAreDrawnAsTheyAre) {
   EXPECT_TRUE(own[0].inside);
   ParityChart chart;
   chart.resize(600, 500);
+  chart.show();
   chart.show_points(own, "x");
   const auto drawn = chart.drawn();
   ASSERT_EQ(drawn.size(), 1u);

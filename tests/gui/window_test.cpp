@@ -20,7 +20,7 @@
 namespace lindos::gui {
 namespace {
 
-constexpr int kPatience = 120000;  // the machine may be busy
+constexpr int kPatience = 240000;  // the machine may be busy
 const QString kScenario = LINDOS_SOURCE_DIR "/scenarios/one-h200-llama8b.toml";
 const QString kProfile = LINDOS_SOURCE_DIR "/data/measurements/2026-11-26-h200-profile.json";
 

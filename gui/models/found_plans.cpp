@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/models/found_plans.h"
 
+#include <QFileInfo>
 #include <QJsonArray>
 #include <QObject>
 #include <QStringList>
@@ -63,7 +64,7 @@ FoundPlan plan_from(const QJsonObject& o, bool baseline) {
   plan.name = o.value("name").toString();
   plan.groups = groups_text(o.value("groups").toArray());
   plan.changes = o.value("changes").toString();
-  plan.scenario_file = o.value("file").toString();
+  plan.scenario_file = QFileInfo(o.value("file").toString()).fileName();
   if (plan.scenario_file.endsWith(".json")) plan.scenario_file.replace(plan.scenario_file.size() - 5, 5, ".toml");
   plan.objective = o.value("objective").toDouble();
   plan.power_w = o.value("power_w").toDouble();

@@ -245,7 +245,7 @@ TEST_F(WindowTest, SearchPlansApplyTheBest) {
   ASSERT_FALSE(window.plans().search()->plans.empty());
   const std::int64_t base = window.why().run()->id;
   settle(window, [&] { window.apply_plan(0); });
-  EXPECT_NE(window.why().run()->id, base);
+  EXPECT_NE(window.why().run()->id, base) << window.message().text().toStdString();
   EXPECT_TRUE(window.compare().isVisible());
 }
 

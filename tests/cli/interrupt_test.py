@@ -132,7 +132,9 @@ class Interrupted(CliTest):
             time.sleep(moments.uniform(0.05, 0.5))
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=lindos_cli.TIMEOUT_S)
-            self.assertEqual((process.returncode, out), (130, ""), err)
+            # On a busy machine the signal may come before the handler stands and end the process itself: 130 to a shell.
+            self.assertIn(process.returncode, (130, -signal.SIGINT), err)
+            self.assertEqual(out, "")
             self.assertEqual(processes_of(process.pid), [])
         self.assertEqual(self.store(), [])
 

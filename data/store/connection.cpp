@@ -139,15 +139,18 @@ SQLite::Database Connection::opened(Store::Mode mode, const StoreOptions& option
                 "no store here; the first verb that records a run makes it");
   }
   const auto checked = [this](SQLite::Database database) {
-    if (is_new(database)) {
-      throw Error(ErrorKind::kInput, path_.string(), "not a Lindos store: the file is empty");
-    }
-    const int version = integer(database, "PRAGMA user_version");
-    if (version < schema_version()) {
-      throw Error(ErrorKind::kInput, path_.string(),
-                  "the store has schema version " + std::to_string(version) +
-                      ", this build reads version " + std::to_string(schema_version()) +
-                      "; any verb that records a run brings it up to date");
+    {
+      const SQLite::Transaction reading(database);
+      if (is_new(database)) {
+        throw Error(ErrorKind::kInput, path_.string(), "not a Lindos store: the file is empty");
+      }
+      const int version = integer(database, "PRAGMA user_version");
+      if (version < schema_version()) {
+        throw Error(ErrorKind::kInput, path_.string(),
+                    "the store has schema version " + std::to_string(version) +
+                        ", this build reads version " + std::to_string(schema_version()) +
+                        "; any verb that records a run brings it up to date");
+      }
     }
     return database;
   };
@@ -186,7 +189,12 @@ bool Connection::is_new(SQLite::Database& database) const {
 
 void Connection::prepare_for_writing(SQLite::Database& database,
                                      const StoreOptions& options) const {
-  static_cast<void>(is_new(database));  // before anything is changed in a file that is not ours
+  {
+    // Before anything is changed in a file that is not ours. In one transaction: a store that another process is just
+    // creating is empty or ours, never half of each.
+    const SQLite::Transaction reading(database);
+    static_cast<void>(is_new(database));
+  }
   // The switch to WAL needs the file alone and does not wait by itself, so two first openers may
   // collide.
   const auto deadline = std::chrono::steady_clock::now() + options.busy_timeout;

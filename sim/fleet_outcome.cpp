@@ -55,16 +55,6 @@ std::optional<ReplicaPower> power_of(const Fleet& fleet) {
   return sum;
 }
 
-void add_scaled(WorkTotals& sum, const WorkTotals& part, double weight) {
-  sum.cold += part.cold * weight;
-  sum.speed_of_light += part.speed_of_light * weight;
-  sum.busy += part.busy * weight;
-  sum.added += part.added * weight;
-  for (std::size_t f = 0; f < kFamilyCount; ++f) {
-    for (std::size_t t = 0; t < kTierCount; ++t) sum.seconds[f][t] += part.seconds[f][t] * weight;
-  }
-}
-
 // Simulated replicas and their requests, by group.
 struct GroupSample {
   double replicas = 0.0;
@@ -151,7 +141,7 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
     Ledger ledger = replica.ledger;
     ledger.book(Cause::kNoWork, end - replica.end, group.replica.peak());
     outcome.ledger.merge(ledger, stands_for);
-    add_scaled(outcome.totals, replica.totals, stands_for);
+    outcome.totals.add(replica.totals, stands_for);
     outcome.steps += replica.step_times.size();
     step_times.add(replica.step_times, stands_for);
     if (replica.ttft.empty()) continue;

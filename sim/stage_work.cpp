@@ -113,6 +113,16 @@ StageWork make_stage_work(const std::vector<std::vector<Op>>& ranks, const Price
   return work;
 }
 
+void WorkTotals::add(const WorkTotals& part, double weight) {
+  cold += part.cold * weight;
+  speed_of_light += part.speed_of_light * weight;
+  busy += part.busy * weight;
+  added += part.added * weight;
+  for (std::size_t f = 0; f < kFamilyCount; ++f) {
+    for (std::size_t t = 0; t < kTierCount; ++t) seconds[f][t] += part.seconds[f][t] * weight;
+  }
+}
+
 Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks,
                      const Draw& draw) {
   const double collective_factor =

@@ -78,6 +78,8 @@ struct WorkTotals {
   Joules added{0};            // Σ over steps and ranks, to idle power × time; 0 where power is not known
   // Σ time by family and tier, collectives counted once per stage.
   std::array<std::array<double, kTierCount>, kFamilyCount> seconds{};
+  // Adds `part`, times `weight`.
+  void add(const WorkTotals& part, double weight);
 };
 
 // From the start of the step on this stage until its output is ready to be sent.

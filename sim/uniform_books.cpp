@@ -10,16 +10,6 @@ namespace {
 // Rests kept before they are counted up and forgotten; about a kilobyte each.
 constexpr std::size_t kKeptRests = 32768;
 
-void add_scaled(WorkTotals& sum, const WorkTotals& part, double times) {
-  sum.cold += part.cold * times;
-  sum.speed_of_light += part.speed_of_light * times;
-  sum.busy += part.busy * times;
-  sum.added += part.added * times;
-  for (std::size_t f = 0; f < kFamilyCount; ++f) {
-    for (std::size_t t = 0; t < kTierCount; ++t) sum.seconds[f][t] += part.seconds[f][t] * times;
-  }
-}
-
 }  // namespace
 
 std::size_t UniformBooks::KeyHash::operator()(const Key& key) const {
@@ -102,7 +92,7 @@ Seconds UniformBooks::step(const StepTotals& totals, int steps_under_way) {
 void UniformBooks::count_up() {
   for (const auto& [key, rest] : rests_) {
     ledger_.merge(rest.ledger, rest.steps);
-    add_scaled(totals_, rest.totals, rest.steps);
+    totals_.add(rest.totals, rest.steps);
   }
   rests_.clear();
   last_ = nullptr;
@@ -111,7 +101,7 @@ void UniformBooks::count_up() {
 void UniformBooks::close(Ledger& ledger, WorkTotals& totals) {
   count_up();
   ledger.merge(ledger_);
-  add_scaled(totals, totals_, 1.0);
+  totals.add(totals_, 1.0);
   ledger_ = {};
   totals_ = {};
 }

@@ -21,16 +21,6 @@ bool same_depth(const TrainingJob& job) {
   });
 }
 
-// Passes of one stage in one step, all micro-batches.
-TimeSplit passes_of(const GroupJob& group, const StageJob& stage) {
-  TimeSplit sum;
-  for (const ChunkWork& chunk : stage.chunks) {
-    sum.add(chunk.forward, static_cast<double>(group.micro_batches));
-    sum.add(chunk.backward, static_cast<double>(group.micro_batches));
-  }
-  return sum;
-}
-
 // Takes up to `wanted` from `available` and returns it.
 double take(double& available, double wanted) {
   const double taken = std::clamp(wanted, 0.0, available);
@@ -57,6 +47,15 @@ Waits nominal_waits(const NominalStep& nominal, std::size_t group, Seconds end, 
 }
 
 }  // namespace
+
+TimeSplit passes_of(const GroupJob& group, const StageJob& stage) {
+  TimeSplit sum;
+  for (const ChunkWork& chunk : stage.chunks) {
+    sum.add(chunk.forward, static_cast<double>(group.micro_batches));
+    sum.add(chunk.backward, static_cast<double>(group.micro_batches));
+  }
+  return sum;
+}
 
 Seconds NominalStep::end() const {
   return pipeline.empty() ? Seconds{0} : *std::max_element(pipeline.begin(), pipeline.end());

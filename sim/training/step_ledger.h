@@ -35,6 +35,9 @@ struct StepTail {
 [[nodiscard]] StepTail step_tail(const TrainingJob& job, const std::vector<std::vector<double>>& stage_ends,
                                  const StepDraw& draw);
 
+// Passes of one stage in one step, all micro-batches, at nominal speed.
+[[nodiscard]] TimeSplit passes_of(const GroupJob& group, const StageJob& stage);
+
 // Books all devices of the job over `step`. `contention`: part of the step that only sharing of links
 // explains (event level); booked as exposed_data. The shares sum to 1 to rounding.
 [[nodiscard]] Ledger book_step(const TrainingJob& job, const NominalStep& nominal, const StepDraw& draw,

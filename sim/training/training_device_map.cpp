@@ -12,6 +12,7 @@
 
 #include "scenarios/error.h"
 #include "sim/training/power_limit.h"
+#include "sim/training/step_ledger.h"
 
 namespace lindos::sim {
 
@@ -49,15 +50,6 @@ std::int64_t median_draw(const std::vector<TrainingDraw>& draws) {
     return step_a != step_b ? step_a < step_b : a < b;
   });
   return *middle;
-}
-
-TimeSplit passes_of(const GroupJob& group, const StageJob& stage) {
-  TimeSplit sum;
-  for (const ChunkWork& chunk : stage.chunks) {
-    sum.add(chunk.forward, static_cast<double>(group.micro_batches));
-    sum.add(chunk.backward, static_cast<double>(group.micro_batches));
-  }
-  return sum;
 }
 
 // Writes quantities of one stage or slice at its devices.

@@ -17,6 +17,12 @@ namespace {
 constexpr std::size_t kCachedWorks = 16384;
 constexpr double kTokenIdBytes = 4.0;
 
+// A prompt, a decode and a chunk without logits: ranks whose shards do the same on it do the same on any batch.
+const Batch& mixed_batch() {
+  static const Batch kBatch{{0, 7, true}, {5, 1, true}, {9, 3, false}};
+  return kBatch;
+}
+
 const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice>& devices,
                                       const std::string& pool) {
   const auto found = devices.find(pool);
@@ -166,13 +172,9 @@ void ReplicaModel::find_uniform(std::size_t stage_index) {
   };
   Stage& stage = stages_[stage_index];
   if (!stage.alike) return;
-  const Batch mixed{{0, 7, true}, {5, 1, true}, {9, 3, false}};
-  std::vector<std::vector<Op>> ops;
-  std::vector<int> like;
-  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
-    ops.push_back(ops_of(r, mixed));
-    if (attention_of(ops[r]) != attention_of(ops[0])) return;
-    like.push_back(static_cast<int>(std::find(ops.begin(), ops.end(), ops[r]) - ops.begin()));
+  const std::vector<Op> first = attention_of(ops_of(0, mixed_batch()));
+  for (const std::size_t r : stage.unlike) {
+    if (attention_of(ops_of(r, mixed_batch())) != first) return;
   }
   std::vector<UnitAttention> units;
   for (const bool decodes : {false, true}) {
@@ -195,7 +197,6 @@ void ReplicaModel::find_uniform(std::size_t stage_index) {
     }
   }
   stage.attention = std::move(units);
-  stage.like = std::move(like);
 }
 
 const Composition& ReplicaModel::composition_of(std::size_t stage, int steps, bool decodes) const {
@@ -224,12 +225,8 @@ ReplicaModel::RestOfStep ReplicaModel::rest_of_step(const StepTotals& totals, st
     batch.push_back({0, totals.tokens - others, totals.rows > 0});
   }
   const Stage& stage = stages_[stage_index];
-  std::vector<std::vector<Op>> ops;       // of the ranks that are like no earlier one
-  std::vector<std::size_t> place(stage.ranks.size());  // in `ops`
-  for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
-    const auto like = static_cast<std::size_t>(stage.like[r]);
-    place[r] = like == r ? ops.size() : place[like];
-    if (like != r) continue;
+  std::vector<std::vector<Op>> ops;
+  for (const std::size_t r : stage.unlike) {
     ops.push_back(step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, batch));
     std::erase_if(ops.back(), [](const Op& op) {
       return op.kind == OpKind::kAttentionPrefill || op.kind == OpKind::kAttentionDecode;
@@ -245,9 +242,7 @@ ReplicaModel::RestOfStep ReplicaModel::rest_of_step(const StepTotals& totals, st
     if (op.layer >= 0) priced.time *= rest.in_place;
     return priced;
   });
-  std::vector<std::vector<PricedOp>> ranks;
-  for (const std::size_t p : place) ranks.push_back(rest.work.ranks[p]);
-  rest.work.ranks = std::move(ranks);
+  spread_over_ranks(stage, rest.work);
   rest.work.sigma = composition.sigma(tokens);
   return rest;
 }
@@ -275,14 +270,18 @@ void ReplicaModel::attention_of_step(const StepTotals& totals, std::size_t stage
 
 void ReplicaModel::find_unlike(std::size_t stage_index) {
   Stage& stage = stages_[stage_index];
-  const std::vector<RankPlan>& plans = group_.stages[stage_index].ranks;
+  std::vector<std::vector<Op>> ops;  // of the unlike ones
   for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
-    const auto same = std::find_if(stage.unlike.begin(), stage.unlike.end(), [&](std::size_t other) {
-      return plans[other].share == plans[r].share && stage.ranks[other].cost == stage.ranks[r].cost &&
-             stage.ranks[other].threads == stage.ranks[r].threads;
-    });
-    stage.priced_as.push_back(static_cast<std::size_t>(same - stage.unlike.begin()));
-    if (same == stage.unlike.end()) stage.unlike.push_back(r);
+    std::vector<Op> own = step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, mixed_batch());
+    std::size_t same = 0;
+    for (; same < stage.unlike.size(); ++same) {
+      const Rank& other = stage.ranks[stage.unlike[same]];
+      if (ops[same] == own && other.cost == stage.ranks[r].cost && other.threads == stage.ranks[r].threads) break;
+    }
+    stage.priced_as.push_back(same);
+    if (same < stage.unlike.size()) continue;
+    stage.unlike.push_back(r);
+    ops.push_back(std::move(own));
   }
 }
 
@@ -357,6 +356,13 @@ Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op,
   return std::get<Priced>(price);
 }
 
+void ReplicaModel::spread_over_ranks(const Stage& stage, StageWork& work) {
+  if (stage.unlike.size() == stage.ranks.size()) return;
+  std::vector<std::vector<PricedOp>> all;
+  for (const std::size_t i : stage.priced_as) all.push_back(work.ranks[i]);
+  work.ranks = std::move(all);
+}
+
 StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index, int steps,
                                     Part part) const {
   const Stage& stage = stages_[stage_index];
@@ -383,11 +389,7 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
     if (op.layer >= 0) priced.time *= in_place;
     return priced;
   });
-  if (stage.unlike.size() < stage.ranks.size()) {
-    std::vector<std::vector<PricedOp>> all;
-    for (const std::size_t i : stage.priced_as) all.push_back(work.ranks[i]);
-    work.ranks = std::move(all);
-  }
+  spread_over_ranks(stage, work);
   work.sigma = composition.sigma(tokens);
   for (std::size_t r = 0; power_ && r < work.ranks.size(); ++r) {
     Flop flop{0};

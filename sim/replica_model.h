@@ -118,12 +118,11 @@ class ReplicaModel {
     std::vector<RankCeiling> ceilings;
     Interconnect path;
     bool alike = true;  // all ranks on one device type with equal threads
-    // Ranks with the same share on the same device do the same: each is priced as one of the unlike ones.
+    // Ranks with the same work on the same device are priced once: each as one of the unlike ones.
     std::vector<std::size_t> unlike;     // ranks
     std::vector<std::size_t> priced_as;  // [rank], index into unlike
     std::vector<StepCompositions> compositions;  // [steps under way - 1]
     std::vector<UnitAttention> attention;        // of a uniform stage; empty for others
-    std::vector<int> like;                       // of a uniform stage: the first rank that does the same work
   };
   struct Key {
     std::size_t stage = 0;
@@ -140,6 +139,8 @@ class ReplicaModel {
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
   void find_unlike(std::size_t stage);
+  // From works of the unlike ranks to works of all.
+  static void spread_over_ranks(const Stage& stage, StageWork& work);
   void find_uniform(std::size_t stage);
   [[nodiscard]] const Composition& composition_of(std::size_t stage, int steps, bool decodes) const;
   [[nodiscard]] ExecutionContext context_of(std::size_t stage, std::size_t rank, int steps) const;

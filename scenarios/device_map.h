@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run says about single devices: the shape of the fleet, where the job's stages sit in it, and quantities per device
-// for one drawn step. Devices are numbered through the pools in the order of the scenario, inside a pool node by node.
-// A quantity that a prediction does not know per device is absent, never zero. Plain values.
+// What a run says about single devices: the shape of the fleet, where the job's stages sit in it, and quantities per
+// device for one drawn step. Devices are numbered through the pools in the order of the scenario, inside a pool node by
+// node. A quantity that a prediction does not know per device is absent, never zero. Plain values.
 #pragma once
 
 #include <cstddef>
@@ -84,8 +84,8 @@ struct DeviceMap {
 // One value per device. Throws Error{kInput} unless the spans cover exactly `devices`.
 [[nodiscard]] std::vector<float> decode_field(const DeviceField& field, std::int64_t devices);
 
-// Throws Error{kInput} at `where` for a map that contradicts itself: stages outside their pool, fields of unknown name or wrong
-// length, a shown or gating position that does not exist.
+// Throws Error{kInput} at `where` for a map that contradicts itself: stages outside their pool, fields of unknown name or
+// wrong length, a shown or gating position that does not exist.
 void validate_device_map(const DeviceMap& map, const std::string& where);
 
 }  // namespace lindos

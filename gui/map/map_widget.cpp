@@ -12,7 +12,6 @@
 #include <numeric>
 
 #include "gui/models/format.h"
-#include "scenarios/text_layout.h"
 
 namespace lindos::gui {
 
@@ -26,8 +25,6 @@ constexpr double kRackNamesFrom = 11.0; // pixels per cell
 constexpr double kMinimapHeight = 92.0;
 constexpr std::size_t kWorstKept = 1000;
 constexpr double kRingBelow = 14.0;     // a target smaller than this gets a ring
-
-QString counted(std::int64_t n) { return QString::fromStdString(with_thousands(n)); }
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "gui/models/cells.h"
 #include "gui/models/format.h"
 #include "scenarios/ledger.h"
 #include "scenarios/metrics.h"
@@ -15,21 +16,6 @@ namespace lindos::gui {
 namespace {
 
 constexpr double kWithin = 0.10;
-
-Cell word(const QString& text, const QString& tooltip = {}) {
-  Cell cell;
-  cell.text = text;
-  cell.tooltip = tooltip;
-  return cell;
-}
-
-Cell number(const QString& text, double value) {
-  Cell cell;
-  cell.text = text;
-  cell.sort = value;
-  cell.number = true;
-  return cell;
-}
 
 QString signed_percent(double ratio) { return points(ratio) + " %"; }
 

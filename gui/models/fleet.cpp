@@ -8,13 +8,11 @@
 #include <utility>
 
 #include "gui/models/format.h"
-#include "scenarios/text_layout.h"
 
 namespace lindos::gui {
 
 namespace {
 
-QString counted(std::int64_t n) { return QString::fromStdString(with_thousands(n)); }
 QString gpus(std::int64_t n) { return n == 1 ? QObject::tr("1 GPU") : QObject::tr("%1 GPUs").arg(counted(n)); }
 
 const std::string kSlowdown = "slowdown";

@@ -5,11 +5,14 @@
 #include <cmath>
 
 #include "scenarios/metrics.h"
+#include "scenarios/text_layout.h"
 #include "scenarios/waterfall.h"
 
 namespace lindos::gui {
 
 QString to_qt(std::string_view text) { return QString::fromUtf8(text.data(), static_cast<qsizetype>(text.size())); }
+
+QString counted(std::int64_t n) { return QString::fromStdString(with_thousands(n)); }
 
 QString percent(double share) { return QString::fromStdString(percent_text(share)); }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <QString>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,8 @@
 
 namespace lindos::gui {
 
+// "18,750".
+[[nodiscard]] QString counted(std::int64_t n);
 [[nodiscard]] QString to_qt(std::string_view text);
 // "8.8 %".
 [[nodiscard]] QString percent(double share);

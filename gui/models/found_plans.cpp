@@ -7,32 +7,15 @@
 #include <QStringList>
 #include <cmath>
 
+#include "gui/models/cells.h"
 #include "gui/models/format.h"
-#include "scenarios/text_layout.h"
 
 namespace lindos::gui {
 
 namespace {
 
-Cell word(const QString& text, const QString& tooltip = {}) {
-  Cell cell;
-  cell.text = text;
-  cell.tooltip = tooltip;
-  return cell;
-}
-
-Cell number(const QString& text, double value) {
-  Cell cell;
-  cell.text = text;
-  cell.sort = value;
-  cell.number = true;
-  return cell;
-}
-
-Cell absent() { return number("–", -HUGE_VAL); }
-
 QString counted(const QJsonValue& value) {
-  return QString::fromStdString(with_thousands(static_cast<std::int64_t>(value.toDouble())));
+  return counted(static_cast<std::int64_t>(value.toDouble()));
 }
 
 QString groups_text(const QJsonArray& groups) {

@@ -7,15 +7,12 @@
 #include <cmath>
 
 #include "gui/models/format.h"
-#include "scenarios/text_layout.h"
 
 namespace lindos::gui {
 
 namespace {
 
 constexpr double kSame = 1e-9;
-
-QString counted(std::int64_t n) { return QString::fromStdString(with_thousands(n)); }
 
 QString range_text(const Range& range) {
   return range.empty() ? QObject::tr("none") : QString("%1 – %2").arg(counted(range.begin), counted(range.end - 1));

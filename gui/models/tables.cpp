@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gui/models/cells.h"
 #include "gui/models/format.h"
 #include "scenarios/metrics.h"
 
@@ -12,29 +13,9 @@ namespace lindos::gui {
 
 namespace {
 
-const QString kAbsent = "–";
 constexpr double kEqualBelow = 0.02;  // of the larger value
 
-Cell word(const QString& text, const QString& tooltip = {}) {
-  Cell cell;
-  cell.text = text;
-  cell.tooltip = tooltip;
-  return cell;
-}
-
-Cell number(const QString& text, double value) {
-  Cell cell;
-  cell.text = text;
-  cell.sort = value;
-  cell.number = true;
-  return cell;
-}
-
-Cell absent() {
-  Cell cell = number(kAbsent, -HUGE_VAL);
-  cell.tooltip = QObject::tr("This run does not have it.");
-  return cell;
-}
+Cell missing() { return absent(QObject::tr("This run does not have it.")); }
 
 const MetricValue* find_value(const RunRecord* record, std::string_view name) {
   if (record == nullptr) return nullptr;
@@ -43,16 +24,16 @@ const MetricValue* find_value(const RunRecord* record, std::string_view name) {
 }
 
 Cell value_cell(const std::string& name, const MetricValue* value) {
-  return value != nullptr ? number(metric_text(name, value->p50), value->p50) : absent();
+  return value != nullptr ? number(metric_text(name, value->p50), value->p50) : missing();
 }
 
 Cell interval_cell(const std::string& name, const MetricValue* value) {
-  return value != nullptr ? number(metric_interval(name, *value), value->p90 - value->p10) : absent();
+  return value != nullptr ? number(metric_interval(name, *value), value->p90 - value->p10) : missing();
 }
 
 // "+1.6 %" with a true minus; from ten times on "× 136".
 Cell ratio_cell(double from, double to) {
-  if (from == 0.0) return absent();
+  if (from == 0.0) return missing();
   const double ratio = (to - from) / from;
   if (ratio >= 9.0) return number("× " + QString::number(std::lround(to / from)), ratio);
   return number(points(ratio) + " %", ratio);
@@ -109,7 +90,7 @@ Table runs_table(const std::vector<ListedRun>& runs) {
                  word(QString::fromStdString(s.fidelity)),
                  word(QString::fromStdString(s.scenario_name), QObject::tr("digest %1").arg(to_qt(s.scenario_digest))),
                  word(QString::fromStdString(s.plan_name), QObject::tr("digest %1").arg(to_qt(s.plan_digest))),
-                 run.useful ? number(percent(*run.useful), *run.useful) : absent(), word(time_text(s.started_utc))};
+                 run.useful ? number(percent(*run.useful), *run.useful) : missing(), word(time_text(s.started_utc))};
     table.rows.push_back(std::move(row));
   }
   return table;
@@ -132,7 +113,7 @@ Table metrics_table(const RunRecord& record, const RunRecord* measured) {
       row.cells.push_back(word(QString::fromStdString(value->provenance)));
     } else {
       row.cells.push_back(value_cell(name, real));
-      row.cells.push_back(value != nullptr && real != nullptr ? ratio_cell(real->p50, value->p50) : absent());
+      row.cells.push_back(value != nullptr && real != nullptr ? ratio_cell(real->p50, value->p50) : missing());
     }
     table.rows.push_back(std::move(row));
   }
@@ -151,18 +132,18 @@ Table waterfall_table(const Waterfall& waterfall) {
     row.cells = {word(to_qt(step.label), to_qt(step.sentence)),
                  word(step.causes.size() > 1 ? QObject::tr("several") : to_qt(label_of(step.group))),
                  number(QString::number(step.share * 100.0, 'f', 1), step.share),
-                 step.p10 ? number(percent_interval(*step.p10, *step.p90), *step.p90 - *step.p10) : absent(),
+                 step.p10 ? number(percent_interval(*step.p10, *step.p90), *step.p90 - *step.p10) : missing(),
                  number(percent(step.after), step.after)};
     if (measured) {
       row.cells.push_back(
-          step.measured ? number(QString::number(*step.measured * 100.0, 'f', 1), *step.measured) : absent());
+          step.measured ? number(QString::number(*step.measured * 100.0, 'f', 1), *step.measured) : missing());
     }
     row.cells.push_back(word(to_qt(step.sentence)));
     table.rows.push_back(std::move(row));
   }
   TableRow last;
   const LedgerEntry& useful = waterfall.useful;
-  last.cells = {word(capitalised(to_qt(lindos::label_of(Cause::kUseful)))), word(""), absent(),
+  last.cells = {word(capitalised(to_qt(lindos::label_of(Cause::kUseful)))), word(""), missing(),
                 number(percent_interval(useful.p10, useful.p90), useful.p90 - useful.p10),
                 number(percent(useful.share), useful.share)};
   if (measured) last.cells.push_back(number(percent(*waterfall.measured_useful), *waterfall.measured_useful));
@@ -182,9 +163,9 @@ Table mitigations_table(const ExplanationResult& explanation) {
     TableRow row;
     row.key = static_cast<std::int64_t>(i);
     row.cells = {word(m.name, m.what),
-                 applies ? gain_cell(m.gain) : absent(),
-                 applies ? gain_interval(m.gain) : absent(),
-                 applies ? number(percent(m.mfu), m.mfu) : absent(),
+                 applies ? gain_cell(m.gain) : missing(),
+                 applies ? gain_interval(m.gain) : missing(),
+                 applies ? number(percent(m.mfu), m.mfu) : missing(),
                  applies ? word(m.what, m.what) : word(QObject::tr("does not apply: %1").arg(m.refused), m.refused),
                  word(m.cost, m.cost)};
     table.rows.push_back(std::move(row));
@@ -222,9 +203,9 @@ Table compared_metrics(const RunRecord& a, const RunRecord& b) {
         interval_cell(name, va),
         value_cell(name, vb),
         interval_cell(name, vb),
-        both ? ratio_cell(va->p50, vb->p50) : absent(),
+        both ? ratio_cell(va->p50, vb->p50) : missing(),
         both ? verdict({Cause::kUseful, va->p50, va->p10, va->p90}, {Cause::kUseful, vb->p50, vb->p10, vb->p90})
-             : word(kAbsent)};
+             : word("–")};
     table.rows.push_back(std::move(row));
   }
   return table;

@@ -7,23 +7,36 @@
 #include <fmt/ranges.h>
 
 #include "scenarios/error.h"
+#include "scenarios/plan_show.h"
 
 namespace lindos::cli {
 
 namespace {
 
-const char* role_name(Role role) {
-  switch (role) {
-    case Role::kBoth:
-      return "prefill and decode";
-    case Role::kPrefill:
-      return "prefill";
-    case Role::kDecode:
-      return "decode";
-    case Role::kTrain:
-      return "training";
+std::vector<UniformGroup> serving_groups(const Scenario& scenario, const std::string& tool) {
+  std::vector<UniformGroup> out;
+  for (const GroupPlan& group : scenario.plan.groups) {
+    const std::string where = in_quotes(group);
+    if (group.role == Role::kTrain) {
+      throw Error(ErrorKind::kInfeasible, where,
+                  tool + " serves; a training plan is for megatron or deepspeed");
+    }
+    UniformGroup shape = uniform_group(scenario, group, tool);
+    for (const std::string& name : shape.at.pools) {
+      if (scenario.devices.at(pool_of(scenario, name).node.device).compute_capability == 0) {
+        throw Error(ErrorKind::kInfeasible, where,
+                    fmt::format("pool \"{}\" has no CUDA devices, and the flags for {} are those "
+                                "of NVIDIA GPUs; `lindos run` "
+                                "serves the plan here",
+                                name, tool));
+      }
+    }
+    for (const UniformGroup& other : out) {
+      if (other.at.slug == shape.at.slug) shape.at.slug += "-2";
+    }
+    out.push_back(std::move(shape));
   }
-  return "";
+  return out;
 }
 
 }  // namespace
@@ -53,7 +66,7 @@ Launch launch_of(const LaunchRequest& request, const UniformGroup& shape,
       "# {} replica{} of {} device{} of pool {}, {}, routing weight {:g}.\n",
       script.tool, group.name, scenario.plan.name, scenario.name, scenario.model.name,
       digest(scenario.plan), group.replicas, group.replicas == 1 ? "" : "s", at.devices,
-      at.devices == 1 ? "" : "s", fmt::join(at.pools, ", "), role_name(group.role),
+      at.devices == 1 ? "" : "s", fmt::join(at.pools, ", "), name_of(group.role),
       group.routing_weight);
   for (const std::string& note : script.notes) text += "# " + note + "\n";
   text += "set -euo pipefail\n" + model_line(request);
@@ -76,30 +89,11 @@ Launch launch_of(const LaunchRequest& request, const UniformGroup& shape,
   return launch;
 }
 
-std::vector<UniformGroup> serving_groups(const Scenario& scenario, const std::string& tool) {
-  std::vector<UniformGroup> out;
-  for (const GroupPlan& group : scenario.plan.groups) {
-    const std::string where = in_quotes(group);
-    if (group.role == Role::kTrain) {
-      throw Error(ErrorKind::kInfeasible, where,
-                  tool + " serves; a training plan is for megatron or deepspeed");
-    }
-    UniformGroup shape = uniform_group(scenario, group, tool);
-    for (const std::string& name : shape.at.pools) {
-      if (scenario.devices.at(pool_of(scenario, name).node.device).compute_capability == 0) {
-        throw Error(ErrorKind::kInfeasible, where,
-                    fmt::format("pool \"{}\" has no CUDA devices, and the flags for {} are those "
-                                "of NVIDIA GPUs; `lindos run` "
-                                "serves the plan here",
-                                name, tool));
-      }
-    }
-    for (const UniformGroup& other : out) {
-      if (other.at.slug == shape.at.slug) shape.at.slug += "-2";
-    }
-    out.push_back(std::move(shape));
-  }
-  return out;
+std::vector<Launch> launch_each(const LaunchRequest& request, const std::string& tool,
+                                Launch (*launch)(const LaunchRequest&, const UniformGroup&)) {
+  std::vector<Launch> launches;
+  for (const UniformGroup& shape : serving_groups(request.scenario, tool)) launches.push_back(launch(request, shape));
+  return launches;
 }
 
 std::string torch_name(Dtype dtype, const std::string& where) {

@@ -25,10 +25,10 @@ struct ServingScript {
 [[nodiscard]] Launch launch_of(const LaunchRequest& request, const UniformGroup& shape,
                                const ServingScript& script);
 
-// The groups of a serving plan as `tool` sees them. Throws Error{kInfeasible} for training, device
+// What `launch` makes of each group of a serving plan as `tool` sees it. Throws Error{kInfeasible} for training, device
 // kinds the tool does not run on (no CUDA) and whatever uniform_group refuses.
-[[nodiscard]] std::vector<UniformGroup> serving_groups(const Scenario& scenario,
-                                                       const std::string& tool);
+[[nodiscard]] std::vector<Launch> launch_each(const LaunchRequest& request, const std::string& tool,
+                                              Launch (*launch)(const LaunchRequest&, const UniformGroup&));
 
 // Shell line that sets MODEL, or asks for it.
 [[nodiscard]] std::string model_line(const LaunchRequest& request);

@@ -88,10 +88,7 @@ Launch launch_for(const LaunchRequest& request, const UniformGroup& shape) {
 }  // namespace
 
 std::vector<Launch> launch_sglang(const LaunchRequest& request) {
-  std::vector<Launch> launches;
-  for (const UniformGroup& shape : serving_groups(request.scenario, kTool))
-    launches.push_back(launch_for(request, shape));
-  return launches;
+  return launch_each(request, kTool, launch_for);
 }
 
 }  // namespace lindos::cli

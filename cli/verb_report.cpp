@@ -63,14 +63,9 @@ ReportedRun reported(const data::Store& store, std::int64_t id) {
   run.id = id;
   run.record = store.load(id);
   run.devices = store.load_device_map(id);
-  if (run.record.source == RunSource::kMeasured) return run;
-  data::RunFilter filter;
-  filter.source = RunSource::kMeasured;
-  filter.scenario_digest = run.record.scenario_digest;
-  filter.plan_digest = run.record.plan_digest;
-  if (const auto measured = store.latest(filter)) {
-    run.measured_id = measured->id;
-    run.measured = store.load(measured->id);
+  if (const auto measured = store.measurement_of(run.record)) {
+    run.measured_id = *measured;
+    run.measured = store.load(*measured);
   }
   return run;
 }

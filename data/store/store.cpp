@@ -290,6 +290,16 @@ std::optional<RunSummary> Store::latest(RunFilter filter) const {
   return std::move(runs.front());
 }
 
+std::optional<std::int64_t> Store::measurement_of(const RunRecord& record) const {
+  if (record.source == RunSource::kMeasured) return std::nullopt;
+  RunFilter filter;
+  filter.source = RunSource::kMeasured;
+  filter.scenario_digest = record.scenario_digest;
+  filter.plan_digest = record.plan_digest;
+  const std::optional<RunSummary> found = latest(filter);
+  return found ? std::optional(found->id) : std::nullopt;
+}
+
 std::vector<RunPair> Store::list_pairs(std::int64_t limit) const {
   return connection_->run([&](Database& database) {
     Statement rows(database,

@@ -51,7 +51,8 @@ struct RunSummary {
 
 // What a verb hands over: a record, and what it says about single devices if it says anything. Borrowed.
 struct NewRun {
-  NewRun(const RunRecord* run, const DeviceMap* map = nullptr) : record(run), devices(map) {}  // NOLINT: a record alone is one
+  // NOLINTNEXTLINE: a record alone is one
+  NewRun(const RunRecord* run, const DeviceMap* map = nullptr) : record(run), devices(map) {}
   const RunRecord* record;
   const DeviceMap* devices;
 };
@@ -95,19 +96,21 @@ class Store {
                                             std::string_view profile_json);
 
   [[nodiscard]] RunRecord load(std::int64_t id) const;
-  // nullopt for a run that says nothing about single devices, or is not there. Throws Error{kInput} for a map of another build's
-  // quantities, Error{kEnvironment} for a damaged one.
+  // nullopt for a run that says nothing about single devices, or is not there. Throws Error{kInput} for a map of another
+  // build's quantities, Error{kEnvironment} for a damaged one.
   [[nodiscard]] std::optional<DeviceMap> load_device_map(std::int64_t id) const;
   // Newest first.
   [[nodiscard]] std::vector<RunSummary> list(const RunFilter& filter) const;
   [[nodiscard]] std::optional<RunSummary> latest(RunFilter filter) const;
+  // The latest measured run of the scenario and plan of a prediction; nullopt for a record that is measured itself.
+  [[nodiscard]] std::optional<std::int64_t> measurement_of(const RunRecord& record) const;
   // The latest measured run that has a prediction, with the latest of its predictions: both of the
   // same scenario and plan. An empty digest stands for any.
   [[nodiscard]] std::optional<RunPair> find_pair(const std::string& scenario_digest = "",
                                                  const std::string& plan_digest = "") const;
 
-  // Measured runs, newest first, each with the last prediction of the same scenario and plan that was stored before it; those
-  // without one are left out. A prediction that came after the measurement would not be one.
+  // Measured runs, newest first, each with the last prediction of the same scenario and plan that was stored before it;
+  // those without one are left out. A prediction that came after the measurement would not be one.
   [[nodiscard]] std::vector<RunPair> list_pairs(std::int64_t limit) const;
 
   // Every metric that either run has, in the order of the registry. Throws Error{kInput} when the

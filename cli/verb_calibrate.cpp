@@ -2,9 +2,10 @@
 // lindos calibrate PROFILE --out NEW: a dated profile whose intervals hold what they promise, from
 // stored pairs of prediction and measurement. The only way back from measurements to predictions,
 // and an explicit one.
-#include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -43,20 +44,15 @@ bool suits(const data::Store& store, const RunRecord& predicted, const std::stri
   return profile.device == device && profile.interval_factors.empty();
 }
 
-// The newest pair of each scenario and plan.
+// The newest measurement of each scenario and plan that was predicted before.
 Pairs pairs_of(const data::Store& store, const std::string& device, const std::string& hardware) {
+  constexpr std::int64_t kAll = 1'000'000;
   Pairs out;
   out.hardware = hardware;
-  std::vector<std::pair<std::string, std::string>> seen;
-  data::RunFilter measured;
-  measured.source = RunSource::kMeasured;
-  for (const data::RunSummary& run : store.list(measured)) {
-    std::pair<std::string, std::string> key{run.scenario_digest, run.plan_digest};
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
-    const std::optional<data::RunPair> pair = store.find_pair(run.scenario_digest, run.plan_digest);
-    if (!pair) continue;
-    seen.push_back(std::move(key));
-    sim::CalibrationPair both{store.load(pair->predicted), store.load(pair->measured)};
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const data::RunPair& pair : store.list_pairs(kAll)) {
+    sim::CalibrationPair both{store.load(pair.predicted), store.load(pair.measured)};
+    if (!seen.emplace(both.measured.scenario_digest, both.measured.plan_digest).second) continue;
     if (!suits(store, both.predicted, device)) {
       ++out.unsuited;
       continue;

@@ -16,6 +16,7 @@
 #include "scenarios/error.h"
 #include "scenarios/json_reader.h"
 #include "sim/datasheet.h"
+#include "sim/normal_distribution.h"
 
 namespace lindos::cli {
 
@@ -96,12 +97,12 @@ void import_llama_bench(const ImportVerb& options) {
                      rows.hardware.empty() ? hardware_of(session.scenario) : rows.hardware);
   record.started_utc = rows.started_utc;
   if (options.version.empty()) record.environment.libraries["llama.cpp"] = rows.build;
-  constexpr double kTenth = 1.2816;  // of a normal distribution's standard deviations
+  const double tenth = sim::normal_tail_quantile(0.1);
   for (const ImportedMean& mean : rows.means) {
     exec::set_measured(record, mean.metric, {mean.mean});
     MetricValue& value = record.metrics.at(mean.metric);
-    value.p10 = std::max(0.0, mean.mean - kTenth * mean.deviation);
-    value.p90 = mean.mean + kTenth * mean.deviation;
+    value.p10 = std::max(0.0, mean.mean - tenth * mean.deviation);
+    value.p90 = mean.mean + tenth * mean.deviation;
   }
   finish(session, options, record, rows.unused);
 }

@@ -147,6 +147,11 @@ ImportedRun read_vllm_bench(std::string_view text, const std::string& where,
   const nlohmann::json document = parse_json(text, where);
   JsonObject root(document, "", where);
   const ServingWorkload& serving = scenario.workload.serving;
+  if (serving.requests == 0) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                "a recorded trace or a duration says what arrives, and vllm bench draws requests of its own; "
+                "set [workload] requests");
+  }
   const std::int64_t completed = root.integer("completed", 1);
   if (root.has("failed") && root.integer("failed", 0) > 0) {
     root.fail("failed", "requests failed: throughput over the others is not that of the workload");

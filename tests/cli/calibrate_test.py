@@ -19,10 +19,13 @@ class Calibrate(CliTest):
         scenario = write_tiny(self.folder, [("output = 8", f"output = {output}")])
         known = ("--db", "store.db", "--format", "json", "--progress", "none")
         predicted = self.succeed("predict", scenario, "--profile", self.profile, "--fidelity", "maxplus", *known).json()
+        self.measure(output, predicted, factor)
+        return predicted
+
+    def measure(self, output, predicted, factor):
         ttft = predicted["metrics"]["ttft_s"]["p50"] * factor * 1e3
         file = write_json(self.folder / "run.json", {**VLLM, "total_output_tokens": 4 * output, "median_ttft_ms": ttft})
-        self.succeed("import", "vllm", scenario, file, "--hardware", "this machine", *known[:4])
-        return predicted
+        self.succeed("import", "vllm", self.tiny_of(output), file, "--hardware", "this machine", "--db", "store.db")
 
     def calibrate(self, *options):
         return ("calibrate", self.profile, "--db", "store.db", "--out", "new.json", *options)
@@ -40,7 +43,8 @@ class Calibrate(CliTest):
         self.assertLessEqual(after["p10"], after["p50"] / 100.0 * (1 + 1e-9))
         self.assertGreaterEqual(after["p90"], after["p50"] * 100.0 * (1 - 1e-9))
         self.assertIn("calibrated on 8 pairs", json.loads((self.folder / "new.json").read_text())["source"])
-        # The calibrated prediction is the newest of its pair now; it must not calibrate again.
+        # Measured again, the calibrated prediction is the one of its pair; it must not calibrate again.
+        self.measure(11, before, 100.0)
         self.assertIn("7 pairs", self.fail_with(1, ["8 are needed", "1 predicted"], *self.calibrate()).err)
         self.fail_with(1, ["calibrated already"], "calibrate", "new.json", "--db", "store.db", "--out", "again.json")
 

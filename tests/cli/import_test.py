@@ -46,6 +46,11 @@ class ImportVllm(CliTest):
         self.assertEqual(comparison["measured"]["metrics"]["ttft_s"]["p50"], 0.1)
         self.assertIn("ttft_s", [row["metric"] for row in comparison["comparison"]["metrics"]])
 
+    def test_traffic_that_another_tool_cannot_repeat_is_refused(self):
+        self.tiny = write_tiny(self.folder, [('requests = 4\narrival = "together"', 'duration = "4 s"\narrival = "poisson"\nrate = "1 /s"')])
+        path = write_json(self.folder / "run.json", VLLM)
+        self.fail_with(1, ["tiny", "a duration", "requests"], "import", "vllm", self.tiny, path, "--no-db")
+
     def test_another_workload_is_refused(self):
         for change, words in (({"completed": 8}, ["8 requests were answered", "requests = 8"]),
                               ({"failed": 1}, ["/failed"]),

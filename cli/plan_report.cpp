@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/plan_files.h"
+#include "cli/render.h"
 #include "cli/table.h"
 #include "scenarios/metrics.h"
 #include "scenarios/text_layout.h"
@@ -17,7 +18,7 @@ constexpr std::size_t kWidth = 110;
 
 std::string value_of(const RunRecord& record, const char* metric) {
   const auto found = record.metrics.find(metric);
-  return found == record.metrics.end() ? "–" : format_value(metric_or_throw(metric), found->second.p50);
+  return found == record.metrics.end() ? "–" : with_interval(metric_or_throw(metric), found->second);
 }
 
 void add_row(Table& table, const std::string& label, const sim::PlannedTraining& plan) {
@@ -63,7 +64,7 @@ nlohmann::ordered_json plan_json(const sim::PlannedTraining& plan, const std::st
 
 std::string render(const sim::TrainingAnswer& answer, sim::TrainingObjective objective) {
   const RunRecord& first = answer.plans.front().record;
-  std::string out = fmt::format("{}   best plans by {}   ({} · {} draws · seed {})\n\n", first.scenario_name,
+  std::string out = fmt::format("{}   best plans by {}   (modelled · {} · {} draws · seed {}; p50 and p10 – p90)\n\n", first.scenario_name,
                                 sim::name_of(objective), first.fidelity, first.repeats, first.seed);
   Table table({"plan", "step", "MFU of a running step", "MFU of the fleet", "trained over the run", "power at most"});
   for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i]);

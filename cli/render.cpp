@@ -87,6 +87,10 @@ std::string how(const RunRecord& record) {
 
 }  // namespace
 
+std::string with_interval(const Metric& metric, const MetricValue& value) {
+  return fmt::format("{} ({})", format_value(metric, value.p50), interval(metric, value));
+}
+
 std::string render(const RunRecord& record) {
   std::string out = fmt::format("{}   plan {}   ({})\n\n", record.scenario_name, record.plan_name, how(record));
   Table metrics({"metric", "p50", "p10 – p90", "provenance"});

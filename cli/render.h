@@ -5,12 +5,15 @@
 
 #include <string>
 
+#include "scenarios/metrics.h"
 #include "scenarios/run_record.h"
 
 namespace lindos::cli {
 
 // One record: metrics and ledger.
 [[nodiscard]] std::string render(const RunRecord& record);
+// "26.8 % (18.8 – 35.3)".
+[[nodiscard]] std::string with_interval(const Metric& metric, const MetricValue& value);
 // Predicted beside measured, metric by metric and ledger entry by entry.
 [[nodiscard]] std::string render_comparison(const RunRecord& predicted, const RunRecord& measured);
 // {"predicted": …, "measured": …, "comparison": {"metrics": […], "ledger": […]}}

@@ -69,8 +69,8 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
     out += fmt::format("   (TTFT {}, TPOT {} for {:.0f} % of the requests)", promise_text(scenario.slo.ttft),
                        promise_text(scenario.slo.tpot), scenario.slo.percentile * 100.0);
   }
-  out += "\n\n";
-  Table table({"plan", "requests/s kept", "p10 – p90", "output token/s", "power at most", "token/s per MW"});
+  out += fmt::format("\nmodelled · {} draws · seed {}\n\n", question.predict.draws, question.predict.seed);
+  Table table({"plan", "requests/s kept p50", "p10 – p90", "output token/s", "power at most", "token/s per MW"});
   for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i]);
   for (const sim::PlannedServing& baseline : answer.baselines) add_row(table, baseline.name, baseline);
   out += table.text() + "\n";

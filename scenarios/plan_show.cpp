@@ -75,20 +75,6 @@ std::string stages(const GroupPlan& group) {
   return out;
 }
 
-std::string_view name_of(Role role) {
-  switch (role) {
-    case Role::kBoth:
-      return "prefill and decode";
-    case Role::kPrefill:
-      return "prefill";
-    case Role::kDecode:
-      return "decode";
-    case Role::kTrain:
-      return "training";
-  }
-  return "";
-}
-
 // "TP 8 with sequence parallelism × PP 16 × DP 1,171; ZeRO-1, …"
 std::string training_degrees(const Scenario& s, const GroupPlan& g) {
   const TrainingPlan& t = g.training;
@@ -150,6 +136,20 @@ std::string training_memory_line(const Scenario& s, const GroupPlan& g) {
 }
 
 }  // namespace
+
+std::string_view name_of(Role role) {
+  switch (role) {
+    case Role::kBoth:
+      return "prefill and decode";
+    case Role::kPrefill:
+      return "prefill";
+    case Role::kDecode:
+      return "decode";
+    case Role::kTrain:
+      return "training";
+  }
+  return "";
+}
 
 std::string show_plan(const Scenario& s) {
   std::string out =

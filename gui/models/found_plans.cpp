@@ -15,7 +15,7 @@ namespace lindos::gui {
 namespace {
 
 QString counted(const QJsonValue& value) {
-  return counted(static_cast<std::int64_t>(value.toDouble()));
+  return gui::counted(static_cast<std::int64_t>(value.toDouble()));
 }
 
 QString groups_text(const QJsonArray& groups) {

@@ -169,11 +169,29 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   return group;
 }
 
+Routing read_routing(const TomlTable& table, const Scenario& scenario) {
+  if (scenario.workload.kind == WorkloadKind::kTraining)
+    table.fail("", "requests are routed, and the workload is training");
+  table.allow({"policy", "replicas_per_router", "load_bound"});
+  Routing routing;
+  routing.policy = kRoutingPolicies[table.choice(
+      "policy", {"weighted-round-robin", "random", "least-outstanding", "power-of-two", "prefix-affinity"})];
+  if (table.has("replicas_per_router") && !looks_at_load(routing.policy))
+    table.fail("replicas_per_router", "only a policy that looks at the replicas' load needs it");
+  if (table.has("load_bound") && routing.policy != RoutingPolicy::kPrefixAffinity)
+    table.fail("load_bound", "only the policy prefix-affinity has a bound");
+  routing.replicas_per_router =
+      table.integer_or("replicas_per_router", routing.replicas_per_router, 1, kMaxTokens);
+  routing.load_bound = table.number_or("load_bound", routing.load_bound, 1.0, 1e9);
+  return routing;
+}
+
 Plan read_simple(const TomlTable& table, const Scenario& scenario) {
   Plan plan;
   plan.name = table.text_or("name", "plan");
+  if (table.has("routing")) plan.routing = read_routing(table.table("routing"), scenario);
   if (table.has("group")) {
-    table.allow({"name", "group"});
+    table.allow({"name", "group", "routing"});
     std::set<std::string> names;
     for (const TomlTable& entry : table.tables_or_none("group")) {
       entry.allow(kGroupKeys);
@@ -185,7 +203,7 @@ Plan read_simple(const TomlTable& table, const Scenario& scenario) {
     if (plan.groups.empty()) table.fail("group", "a plan needs at least one group");
     return plan;
   }
-  table.allow(kGroupKeys, {"file", "json", "group"});
+  table.allow(kGroupKeys, {"file", "json", "group", "routing"});
   plan.groups.push_back(read_group(table, scenario));
   return plan;
 }

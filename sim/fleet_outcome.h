@@ -59,4 +59,12 @@ struct GoodputEstimate {
 [[nodiscard]] GoodputEstimate estimate_goodput(const Fleet& fleet, const std::vector<double>& dealt,
                                                const std::vector<ReplicaOutcome>& replicas);
 
+// The same where whole clusters of replicas are drawn, of which the fleet has `count`: a single ratio, variance between
+// clusters. REQUIRES: a request.
+struct ClusterCount {
+  double requests = 0.0;
+  double kept = 0.0;
+};
+[[nodiscard]] GoodputEstimate estimate_goodput_of_clusters(const std::vector<ClusterCount>& clusters, double count);
+
 }  // namespace lindos::sim

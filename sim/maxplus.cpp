@@ -84,20 +84,46 @@ class MaxplusBackend final : public scheduler::StepBackend {
   std::deque<Done> in_flight_;
 };
 
+scheduler::ServeHooks hooks_with(const std::function<bool()>& cancelled) {
+  scheduler::ServeHooks hooks = virtual_hooks();
+  hooks.cancelled = cancelled;
+  return hooks;
+}
+
 }  // namespace
+
+struct MaxplusReplica::State {
+  State(ReplicaModel& replica, const scheduler::Limits& limits, const Draw& draw,
+        const std::function<bool()>& cancelled)
+      : scheduler(limits, scheduler::kServingPolicy),
+        backend(replica, draw),
+        loop(scheduler, static_cast<int>(replica.stages()), backend, hooks_with(cancelled)) {}
+  scheduler::Scheduler scheduler;
+  MaxplusBackend backend;
+  scheduler::ServingLoop loop;
+};
+
+MaxplusReplica::MaxplusReplica(ReplicaModel& replica, const scheduler::Limits& limits, const Draw& draw,
+                               const std::function<bool()>& cancelled)
+    : state_(std::make_unique<State>(replica, limits, draw, cancelled)) {}
+MaxplusReplica::~MaxplusReplica() = default;
+MaxplusReplica::MaxplusReplica(MaxplusReplica&&) noexcept = default;
+
+scheduler::ServingLoop& MaxplusReplica::loop() { return state_->loop; }
+
+ServingRun MaxplusReplica::close() {
+  ServingRun run = state_->backend.close();
+  run.timelines = state_->loop.close().timelines;
+  return run;
+}
 
 ServingRun serve_maxplus(ReplicaModel& replica, const scheduler::Limits& limits,
                          const std::vector<RequestSpec>& requests, const Draw& draw,
                          const std::function<bool()>& cancelled) {
-  scheduler::Scheduler state(limits, scheduler::kServingPolicy);
-  MaxplusBackend backend(replica, draw);
-  scheduler::ServeHooks hooks = virtual_hooks();
-  hooks.cancelled = cancelled;
-  scheduler::ServeOutcome outcome =
-      scheduler::serve(state, requests, static_cast<int>(replica.stages()), backend, hooks);
-  ServingRun run = backend.close();
-  run.timelines = std::move(outcome.timelines);
-  return run;
+  MaxplusReplica served(replica, limits, draw, cancelled);
+  for (const RequestSpec& request : requests) served.loop().add(request);
+  served.loop().run();
+  return served.close();
 }
 
 }  // namespace lindos::sim

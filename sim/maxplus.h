@@ -5,14 +5,34 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
+#include "exec/scheduler/driver.h"
 #include "exec/scheduler/limits.h"
 #include "scenarios/workload.h"
 #include "sim/replica_model.h"
 #include "sim/serving_run.h"
 
 namespace lindos::sim {
+
+// One replica that is served piece by piece: its requests are added as a router decides (ServingLoop has the rules).
+class MaxplusReplica {
+ public:
+  // All are borrowed; `cancelled` may be empty. Several replicas may share a model, not at the same time.
+  MaxplusReplica(ReplicaModel& replica, const scheduler::Limits& limits, const Draw& draw,
+                 const std::function<bool()>& cancelled = {});
+  ~MaxplusReplica();
+  MaxplusReplica(MaxplusReplica&&) noexcept;
+
+  [[nodiscard]] scheduler::ServingLoop& loop();
+  // To be called once, when all that was added has ended.
+  [[nodiscard]] ServingRun close();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // Serves `requests` (sorted by arrival) to the end on a virtual clock that starts at 0. Throws
 // Error{kInfeasible} for a request that can never run, Error{kCancelled} when `cancelled` says so.

@@ -116,6 +116,44 @@ RC_GTEST_PROP(Serve, EveryTimelineIsCompleteAndAscending, ()) {
   }
 }
 
+// A loop that is left at any times and given each request only when the time has come does what serve() does.
+RC_GTEST_PROP(ServingLoop, WhereItIsLeftChangesNothing, ()) {
+  const int stages = *rc::gen::inRange(1, 4);
+  const auto gaps = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 9));
+  std::vector<RequestSpec> requests;
+  Seconds arrival(0);
+  for (const int gap : gaps) {
+    arrival += Seconds(gap);
+    requests.push_back({requests.size(), arrival, *rc::gen::inRange(1, 40), *rc::gen::inRange(1, 12)});
+  }
+  Scheduler whole_scheduler(limits_with(stages - 1, 16), Policy::kDecodeFirst);
+  FakePipeline whole_backend(stages);
+  const ServeOutcome whole = serve(whole_scheduler, requests, stages, whole_backend, plain_hooks());
+
+  Scheduler scheduler(limits_with(stages - 1, 16), Policy::kDecodeFirst);
+  FakePipeline backend(stages);
+  ServingLoop loop(scheduler, stages, backend, plain_hooks());
+  std::size_t ended = 0;
+  Seconds now(0);
+  for (const RequestSpec& request : requests) {
+    while (now < request.arrival) {
+      now = std::min(request.arrival, now + Seconds(*rc::gen::inRange(1, 5) * 0.5));
+      loop.run(now);
+      ended += loop.take_endings().size();
+    }
+    loop.add(request);
+  }
+  loop.run();
+  for (const ServingLoop::Ending& ending : loop.take_endings()) {
+    RC_ASSERT(ending.at == whole.timelines[ending.request].token_times.back());
+    ++ended;
+  }
+  RC_ASSERT(ended == requests.size());
+  const ServeOutcome outcome = loop.close();
+  RC_ASSERT(outcome.timelines == whole.timelines);
+  RC_ASSERT(outcome.outputs == whole.outputs);
+}
+
 // N clients: never more than N requests at once, each but the first N arrives at the very moment another ends, and
 // the order is that of the list.
 RC_GTEST_PROP(Serve, AClosedLoopKeepsItsClientsBusy, ()) {

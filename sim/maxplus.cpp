@@ -91,7 +91,7 @@ ServingRun serve_maxplus(ReplicaModel& replica, const scheduler::Limits& limits,
                          const std::function<bool()>& cancelled) {
   scheduler::Scheduler state(limits, scheduler::kServingPolicy);
   MaxplusBackend backend(replica, draw);
-  scheduler::ServeHooks hooks = virtual_hooks();
+  scheduler::ServeHooks hooks = virtual_hooks(limits.prefix_reuse);
   hooks.cancelled = cancelled;
   scheduler::ServeOutcome outcome =
       scheduler::serve(state, requests, static_cast<int>(replica.stages()), backend, hooks);

@@ -20,6 +20,7 @@ using lindos::gui::AfterOpen;
 using lindos::gui::MainWindow;
 using lindos::gui::View;
 
+constexpr int kInput = 1;
 constexpr int kUsage = 2;
 constexpr int kEnvironment = 4;
 
@@ -50,7 +51,10 @@ void shoot_when_settled(MainWindow& window, View view, const QString& file, std:
     QTimer::singleShot(500, &window, [&window, view, file, paired, prepare] {
       if (!*paired) {
         *paired = true;
-        window.compare_newest();
+        if (window.compare_newest()) return;
+        std::fprintf(stderr, "lindos-gui: --screenshot compare: the store has fewer than two runs; lindos predict "
+                             "SCENARIO --db FILE adds one\n");
+        QCoreApplication::exit(kInput);
         return;
       }
       window.show_view(view);
@@ -79,6 +83,7 @@ int main(int argc, char** argv) {
   const QCommandLineOption profile("profile", "Device profile for predictions.", "FILE");
   const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
+  const QCommandLineOption search("search", "With --screenshot: search the scenario's plans instead of predicting it.");
   const QCommandLineOption screenshot("screenshot",
                                       "start, scenario, cluster, why, plans, accuracy, compare or runs: predicts "
                                       "SCENARIO, writes the window to FILE, ends.",
@@ -89,7 +94,7 @@ int main(int argc, char** argv) {
       "select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
   const QCommandLineOption print("print", "Prints a report page HTML to PDF, for lindos report.", "HTML");
-  parser.addOptions({print, db, fidelity, profile, theme, explain, screenshot, colour, select, size});
+  parser.addOptions({print, db, fidelity, profile, theme, explain, search, screenshot, colour, select, size});
   parser.addPositionalArgument("SCENARIO", "Scenario to open; with --screenshot: FILE [SCENARIO].", "[SCENARIO]");
   parser.process(app);
 
@@ -157,7 +162,9 @@ int main(int argc, char** argv) {
         });
   }
   if (!words.isEmpty()) {
-    const AfterOpen predict = parser.isSet(explain) ? AfterOpen::kExplain : AfterOpen::kPredict;
+    const AfterOpen predict = parser.isSet(search)    ? AfterOpen::kSearch
+                              : parser.isSet(explain) ? AfterOpen::kExplain
+                                                      : AfterOpen::kPredict;
     window.open_scenario(words.first(), view ? predict : AfterOpen::kShowLatest);
   }
   window.show();

@@ -130,9 +130,11 @@ MainWindow::MainWindow(const WindowOptions& options)
   set_theme(options.theme.value_or(static_cast<ThemeChoice>(QSettings().value("theme", 0).toInt())));
   why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
   cluster_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
-  plans_->show_no_search(tr("Open a scenario, then search (F7)."));
-  accuracy_->show_empty(tr("Nothing was measured yet. Twin (F6) predicts and runs a scenario on this machine."));
-  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”."));
+  plans_->show_no_search(tr("Open a scenario (Ctrl+O), then search its plans (F7)."));
+  accuracy_->show_empty(tr("Nothing was measured yet.\n\nOpen a serving scenario and run its twin (F6): it is predicted, then run on this "
+         "machine. The start page (Alt+Home) has one that needs half a minute."));
+  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”.\n\n"
+                           "The menu Compare also takes the two newest at once."));
   start_->show_recent(recent());
   default_state_ = saveState(kLayoutVersion);
   const QSettings settings;
@@ -578,7 +580,9 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   if (!scenario_ || scenario_->path != scenario.path) {
     // A found plan belongs to the scenario that was searched, and its list stays to go on from.
     if (!scenario.path.startsWith(plans_folder_) || plans_folder_.isEmpty())
-      plans_->show_no_search(tr("No plans yet. Search (F7)."));
+      plans_->show_no_search(tr("No plans yet.\n\nSearch (F7) tries ways to share this model out over these GPUs, leaves out what does "
+                                "not fit or breaks a promise, and ranks the rest. Where they are many it takes minutes; "
+                                "the status bar says how long, and Stop (Shift+F5) ends it."));
   }
   plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   scenario_ = scenario;
@@ -610,6 +614,9 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
       break;
     case AfterOpen::kTwin:
       run_twin();
+      break;
+    case AfterOpen::kSearch:
+      search_plans();
       break;
   }
 }
@@ -833,15 +840,16 @@ void MainWindow::compare_chosen() {
   message_->show_message(MessageKind::kInfo, chosen);
 }
 
-void MainWindow::compare_newest() {
+bool MainWindow::compare_newest() {
   if (listed_.size() < 2) {
-    compare_->show_empty(tr("The store has fewer than two runs."));
+    compare_->show_empty(tr("The store has fewer than two runs: predict (F5) something first."));
     show_view(View::kCompare);
-    return;
+    return false;
   }
   a_ = listed_[1].summary.id;
   b_ = listed_[0].summary.id;
   compare_chosen();
+  return true;
 }
 
 void MainWindow::show_view(View view) {
@@ -902,6 +910,7 @@ void MainWindow::update_state() {
   explain_->setEnabled(ready && scenario_->training);
   search_->setEnabled(ready);
   plans_->set_can_search(ready);
+  why_->set_can_predict(ready);
   twin_->setEnabled(ready && !scenario_->training);
   stop_->setEnabled(running);
   edit_->setEnabled(document_.is_open());

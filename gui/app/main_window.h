@@ -42,7 +42,7 @@ struct WindowOptions {
 
 enum class View { kStart, kCluster, kWhy, kPlans, kAccuracy, kCompare, kRuns };  // in the order of the tabs
 // What to do once a scenario is open.
-enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin };
+enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin, kSearch };
 
 class MainWindow : public QMainWindow {
   Q_OBJECT
@@ -66,8 +66,8 @@ class MainWindow : public QMainWindow {
   // Selects the devices that the shown step waits for, and shows them.
   void show_gate();
   void show_editor();
-  // Of the store's list as it was last read.
-  void compare_newest();
+  // Of the store's list as it was last read; false: it has fewer than two.
+  bool compare_newest();
 
   [[nodiscard]] ClusterPage& cluster() { return *cluster_; }
   [[nodiscard]] Inspector& inspector() { return *inspector_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/app/start_page.h"
 
+#include <QDir>
 #include <QFileInfo>
 #include <QFrame>
 #include <QGridLayout>
@@ -78,6 +79,26 @@ StartPage::StartPage(QWidget* parent) : QWidget(parent), recent_(new QVBoxLayout
   auto* row = new QHBoxLayout;
   row->addWidget(open);
   row->addWidget(hint, 1);
+  auto* examples = new QWidget;
+  auto* example_row = new QHBoxLayout(examples);
+  example_row->setContentsMargins(0, 0, 0, 0);
+  auto* examples_title = new QLabel(tr("More examples:"));
+  examples_title->setObjectName("muted");
+  example_row->addWidget(examples_title);
+  for (const QString& name : QDir(kScenarios).entryList({"*.toml"}, QDir::Files, QDir::Name)) {
+    const QString path = kScenarios + "/" + name;
+    if (path == machine || path == colossus) continue;
+    auto* example = new QPushButton(QFileInfo(name).completeBaseName());
+    example->setFlat(true);
+    example->setObjectName("link");
+    example->setToolTip(path);
+    example->setAccessibleName(tr("Open the example %1").arg(example->text()));
+    connect(example, &QPushButton::clicked, this, [this, path] { emit scenario_chosen(path); });
+    example_row->addWidget(example);
+  }
+  example_row->addStretch(1);
+  auto* keys = new QLabel(tr("Ctrl+K finds every command by name, ? lists the keys."));
+  keys->setObjectName("muted");
   auto* recent_title = new QLabel(tr("Recent scenarios"));
   recent_title->setObjectName("section");
 
@@ -91,9 +112,12 @@ StartPage::StartPage(QWidget* parent) : QWidget(parent), recent_(new QVBoxLayout
   column->addSpacing(8);
   column->addLayout(cards);
   column->addLayout(row);
+  column->addWidget(examples);
   column->addSpacing(8);
   column->addWidget(recent_title);
   column->addLayout(recent_);
+  column->addSpacing(8);
+  column->addWidget(keys);
   column->addStretch(2);
   auto* centre = new QHBoxLayout(this);
   centre->setContentsMargins(24, 24, 24, 24);

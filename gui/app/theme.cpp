@@ -101,7 +101,7 @@ void apply_theme(const Theme& theme) {
     QTabBar::tab:selected { color: %3; border-bottom: 2px solid %4; }
     QTabBar::tab:focus { color: %3; text-decoration: underline; }
     QTableView { border: 1px solid %1; gridline-color: transparent; background: %5; alternate-background-color: %6; }
-    QTableView::item { border: 0; padding: 0 7px; }
+    QTableView::item { border: 0; padding: 0 4px; }
     QLineEdit { color: %3; background: %5; border: 1px solid %8; border-radius: 4px; padding: 4px 8px; }
     QLineEdit:focus { border-color: %4; }
     QPushButton { color: %3; background: %5; border: 1px solid %8; border-radius: 4px; padding: 4px 12px; }
@@ -109,6 +109,8 @@ void apply_theme(const Theme& theme) {
     QPushButton:focus, QPushButton:checked { border-color: %4; }
     QPushButton:pressed, QPushButton:checked { background: %1; }
     QPushButton:disabled { color: %2; background: %7; border-color: %1; }
+    QPushButton#link { color: %4; background: transparent; border: 1px solid transparent; padding: 2px 5px; }
+    QPushButton#link:hover, QPushButton#link:focus { border-color: %4; }
     QStatusBar { padding: 2px 8px; }
     QStatusBar::item { border: 0; }
     QHeaderView::section { background: %7; color: %2; border: 0; border-bottom: 1px solid %1; padding: 5px 7px; }

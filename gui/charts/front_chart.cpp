@@ -107,24 +107,25 @@ void FrontChart::draw_plans() {
     graph->setName(name);
     return graph;
   };
+  const ObjectiveScale scale = objective_scale(*search_);
   auto* line = plot_->addGraph();
   line->setPen(QPen(t.axis, 1.2, Qt::DashLine));
   line->setName(tr("no plan beats these"));
-  for (const FoundPlan* plan : frontier(search_->plans)) line->addData(plan->power_w / kMegawatt, plan->objective);
+  for (const FoundPlan* plan : frontier(search_->plans)) line->addData(plan->power_w / kMegawatt, plan->objective * scale.factor);
   auto* plans = scatter(tr("found"), QCPScatterStyle::ssDisc, t.useful, true);
   auto* baselines = scatter(tr("baselines"), QCPScatterStyle::ssSquare, t.loss[1], false);
   for (std::size_t i = 0; i < search_->plans.size(); ++i) {
     const FoundPlan& plan = search_->plans[i];
-    (plan.baseline ? baselines : plans)->addData(plan.power_w / kMegawatt, plan.objective);
+    (plan.baseline ? baselines : plans)->addData(plan.power_w / kMegawatt, plan.objective * scale.factor);
     if (static_cast<int>(i) != marked_) continue;
     auto* ring = plot_->addGraph();
     ring->setLineStyle(QCPGraph::lsNone);
     ring->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssCircle, QPen(t.text, 2), Qt::NoBrush, 17));
     ring->removeFromLegend();
-    ring->addData(plan.power_w / kMegawatt, plan.objective);
+    ring->addData(plan.power_w / kMegawatt, plan.objective * scale.factor);
   }
   plot_->xAxis->setLabel(tr("power at most, MW"));
-  plot_->yAxis->setLabel(search_->unit.isEmpty() ? search_->objective : search_->unit);
+  plot_->yAxis->setLabel(scale.unit.isEmpty() ? search_->objective : scale.unit);
   plot_->yAxis->setNumberFormat("gb");
   plot_->rescaleAxes();
   for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
@@ -149,12 +150,13 @@ void FrontChart::draw_front() {
 
 int FrontChart::plan_at(const QPointF& position) const {
   if (!search_ || !search_->front.empty()) return -1;
+  const double factor = objective_scale(*search_).factor;
   int best = -1;
   double least = kReach;
   for (std::size_t i = 0; i < search_->plans.size(); ++i) {
     const FoundPlan& plan = search_->plans[i];
     const double distance = std::hypot(plot_->xAxis->coordToPixel(plan.power_w / kMegawatt) - position.x(),
-                                       plot_->yAxis->coordToPixel(plan.objective) - position.y());
+                                       plot_->yAxis->coordToPixel(plan.objective * factor) - position.y());
     if (distance >= least) continue;
     least = distance;
     best = static_cast<int>(i);

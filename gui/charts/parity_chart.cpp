@@ -35,6 +35,14 @@ void style_axis(QCPAxis* axis, const Theme& t) {
   axis->grid()->setSubGridVisible(false);
 }
 
+// "−10", as all other numbers of the window.
+class TrueMinus : public QCPAxisTicker {
+ protected:
+  QString getTickLabel(double tick, const QLocale& locale, QChar format, int precision) override {
+    return QCPAxisTicker::getTickLabel(tick, locale, format, precision).replace('-', QChar(0x2212));
+  }
+};
+
 void use_log(QCPAxis* axis, bool on) {
   axis->setScaleType(on ? QCPAxis::stLogarithmic : QCPAxis::stLinear);
   axis->setTicker(on ? QSharedPointer<QCPAxisTicker>(new QCPAxisTickerLog)
@@ -109,7 +117,8 @@ void ParityChart::draw() {
   double high = -HUGE_VAL;
   double largest_error = 0.15;
   for (const ParityPoint& p : points_) {
-    for (const double v : {p.predicted.p50, p.measured.p50}) {
+    for (const double v : {p.predicted.p50, p.measured.p50, p.predicted.p10, p.predicted.p90}) {
+      if (v <= 0.0 && p.predicted.p50 > 0.0) continue;  // a logarithmic axis has no room for it
       low = std::min(low, v * scale);
       high = std::max(high, v * scale);
     }
@@ -131,6 +140,7 @@ void ParityChart::draw() {
   const double reach = std::min(largest_error, 2.0) * 115.0;
   ry->setRange(-reach, reach);
   ry->setLabel(tr("error, %"));
+  ry->setTicker(QSharedPointer<QCPAxisTicker>(new TrueMinus));
   ry->ticker()->setTickCount(3);
 
   const auto line = [&](QCPAxis* kx, QCPAxis* ky, double y0, double y1, const QPen& pen) {

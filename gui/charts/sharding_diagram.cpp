@@ -90,6 +90,11 @@ void ShardingDiagram::paintEvent(QPaintEvent* /*event*/) {
     painter.drawText(QPointF(x + 18, kMargin + 13), name);
     x += 18 + metrics.horizontalAdvance(name) + 22;
   }
+  const QString key = tr("column: stage, as wide as its layers (number below) · box: tensor rank, as high as its share");
+  const double room = width() - kMargin - x;
+  painter.setPen(theme_->muted);
+  painter.drawText(QRectF(x, kMargin, room, metrics.height()), Qt::AlignRight,
+                   metrics.elidedText(key, Qt::ElideRight, room));
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     const GroupBox& group = groups_[g];
     const double base = group_top(g) - 8;

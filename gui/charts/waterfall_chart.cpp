@@ -19,12 +19,25 @@ constexpr double kBarWidth = 0.64;
 constexpr double kWhiskerAt = 0.2;   // right of the bar's middle
 constexpr double kDiamondAt = -0.2;  // left of it
 
-// Words on lines of about `width` characters, for tick labels.
-QString wrapped_label(const QString& text, int width) {
+// Words on lines of at most `width` pixels, for tick labels; a longer word is divided.
+QString wrapped_label(const QString& text, double width, const QFontMetricsF& metrics) {
+  constexpr qsizetype kLeastPart = 3;  // letters on either side of a division
   QStringList lines{QString()};
-  for (const QString& part : text.split(' ')) {
-    if (!lines.last().isEmpty() && lines.last().size() + 1 + part.size() > width) lines << QString();
-    lines.last() += (lines.last().isEmpty() ? "" : " ") + part;
+  for (QString part : text.split(' ')) {
+    const QString joined = lines.last() + " " + part;
+    if (!lines.last().isEmpty() && metrics.horizontalAdvance(joined) <= width) {
+      lines.last() = joined;
+      continue;
+    }
+    if (!lines.last().isEmpty()) lines << QString();
+    while (metrics.horizontalAdvance(part) > width && part.size() >= 2 * kLeastPart) {
+      qsizetype fits = part.size() - kLeastPart;
+      while (fits > kLeastPart && metrics.horizontalAdvance(part.left(fits) + "-") > width) --fits;
+      lines.last() = part.left(fits) + "-";
+      lines << QString();
+      part.remove(0, fits);
+    }
+    lines.last() = part;
   }
   return lines.join('\n');
 }
@@ -116,9 +129,8 @@ void WaterfallChart::draw() {
   };
 
   QSharedPointer<QCPAxisTickerText> names(new QCPAxisTickerText);
-  const double per_bar = std::max(40.0, plot_->width() * 0.92 / count);
-  const int characters =
-      std::max(7, static_cast<int>(per_bar / QFontMetricsF(plot_->xAxis->tickLabelFont()).averageCharWidth()) - 1);
+  constexpr double kBesideAxes = 90.0;  // pixels: title and numbers of the axis at the left
+  const double slot = std::max(40.0, (plot_->width() - kBesideAxes) / count - 6.0);
   names->addTick(0, tr("Peak"));
   add_bar(0, 1.0, 0.0, t.peak);
   add_text(0, 1.0, "100 %", Qt::AlignHCenter | Qt::AlignBottom, t.text, true);
@@ -151,7 +163,7 @@ void WaterfallChart::draw() {
       bar->setName(to_qt(label_of(step.group)));
       bar->addToLegend();
     }
-    names->addTick(i, wrapped_label(to_qt(step.label), characters));
+    names->addTick(i, wrapped_label(to_qt(step.label), slot, QFontMetricsF(plot_->xAxis->tickLabelFont())));
     add_text(i, step.before, points(-step.share), Qt::AlignHCenter | Qt::AlignBottom, t.text, false);
     if (step.p10 && *step.p10 != *step.p90)
       whisker(i + kWhiskerAt, step.after, step.before - *step.p90, step.before - *step.p10);

@@ -282,6 +282,7 @@ void MapWidget::paintEvent(QPaintEvent* /*event*/) {
   paint_names(painter);
   if (view_.scale / devicePixelRatioF() >= kTextFrom) paint_values(painter);
   paint_selection(painter);
+  paint_place(painter);
   if (hasFocus()) {
     painter.setPen(QPen(theme_->accent, 2));
     painter.drawRect(area.adjusted(1, 1, -1, -1));
@@ -312,7 +313,7 @@ void MapWidget::paint_names(QPainter& painter) const {
     if (box.top() < bold_metrics.height()) above = fleet_->hall_name(hall);
     // Where halls are small only what fits is named.
     const QString name = fleet_->hall_name(hall);
-    const QString count = "  " + counted(hall.devices);
+    const QString count = tr("  %1 GPUs").arg(counted(hall.devices));
     const double base = box.top() - 4.0;
     const double room = std::max(box.width(), 30.0) + 4.0;
     const double name_width = bold_metrics.horizontalAdvance(name);
@@ -363,23 +364,29 @@ void MapWidget::paint_names(QPainter& painter) const {
     }
   }
   painter.setFont(font());
-  if (!fitted_) {
-    // Where the middle of the view lies.
-    const double dpr = devicePixelRatioF();
-    const double x = view_.x + area.width() * dpr / view_.scale / 2,
-                 y = view_.y + area.height() * dpr / view_.scale / 2;
-    QString crumb = tr("Site");
-    if (const HallBox* hall = layout.hall_at(x, y)) crumb += " › " + fleet_->hall_name(*hall);
-    if (const ArrayBox* array = layout.array_at(x, y); array != nullptr && array->array >= 0)
-      crumb += " › " + tr("array %1").arg(array->array);
-    const QRectF plate(10, 10, metrics.horizontalAdvance(crumb) + 18, metrics.height() + 8);
-    painter.setPen(QPen(theme_->border, 1));
-    painter.setBrush(theme_->window);
-    painter.drawRoundedRect(plate, 6, 6);
-    painter.setPen(theme_->text);
-    painter.drawText(plate, Qt::AlignCenter, crumb);
-    painter.setBrush(Qt::NoBrush);
-  }
+}
+
+// Where the middle of the view lies, over everything else.
+void MapWidget::paint_place(QPainter& painter) const {
+  if (fitted_) return;
+  const QRectF area = map_area();
+  const FleetLayout& layout = fleet_->layout();
+  const double dpr = devicePixelRatioF();
+  const double x = view_.x + area.width() * dpr / view_.scale / 2,
+               y = view_.y + area.height() * dpr / view_.scale / 2;
+  QString place = tr("Site");
+  if (const HallBox* hall = layout.hall_at(x, y)) place += " › " + fleet_->hall_name(*hall);
+  if (const ArrayBox* array = layout.array_at(x, y); array != nullptr && array->array >= 0)
+    place += " › " + tr("array %1").arg(array->array);
+  painter.setFont(font());
+  const QFontMetricsF metrics(font());
+  const QRectF plate(10, 10, metrics.horizontalAdvance(place) + 18, metrics.height() + 8);
+  painter.setPen(QPen(theme_->border, 1));
+  painter.setBrush(theme_->window);
+  painter.drawRoundedRect(plate, 6, 6);
+  painter.setPen(theme_->text);
+  painter.drawText(plate, Qt::AlignCenter, place);
+  painter.setBrush(Qt::NoBrush);
 }
 
 void MapWidget::paint_values(QPainter& painter) const {

@@ -72,6 +72,7 @@ class MapWidget : public QWidget {
   void render_cells();
   void paint_names(QPainter& painter) const;
   void paint_values(QPainter& painter) const;
+  void paint_place(QPainter& painter) const;
   void paint_selection(QPainter& painter) const;
   void paint_legend(QPainter& painter) const;
   void paint_kinds(QPainter& painter, const QRectF& area) const;

@@ -5,6 +5,7 @@
 #include <QJsonArray>
 #include <QObject>
 #include <QStringList>
+#include <algorithm>
 #include <cmath>
 
 #include "gui/models/cells.h"
@@ -15,7 +16,7 @@ namespace lindos::gui {
 namespace {
 
 QString counted(const QJsonValue& value) {
-  return counted(static_cast<std::int64_t>(value.toDouble()));
+  return gui::counted(static_cast<std::int64_t>(value.toDouble()));
 }
 
 QString groups_text(const QJsonArray& groups) {
@@ -97,9 +98,19 @@ std::optional<PlanSearch> plan_search_from(const QJsonObject& result) {
   return search;
 }
 
+ObjectiveScale objective_scale(const PlanSearch& search) {
+  double largest = 0.0;
+  for (const FoundPlan& plan : search.plans) largest = std::max(largest, std::abs(plan.objective));
+  if (search.unit.isEmpty()) return {};
+  if (largest >= 1e6) return {1e-6, "M" + search.unit};
+  if (largest >= 1e4) return {1e-3, "k" + search.unit};
+  return {1.0, search.unit};
+}
+
 Table plans_table(const PlanSearch& search) {
   QString objective = QObject::tr("Objective: %1").arg(search.objective);
-  if (!search.unit.isEmpty()) objective += ", " + search.unit;
+  const ObjectiveScale scale = objective_scale(search);
+  if (!scale.unit.isEmpty()) objective += ", " + scale.unit;
   Table table{
       {QObject::tr("Plan"), objective, QObject::tr("Gain"), QObject::tr("P10 – P90"), QObject::tr("Step"),
        QObject::tr("Of peak"), QObject::tr("Power at most"), QObject::tr("Groups"), QObject::tr("Also needs")},
@@ -111,7 +122,7 @@ Table plans_table(const PlanSearch& search) {
     row.key = static_cast<std::int64_t>(i);
     row.cells = {plan.baseline ? word(QObject::tr("baseline: %1").arg(plan.name))
                                : word(QString("%1  %2").arg(++rank).arg(plan.name), plan.name),
-                 number(QString::number(plan.objective, 'g', 4), plan.objective),
+                 number(QString::number(plan.objective * scale.factor, 'g', 4), plan.objective),
                  plan.gain ? number(ratio(*plan.gain), *plan.gain) : absent(),
                  plan.gain
                      ? number(ratio(*plan.gain_p10) + " – " + ratio(*plan.gain_p90), *plan.gain_p90 - *plan.gain_p10)

@@ -37,6 +37,12 @@ struct PlanSearch {
 
 // nullopt when `result` holds no plans.
 [[nodiscard]] std::optional<PlanSearch> plan_search_from(const QJsonObject& result);
+// How objectives are shown, so that no number needs a power of ten: 9.41 Mtoken/s.
+struct ObjectiveScale {
+  double factor = 1.0;  // shown = objective × factor
+  QString unit;         // with its prefix; empty where the objective has none
+};
+[[nodiscard]] ObjectiveScale objective_scale(const PlanSearch& search);
 [[nodiscard]] Table plans_table(const PlanSearch& search);
 
 }  // namespace lindos::gui

@@ -34,7 +34,7 @@ ClusterPage::ClusterPage(QWidget* parent)
       colour_(new QComboBox),
       find_(new QLineEdit),
       find_error_(new QLabel),
-      note_(new QLabel),
+      note_(new ElidedLabel),
       map_(new MapWidget),
       wanted_("slowdown") {
   empty_->setAlignment(Qt::AlignCenter);
@@ -43,15 +43,16 @@ ClusterPage::ClusterPage(QWidget* parent)
   label->setBuddy(colour_);
   colour_->setAccessibleName(tr("Colour the map by"));
   colour_->setMinimumContentsLength(22);
-  find_->setPlaceholderText(tr("Find: h100/8011/5, h100 rack 12, h100 replica 7"));
+  find_->setPlaceholderText(tr("Find, e.g. h100/8011/5 or h100 rack 12"));
   find_->setClearButtonEnabled(true);
   find_->setAccessibleName(tr("Find a GPU, node, rack, hall or replica"));
+  find_->setToolTip(tr("Pool, node and GPU, from 0: h100/8011/5; h100 rack 12; h100 hall 2; h100 replica 7 stage 3"));
   find_->setMinimumWidth(300);
   find_error_->setObjectName("error");
   find_error_->setTextFormat(Qt::PlainText);
   find_error_->hide();
   note_->setObjectName("muted");
-  note_->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  note_->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
   auto* fit = new QPushButton(tr("Fit (0)"));
   auto* row = new QHBoxLayout;
   row->setContentsMargins(14, 8, 14, 8);
@@ -61,8 +62,7 @@ ClusterPage::ClusterPage(QWidget* parent)
   row->addSpacing(8);
   row->addWidget(find_);
   row->addWidget(find_error_);
-  row->addStretch(1);
-  row->addWidget(note_);
+  row->addWidget(note_, 1);
   row->addSpacing(8);
   row->addWidget(fit);
   auto* filled = new QWidget;

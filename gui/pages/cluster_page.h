@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "gui/map/map_widget.h"
+#include "gui/pages/elided_label.h"
 
 namespace lindos::gui {
 
@@ -44,7 +45,7 @@ class ClusterPage : public QWidget {
   QComboBox* colour_;
   QLineEdit* find_;
   QLabel* find_error_;
-  QLabel* note_;
+  ElidedLabel* note_;
   MapWidget* map_;
   QString wanted_;  // the quantity the user chose last, also while a run lacks it
 };

@@ -10,7 +10,12 @@
 namespace lindos::gui {
 
 RunsPage::RunsPage(QWidget* parent)
-    : QWidget(parent), filter_(new QLineEdit), note_(new QLabel), table_(new TableView(tr("Runs in the store"))) {
+    : QWidget(parent),
+      filter_(new QLineEdit),
+      pages_(new QStackedWidget),
+      empty_(new QLabel),
+      note_(new QLabel),
+      table_(new TableView(tr("Runs in the store"))) {
   filter_->setPlaceholderText(tr("Filter: scenario, plan, kind, fidelity"));
   filter_->setClearButtonEnabled(true);
   filter_->setAccessibleName(tr("Filter runs"));
@@ -29,7 +34,11 @@ RunsPage::RunsPage(QWidget* parent)
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(14, 12, 14, 12);
   column->addLayout(row);
-  column->addWidget(table_, 1);
+  empty_->setAlignment(Qt::AlignCenter);
+  empty_->setWordWrap(true);
+  pages_->addWidget(empty_);
+  pages_->addWidget(table_);
+  column->addWidget(pages_, 1);
   column->addWidget(note_);
 
   connect(filter_, &QLineEdit::textChanged, this, [this](const QString& text) {
@@ -52,6 +61,12 @@ void RunsPage::show_list(const RunList& list, const QString& store) {
   store_ = store;
   total_ = static_cast<qsizetype>(list.runs.size());
   table_->set_table(runs_table(list.runs));
+  filter_->setEnabled(total_ > 0);
+  pages_->setCurrentIndex(total_ > 0 ? 1 : 0);
+  empty_->setText(list.state == StoreState::kRefused
+                      ? list.message
+                      : tr("No runs yet.\n\nPredict a scenario (Ctrl+O, F5), or run the twin of this machine from the start "
+                           "page (Alt+Home)."));
   switch (list.state) {
     case StoreState::kReady:
       say_count();
@@ -60,7 +75,7 @@ void RunsPage::show_list(const RunList& list, const QString& store) {
       note_->setText(tr("No store yet at %1. The first prediction makes it.").arg(store));
       break;
     case StoreState::kRefused:
-      note_->setText(list.message);
+      note_->clear();
       break;
   }
 }
@@ -68,7 +83,7 @@ void RunsPage::show_list(const RunList& list, const QString& store) {
 void RunsPage::say_count() {
   const int shown = table_->visible_rows();
   QString text = shown == total_ ? tr("%1 runs in %2").arg(total_).arg(store_)
-                                 : tr("%1 of %2 runs match, in %3").arg(shown).arg(total_).arg(store_);
+                                 : tr("%1 of %2 runs match “%4”, in %3").arg(shown).arg(total_).arg(store_, filter_->text());
   if (total_ == StoreReader::kListed) text += tr(" (the newest; older ones: lindos compare, sqlite3)");
   note_->setText(text);
 }

@@ -5,6 +5,7 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
+#include <QStackedWidget>
 #include <QWidget>
 
 #include "gui/pages/table_view.h"
@@ -30,6 +31,8 @@ class RunsPage : public QWidget {
   void say_count();
 
   QLineEdit* filter_;
+  QStackedWidget* pages_;
+  QLabel* empty_;
   QLabel* note_;
   TableView* table_;
   qsizetype total_ = 0;

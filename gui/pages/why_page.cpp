@@ -164,6 +164,8 @@ void WhyPage::show_empty(const QString& text) {
   pages_->setCurrentIndex(0);
 }
 
+void WhyPage::set_can_predict(bool can) { predict_->setVisible(can); }
+
 void WhyPage::show_explanation(const std::optional<ExplanationResult>& explanation, const QString& why_not) {
   changes_->setCurrentIndex(explanation ? 1 : 0);
   explain_->setVisible(why_not.isEmpty());

@@ -24,6 +24,8 @@ class WhyPage : public QWidget {
   void show_run(const ShownRun& run);
   // Nothing to show yet; the text says what to do.
   void show_empty(const QString& text);
+  // A scenario is open and free of errors, and no job runs.
+  void set_can_predict(bool can);
   // nullopt: not computed. `why_not`: why Explain cannot compute it; empty: it can.
   void show_explanation(const std::optional<ExplanationResult>& explanation, const QString& why_not);
   void set_theme(const Theme& theme);

@@ -96,6 +96,13 @@ TEST(FoundPlans, AreReadAsThePlannerWritesThem) {
   EXPECT_EQ(table.rows[0].cells[2].text, "× 2.00");
   EXPECT_EQ(table.rows[1].cells[2].text, "–");
   EXPECT_EQ(table.rows[1].cells[8].text, "full recomputation");
+  // Numbers carry their unit, with a prefix where a power of ten would be needed.
+  EXPECT_EQ(objective_scale(*search).unit, search->unit);
+  PlanSearch large = *search;
+  for (FoundPlan& plan : large.plans) plan.objective = 9.41e6;
+  large.unit = "token/s";
+  EXPECT_EQ(plans_table(large).columns[1], "Objective: " + search->objective + ", Mtoken/s");
+  EXPECT_EQ(plans_table(large).rows[0].cells[1].text, "9.41");
   EXPECT_FALSE(plan_search_from(QJsonDocument::fromJson(R"({"source": "predicted"})").object()));
   FrontChart chart;
   chart.resize(500, 300);

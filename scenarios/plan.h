@@ -57,6 +57,7 @@ struct EngineLimits {
   std::int64_t kv_blocks = 0;              // 0 = by the capacity rule (capacity.h)
   std::int64_t max_context = 0;            // 0 = the model's
   double memory_fraction = 0.9;            // of device memory, for weights + activations + KV
+  bool prefix_reuse = false;               // prompts that begin alike share their full KV blocks
   bool operator==(const EngineLimits&) const = default;
 };
 

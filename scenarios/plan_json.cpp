@@ -54,13 +54,16 @@ Json json_of(const StagePlan& stage) {
 }
 
 Json json_of(const EngineLimits& limits) {
-  return {{"max_batched_tokens", limits.max_batched_tokens},
-          {"max_sequences", limits.max_sequences},
-          {"prefill_chunk", limits.prefill_chunk},
-          {"block_tokens", limits.block_tokens},
-          {"kv_blocks", limits.kv_blocks},
-          {"max_context", limits.max_context},
-          {"memory_fraction", limits.memory_fraction}};
+  Json json = {{"max_batched_tokens", limits.max_batched_tokens},
+               {"max_sequences", limits.max_sequences},
+               {"prefill_chunk", limits.prefill_chunk},
+               {"block_tokens", limits.block_tokens},
+               {"kv_blocks", limits.kv_blocks},
+               {"max_context", limits.max_context},
+               {"memory_fraction", limits.memory_fraction}};
+  // Only where it is on: plans from before the key keep their digest.
+  if (limits.prefix_reuse) json["prefix_reuse"] = true;
+  return json;
 }
 
 Json json_of(const TrainingPlan& training) {
@@ -237,6 +240,7 @@ EngineLimits limits_of(JsonObject object) {
   if (object.optional("memory_fraction")) {
     limits.memory_fraction = object.number("memory_fraction", 0.0, 1.0);
   }
+  if (object.optional("prefix_reuse")) limits.prefix_reuse = object.boolean("prefix_reuse");
   object.finish();
   return limits;
 }

@@ -174,6 +174,7 @@ std::string show_plan(const Scenario& s) {
               with_thousands(g.limits.prefill_chunk) + "; KV blocks of " +
               with_thousands(g.limits.block_tokens) + " in " + number_text(g.limits.memory_fraction * 100.0, 3) + " %" +
               " of memory";
+      if (g.limits.prefix_reuse) line += ", reused by prompts that begin alike";
     }
     out += "  " + wrapped(line, kWidth, 4) + '\n';
     if (g.role == Role::kTrain) {

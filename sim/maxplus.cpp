@@ -84,8 +84,8 @@ class MaxplusBackend final : public scheduler::StepBackend {
   std::deque<Done> in_flight_;
 };
 
-scheduler::ServeHooks hooks_with(const std::function<bool()>& cancelled) {
-  scheduler::ServeHooks hooks = virtual_hooks();
+scheduler::ServeHooks hooks_with(bool prefix_reuse, const std::function<bool()>& cancelled) {
+  scheduler::ServeHooks hooks = virtual_hooks(prefix_reuse);
   hooks.cancelled = cancelled;
   return hooks;
 }
@@ -97,7 +97,7 @@ struct MaxplusReplica::State {
         const std::function<bool()>& cancelled)
       : scheduler(limits, scheduler::kServingPolicy),
         backend(replica, draw),
-        loop(scheduler, static_cast<int>(replica.stages()), backend, hooks_with(cancelled)) {}
+        loop(scheduler, static_cast<int>(replica.stages()), backend, hooks_with(limits.prefix_reuse, cancelled)) {}
   scheduler::Scheduler scheduler;
   MaxplusBackend backend;
   scheduler::ServingLoop loop;

@@ -2,6 +2,7 @@
 #include "sim/serving_run.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 namespace lindos::sim {
@@ -107,10 +108,12 @@ ServingRun ServingBooks::close(Seconds end) {
   return run;
 }
 
-scheduler::ServeHooks virtual_hooks() {
+scheduler::ServeHooks virtual_hooks(bool prefix_reuse) {
   scheduler::ServeHooks hooks;
-  hooks.prompt = [](const RequestSpec& spec) {
-    return std::vector<scheduler::TokenId>(static_cast<std::size_t>(spec.prompt_tokens), 0);
+  hooks.prompt = [prefix_reuse](const RequestSpec& spec) {
+    // Ids from 1 on: 0 is what is sampled.
+    const auto id = prefix_reuse ? static_cast<scheduler::TokenId>(spec.id % INT32_MAX + 1) : 0;
+    return std::vector<scheduler::TokenId>(static_cast<std::size_t>(spec.prompt_tokens), id);
   };
   return hooks;
 }

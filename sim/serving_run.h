@@ -91,8 +91,9 @@ class ServingBooks {
   Seconds idle_{0};
 };
 
-// Prompts of zeros, as many tokens as asked: the scheduler sees lengths only.
-[[nodiscard]] scheduler::ServeHooks virtual_hooks();
+// Prompts of as many tokens as asked: zeros where the scheduler sees lengths only; with prefix reuse one token that no
+// other request has.
+[[nodiscard]] scheduler::ServeHooks virtual_hooks(bool prefix_reuse);
 // As many zeros as the step samples.
 [[nodiscard]] scheduler::StepResult virtual_result(const scheduler::Step& step);
 

@@ -154,7 +154,7 @@ ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric,
       scheduler::Scheduler state(limits, scheduler::kServingPolicy);
       SimgridBackend backend(replica, books);
       scheduler::ServeOutcome outcome =
-          scheduler::serve(state, requests, static_cast<int>(count), backend, virtual_hooks());
+          scheduler::serve(state, requests, static_cast<int>(count), backend, virtual_hooks(limits.prefix_reuse));
       timelines = std::move(outcome.timelines);
       end = clock_now();
     });

@@ -232,9 +232,17 @@ RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
   limits.max_batched_tokens = *rc::gen::element<std::int64_t>(3, 32);
   limits.prefill_chunk = std::min<std::int64_t>(limits.prefill_chunk, limits.max_batched_tokens);
   const auto policy = *rc::gen::element(Policy::kDecodeFirst, Policy::kPrefillFirst);
+  limits.prefix_reuse = *rc::gen::arbitrary<bool>();
+  // All begin alike, some go on alike; a sampled 0 is a token that prompts have too.
+  ServeHooks hooks = plain_hooks();
+  hooks.prompt = [](const RequestSpec& spec) {
+    std::vector<TokenId> prompt(static_cast<std::size_t>(spec.prompt_tokens), 0);
+    for (std::size_t i = 6 * (spec.id % 4); i < prompt.size(); ++i) prompt[i] = static_cast<TokenId>(spec.id);
+    return prompt;
+  };
   const auto served = [&](FakeReplica& backend) {
     Scheduler scheduler(limits, policy);
-    return serve(scheduler, requests, 1, backend, plain_hooks());
+    return serve(scheduler, requests, 1, backend, hooks);
   };
   FakeReplica blind(false);
   FakeReplica foreseeing(true);
@@ -243,11 +251,14 @@ RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
   RC_ASSERT(a.outputs == b.outputs);
   RC_ASSERT(a.final_snapshot.preemptions == b.final_snapshot.preemptions);
   RC_ASSERT(a.final_snapshot.scheduled_tokens == b.final_snapshot.scheduled_tokens);
+  RC_ASSERT(a.final_snapshot.blocks_cached == b.final_snapshot.blocks_cached);
+  RC_ASSERT(a.final_snapshot.prefix_hit_tokens == b.final_snapshot.prefix_hit_tokens);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     RC_ASSERT(a.timelines[i].arrival == b.timelines[i].arrival);
     RC_ASSERT(a.timelines[i].token_times == b.timelines[i].token_times);
   }
   RC_CLASSIFY(foreseeing.foreseen() > 0, "foreseen");
+  RC_CLASSIFY(a.final_snapshot.prefix_hit_tokens > 0, "hits");
 }
 
 TEST(Serve, KeepsAPipelineFull) {

@@ -126,7 +126,7 @@ TEST(PlanJson, ReaderComplaints) {
             "plan.json: /routing/policy: unknown policy \"power-of-tow\"; known: weighted-round-robin, random, "
             "least-outstanding, power-of-two, prefix-affinity (did you mean \"power-of-two\"?)");
   EXPECT_EQ(changed("/routing", {{"policy", "random"}, {"load_bound", 0.5}}),
-            "plan.json: /routing/load_bound: expected at least 1, saw 0.5");
+            "plan.json: /routing/load_bound: expected at least 1.0, saw 0.5");
   EXPECT_EQ(changed("/groups/0/training/sequence_parallel", 1),
             "plan.json: /groups/0/training/sequence_parallel: expected true or false, saw 1");
   EXPECT_EQ(complaint([] { static_cast<void>(plan_from_json("{\"format\": 1, \"format\": 2}", "p")); }),

@@ -4,20 +4,33 @@
 // shared. Microseconds per step; the rung that Monte Carlo runs.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <vector>
 
 #include "exec/scheduler/limits.h"
+#include "exec/scheduler/request.h"
 #include "scenarios/workload.h"
 #include "sim/replica_model.h"
 #include "sim/serving_run.h"
 
 namespace lindos::sim {
 
+// Is told of every step as the recursion times it.
+class ServingWatch {
+ public:
+  virtual ~ServingWatch() = default;
+  virtual void step_started(const scheduler::Step& step, Seconds at) = 0;
+  // The step that started last: on a stage it computes from `begin` to `computed`, and has sent at `sent`.
+  virtual void stage_done(std::size_t stage, Seconds begin, Seconds computed, Seconds sent) = 0;
+};
+
 // Serves `requests` (sorted by arrival) to the end on a virtual clock that starts at 0. Throws
-// Error{kInfeasible} for a request that can never run, Error{kCancelled} when `cancelled` says so.
+// Error{kInfeasible} for a request that can never run, Error{kCancelled} when `cancelled` says so. With a watch, which
+// is borrowed, every step is planned by itself; the times are the same.
 [[nodiscard]] ServingRun serve_maxplus(ReplicaModel& replica, const scheduler::Limits& limits,
                                        const std::vector<RequestSpec>& requests, const Draw& draw,
-                                       const std::function<bool()>& cancelled = {});
+                                       const std::function<bool()>& cancelled = {},
+                                       ServingWatch* watch = nullptr);
 
 }  // namespace lindos::sim

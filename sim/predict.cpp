@@ -19,6 +19,7 @@
 #include "sim/fleet_traffic.h"
 #include "sim/interval_calibration.h"
 #include "sim/replica_sample.h"
+#include "sim/serving/serving_timeline.h"
 #include "sim/training/predict_training.h"
 #include "sim/uncertainty.h"
 
@@ -163,6 +164,10 @@ const char* name_of(Fidelity fidelity) {
 RunRecord predict(const Scenario& scenario,
                   const std::map<std::string, Profile>& profiles_by_device,
                   const PredictOptions& options) {
+  if (options.timeline && options.fidelity == Fidelity::kClosed) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                "the closed rung prices a run as a whole and has no timeline; maxplus and simgrid have");
+  }
   if (scenario.workload.kind == WorkloadKind::kTraining)
     return predict_training(scenario, profiles_by_device, options);
   const ServingWorkload& workload = scenario.workload.serving;
@@ -184,6 +189,7 @@ RunRecord predict(const Scenario& scenario,
   FleetRunner runner(fleet, scenario, options.cancelled);
   const std::vector<ReplicaOutcome> replicas = serve_sample(runner, fleet, traffic, options);
   const FleetOutcome centre = fleet_outcome(fleet, traffic.requests, replicas, 0.0);
+  if (options.timeline) options.timeline(serving_timeline(fleet, scenario, traffic, options));
 
   // Replicas of a group differ little, so that one of each carries the relative spread.
   std::map<std::string, std::vector<double>> drawn;

@@ -57,6 +57,7 @@ struct EngineLimits {
   std::int64_t kv_blocks = 0;              // 0 = by the capacity rule (capacity.h)
   std::int64_t max_context = 0;            // 0 = the model's
   double memory_fraction = 0.9;            // of device memory, for weights + activations + KV
+  bool prefix_reuse = false;               // prompts that begin alike share their full KV blocks
   bool operator==(const EngineLimits&) const = default;
 };
 
@@ -114,9 +115,34 @@ struct GroupPlan {
   bool operator==(const GroupPlan&) const = default;
 };
 
+// How the replica of a request is chosen. A replica's load is its unfinished requests over its routing weight.
+//   kWeightedRoundRobin  in turn, in proportion to the weights
+//   kRandom              drawn in proportion to the weights
+//   kLeastOutstanding    the one with the least load
+//   kPowerOfTwo          the less loaded of two that are drawn by weight
+//   kPrefixAffinity      one for all prompts that begin alike, unless its load is above the bound
+enum class RoutingPolicy { kWeightedRoundRobin, kRandom, kLeastOutstanding, kPowerOfTwo, kPrefixAffinity };
+inline constexpr RoutingPolicy kRoutingPolicies[] = {
+    RoutingPolicy::kWeightedRoundRobin, RoutingPolicy::kRandom, RoutingPolicy::kLeastOutstanding,
+    RoutingPolicy::kPowerOfTwo, RoutingPolicy::kPrefixAffinity};
+// "weighted-round-robin", "random", "least-outstanding", "power-of-two", "prefix-affinity"
+[[nodiscard]] const char* name_of(RoutingPolicy policy);
+[[nodiscard]] constexpr bool looks_at_load(RoutingPolicy policy) {
+  return policy != RoutingPolicy::kWeightedRoundRobin && policy != RoutingPolicy::kRandom;
+}
+
+struct Routing {
+  RoutingPolicy policy = RoutingPolicy::kWeightedRoundRobin;
+  // Where load is looked at: a fleet has as many routers as it takes for each to see at most so many replicas.
+  std::int64_t replicas_per_router = 64;
+  double load_bound = 1.25;  // kPrefixAffinity: times the mean load of the router's replicas
+  bool operator==(const Routing&) const = default;
+};
+
 struct Plan {
   std::string name;
   std::vector<GroupPlan> groups;
+  Routing routing = {};
   bool operator==(const Plan&) const = default;
 };
 

@@ -54,13 +54,16 @@ Json json_of(const StagePlan& stage) {
 }
 
 Json json_of(const EngineLimits& limits) {
-  return {{"max_batched_tokens", limits.max_batched_tokens},
-          {"max_sequences", limits.max_sequences},
-          {"prefill_chunk", limits.prefill_chunk},
-          {"block_tokens", limits.block_tokens},
-          {"kv_blocks", limits.kv_blocks},
-          {"max_context", limits.max_context},
-          {"memory_fraction", limits.memory_fraction}};
+  Json json = {{"max_batched_tokens", limits.max_batched_tokens},
+               {"max_sequences", limits.max_sequences},
+               {"prefill_chunk", limits.prefill_chunk},
+               {"block_tokens", limits.block_tokens},
+               {"kv_blocks", limits.kv_blocks},
+               {"max_context", limits.max_context},
+               {"memory_fraction", limits.memory_fraction}};
+  // Only where it is on: plans from before the key keep their digest.
+  if (limits.prefix_reuse) json["prefix_reuse"] = true;
+  return json;
 }
 
 Json json_of(const TrainingPlan& training) {
@@ -96,6 +99,12 @@ Json json_of(const GroupPlan& group) {
   }
   json["stages"] = std::move(stages);
   return json;
+}
+
+Json json_of(const Routing& routing) {
+  return {{"policy", name_of(routing.policy)},
+          {"replicas_per_router", routing.replicas_per_router},
+          {"load_bound", routing.load_bound}};
 }
 
 // Indented by two, but a value that fits stays on its line: a rank is one line, whatever its shares.
@@ -171,6 +180,28 @@ TensorOverlap overlap_of(JsonObject& object) {
                                     did_you_mean(text, known));
 }
 
+RoutingPolicy policy_of(JsonObject& object) {
+  const std::string text = object.text("policy");
+  std::vector<std::string> known;
+  std::string names;
+  for (const RoutingPolicy policy : kRoutingPolicies) {
+    if (text == name_of(policy)) return policy;
+    known.emplace_back(name_of(policy));
+    names += (names.empty() ? "" : ", ") + known.back();
+  }
+  object.fail("policy", "unknown policy \"" + text + "\"; known: " + names + did_you_mean(text, known));
+}
+
+Routing routing_of(JsonObject object) {
+  Routing routing;
+  routing.policy = policy_of(object);
+  if (object.optional("replicas_per_router"))
+    routing.replicas_per_router = object.integer("replicas_per_router", 1, kLargest);
+  if (object.optional("load_bound")) routing.load_bound = object.number("load_bound", 1.0);
+  object.finish();
+  return routing;
+}
+
 RankPlan rank_of(JsonObject object) {
   RankPlan rank;
   rank.pool = object.text("pool");
@@ -209,6 +240,7 @@ EngineLimits limits_of(JsonObject object) {
   if (object.optional("memory_fraction")) {
     limits.memory_fraction = object.number("memory_fraction", 0.0, 1.0);
   }
+  if (object.optional("prefix_reuse")) limits.prefix_reuse = object.boolean("prefix_reuse");
   object.finish();
   return limits;
 }
@@ -287,13 +319,23 @@ const char* name_of(TensorOverlap overlap) {
   return "";
 }
 
+const char* name_of(RoutingPolicy policy) {
+  switch (policy) {
+    case RoutingPolicy::kWeightedRoundRobin: return "weighted-round-robin";
+    case RoutingPolicy::kRandom: return "random";
+    case RoutingPolicy::kLeastOutstanding: return "least-outstanding";
+    case RoutingPolicy::kPowerOfTwo: return "power-of-two";
+    case RoutingPolicy::kPrefixAffinity: return "prefix-affinity";
+  }
+  return "";
+}
+
 std::string to_json(const Plan& plan) {
   Json groups = Json::array();
   for (const GroupPlan& group : plan.groups) groups.push_back(json_of(group));
-  const Json document = {{"format", kFormat},
-                         {"version", kVersion},
-                         {"name", plan.name},
-                         {"groups", std::move(groups)}};
+  Json document = {{"format", kFormat}, {"version", kVersion}, {"name", plan.name}};
+  if (plan.routing != Routing{}) document["routing"] = json_of(plan.routing);
+  document["groups"] = std::move(groups);
   std::string out;
   print(document, 0, out);
   out += "\n";
@@ -307,6 +349,7 @@ Plan plan_from_json(std::string_view text, const std::string& where) {
   Plan plan;
   plan.name = root.text("name");
   if (root.optional("made_for")) static_cast<void>(root.text("made_for"));  // scenarios/made_for.h
+  if (root.optional("routing")) plan.routing = routing_of(root.object("routing"));
   for (JsonObject& group : root.objects("groups")) plan.groups.push_back(group_of(group));
   root.finish();
   return plan;

@@ -154,6 +154,12 @@ std::string_view name_of(Role role) {
 std::string show_plan(const Scenario& s) {
   std::string out =
       "\nPlan  " + s.plan.name + (s.plan_given ? "" : " (default; the scenario gives none)") + '\n';
+  if (s.plan.routing != Routing{}) {
+    out += "  requests routed by " + std::string(name_of(s.plan.routing.policy));
+    if (looks_at_load(s.plan.routing.policy))
+      out += ", " + plural(s.plan.routing.replicas_per_router, "replica") + " per router";
+    out += '\n';
+  }
   for (const GroupPlan& g : s.plan.groups) {
     std::string line = g.name + ": " + std::string(name_of(g.role)) + ", " +
                        plural(g.replicas, "replica") + " of " +
@@ -168,6 +174,7 @@ std::string show_plan(const Scenario& s) {
               with_thousands(g.limits.prefill_chunk) + "; KV blocks of " +
               with_thousands(g.limits.block_tokens) + " in " + number_text(g.limits.memory_fraction * 100.0, 3) + " %" +
               " of memory";
+      if (g.limits.prefix_reuse) line += ", reused by prompts that begin alike";
     }
     out += "  " + wrapped(line, kWidth, 4) + '\n';
     if (g.role == Role::kTrain) {

@@ -19,7 +19,7 @@ namespace {
 const std::initializer_list<std::string_view> kGroupKeys = {
     "name", "pool", "role", "replicas", "routing_weight", "stages", "stage_weights", "tensor",
     "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens", "max_sequences",
-    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "zero_stage",
+    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "prefix_reuse", "zero_stage",
     "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel", "micro_batches",
     "fused_attention", "portable_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce", "overlap_parameter_gather",
     "overlap_tensor", "hierarchical_exchange"};
@@ -71,6 +71,7 @@ EngineLimits read_limits(const TomlTable& table, const Model& model, bool serves
                                   ", saw " + std::to_string(limits.max_context));
   }
   limits.memory_fraction = table.number_or("memory_fraction", limits.memory_fraction, 0.01, 1.0);
+  limits.prefix_reuse = table.boolean_or("prefix_reuse", limits.prefix_reuse);
   return limits;
 }
 
@@ -169,11 +170,29 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   return group;
 }
 
+Routing read_routing(const TomlTable& table, const Scenario& scenario) {
+  if (scenario.workload.kind == WorkloadKind::kTraining)
+    table.fail("", "requests are routed, and the workload is training");
+  table.allow({"policy", "replicas_per_router", "load_bound"});
+  Routing routing;
+  routing.policy = kRoutingPolicies[table.choice(
+      "policy", {"weighted-round-robin", "random", "least-outstanding", "power-of-two", "prefix-affinity"})];
+  if (table.has("replicas_per_router") && !looks_at_load(routing.policy))
+    table.fail("replicas_per_router", "only a policy that looks at the replicas' load needs it");
+  if (table.has("load_bound") && routing.policy != RoutingPolicy::kPrefixAffinity)
+    table.fail("load_bound", "only the policy prefix-affinity has a bound");
+  routing.replicas_per_router =
+      table.integer_or("replicas_per_router", routing.replicas_per_router, 1, kMaxTokens);
+  routing.load_bound = table.number_or("load_bound", routing.load_bound, 1.0, 1e9);
+  return routing;
+}
+
 Plan read_simple(const TomlTable& table, const Scenario& scenario) {
   Plan plan;
   plan.name = table.text_or("name", "plan");
+  if (table.has("routing")) plan.routing = read_routing(table.table("routing"), scenario);
   if (table.has("group")) {
-    table.allow({"name", "group"});
+    table.allow({"name", "group", "routing"});
     std::set<std::string> names;
     for (const TomlTable& entry : table.tables_or_none("group")) {
       entry.allow(kGroupKeys);
@@ -185,7 +204,7 @@ Plan read_simple(const TomlTable& table, const Scenario& scenario) {
     if (plan.groups.empty()) table.fail("group", "a plan needs at least one group");
     return plan;
   }
-  table.allow(kGroupKeys, {"file", "json", "group"});
+  table.allow(kGroupKeys, {"file", "json", "group", "routing"});
   plan.groups.push_back(read_group(table, scenario));
   return plan;
 }

@@ -158,8 +158,16 @@ void check_group(const GroupPlan& group, const Place& place, const Model& model)
 }  // namespace
 
 void validate_plan(const Plan& plan, const Model& model, const std::string& where) {
+  const Place routing(where, "/routing");
+  routing.at("replicas_per_router").require(plan.routing.replicas_per_router >= 1, "expected at least 1");
+  routing.at("load_bound")
+      .require(std::isfinite(plan.routing.load_bound) && plan.routing.load_bound >= 1.0,
+               "expected a finite bound of 1 or more");
   const Place groups(where, "/groups");
   groups.require(!plan.groups.empty(), "a plan needs at least one group");
+  groups.require(std::any_of(plan.groups.begin(), plan.groups.end(),
+                             [](const GroupPlan& g) { return g.role == Role::kTrain || g.routing_weight > 0.0; }),
+                 "no group has a routing_weight above 0, so that no request could be served");
   std::set<std::string> names;
   for (std::size_t g = 0; g < plan.groups.size(); ++g) {
     const Place place = groups.at(g);

@@ -21,6 +21,7 @@ struct RequestTimeline {
   Seconds arrival{0};
   std::int64_t prompt_tokens = 0;
   std::vector<Seconds> token_times;   // one per output token, ascending
+  bool operator==(const RequestTimeline&) const = default;
 };
 
 // What the metrics need of a timeline. REQUIRES: at least one token.

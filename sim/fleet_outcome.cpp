@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -59,7 +60,6 @@ std::optional<ReplicaPower> power_of(const Fleet& fleet) {
 struct GroupSample {
   double replicas = 0.0;
   double requests = 0.0;
-  double kept = 0.0;
 };
 
 std::vector<GroupSample> by_group(std::size_t groups, const std::vector<ReplicaOutcome>& replicas) {
@@ -68,9 +68,33 @@ std::vector<GroupSample> by_group(std::size_t groups, const std::vector<ReplicaO
     GroupSample& sample = samples[replica.group];
     sample.replicas += 1.0;
     sample.requests += replica.requests();
-    sample.kept += replica.kept;
   }
   return samples;
+}
+
+struct RatioEstimate {
+  double ratio = 0.0;
+  double variance = 0.0;  // 0 where all were sampled
+  double degrees = 0.0;   // of freedom
+};
+
+// Kept over all requests, of a sample of `count` clusters.
+RatioEstimate ratio_of(const std::vector<ClusterCount>& sample, double count) {
+  ClusterCount sum;
+  for (const ClusterCount& c : sample) {
+    sum.requests += c.requests;
+    sum.kept += c.kept;
+  }
+  if (sum.requests == 0.0) return {};
+  RatioEstimate estimate{sum.kept / sum.requests, 0.0, 0.0};
+  const auto size = static_cast<double>(sample.size());
+  if (size >= count || size < 2.0) return estimate;
+  double squares = 0.0;
+  for (const ClusterCount& c : sample) squares += std::pow(c.kept - estimate.ratio * c.requests, 2.0);
+  const double mean = sum.requests / size;
+  estimate.variance = squares / (size - 1.0) / size / (mean * mean) * (1.0 - size / count);
+  estimate.degrees = size - 1.0;
+  return estimate;
 }
 
 // Student's t at 97.5 %, by the expansion of Abramowitz and Stegun 26.7.5; 0.2 % off at 4 degrees, better above.
@@ -100,6 +124,8 @@ ReplicaOutcome replica_outcome(std::size_t group, ServingRun run, const Slo& slo
   outcome.end = run.end;
   outcome.step_times.reserve(run.step_times.size());
   for (const Seconds t : run.step_times) outcome.step_times.push_back(t.count());
+  outcome.prefix_query_tokens = static_cast<double>(run.prefix_query_tokens);
+  outcome.prefix_hit_tokens = static_cast<double>(run.prefix_hit_tokens);
   if (run.timelines.empty()) return outcome;
   outcome.first_arrival = Seconds{HUGE_VAL};
   for (const RequestTimeline& request : run.timelines) {
@@ -126,6 +152,9 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   BytesPerSecond bandwidth{0};
   Weighted ttft, tpot, e2e_latency, step_times;
   double tokens = 0.0;
+  double kept = 0.0;
+  double prefix_query = 0.0;
+  double prefix_hits = 0.0;
   double total = 0.0;
   for (std::size_t g = 0; g < fleet.groups.size(); ++g) {
     const double count = replicas_of(fleet.groups[g].plan);
@@ -150,6 +179,9 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
     tpot.add(replica.tpot, each);
     e2e_latency.add(replica.e2e_latency, each);
     tokens += replica.tokens * each;
+    kept += replica.kept * each;
+    prefix_query += replica.prefix_query_tokens * each;
+    prefix_hits += replica.prefix_hit_tokens * each;
     first_arrival = std::min(first_arrival, replica.first_arrival);
     last_token = std::max(last_token, replica.last_token);
   }
@@ -161,8 +193,10 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   // As ServingSummary: 0 where no request has two tokens.
   m["tpot_s"] = tpot.empty() ? 0.0 : tpot.quantile(0.5);
   m["e2e_latency_s"] = e2e_latency.quantile(0.5);
-  m["goodput"] = estimate_goodput(fleet, dealt, replicas).goodput;
+  m["goodput"] = kept / total;
   m["step_time_s"] = step_times.quantile(0.5);
+  // Of the groups that reuse prefixes.
+  if (prefix_query > 0.0) m["prefix_hit_rate"] = prefix_hits / prefix_query;
   const Utilisation used =
       utilisation({outcome.ledger.share(Cause::kUseful), outcome.totals.cold, outcome.totals.speed_of_light,
                    outcome.totals.busy, bandwidth, end});
@@ -180,32 +214,27 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
 
 GoodputEstimate estimate_goodput(const Fleet& fleet, const std::vector<double>& dealt,
                                  const std::vector<ReplicaOutcome>& replicas) {
-  const std::vector<GroupSample> samples = by_group(fleet.groups.size(), replicas);
-  std::vector<double> squares(samples.size(), 0.0);  // Σ over replicas of (kept − group's goodput × requests)²
-  for (const ReplicaOutcome& replica : replicas) {
-    const GroupSample& sample = samples[replica.group];
-    if (sample.requests == 0.0) continue;
-    const double off = replica.kept - sample.kept / sample.requests * replica.requests();
-    squares[replica.group] += off * off;
-  }
-  double total = 0.0;
-  for (const double requests : dealt) total += requests;
+  std::vector<std::vector<ClusterCount>> groups(fleet.groups.size());
+  for (const ReplicaOutcome& replica : replicas) groups[replica.group].push_back({replica.requests(), replica.kept});
+  const double total = std::accumulate(dealt.begin(), dealt.end(), 0.0);
   GoodputEstimate estimate{0.0, 0.0};
   double variance = 0.0;
   double degrees = 0.0;
-  for (std::size_t g = 0; g < samples.size(); ++g) {
-    const GroupSample& sample = samples[g];
-    if (sample.requests == 0.0) continue;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const RatioEstimate own = ratio_of(groups[g], replicas_of(fleet.groups[g].plan));
     const double share = dealt[g] / total;
-    estimate.goodput += share * sample.kept / sample.requests;
-    const double count = replicas_of(fleet.groups[g].plan);
-    if (sample.replicas >= count || sample.replicas < 2.0) continue;
-    const double mean_requests = sample.requests / sample.replicas;
-    const double of_mean = squares[g] / (sample.replicas - 1.0) / sample.replicas / (mean_requests * mean_requests);
-    variance += share * share * of_mean * (1.0 - sample.replicas / count);
-    degrees += sample.replicas - 1.0;
+    estimate.goodput += share * own.ratio;
+    variance += share * share * own.variance;
+    degrees += own.degrees;
   }
   if (variance > 0.0) estimate.half_width = student_t(degrees) * std::sqrt(variance);
+  return estimate;
+}
+
+GoodputEstimate estimate_goodput_of_clusters(const std::vector<ClusterCount>& clusters, double count) {
+  const RatioEstimate own = ratio_of(clusters, count);
+  GoodputEstimate estimate{own.ratio, 0.0};
+  if (own.variance > 0.0) estimate.half_width = student_t(own.degrees) * std::sqrt(own.variance);
   return estimate;
 }
 

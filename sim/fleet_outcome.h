@@ -29,6 +29,8 @@ struct ReplicaOutcome {
   std::vector<double> step_times;
   double tokens = 0.0;
   double kept = 0.0;                      // requests that kept both promises
+  double prefix_query_tokens = 0.0;       // with prefix reuse, as ServingRun
+  double prefix_hit_tokens = 0.0;
   [[nodiscard]] double requests() const { return static_cast<double>(ttft.size()); }
 };
 
@@ -58,5 +60,13 @@ struct GoodputEstimate {
 };
 [[nodiscard]] GoodputEstimate estimate_goodput(const Fleet& fleet, const std::vector<double>& dealt,
                                                const std::vector<ReplicaOutcome>& replicas);
+
+// The same where whole clusters of replicas are drawn, of which the fleet has `count`: a single ratio, variance between
+// clusters. REQUIRES: a request.
+struct ClusterCount {
+  double requests = 0.0;
+  double kept = 0.0;
+};
+[[nodiscard]] GoodputEstimate estimate_goodput_of_clusters(const std::vector<ClusterCount>& clusters, double count);
 
 }  // namespace lindos::sim

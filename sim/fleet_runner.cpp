@@ -37,46 +37,81 @@ ServingRun FleetRunner::serve_one(Fidelity fidelity, ServingGroup& group, const 
   return serve_maxplus(group.replica, group.limits, *job.requests, Draw{}, cancelled_);
 }
 
-std::size_t FleetRunner::workers_for(Fidelity fidelity, const std::vector<Job>& jobs) const {
+std::size_t FleetRunner::workers_for(Fidelity fidelity, std::size_t count, std::size_t requests) const {
   // SimGrid's runs fork, which a process with threads must not.
   const bool forks = fidelity == Fidelity::kSimgrid &&
                      std::any_of(fleet_.groups.begin(), fleet_.groups.end(),
                                  [](const ServingGroup& g) { return g.replica.stages() > 1; });
-  std::size_t requests = 0;
-  for (const Job& job : jobs) requests += job.requests->size();
   if (forks || requests < kThreadedRequests) return 1;
-  return std::min({jobs.size(), kMostWorkers, std::size_t{std::max(1U, std::thread::hardware_concurrency())}});
+  return std::min({count, kMostWorkers, std::size_t{std::max(1U, std::thread::hardware_concurrency())}});
 }
 
-std::vector<ReplicaOutcome> FleetRunner::serve(Fidelity fidelity, const std::vector<Job>& jobs,
-                                               const std::function<void(double)>& progress) {
-  const std::size_t workers = workers_for(fidelity, jobs);
+void FleetRunner::for_each(Fidelity fidelity, std::size_t count, std::size_t requests,
+                           const std::function<void(Groups&, std::size_t)>& work,
+                           const std::function<void(double)>& progress) {
+  const std::size_t workers = workers_for(fidelity, count, requests);
   while (copies_.size() + 1 < workers) copies_.push_back(fleet_.groups);
-  std::vector<ReplicaOutcome> outcomes(jobs.size());
-  std::vector<std::exception_ptr> failures(jobs.size());
+  std::vector<std::exception_ptr> failures(count);
   std::atomic<std::size_t> next{0};
-  const auto work = [&](std::vector<ServingGroup>& groups, bool reports) {
-    for (std::size_t i = next++; i < jobs.size(); i = next++) {
+  const auto run = [&](Groups& groups, bool reports) {
+    for (std::size_t i = next++; i < count; i = next++) {
       try {
-        const Job& job = jobs[i];
-        outcomes[i] = replica_outcome(job.group, serve_one(fidelity, groups[job.group], job), scenario_.slo);
+        work(groups, i);
       } catch (const Error&) {
         failures[i] = std::current_exception();
-        next = jobs.size();
+        next = count;
       }
-      if (reports && progress) progress(static_cast<double>(i + 1) / static_cast<double>(jobs.size()));
+      if (reports && progress) progress(static_cast<double>(i + 1) / static_cast<double>(count));
     }
   };
   {
     std::vector<std::jthread> threads;
     for (std::size_t w = 1; w < workers; ++w) {
-      threads.emplace_back([&work, &groups = copies_[w - 1]] { work(groups, false); });
+      threads.emplace_back([&run, &groups = copies_[w - 1]] { run(groups, false); });
     }
-    work(fleet_.groups, true);
+    run(fleet_.groups, true);
   }
   for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
+}
+
+std::vector<ReplicaOutcome> FleetRunner::serve(Fidelity fidelity, const std::vector<Job>& jobs,
+                                               const std::function<void(double)>& progress) {
+  std::vector<ReplicaOutcome> outcomes(jobs.size());
+  std::size_t requests = 0;
+  for (const Job& job : jobs) requests += job.requests->size();
+  for_each(
+      fidelity, jobs.size(), requests,
+      [&](Groups& groups, std::size_t i) {
+        const Job& job = jobs[i];
+        outcomes[i] = replica_outcome(job.group, serve_one(fidelity, groups[job.group], job), scenario_.slo);
+      },
+      progress);
+  return outcomes;
+}
+
+std::vector<CellReplica> FleetRunner::deal(const Cell& cell) {
+  return serve_cell(fleet_.groups, scenario_.plan.routing, cell, scenario_.workload.seed, nullptr, cancelled_);
+}
+
+std::vector<std::vector<ReplicaOutcome>> FleetRunner::serve_cells(Fidelity fidelity, const std::vector<CellJob>& jobs,
+                                                                  const std::function<void(double)>& progress) {
+  std::vector<std::vector<ReplicaOutcome>> outcomes(jobs.size());
+  std::size_t requests = 0;
+  for (const CellJob& job : jobs) requests += job.cell->requests.size();
+  for_each(
+      fidelity, jobs.size(), requests,
+      [&](Groups& groups, std::size_t i) {
+        const CellJob& job = jobs[i];
+        for (CellReplica& replica : serve_cell(groups, scenario_.plan.routing, *job.cell, scenario_.workload.seed,
+                                               job.draws, cancelled_)) {
+          if (fidelity != Fidelity::kMaxplus)
+            replica.run = serve_one(fidelity, groups[replica.group], {replica.group, &replica.requests, nullptr});
+          outcomes[i].push_back(replica_outcome(replica.group, std::move(replica.run), scenario_.slo));
+        }
+      },
+      progress);
   return outcomes;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "exec/scheduler/router.h"
 #include "scenarios/plan.h"
 #include "scenarios/request_stream.h"
 #include "scenarios/workload.h"
@@ -21,9 +22,14 @@ struct FleetTraffic {
   [[nodiscard]] double total() const;
 };
 
-// Routes to groups by smooth weighted round robin over routing weight × replicas, within a group in turn; the next
-// request of a closed loop's client goes where its first one went. `clients`: of a closed loop, else 0. Deterministic.
-[[nodiscard]] FleetTraffic deal_requests(const std::vector<GroupPlan>& groups, const ReplicaSample& sample,
-                                         RequestStream& stream, std::int64_t clients = 0);
+// Of the groups' replicas, as the router sees them.
+[[nodiscard]] std::vector<scheduler::ReplicaClass> replica_classes(const std::vector<GroupPlan>& groups);
+
+// Routes by a policy that looks at no load; the next request of a closed loop's client goes where its first one went.
+// `clients`: of a closed loop, else 0. The same arguments give the same traffic. REQUIRES: a group with a routing
+// weight above 0.
+[[nodiscard]] FleetTraffic deal_requests(const Routing& routing, const std::vector<GroupPlan>& groups,
+                                         const ReplicaSample& sample, RequestStream& stream, std::uint64_t seed,
+                                         std::int64_t clients = 0);
 
 }  // namespace lindos::sim

@@ -89,20 +89,48 @@ class MaxplusBackend final : public scheduler::StepBackend {
   std::deque<Done> in_flight_;
 };
 
+scheduler::ServeHooks hooks_with(bool prefix_reuse, const std::function<bool()>& cancelled) {
+  scheduler::ServeHooks hooks = virtual_hooks(prefix_reuse);
+  hooks.cancelled = cancelled;
+  return hooks;
+}
+
 }  // namespace
+
+struct MaxplusReplica::State {
+  State(ReplicaModel& replica, const scheduler::Limits& limits, const Draw& draw,
+        const std::function<bool()>& cancelled, ServingWatch* watch)
+      : scheduler(limits, scheduler::kServingPolicy),
+        backend(replica, draw, watch),
+        loop(scheduler, static_cast<int>(replica.stages()), backend, hooks_with(limits.prefix_reuse, cancelled)) {}
+  scheduler::Scheduler scheduler;
+  MaxplusBackend backend;
+  scheduler::ServingLoop loop;
+};
+
+MaxplusReplica::MaxplusReplica(ReplicaModel& replica, const scheduler::Limits& limits, const Draw& draw,
+                               const std::function<bool()>& cancelled, ServingWatch* watch)
+    : state_(std::make_unique<State>(replica, limits, draw, cancelled, watch)) {}
+MaxplusReplica::~MaxplusReplica() = default;
+MaxplusReplica::MaxplusReplica(MaxplusReplica&&) noexcept = default;
+
+scheduler::ServingLoop& MaxplusReplica::loop() { return state_->loop; }
+
+ServingRun MaxplusReplica::close() {
+  ServingRun run = state_->backend.close();
+  scheduler::ServeOutcome outcome = state_->loop.close();
+  run.timelines = std::move(outcome.timelines);
+  run.count_prefixes(outcome.final_snapshot);
+  return run;
+}
 
 ServingRun serve_maxplus(ReplicaModel& replica, const scheduler::Limits& limits,
                          const std::vector<RequestSpec>& requests, const Draw& draw,
                          const std::function<bool()>& cancelled, ServingWatch* watch) {
-  scheduler::Scheduler state(limits, scheduler::kServingPolicy);
-  MaxplusBackend backend(replica, draw, watch);
-  scheduler::ServeHooks hooks = virtual_hooks();
-  hooks.cancelled = cancelled;
-  scheduler::ServeOutcome outcome =
-      scheduler::serve(state, requests, static_cast<int>(replica.stages()), backend, hooks);
-  ServingRun run = backend.close();
-  run.timelines = std::move(outcome.timelines);
-  return run;
+  MaxplusReplica served(replica, limits, draw, cancelled, watch);
+  for (const RequestSpec& request : requests) served.loop().add(request);
+  served.loop().run();
+  return served.close();
 }
 
 }  // namespace lindos::sim

@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <vector>
 
+#include "exec/scheduler/driver.h"
 #include "exec/scheduler/limits.h"
 #include "exec/scheduler/request.h"
 #include "scenarios/workload.h"
@@ -25,9 +27,27 @@ class ServingWatch {
   virtual void stage_done(std::size_t stage, Seconds begin, Seconds computed, Seconds sent) = 0;
 };
 
+// One replica that is served piece by piece: its requests are added as a router decides (ServingLoop has the rules).
+class MaxplusReplica {
+ public:
+  // All are borrowed; `cancelled` and `watch` may be empty. Several replicas may share a model, not at the same time.
+  // With a watch every step is planned by itself; the times are the same.
+  MaxplusReplica(ReplicaModel& replica, const scheduler::Limits& limits, const Draw& draw,
+                 const std::function<bool()>& cancelled = {}, ServingWatch* watch = nullptr);
+  ~MaxplusReplica();
+  MaxplusReplica(MaxplusReplica&&) noexcept;
+
+  [[nodiscard]] scheduler::ServingLoop& loop();
+  // To be called once, when all that was added has ended.
+  [[nodiscard]] ServingRun close();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // Serves `requests` (sorted by arrival) to the end on a virtual clock that starts at 0. Throws
-// Error{kInfeasible} for a request that can never run, Error{kCancelled} when `cancelled` says so. With a watch, which
-// is borrowed, every step is planned by itself; the times are the same.
+// Error{kInfeasible} for a request that can never run, Error{kCancelled} when `cancelled` says so.
 [[nodiscard]] ServingRun serve_maxplus(ReplicaModel& replica, const scheduler::Limits& limits,
                                        const std::vector<RequestSpec>& requests, const Draw& draw,
                                        const std::function<bool()>& cancelled = {},

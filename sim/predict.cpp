@@ -3,22 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
-#include "scenarios/request_stream.h"
 #include "scenarios/timeline.h"
 #include "sim/fleet.h"
 #include "sim/fleet_outcome.h"
 #include "sim/fleet_runner.h"
-#include "sim/fleet_traffic.h"
+#include "sim/fleet_sampling.h"
 #include "sim/interval_calibration.h"
-#include "sim/replica_sample.h"
 #include "sim/serving/serving_timeline.h"
 #include "sim/training/predict_training.h"
 #include "sim/uncertainty.h"
@@ -27,9 +24,6 @@ namespace lindos::sim {
 
 namespace {
 
-// Replicas simulated of each group before the interval of goodput is looked at, and at most.
-constexpr std::size_t kFirstReplicas = 16;
-constexpr std::int64_t kMostReplicas = 256;
 // Beyond this share of the time priced at or beyond the edge of the profile a figure is an
 // extrapolation.
 constexpr double kExtrapolatedShare = 0.2;
@@ -38,10 +32,6 @@ constexpr double kExtrapolatedShare = 0.2;
 // minutes of waiting; the interval of 20 draws is coarse but honest.
 constexpr std::size_t kDrawnSteps = 200'000;
 constexpr int kLeastDraws = 20;
-// Output tokens of the requests that a draw replays of a replica, about as many as its steps: the spread of a long
-// run is that of its beginning.
-constexpr std::int64_t kDrawnTokens = 40'000;
-
 // An interval around the centre from draws around their own centre, as a ratio where that means
 // something.
 MetricValue interval(double centre, double reference, const std::vector<double>& draws,
@@ -100,45 +90,6 @@ Bytes fullest_rank(const Fleet& fleet) {
   return most;
 }
 
-// The requests at the beginning that a draw replays.
-std::vector<RequestSpec> beginning_of(const std::vector<RequestSpec>& requests) {
-  std::int64_t tokens = 0;
-  std::size_t count = 0;
-  while (count < requests.size() && tokens < kDrawnTokens) tokens += requests[count++].output_tokens;
-  return {requests.begin(), requests.begin() + static_cast<std::ptrdiff_t>(count)};
-}
-
-// Simulates replicas of every group until the interval of goodput is as narrow as asked or the sample is used up.
-std::vector<ReplicaOutcome> serve_sample(FleetRunner& runner, const Fleet& fleet, const FleetTraffic& traffic,
-                                         const PredictOptions& options) {
-  std::vector<ReplicaOutcome> outcomes;
-  std::vector<std::size_t> served(traffic.sampled.size(), 0);
-  std::size_t target = options.goodput_width > 0.0 ? kFirstReplicas : std::numeric_limits<std::size_t>::max();
-  for (;;) {
-    std::vector<FleetRunner::Job> jobs;
-    for (std::size_t g = 0; g < served.size(); ++g) {
-      const std::size_t until = std::min(target, traffic.sampled[g].size());
-      while (served[g] < until) jobs.push_back({g, &traffic.sampled[g][served[g]++], nullptr});
-    }
-    if (jobs.empty()) return outcomes;
-    std::vector<ReplicaOutcome> more = runner.serve(options.fidelity, jobs);
-    std::move(more.begin(), more.end(), std::back_inserter(outcomes));
-    const GoodputEstimate estimate = estimate_goodput(fleet, traffic.requests, outcomes);
-    if (2.0 * estimate.half_width <= options.goodput_width * estimate.goodput) return outcomes;
-    target *= 2;
-  }
-}
-
-// The first sampled replica of each group that has requests, with their beginning; an empty one where none has.
-std::vector<std::vector<RequestSpec>> drawn_requests(const FleetTraffic& traffic) {
-  std::vector<std::vector<RequestSpec>> drawn;
-  for (const auto& replicas : traffic.sampled) {
-    const auto found = std::find_if(replicas.begin(), replicas.end(), [](const auto& r) { return !r.empty(); });
-    drawn.push_back(found == replicas.end() ? std::vector<RequestSpec>{} : beginning_of(*found));
-  }
-  return drawn;
-}
-
 // The sampling error joins what the draws say of the metric.
 void widen(MetricValue& value, double half_width_95) {
   constexpr double kTo80 = 1.2815515655446004 / 1.959963984540054;
@@ -177,55 +128,36 @@ RunRecord predict(const Scenario& scenario,
     if (options.progress) options.progress(done);
   };
   Fleet fleet = make_fleet(scenario, profiles_by_device, options.backend);
-  std::vector<GroupPlan> plans;
-  for (const ServingGroup& group : fleet.groups) plans.push_back(group.plan);
-  const ReplicaSample sample = options.goodput_width > 0.0 ? ReplicaSample(plans, kMostReplicas, options.seed)
-                                                           : ReplicaSample(plans);
-  const FleetTraffic traffic =
-      deal_requests(plans, sample, *open_requests(workload, scenario.workload.seed), workload.concurrency);
-  if (traffic.total() == 0.0)
-    throw Error(ErrorKind::kInput, scenario.name, "no request arrives within the workload's duration");
-
+  const std::unique_ptr<FleetSampling> sampling = sample_fleet(scenario, fleet, options);
   FleetRunner runner(fleet, scenario, options.cancelled);
-  const std::vector<ReplicaOutcome> replicas = serve_sample(runner, fleet, traffic, options);
-  const FleetOutcome centre = fleet_outcome(fleet, traffic.requests, replicas, 0.0);
-  if (options.timeline) options.timeline(serving_timeline(fleet, scenario, traffic, options));
+  const SampleOutcome sample = sampling->serve(runner);
+  const FleetOutcome centre = fleet_outcome(fleet, sample.requests, sample.replicas, 0.0);
+  if (options.timeline) options.timeline(serving_timeline(fleet, scenario, sampling->one_replica_each(runner), options));
 
-  // Replicas of a group differ little, so that one of each carries the relative spread.
   std::map<std::string, std::vector<double>> drawn;
   std::vector<Ledger> drawn_ledgers;
   FleetOutcome reference = centre;
   int draws = options.draws;
   if (options.draws > 0) {
-    const std::vector<std::vector<RequestSpec>> requests = drawn_requests(traffic);
-    std::vector<FleetRunner::Job> jobs;
-    for (std::size_t g = 0; g < requests.size(); ++g) jobs.push_back({g, &requests[g], nullptr});
-    reference =
-        fleet_outcome(fleet, traffic.requests, runner.serve(Fidelity::kMaxplus, jobs), 0.0);
+    const std::vector<std::vector<Draw>> no_factors(1, std::vector<Draw>(fleet.groups.size()));
+    const SampleOutcome beginning = std::move(sampling->replay(runner, no_factors, {}).front());
+    reference = fleet_outcome(fleet, beginning.requests, beginning.replicas, 0.0);
     std::vector<std::vector<Factors>> sigmas;
     for (ServingGroup& group : fleet.groups)
       sigmas.push_back(systematic_sigmas(group.replica, reference.totals));
     const auto affordable =
         static_cast<int>(kDrawnSteps / std::max<std::size_t>(1, reference.steps));
     draws = std::min(draws, std::max(kLeastDraws, affordable));
-    std::vector<Draw> factors;  // [draw][group]
-    for (int d = 0; d < draws; ++d) {
+    std::vector<std::vector<Draw>> factors(static_cast<std::size_t>(draws));  // [draw][group]
+    for (std::size_t d = 0; d < factors.size(); ++d) {
       for (const std::vector<Factors>& sigma : sigmas)
-        factors.push_back(draw_factors(sigma, options.seed, static_cast<std::uint32_t>(d)));
+        factors[d].push_back(draw_factors(sigma, options.seed, static_cast<std::uint32_t>(d)));
     }
-    const std::vector<FleetRunner::Job> centre_jobs = std::exchange(jobs, {});
-    for (std::size_t i = 0; i < factors.size(); ++i) {
-      jobs.push_back(centre_jobs[i % centre_jobs.size()]);
-      jobs.back().draw = &factors[i];
-    }
-    std::vector<ReplicaOutcome> outcomes = runner.serve(Fidelity::kMaxplus, jobs, report);
-    for (std::size_t d = 0; d < static_cast<std::size_t>(draws); ++d) {
-      const auto first = outcomes.begin() + static_cast<std::ptrdiff_t>(d * centre_jobs.size());
-      const std::vector<ReplicaOutcome> of_draw(std::make_move_iterator(first),
-                                                std::make_move_iterator(first + std::ssize(centre_jobs)));
+    const std::vector<SampleOutcome> replayed = sampling->replay(runner, factors, report);
+    for (std::size_t d = 0; d < replayed.size(); ++d) {
       // Power is off alike for all groups of a draw.
       const FleetOutcome outcome =
-          fleet_outcome(fleet, traffic.requests, of_draw, factors[d * centre_jobs.size()].power);
+          fleet_outcome(fleet, replayed[d].requests, replayed[d].replicas, factors[d].front().power);
       for (const auto& [name, value] : outcome.metrics) drawn[name].push_back(value);
       drawn_ledgers.push_back(outcome.ledger);
     }
@@ -245,8 +177,7 @@ RunRecord predict(const Scenario& scenario,
     record.metrics[name] =
         interval(value, reference.metrics.at(name), drawn[name], metric_or_throw(name), provenance);
   }
-  const GoodputEstimate goodput = estimate_goodput(fleet, traffic.requests, replicas);
-  widen(record.metrics.at("goodput"), goodput.half_width);
+  widen(record.metrics.at("goodput"), sample.goodput.half_width);
   const auto exact = [&](const char* name, double value) {
     record.metrics[name] = interval(value, value, {}, metric_or_throw(name), "modelled");
   };
@@ -255,9 +186,9 @@ RunRecord predict(const Scenario& scenario,
   for (const ServingGroup& group : fleet.groups)
     blocks = std::min(blocks, group.capacity.kv_blocks);
   exact("kv_blocks", static_cast<double>(blocks));
-  if (static_cast<double>(replicas.size()) < fleet_replicas(fleet)) {
-    exact("simulated_replicas", static_cast<double>(replicas.size()));
-    exact("goodput_sampling_error", goodput.half_width);
+  if (static_cast<double>(sample.replicas.size()) < fleet_replicas(fleet)) {
+    exact("simulated_replicas", static_cast<double>(sample.replicas.size()));
+    exact("goodput_sampling_error", sample.goodput.half_width);
   }
   record.ledger = ledger_intervals(centre.ledger, reference.ledger, drawn_ledgers);
   record.environment.hardware = fleet.hardware;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/virtual_prompt.h"
+
 namespace lindos::sim {
 
 namespace {
@@ -107,9 +109,10 @@ ServingRun ServingBooks::close(Seconds end) {
   return run;
 }
 
-scheduler::ServeHooks virtual_hooks() {
+scheduler::ServeHooks virtual_hooks(bool prefix_reuse) {
   scheduler::ServeHooks hooks;
-  hooks.prompt = [](const RequestSpec& spec) {
+  hooks.prompt = [prefix_reuse](const RequestSpec& spec) {
+    if (prefix_reuse) return virtual_prompt(spec);
     return std::vector<scheduler::TokenId>(static_cast<std::size_t>(spec.prompt_tokens), 0);
   };
   return hooks;

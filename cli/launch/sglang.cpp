@@ -61,6 +61,7 @@ Launch launch_for(const LaunchRequest& request, const UniformGroup& shape) {
   if (limits.max_context > 0)
     flags.push_back(fmt::format("--context-length {}", limits.max_context));
   flags.push_back(fmt::format("--page-size {}", limits.block_tokens));
+  if (!limits.prefix_reuse) flags.emplace_back("--disable-radix-cache");
   flags.push_back(fmt::format("--mem-fraction-static {:g}", limits.memory_fraction));
   script.notes.emplace_back(
       "--mem-fraction-static counts weights and KV cache, the plan's fraction activations too: "

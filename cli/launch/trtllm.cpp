@@ -75,8 +75,8 @@ Launch launch_for(const LaunchRequest& request, const UniformGroup& shape) {
   std::string yaml = fmt::format(
       "# Options of group \"{}\"; written by `lindos export`.\nenable_chunked_prefill: "
       "true\ndtype: {}\n"
-      "kv_cache_config:\n  tokens_per_block: {}\n",
-      group.name, torch_name(group.activation_dtype, where), limits.block_tokens);
+      "kv_cache_config:\n  tokens_per_block: {}\n  enable_block_reuse: {}\n",
+      group.name, torch_name(group.activation_dtype, where), limits.block_tokens, limits.prefix_reuse);
   if (group.kv_dtype == Dtype::kFp8) yaml += "  dtype: fp8\n";
   if (limits.kv_blocks > 0) {
     yaml += fmt::format("  max_tokens: {}\n", limits.kv_blocks * limits.block_tokens);

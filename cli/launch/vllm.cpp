@@ -59,6 +59,7 @@ Launch launch_for(const LaunchRequest& request, const UniformGroup& shape) {
   if (limits.max_context > 0)
     flags.push_back(fmt::format("--max-model-len {}", limits.max_context));
   flags.push_back(fmt::format("--block-size {}", limits.block_tokens));
+  flags.emplace_back(limits.prefix_reuse ? "--enable-prefix-caching" : "--no-enable-prefix-caching");
   flags.push_back(fmt::format("--gpu-memory-utilization {:g}", limits.memory_fraction));
   if (limits.kv_blocks > 0)
     flags.push_back(fmt::format("--num-gpu-blocks-override {}", limits.kv_blocks));

@@ -31,14 +31,16 @@ bool BlockPool::allocate(std::int64_t count, std::vector<BlockId>& table) {
   return true;
 }
 
+void BlockPool::release(BlockId block) {
+  LINDOS_ASSERT(block >= 0 && block < total_, "not a block of this pool");
+  LINDOS_ASSERT(in_use_[static_cast<std::size_t>(block)], "block released twice");
+  in_use_[static_cast<std::size_t>(block)] = false;
+  free_.push_back(block);
+  std::push_heap(free_.begin(), free_.end(), std::greater<>());
+}
+
 void BlockPool::release(std::vector<BlockId>& table) {
-  for (const BlockId block : table) {
-    LINDOS_ASSERT(block >= 0 && block < total_, "not a block of this pool");
-    LINDOS_ASSERT(in_use_[static_cast<std::size_t>(block)], "block released twice");
-    in_use_[static_cast<std::size_t>(block)] = false;
-    free_.push_back(block);
-    std::push_heap(free_.begin(), free_.end(), std::greater<>());
-  }
+  for (const BlockId block : table) release(block);
   table.clear();
 }
 

@@ -18,7 +18,9 @@ class BlockPool {
   [[nodiscard]] std::int64_t used() const { return total_ - free(); }
   // Appends `count` blocks to `table` and returns true, or leaves both untouched and returns false.
   [[nodiscard]] bool allocate(std::int64_t count, std::vector<BlockId>& table);
-  // Takes every block of `table` back and empties it. REQUIRES: all of them were allocated here.
+  // Takes a block back. REQUIRES: it was allocated here.
+  void release(BlockId block);
+  // Takes every block of `table` back and empties it.
   void release(std::vector<BlockId>& table);
 
  private:

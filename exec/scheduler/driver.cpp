@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/scheduler/driver.h"
 
-#include <deque>
-#include <iterator>
-#include <limits>
-#include <optional>
-#include <unordered_map>
+#include <algorithm>
 
 #include "scenarios/error.h"
 
@@ -13,136 +9,134 @@ namespace lindos::scheduler {
 
 namespace {
 
-// Which request each sampled token of a step in flight belongs to.
-struct InFlight {
-  std::vector<RequestId> sampled_for;
-};
-
-// Requests in order of arrival: each at its own time, or when one that ended has made room for it (closed loop).
-class Arrivals {
- public:
-  explicit Arrivals(const std::vector<RequestSpec>& requests) : requests_(requests) {}
-
-  // When the next request arrived; nothing while it has not, or when there is none.
-  [[nodiscard]] std::optional<Seconds> arrived(Seconds now) const {
-    if (next_ == requests_.size()) return std::nullopt;
-    const RequestSpec& spec = requests_[next_];
-    if (!spec.on_completion) return spec.arrival <= now ? std::optional(spec.arrival) : std::nullopt;
-    return endings_.empty() ? std::nullopt : std::optional(endings_.front());
-  }
-  // Before which nothing new can come while nothing ends.
-  [[nodiscard]] Seconds not_before() const {
-    constexpr Seconds kNever{std::numeric_limits<double>::infinity()};
-    return next_ == requests_.size() || next().on_completion ? kNever : next().arrival;
-  }
-  [[nodiscard]] const RequestSpec& next() const { return requests_[next_]; }
-  void pop() {
-    if (next().on_completion) endings_.pop_front();
-    ++next_;
-  }
-  void ended(Seconds at) {
-    if (next_ < requests_.size() && next().on_completion) endings_.push_back(at);
-  }
-  // The time that nothing can happen before, when nothing runs.
-  [[nodiscard]] Seconds idle_until() const {
-    LINDOS_ASSERT(next_ < requests_.size() && !next().on_completion,
-                  "work left, but nothing runs and nothing arrives");
-    return next().arrival;
-  }
-
- private:
-  const std::vector<RequestSpec>& requests_;
-  std::size_t next_ = 0;
-  std::deque<Seconds> endings_;  // that no arrival answered yet
-};
-
-void submit_arrivals(Scheduler& scheduler, Arrivals& arrivals, Seconds now, const ServeHooks& hooks,
-                     const std::unordered_map<RequestId, std::size_t>& index, ServeOutcome& outcome) {
-  while (const std::optional<Seconds> arrival = arrivals.arrived(now)) {
-    const RequestSpec& spec = arrivals.next();
-    Request request;
-    request.id = spec.id;
-    request.prompt = hooks.prompt(spec);
-    request.max_new_tokens = spec.output_tokens;
-    request.stop_tokens = hooks.stop_tokens;
-    const Admission admission = scheduler.submit(request);
-    if (const auto* rejected = std::get_if<Rejected>(&admission)) {
-      throw Error(ErrorKind::kInfeasible, "request " + std::to_string(spec.id), rejected->reason);
-    }
-    outcome.timelines[index.at(spec.id)].arrival = *arrival;
-    arrivals.pop();
-  }
-}
+constexpr Seconds kNever{std::numeric_limits<double>::infinity()};
 
 }  // namespace
 
-ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& requests,
-                   int steps_in_flight, StepBackend& backend, const ServeHooks& hooks) {
-  ServeOutcome outcome;
-  std::unordered_map<RequestId, std::size_t> index;
-  for (const RequestSpec& spec : requests) {
-    index.emplace(spec.id, outcome.timelines.size());
-    outcome.timelines.push_back({spec.id, spec.arrival, spec.prompt_tokens, {}});
+ServingLoop::ServingLoop(Scheduler& scheduler, int steps_in_flight, StepBackend& backend, ServeHooks hooks)
+    : scheduler_(scheduler),
+      backend_(backend),
+      hooks_(std::move(hooks)),
+      steps_in_flight_(static_cast<std::size_t>(steps_in_flight)) {}
+
+void ServingLoop::add(const RequestSpec& request) {
+  index_.emplace(request.id, outcome_.timelines.size());
+  outcome_.timelines.push_back({request.id, request.arrival, request.prompt_tokens, {}});
+  outcome_.outputs.emplace_back();
+  coming_.push_back(request);
+}
+
+// When the next request arrived; nothing while it has not, or when there is none.
+std::optional<Seconds> ServingLoop::arrived(Seconds now) const {
+  if (coming_.empty()) return std::nullopt;
+  const RequestSpec& next = coming_.front();
+  if (!next.on_completion) return next.arrival <= now ? std::optional(next.arrival) : std::nullopt;
+  return completions_.empty() ? std::nullopt : std::optional(completions_.front());
+}
+
+// Before which nothing new can come while nothing ends.
+Seconds ServingLoop::not_before() const {
+  return coming_.empty() || coming_.front().on_completion ? kNever : coming_.front().arrival;
+}
+
+void ServingLoop::submit_arrivals(Seconds now) {
+  while (const std::optional<Seconds> arrival = arrived(now)) {
+    const RequestSpec& spec = coming_.front();
+    Request request;
+    request.id = spec.id;
+    request.prompt = hooks_.prompt(spec);
+    request.max_new_tokens = spec.output_tokens;
+    request.stop_tokens = hooks_.stop_tokens;
+    const Admission admission = scheduler_.submit(request);
+    if (const auto* rejected = std::get_if<Rejected>(&admission)) {
+      throw Error(ErrorKind::kInfeasible, "request " + std::to_string(spec.id), rejected->reason);
+    }
+    outcome_.timelines[index_.at(spec.id)].arrival = *arrival;
+    if (spec.on_completion) completions_.pop_front();
+    coming_.pop_front();
   }
-  outcome.outputs.resize(requests.size());
+}
 
-  std::deque<InFlight> in_flight;
-  Arrivals arrivals(requests);
-  std::size_t finished = 0;
-  std::vector<Seconds> ends;  // of plain steps
-  const auto collect = [&] {
-    for (Finished& done : scheduler.take_finished()) {
-      outcome.outputs[index.at(done.request)] = std::move(done.output);
-      arrivals.ended(backend.now());
-      ++finished;
-    }
-    if (hooks.progress) hooks.progress(finished, requests.size());
-  };
-  while (finished < requests.size()) {
-    if (hooks.cancelled && hooks.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
-    submit_arrivals(scheduler, arrivals, backend.now(), hooks, index, outcome);
+void ServingLoop::collect() {
+  for (Finished& done : scheduler_.take_finished()) {
+    const std::size_t request = index_.at(done.request);
+    outcome_.outputs[request] = std::move(done.output);
+    const std::vector<Seconds>& tokens = outcome_.timelines[request].token_times;
+    endings_.push_back({request, tokens.empty() ? backend_.now() : tokens.back()});
+    if (!coming_.empty() && coming_.front().on_completion) completions_.push_back(backend_.now());
+    ++finished_;
+  }
+  if (hooks_.progress) hooks_.progress(finished_, outcome_.timelines.size());
+}
 
-    if (backend.foresees() && in_flight.empty()) {
-      const PlainDecodes plain = scheduler.plain_decodes();
-      if (plain.steps > 0) {
-        ends.clear();
-        backend.run_plain(plain, arrivals.not_before(), ends);
-        for (const RequestId id : plain.requests) {
-          std::vector<Seconds>& times = outcome.timelines[index.at(id)].token_times;
-          times.insert(times.end(), ends.begin(), ends.end());
-        }
-        scheduler.advance(std::ssize(ends));
-        collect();
-        continue;
-      }
-    }
-    if (in_flight.size() < static_cast<std::size_t>(steps_in_flight)) {
-      const Step step = scheduler.plan();
-      if (!step.empty()) {
-        InFlight entry;
-        for (const StepSlice& slice : step.slices) {
-          if (slice.wants_logits) entry.sampled_for.push_back(slice.request);
-        }
-        backend.start(step);
-        in_flight.push_back(std::move(entry));
-        continue;
-      }
-    }
-    if (in_flight.empty()) {
-      backend.idle_until(arrivals.idle_until());
+// True if the backend could book steps ahead, and did.
+bool ServingLoop::run_plain(Seconds until) {
+  if (!backend_.foresees() || !in_flight_.empty()) return false;
+  const PlainDecodes plain = scheduler_.plain_decodes();
+  if (plain.steps == 0) return false;
+  plain_ends_.clear();
+  backend_.run_plain(plain, std::min(until, not_before()), plain_ends_);
+  for (const RequestId id : plain.requests) {
+    std::vector<Seconds>& times = outcome_.timelines[index_.at(id)].token_times;
+    times.insert(times.end(), plain_ends_.begin(), plain_ends_.end());
+  }
+  scheduler_.advance(std::ssize(plain_ends_));
+  collect();
+  return true;
+}
+
+bool ServingLoop::start_step() {
+  if (in_flight_.size() >= steps_in_flight_) return false;
+  const Step step = scheduler_.plan();
+  if (step.empty()) return false;
+  InFlight entry;
+  for (const StepSlice& slice : step.slices) {
+    if (slice.wants_logits) entry.sampled_for.push_back(slice.request);
+  }
+  backend_.start(step);
+  in_flight_.push_back(std::move(entry));
+  return true;
+}
+
+void ServingLoop::finish_step() {
+  const StepResult result = backend_.wait();
+  const Seconds now = backend_.now();
+  for (const RequestId id : in_flight_.front().sampled_for) {
+    outcome_.timelines[index_.at(id)].token_times.push_back(now);
+  }
+  in_flight_.pop_front();
+  scheduler_.complete(result);
+  collect();
+}
+
+void ServingLoop::run(Seconds until) {
+  while (finished_ < outcome_.timelines.size()) {
+    if (hooks_.cancelled && hooks_.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
+    const Seconds now = backend_.now();
+    if (now >= until) return;
+    submit_arrivals(now);
+    if (run_plain(until) || start_step()) continue;
+    if (!in_flight_.empty()) {
+      finish_step();
       continue;
     }
-    const StepResult result = backend.wait();
-    const Seconds now = backend.now();
-    for (RequestId id : in_flight.front().sampled_for) {
-      outcome.timelines[index.at(id)].token_times.push_back(now);
-    }
-    in_flight.pop_front();
-    scheduler.complete(result);
-    collect();
+    LINDOS_ASSERT(not_before() < kNever, "work left, but nothing runs and nothing arrives");
+    if (not_before() >= until) return;
+    backend_.idle_until(not_before());
   }
-  outcome.final_snapshot = scheduler.snapshot();
-  return outcome;
+}
+
+ServeOutcome ServingLoop::close() {
+  outcome_.final_snapshot = scheduler_.snapshot();
+  return std::move(outcome_);
+}
+
+ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& requests, int steps_in_flight,
+                   StepBackend& backend, const ServeHooks& hooks) {
+  ServingLoop loop(scheduler, steps_in_flight, backend, hooks);
+  for (const RequestSpec& request : requests) loop.add(request);
+  loop.run();
+  return loop.close();
 }
 
 }  // namespace lindos::scheduler

@@ -4,7 +4,13 @@
 // The driver runs on rank 0 of stage 0, so start() returns when that stage is free again.
 #pragma once
 
+#include <cstddef>
+#include <deque>
 #include <functional>
+#include <limits>
+#include <optional>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "exec/scheduler/scheduler.h"
@@ -44,9 +50,57 @@ struct ServeHooks {
   std::function<bool()> cancelled;                    // polled each step; may be empty
 };
 
-// Serves all `requests` (sorted by arrival) to the end. One that arrives on completion enters when an earlier one
-// ends, each ending lets one in; the first must not wait for one. A request the scheduler rejects throws
-// Error{kInfeasible} with the scheduler's reason; cancellation throws Error{kCancelled}.
+// One replica's serving, which can be left at a time and taken up again: several replicas on virtual clocks advance
+// side by side, each given its requests as a router decides. Where it is left changes nothing of what it does.
+class ServingLoop {
+ public:
+  // All are borrowed but `hooks`. `steps_in_flight`: 1 per pipeline stage.
+  ServingLoop(Scheduler& scheduler, int steps_in_flight, StepBackend& backend, ServeHooks hooks);
+
+  // In order of arrival. REQUIRES: the replica was not run beyond the request's arrival. One that arrives on completion
+  // enters when an earlier one ends, each ending lets one in; the first must not wait for one.
+  void add(const RequestSpec& request);
+  // Starts all that starts before `until`, or goes on to the end of what was added. What it started has its times at
+  // once, also those beyond `until`. A request the scheduler rejects throws Error{kInfeasible} with the scheduler's
+  // reason; cancellation throws Error{kCancelled}.
+  void run(Seconds until = Seconds{std::numeric_limits<double>::infinity()});
+  struct Ending {
+    std::size_t request = 0;  // in order of add()
+    Seconds at{0};
+  };
+  // Since the last call, in order of ending.
+  [[nodiscard]] std::vector<Ending> take_endings() { return std::exchange(endings_, {}); }
+  // To be called once, last.
+  [[nodiscard]] ServeOutcome close();
+
+ private:
+  // Which requests the sampled tokens of a step in flight belong to.
+  struct InFlight {
+    std::vector<RequestId> sampled_for;
+  };
+  [[nodiscard]] std::optional<Seconds> arrived(Seconds now) const;
+  [[nodiscard]] Seconds not_before() const;
+  void submit_arrivals(Seconds now);
+  [[nodiscard]] bool run_plain(Seconds until);
+  [[nodiscard]] bool start_step();
+  void finish_step();
+  void collect();
+
+  Scheduler& scheduler_;
+  StepBackend& backend_;
+  ServeHooks hooks_;
+  std::size_t steps_in_flight_;
+  std::deque<RequestSpec> coming_;
+  std::deque<Seconds> completions_;  // that no arrival answered yet
+  std::unordered_map<RequestId, std::size_t> index_;
+  std::deque<InFlight> in_flight_;
+  std::vector<Ending> endings_;
+  std::vector<Seconds> plain_ends_;
+  std::size_t finished_ = 0;
+  ServeOutcome outcome_;
+};
+
+// Serves all `requests` (sorted by arrival) to the end: a ServingLoop that is never left.
 [[nodiscard]] ServeOutcome serve(Scheduler& scheduler, const std::vector<RequestSpec>& requests,
                                  int steps_in_flight, StepBackend& backend, const ServeHooks& hooks);
 

@@ -19,6 +19,7 @@ struct Limits {
   std::int64_t kv_blocks = 0;              // pool size
   std::int64_t watermark_blocks = 0;       // kept free when a waiting request enters
   std::int64_t max_waiting = 1 << 20;      // queue length
+  bool prefix_reuse = false;               // prompts that begin alike share their full KV blocks
   int lookahead = 0;                       // steps in flight beyond the one running: pipeline stages − 1
 };
 

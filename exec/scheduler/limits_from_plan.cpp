@@ -19,6 +19,7 @@ Limits scheduler_limits(const GroupPlan& group, std::int64_t kv_blocks) {
   limits.max_sequences = group.limits.max_sequences;
   limits.prefill_chunk = group.limits.prefill_chunk;
   limits.block_tokens = group.limits.block_tokens;
+  limits.prefix_reuse = group.limits.prefix_reuse;
   limits.kv_blocks = kv_blocks;
   limits.watermark_blocks = kv_blocks / kWatermarkShare;
   limits.lookahead = steps_in_flight(group) - 1;

@@ -20,6 +20,7 @@ struct Request {
   std::int64_t max_new_tokens = 1;
   std::vector<TokenId> stop_tokens; // generation ends when one of them is sampled (it is kept in the output)
   int priority = 0;                 // higher first; FIFO within one priority
+  std::uint64_t cache_salt = 0;     // requests of another salt never share KV blocks with it
 };
 
 // Consecutive positions of one request that run in this step. The spans point into the scheduler's own
@@ -27,7 +28,7 @@ struct Request {
 // that holds the slice (submit, cancel and plan do not touch a request in flight). Who needs them longer copies.
 struct StepSlice {
   RequestId request = 0;
-  std::int64_t first_position = 0;  // = cached context before the slice
+  std::int64_t first_position = 0;  // = cached context before the slice, its own or another request's
   std::span<const TokenId> tokens;  // inputs; for a decode the last sampled token
   bool wants_logits = false;        // the last chunk of a prompt and every decode
   bool is_decode = false;           // one token that was sampled by an earlier step
@@ -37,7 +38,7 @@ struct StepSlice {
 struct Step {
   std::uint64_t id = 0;             // 1, 2, 3, …
   std::vector<StepSlice> slices;    // decodes first, then prefill chunks
-  std::vector<RequestId> preempted; // put back to waiting while this step was planned; their blocks are free
+  std::vector<RequestId> preempted; // put back to waiting while this step was planned; they hold no blocks
   [[nodiscard]] bool empty() const { return slices.empty(); }
   [[nodiscard]] std::int64_t tokens() const {
     std::int64_t n = 0;

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "exec/scheduler/block_pool.h"
+#include "exec/scheduler/prefix_index.h"
 #include "exec/scheduler/sequence.h"
 #include "exec/scheduler/waiting_queue.h"
 #include "scenarios/error.h"
@@ -70,11 +72,14 @@ struct StepInFlight {
 
 struct Scheduler::State {
   State(const Limits& given, Policy chosen)
-      : limits(checked(given)), policy(chosen), pool(given.kv_blocks) {}
+      : limits(checked(given)), policy(chosen), pool(given.kv_blocks) {
+    if (limits.prefix_reuse) prefix.emplace(limits.block_tokens, pool);
+  }
 
   const Limits limits;
   const Policy policy;
   BlockPool pool;
+  std::optional<PrefixIndex> prefix;  // with prefix reuse
   std::unordered_map<RequestId, Sequence> sequences;  // all that have not ended; never iterated
   WaitingQueue waiting;
   std::vector<Sequence*> running;  // by rank; those that hold blocks
@@ -84,6 +89,8 @@ struct Scheduler::State {
   std::uint64_t steps = 0;
   std::int64_t preemptions = 0;
   std::int64_t scheduled_tokens = 0;
+  std::int64_t prefix_query_tokens = 0;
+  std::int64_t prefix_hit_tokens = 0;
   std::vector<RequestId> plain_requests;  // of PlainDecodes
   std::vector<std::int64_t> plain_contexts;
 
@@ -93,9 +100,19 @@ struct Scheduler::State {
   [[nodiscard]] std::int64_t chunk_of(const Sequence& s) const {
     return std::min(limits.prefill_chunk, s.pending());
   }
+  [[nodiscard]] std::int64_t chunk_after(const PrefixMatch& match, const Sequence& s) const {
+    return std::min(limits.prefill_chunk, s.length() - std::ssize(match.blocks) * limits.block_tokens);
+  }
+  [[nodiscard]] std::int64_t full_blocks(const Sequence& s) const { return s.computed / limits.block_tokens; }
+  // Blocks that a request can get without anybody losing one.
+  [[nodiscard]] std::int64_t available() const { return pool.free() + (prefix ? prefix->cached() : 0); }
+  [[nodiscard]] PrefixMatch match(Sequence& s) const;
+  void allocate(std::int64_t count, Sequence& s);
+  void publish(Sequence& s);
+  void release(Sequence& s);
   [[nodiscard]] std::int64_t promised_blocks() const;
-  [[nodiscard]] bool may_enter(const Sequence& s, std::int64_t promised,
-                               std::int64_t entered) const;
+  [[nodiscard]] std::int64_t needed_by(const Sequence& s, const PrefixMatch& match) const;
+  [[nodiscard]] bool may_enter(std::int64_t needed, std::int64_t promised, std::int64_t entered) const;
   [[nodiscard]] Draft open_draft() const;
   void plan_decodes(Draft& draft);
   void plan_begun_prompts(Draft& draft);
@@ -103,10 +120,38 @@ struct Scheduler::State {
   [[nodiscard]] std::int64_t secure_blocks(std::size_t index, std::int64_t tokens,
                                            std::size_t& victims_end, Draft& draft);
   [[nodiscard]] bool preempt_after(std::size_t index, std::size_t& victims_end, Draft& draft);
+  void enter(Sequence& s, const PrefixMatch& match);
   void add_slice(Sequence& s, std::int64_t tokens, Draft& draft);
   void advance(Sequence& s, const TokenId* sampled);
   void end(Sequence& s, FinishReason reason);
 };
+
+// What the index holds of a waiting request. Its last token is computed in any case: its logits are wanted.
+PrefixMatch Scheduler::State::match(Sequence& s) const {
+  if (!prefix) return {};
+  return prefix->match(s.chain, s.tokens, static_cast<std::size_t>((s.length() - 1) / limits.block_tokens));
+}
+
+// REQUIRES: count <= available().
+void Scheduler::State::allocate(std::int64_t count, Sequence& s) {
+  if (prefix && count > pool.free()) prefix->evict(count - pool.free());
+  const bool allocated = pool.allocate(count, s.blocks);
+  LINDOS_ASSERT(allocated, "no more than the available blocks were asked for");
+  static_cast<void>(allocated);
+}
+
+void Scheduler::State::publish(Sequence& s) {
+  prefix->publish(s.chain, s.tokens, static_cast<std::size_t>(full_blocks(s)), s.blocks);
+}
+
+void Scheduler::State::release(Sequence& s) {
+  if (!prefix) {
+    pool.release(s.blocks);
+    return;
+  }
+  publish(s);
+  prefix->release(s.chain, s.blocks);
+}
 
 // Blocks that begun prompts still have to take. Waiting requests may not enter at their expense.
 std::int64_t Scheduler::State::promised_blocks() const {
@@ -117,15 +162,21 @@ std::int64_t Scheduler::State::promised_blocks() const {
   return promised;
 }
 
-// Whether a waiting request finds a slot and blocks for its whole prompt when `entered` others
+// Available blocks that the whole prompt of a waiting request takes. Those that others own cost none; those without an
+// owner are available until it takes them.
+std::int64_t Scheduler::State::needed_by(const Sequence& s, const PrefixMatch& match) const {
+  return blocks_for(s.length()) - static_cast<std::int64_t>(match.owned);
+}
+
+// Whether a waiting request that needs so many blocks finds them and a slot when `entered` others
 // enter before it. With nothing running the watermark does not bind, or a prompt nearly as large as
 // the pool would wait for ever.
-bool Scheduler::State::may_enter(const Sequence& s, std::int64_t promised,
+bool Scheduler::State::may_enter(std::int64_t needed, std::int64_t promised,
                                  std::int64_t entered) const {
   const std::int64_t active = static_cast<std::int64_t>(running.size()) + entered;
   const std::int64_t watermark = active == 0 ? 0 : limits.watermark_blocks;
   return active < limits.max_sequences &&
-         blocks_for(s.length()) <= pool.free() - promised - watermark;
+         needed <= available() - promised - watermark;
 }
 
 // Splits what is active evenly over the lookahead + 1 steps that fill a pipeline: sequences by
@@ -143,10 +194,12 @@ Draft Scheduler::State::open_draft() const {
   }
   std::int64_t promised = promised_blocks();
   std::int64_t entered = 0;
-  waiting.visit_in_order([&](const Sequence& s) {
-    if (!may_enter(s, promised, entered)) return false;
-    promised += blocks_for(s.length());
-    prompt_work += chunk_of(s);
+  waiting.visit_in_order([&](Sequence& s) {
+    const PrefixMatch found = match(s);
+    const std::int64_t needed = needed_by(s, found);
+    if (!may_enter(needed, promised, entered)) return false;
+    promised += needed;
+    prompt_work += chunk_after(found, s);
     ++entered;
     return true;
   });
@@ -177,21 +230,34 @@ void Scheduler::State::plan_begun_prompts(Draft& draft) {
 }
 
 // In rank order; the first that does not fit ends the round, so that nobody is overtaken for ever.
-// A request preempted in this step cannot come back in it: it needs at least the blocks it gave up,
-// of which one is taken.
+// A request preempted in this step does not come back in it. Without prefix reuse it could not: it needs at least the
+// blocks it gave up, of which one is taken.
 void Scheduler::State::plan_waiting(Draft& draft) {
   std::int64_t promised = promised_blocks();
   while (!waiting.empty() && draft.open()) {
     Sequence& s = waiting.front();
-    const std::int64_t chunk = std::min(chunk_of(s), draft.tokens_left);
-    if (!may_enter(s, promised, 0) || !draft.welcomes_prompt(chunk)) return;
+    if (std::ranges::find(draft.step.preempted, s.id) != draft.step.preempted.end()) return;
+    const PrefixMatch found = match(s);
+    const std::int64_t chunk = std::min(chunk_after(found, s), draft.tokens_left);
+    if (!may_enter(needed_by(s, found), promised, 0) || !draft.welcomes_prompt(chunk)) return;
     waiting.pop_front();
-    const bool allocated = pool.allocate(blocks_for(chunk), s.blocks);
-    LINDOS_ASSERT(allocated, "may_enter counted these blocks as free");
-    static_cast<void>(allocated);
+    enter(s, found);
+    allocate(blocks_for(s.computed + chunk) - s.held_blocks(), s);
     promised += blocks_for(s.length()) - s.held_blocks();
     running.insert(std::upper_bound(running.begin(), running.end(), &s, ranks_before), &s);
     add_slice(s, chunk, draft);
+  }
+}
+
+// Begins after what is cached.
+void Scheduler::State::enter(Sequence& s, const PrefixMatch& match) {
+  if (!prefix) return;
+  prefix->take(s.chain, match, s.blocks);
+  s.computed = s.held_blocks() * limits.block_tokens;
+  // One that was preempted finds what it computed itself, which says nothing about how alike the prompts are.
+  if (!std::exchange(s.entered, true)) {
+    prefix_query_tokens += s.prompt_tokens;
+    prefix_hit_tokens += s.computed;
   }
 }
 
@@ -202,10 +268,8 @@ std::int64_t Scheduler::State::secure_blocks(std::size_t index, std::int64_t tok
   Sequence& s = *running[index];
   const std::int64_t needed = blocks_for(s.computed + tokens) - s.held_blocks();
   if (needed > 0) {
-    while (pool.free() < needed && preempt_after(index, victims_end, draft)) continue;
-    const bool allocated = pool.allocate(std::min(needed, pool.free()), s.blocks);
-    LINDOS_ASSERT(allocated, "no more than the free blocks were asked for");
-    static_cast<void>(allocated);
+    while (available() < needed && preempt_after(index, victims_end, draft)) continue;
+    allocate(std::min(needed, available()), s);
   }
   return std::min(tokens, s.held_blocks() * limits.block_tokens - s.computed);
 }
@@ -219,7 +283,7 @@ bool Scheduler::State::preempt_after(std::size_t index, std::size_t& victims_end
     Sequence& victim = *running[victims_end];
     if (victim.in_flight()) continue;
     running.erase(running.begin() + static_cast<std::ptrdiff_t>(victims_end));
-    pool.release(victim.blocks);
+    release(victim);
     victim.computed = 0;
     victim.decoding = false;
     waiting.insert(victim);
@@ -254,6 +318,7 @@ void Scheduler::State::advance(Sequence& s, const TokenId* sampled) {
     end(s, FinishReason::kCancelled);
     return;
   }
+  if (prefix && !s.decoding) publish(s);
   if (sampled == nullptr) return;
   s.decoding = true;
   s.tokens.push_back(*sampled);
@@ -266,7 +331,7 @@ void Scheduler::State::advance(Sequence& s, const TokenId* sampled) {
 
 // The caller takes `s` off its list and out of `sequences`.
 void Scheduler::State::end(Sequence& s, FinishReason reason) {
-  pool.release(s.blocks);
+  release(s);
   s.ended = true;
   const auto output = s.output();
   finished.push_back({s.id, reason, {output.begin(), output.end()}});
@@ -306,6 +371,7 @@ Admission Scheduler::submit(const Request& request) {
   Sequence& s = state.sequences[request.id];
   s.id = request.id;
   s.priority = request.priority;
+  s.chain.salt = request.cache_salt;
   s.arrival = state.arrivals++;
   s.tokens = request.prompt;
   s.prompt_tokens = prompt;
@@ -352,7 +418,9 @@ Step Scheduler::plan() {
   }
 
   Step step = std::move(draft.step);
-  LINDOS_ASSERT(step.preempted.empty() || !step.empty(), "a preemption frees blocks for somebody");
+  // Blocks that a victim shared with a request in flight stay used.
+  LINDOS_ASSERT(step.preempted.empty() || !step.empty() || (state.prefix && !state.in_flight.empty()),
+                "a preemption frees blocks for somebody");
   if (step.empty()) return step;
   step.id = ++state.steps;
   state.scheduled_tokens += step.tokens();
@@ -414,12 +482,15 @@ PlainDecodes Scheduler::plain_decodes() {
     state.plain_requests.push_back(s->id);
     state.plain_contexts.push_back(s->computed);
   }
-  // Decodes only take blocks, so that who may not enter now may not until somebody ends. Prompts that come first find
+  // Decodes only take blocks and make none shareable, so that who may not enter now may not until somebody ends. Prompts that come first find
   // the whole budget.
   const bool has_budget = state.policy == Policy::kPrefillFirst || active < state.limits.max_batched_tokens;
-  if (!state.waiting.empty() && has_budget && state.may_enter(state.waiting.front(), 0, 0)) return {};
+  if (!state.waiting.empty() && has_budget) {
+    Sequence& first = state.waiting.front();
+    if (state.may_enter(state.needed_by(first, state.match(first)), 0, 0)) return {};
+  }
   // Each takes at most one block per block_tokens steps, and one for the step at hand.
-  const std::int64_t blocks_each = state.pool.free() / active;
+  const std::int64_t blocks_each = state.available() / active;
   steps = std::min(steps, (blocks_each - 1) * state.limits.block_tokens);
   if (steps < 1) return {};
   return {steps, state.plain_requests, state.plain_contexts};
@@ -427,14 +498,13 @@ PlainDecodes Scheduler::plain_decodes() {
 
 void Scheduler::advance(std::int64_t steps) {
   State& state = *state_;
-  bool any_ended = false;
+  // All blocks are taken before the first request ends: what it gives up comes too late to spare a cached one.
   for (Sequence* s : state.running) {
     const std::int64_t needed = state.blocks_for(s->computed + steps) - s->held_blocks();
-    if (needed > 0) {
-      const bool allocated = state.pool.allocate(needed, s->blocks);
-      LINDOS_ASSERT(allocated, "plain_decodes counted these blocks as free");
-      static_cast<void>(allocated);
-    }
+    if (needed > 0) state.allocate(needed, *s);
+  }
+  bool any_ended = false;
+  for (Sequence* s : state.running) {
     s->computed += steps;
     s->tokens.insert(s->tokens.end(), static_cast<std::size_t>(steps), TokenId{0});
     if (static_cast<std::int64_t>(s->output().size()) == s->max_new_tokens) state.end(*s, FinishReason::kLength);
@@ -459,11 +529,14 @@ Snapshot Scheduler::snapshot() const {
   snapshot.running = static_cast<std::int64_t>(state.running.size());
   snapshot.waiting = static_cast<std::int64_t>(state.waiting.size());
   snapshot.in_flight_steps = static_cast<std::int64_t>(state.in_flight.size());
-  snapshot.blocks_used = state.pool.used();
+  snapshot.blocks_cached = state.prefix ? state.prefix->cached() : 0;
+  snapshot.blocks_used = state.pool.used() - snapshot.blocks_cached;
   snapshot.blocks_free = state.pool.free();
   snapshot.blocks_total = state.pool.total();
   snapshot.preemptions = state.preemptions;
   snapshot.scheduled_tokens = state.scheduled_tokens;
+  snapshot.prefix_query_tokens = state.prefix_query_tokens;
+  snapshot.prefix_hit_tokens = state.prefix_hit_tokens;
   return snapshot;
 }
 

@@ -11,6 +11,10 @@
 // Requests rank by priority, then arrival. A running request that lacks a KV block preempts the last ranked
 // one that is not in flight, but only one that ranks after itself; if there is none it sits this step out and
 // keeps its blocks. So the first ranked is never preempted and always gets on, which rules out livelock.
+//
+// With prefix reuse a request that enters begins after the full blocks that the prefix index holds of it; its last
+// token is always computed. The blocks of a prompt become shareable when the step that computed them completes, those
+// of an output when the request ends or is preempted: before that nobody can ask for them.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +30,16 @@ struct Snapshot {
   std::int64_t running = 0;
   std::int64_t waiting = 0;
   std::int64_t in_flight_steps = 0;
-  std::int64_t blocks_used = 0;
+  std::int64_t blocks_used = 0;      // of at least one request
+  std::int64_t blocks_cached = 0;    // of none, kept for the next prompt that begins so; allocatable as free ones are
   std::int64_t blocks_free = 0;
   std::int64_t blocks_total = 0;
   std::int64_t preemptions = 0;      // since construction
   std::int64_t scheduled_tokens = 0; // since construction, recomputed ones counted again
+  // With prefix reuse, since construction: of the prompts that entered for the first time, and of these the tokens that
+  // were not computed.
+  std::int64_t prefix_query_tokens = 0;
+  std::int64_t prefix_hit_tokens = 0;
 };
 
 class Scheduler {

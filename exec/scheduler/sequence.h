@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scheduler's own record of one request: its tokens, how far they are computed, and its KV
 // blocks. Prompt and output lie in one array, so that recomputing after a preemption is the same as
-// a prompt that happens to be longer: only `computed` goes back to zero.
+// a prompt that happens to be longer: only `computed` goes back, to what is still found in the
+// prefix index.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "exec/scheduler/prefix_index.h"
 #include "exec/scheduler/request.h"
 
 namespace lindos::scheduler {
@@ -22,10 +24,12 @@ struct Sequence {
   std::vector<TokenId> stop_tokens;
   std::int64_t computed = 0;          // leading positions whose KV lies in `blocks`
   std::int64_t in_flight_tokens = 0;  // length of the slice in flight; 0 = not in flight
+  bool entered = false;               // has run before
   bool decoding = false;              // all but the last sampled token are computed
   bool cancelled = false;             // ends when its step completes
   bool ended = false;                 // to be taken off the running list
   std::vector<BlockId> blocks;
+  PrefixChain chain;  // unused without prefix reuse
 
   [[nodiscard]] std::int64_t length() const { return static_cast<std::int64_t>(tokens.size()); }
   [[nodiscard]] std::int64_t pending() const { return length() - computed; }

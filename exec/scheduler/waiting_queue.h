@@ -28,11 +28,11 @@ class WaitingQueue {
   // REQUIRES: `sequence` waits here.
   void erase(const Sequence& sequence);
 
-  // Calls visit(const Sequence&) in rank order until it returns false.
+  // Calls visit(Sequence&) in rank order until it returns false.
   template <class Visit>
   void visit_in_order(Visit visit) const {
     for (const auto& [priority, level] : levels_) {
-      for (const Sequence* sequence : level) {
+      for (Sequence* sequence : level) {
         if (!visit(*sequence)) return;
       }
     }

@@ -4,10 +4,10 @@
 #include <qcustomplot.h>
 
 #include <QHBoxLayout>
-#include <QRegularExpression>
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "gui/charts/chart_export.h"
@@ -22,6 +22,7 @@ constexpr double kMostRow = 34.0;
 constexpr double kReach = 4.0;          // pixels beside a span in which it is meant
 constexpr double kShortest = 1e-8;      // seconds in view, at least
 constexpr double kZoomStep = 1.25;
+constexpr double kHatched = 8.0;        // pixels from which lines can be told
 
 // Time in the unit that suits what is in view.
 class TimeTicker : public QCPAxisTicker {
@@ -44,9 +45,10 @@ std::pair<double, QString> unit_for(double span) {
 }
 
 // "3" of "forward of micro-batch 3, chunk 1": what fits where the name does not.
-QString number_in(const QString& name) {
-  static const QRegularExpression digits("\\d+");
-  return digits.match(name).captured();
+QString number_in(const std::string& name) {
+  const std::size_t from = name.find_first_of("0123456789");
+  if (from == std::string::npos) return {};
+  return QString::fromStdString(name.substr(from, name.find_first_not_of("0123456789", from) - from));
 }
 
 // What does not compute is hatched: its colour is not all that tells it.
@@ -123,6 +125,9 @@ class SpanPlottable : public QCPAbstractPlottable {
     const QRectF inside = row.intersected(area);
     if (inside.height() <= 0.0) return;
     const QFontMetricsF metrics(mParentPlot->font());
+    const TextSizes sizes{metrics.averageCharWidth(), metrics.horizontalAdvance('0')};
+    painter->setFont(mParentPlot->font());
+    const bool names = inside.height() >= metrics.height() - 2;
     for (const TimelineBar& bar : view_->bars(lane, x.lower, x.upper, pixel)) {
       const double left = std::max(area.left(), mKeyAxis->coordToPixel(bar.from));
       const double right = std::min(area.right(), mKeyAxis->coordToPixel(bar.to));
@@ -132,18 +137,19 @@ class SpanPlottable : public QCPAbstractPlottable {
       const bool idle = pattern != Qt::SolidPattern;
       if (idle) {
         QColor pale = colour;
-        pale.setAlpha(theme_->dark ? 70 : 55);
+        const bool narrow = box.width() < kHatched;  // too narrow to tell lines
+        pale.setAlpha(narrow ? 110 : theme_->dark ? 70 : 55);
         painter->fillRect(box, pale);
-        hatch(painter, box, colour, pattern);
+        if (!narrow) hatch(painter, box, colour, pattern);
       } else {
         painter->fillRect(box, colour);
       }
-      if (box.width() > 3.0) {
+      if (box.width() > 4.0) {
         // A line of ground between neighbours.
         painter->setPen(QPen(theme_->base, 1));
         painter->drawLine(box.topRight(), box.bottomRight());
       }
-      if (bar.span && !idle && box.height() >= metrics.height() - 2) draw_name(painter, *bar.span, box, colour, metrics);
+      if (bar.span && !idle && names) draw_name(painter, *bar.span, box, colour, sizes);
       if (bar.span && selected_ == bar.span) frame(painter, box);
     }
     for (const std::size_t i : view_->moments(lane, x.lower, x.upper)) {
@@ -157,6 +163,10 @@ class SpanPlottable : public QCPAbstractPlottable {
       if (selected_ == i) frame(painter, {at - half, inside.top(), 2 * half, inside.height()});
     }
   }
+
+  struct TextSizes {
+    double average = 1.0, digit = 1.0;  // width of a character
+  };
 
   // Lines of one slope or both, on a grid of their own, so that neighbours fit. Not a brush: SVG viewers drop those.
   static void hatch(QCPPainter* painter, const QRectF& box, const QColor& colour, Qt::BrushStyle pattern) {
@@ -175,12 +185,14 @@ class SpanPlottable : public QCPAbstractPlottable {
     }
   }
 
+  // Estimated: measuring thousands of texts would take longer than drawing all the rest.
   void draw_name(QCPPainter* painter, std::size_t span, const QRectF& box, const QColor& ground,
-                 const QFontMetricsF& metrics) const {
-    QString name = QString::fromStdString(view_->timeline().spans[span].name);
-    if (metrics.horizontalAdvance(name) > box.width() - 6) name = number_in(name);
-    if (name.isEmpty() || metrics.horizontalAdvance(name) > box.width() - 3) return;
-    painter->setFont(mParentPlot->font());
+                 const TextSizes& sizes) const {
+    if (box.width() < sizes.digit + 4) return;
+    const std::string& full = view_->timeline().spans[span].name;
+    const bool whole = static_cast<double>(full.size()) * sizes.average * 1.1 < box.width() - 6;
+    const QString name = whole ? QString::fromStdString(full) : number_in(full);
+    if (name.isEmpty() || (!whole && static_cast<double>(name.size()) * sizes.digit > box.width() - 3)) return;
     painter->setPen(QPen(contrast(ground, Qt::white) > contrast(ground, Qt::black) ? Qt::white : Qt::black));
     painter->drawText(box, Qt::AlignCenter, name);
   }

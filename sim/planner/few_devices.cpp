@@ -147,8 +147,9 @@ std::vector<DealtReplica> dealt_replicas(const Scenario& scenario, const std::ve
   std::int64_t most = 0;
   for (const GroupPlan& group : groups) most = std::max(most, group.replicas);
   const Workload& workload = scenario.workload;
-  FleetTraffic traffic = deal_requests(groups, ReplicaSample(groups, most, workload.seed),
-                                       *open_requests(workload.serving, workload.seed), workload.serving.concurrency);
+  FleetTraffic traffic = deal_requests(Routing{}, groups, ReplicaSample(groups, most, workload.seed),
+                                       *open_requests(workload.serving, workload.seed), workload.seed,
+                                       workload.serving.concurrency);
   std::vector<DealtReplica> out;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (std::vector<RequestSpec>& requests : traffic.sampled[g]) {

@@ -48,7 +48,8 @@ PredictedPoint serve_clients(const MeasuredReplica& part, const EngineClass& eng
   const std::vector<RequestSpec> requests = generate_requests(load, part.scenario.workload.seed);
   scheduler::Scheduler state(group.limits, engine.policy);
   StepClock clock(group.replica, engine, part.scenario.model.layers, prompts);
-  const scheduler::ServeOutcome outcome = scheduler::serve(state, requests, 1, clock, virtual_hooks());
+  const scheduler::ServeOutcome outcome =
+      scheduler::serve(state, requests, 1, clock, virtual_hooks(group.limits.prefix_reuse));
   std::vector<double> ttft;
   std::vector<double> tpot;
   for (const RequestTimeline& t : outcome.timelines) {

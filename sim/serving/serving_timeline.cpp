@@ -154,8 +154,8 @@ class Lanes {
 
 }  // namespace
 
-RunTimeline serving_timeline(Fleet& fleet, const Scenario& scenario, const FleetTraffic& traffic,
-                             const PredictOptions& options) {
+RunTimeline serving_timeline(Fleet& fleet, const Scenario& scenario,
+                             const std::vector<std::vector<RequestSpec>>& requests, const PredictOptions& options) {
   RunTimeline timeline;
   timeline.scenario_name = scenario.name;
   timeline.scenario_digest = digest(scenario);
@@ -166,28 +166,27 @@ RunTimeline serving_timeline(Fleet& fleet, const Scenario& scenario, const Fleet
   timeline.what = "the first requests of one replica of each group; max-plus times, without sharing of links";
   std::size_t shown = 0;
   for (std::size_t g = 0; g < fleet.groups.size() && shown < kMostGroups; ++g) {
-    const auto& sampled = traffic.sampled[g];
-    const auto found = std::find_if(sampled.begin(), sampled.end(), [](const auto& r) { return !r.empty(); });
-    if (found == sampled.end()) continue;
+    const std::vector<RequestSpec>& own = requests[g];
+    if (own.empty()) continue;
     ++shown;
     ServingGroup& group = fleet.groups[g];
-    StepLog log(*found);
-    const ServingRun run = serve_maxplus(group.replica, group.limits, *found, Draw{}, options.cancelled, &log);
-    const std::size_t requests = std::min(found->size(), kRequests);
+    StepLog log(own);
+    const ServingRun run = serve_maxplus(group.replica, group.limits, own, Draw{}, options.cancelled, &log);
+    const std::size_t watched = std::min(own.size(), kRequests);
     Seconds until{std::numeric_limits<double>::infinity()};
-    if (requests < found->size()) {
+    if (watched < own.size()) {
       until = Seconds(0);
-      for (std::size_t i = 0; i < requests; ++i) until = std::max(until, run.timelines[i].token_times.back());
+      for (std::size_t i = 0; i < watched; ++i) until = std::max(until, run.timelines[i].token_times.back());
     }
     const std::string name = group.plan.name + ", one replica";
     Lanes lanes(timeline, log);
     lanes.add_stages(name, group.replica.stages(), until);
-    for (std::size_t i = 0; i < requests; ++i) lanes.add_request(name, run.timelines[i]);
-    const std::int64_t all = static_cast<std::int64_t>(found->size());
+    for (std::size_t i = 0; i < watched; ++i) lanes.add_request(name, run.timelines[i]);
+    const auto all = static_cast<std::int64_t>(own.size());
     const auto replicas = static_cast<std::int64_t>(replicas_of(group.plan));
     std::string cut;
-    if (static_cast<std::int64_t>(requests) < all)
-      cut = fmt::format("the first {} of {} requests", requests, with_thousands(all));
+    if (static_cast<std::int64_t>(watched) < all)
+      cut = fmt::format("the first {} of {} requests", watched, with_thousands(all));
     if (replicas > 1) cut += fmt::format("{}one of {} replicas", cut.empty() ? "" : " of ", with_thousands(replicas));
     if (!cut.empty()) timeline.cut += fmt::format("{}{}: {}", timeline.cut.empty() ? "" : "; ", group.plan.name, cut);
   }

@@ -61,6 +61,17 @@ class ServingEngines(Export):
         self.assertEqual({name.rsplit(".", 1)[1] for name in files}, {"sh", "yaml"})
         self.assert_flag(next(text for name, text in files.items() if name.endswith(".sh")), "--tp_size", 8)
 
+    def test_prefix_reuse_is_said_either_way(self):
+        (self.folder / "reuse.toml").write_text(HGX.read_text().replace("tensor = 8", "tensor = 8\nprefix_reuse = true"))
+        for scenario, on in ((HGX, False), ("reuse.toml", True)):
+            (script,) = self.export(scenario, "vllm").values()
+            self.assertEqual("--enable-prefix-caching" in self.flags(script), on)
+            self.assertEqual("--no-enable-prefix-caching" in self.flags(script), not on)
+            (script,) = self.export(scenario, "sglang").values()
+            self.assertEqual("--disable-radix-cache" in self.flags(script), not on)
+            yaml = next(text for name, text in self.export(scenario, "trtllm").items() if name.endswith(".yaml"))
+            self.assertIn(f"  enable_block_reuse: {'true' if on else 'false'}\n", yaml)
+
     def test_a_script_for_each_group(self):
         self.assertEqual(set(self.export(FLEET, "vllm")), {"h100.vllm.sh", "h200.vllm.sh", "gb200.vllm.sh"})
         done = self.succeed("export", FLEET, "--to", "sglang", "--group", "h200", "--out", "one", "--format", "json").json()

@@ -44,6 +44,7 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
   group.kv_dtype = *rc::gen::element(Dtype::kF16, Dtype::kFp8);
   group.limits.max_context = *rc::gen::inRange(0, 1000);
   group.limits.memory_fraction = *rc::gen::inRange(1, 1000) / 1000.0;
+  group.limits.prefix_reuse = *rc::gen::arbitrary<bool>();
   group.training = {.zero_stage = *rc::gen::inRange(0, 4),
                     .virtual_stages = *rc::gen::inRange(1, 5),
                     .sequence_parallel = *rc::gen::arbitrary<bool>(),
@@ -59,6 +60,8 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
                     .overlap_tensor = *rc::gen::element(TensorOverlap::kNone, TensorOverlap::kBackward,
                                                        TensorOverlap::kTiles),
                     .hierarchical_exchange = *rc::gen::arbitrary<bool>()};
+  plan.routing = {*rc::gen::elementOf(std::vector<RoutingPolicy>(std::begin(kRoutingPolicies), std::end(kRoutingPolicies))),
+                  *rc::gen::inRange<std::int64_t>(1, 1000), 1.0 + *rc::gen::inRange(0, 100) / 7.0};
   group.stages[1].ranks[0].threads = *rc::gen::inRange(0, 64);
   group.stages[0].ranks[1].share.experts = {*rc::gen::inRange(0, 5), *rc::gen::inRange(5, 9)};
   const std::string text = to_json(plan);
@@ -85,6 +88,16 @@ TEST(PlanJson, WhatIsLeftOutKeepsItsDefault) {
   EXPECT_EQ(plan_from_json(json.dump(), "plan.json"), two_by_two());
 }
 
+// So that the digests of plans that were made before stay as they were.
+TEST(PlanJson, OrdinaryRoutingIsNotWritten) {
+  Plan plan = two_by_two();
+  EXPECT_EQ(to_json(plan).find("routing\""), std::string::npos);
+  plan.routing.policy = RoutingPolicy::kPowerOfTwo;
+  EXPECT_NE(to_json(plan).find("\"routing\": {\"policy\":\"power-of-two\",\"replicas_per_router\":64,\"load_bound\":1.25}"),
+            std::string::npos)
+      << to_json(plan);
+}
+
 TEST(PlanJson, ReaderComplaints) {
   const auto changed = [](const std::string& pointer, const Json& value) {
     Json json = Json::parse(to_json(two_by_two()));
@@ -109,6 +122,11 @@ TEST(PlanJson, ReaderComplaints) {
             "from 0 to 2^40");
   EXPECT_EQ(changed("/groups/0/limits/max_sequences", 0),
             "plan.json: /groups/0/limits/max_sequences: expected at least 1, saw 0");
+  EXPECT_EQ(changed("/routing", {{"policy", "power-of-tow"}}),
+            "plan.json: /routing/policy: unknown policy \"power-of-tow\"; known: weighted-round-robin, random, "
+            "least-outstanding, power-of-two, prefix-affinity (did you mean \"power-of-two\"?)");
+  EXPECT_EQ(changed("/routing", {{"policy", "random"}, {"load_bound", 0.5}}),
+            "plan.json: /routing/load_bound: expected at least 1.0, saw 0.5");
   EXPECT_EQ(changed("/groups/0/training/sequence_parallel", 1),
             "plan.json: /groups/0/training/sequence_parallel: expected true or false, saw 1");
   EXPECT_EQ(complaint([] { static_cast<void>(plan_from_json("{\"format\": 1, \"format\": 2}", "p")); }),

@@ -6,60 +6,25 @@
 
 #include <gtest/gtest.h>
 
-#include "scenarios/balance.h"
+#include "scenarios/error.h"
 #include "sim/fleet_outcome.h"
 #include "sim/predict.h"
-#include "tests/sim/toy_profile.h"
+#include "tests/sim/toy_serving_fleet.h"
 
 namespace lindos::sim {
 namespace {
 
 constexpr std::int64_t kReplicas = 96;
 
-// Two groups with unlike limits, near saturation, so that goodput lies well inside (0, 1) and replicas differ by
-// chance.
-Scenario toy_fleet(std::uint64_t seed) {
-  Scenario scenario;
-  scenario.name = "toy fleet";
-  scenario.model = toy::model();
-  scenario.devices["toy"] = toy::host_device();
-  Pool pool;
-  pool.name = "cpu";
-  pool.node.name = "toy-node";
-  pool.node.device = "toy";
-  pool.nodes = 2 * kReplicas;
-  scenario.cluster.name = "toy";
-  scenario.cluster.pools = {pool};
-  ServingWorkload& workload = scenario.workload.serving;
-  workload.arrival = Arrival::kPoisson;
-  workload.rate = Hertz(8000.0 * kReplicas);
-  workload.duration = Seconds(8e-3);
-  workload.prompt = {16, 64};
-  workload.output = {4, 12};
-  scenario.workload.seed = seed;
-  scenario.slo.ttft = Seconds(100e-6);
-  EngineLimits limits;
-  limits.kv_blocks = 256;
-  scenario.plan = make_plan(scenario.model, "cpu", 1, {1.0}, {}, Dtype::kF32, limits, kCpuGranule);
-  scenario.plan.groups.front().replicas = kReplicas;
-  GroupPlan second = scenario.plan.groups.front();
-  second.name = "few at once";
-  second.replicas = kReplicas / 2;
-  second.limits.max_sequences = 1;
-  second.routing_weight = 0.8;
-  scenario.plan.groups.push_back(second);
-  return scenario;
-}
+Scenario toy_fleet(std::uint64_t seed) { return toy::fleet_scenario(seed, kReplicas); }
 
 RunRecord predicted(const Scenario& scenario, double width, std::uint64_t seed = 1) {
-  Profile profile = toy::bare_profile();
-  profile.step_overhead = Seconds(20e-6);
   PredictOptions options;
   options.fidelity = Fidelity::kMaxplus;
   options.draws = 0;
   options.goodput_width = width;
   options.seed = seed;
-  return predict(scenario, {{"toy", profile}}, options);
+  return predict(scenario, {{"toy", toy::slow_steps_profile()}}, options);
 }
 
 double centre(const RunRecord& record, const char* metric) { return record.metrics.at(metric).p50; }
@@ -104,6 +69,61 @@ TEST(FleetSample, EqualSeedsGiveEqualRecords) {
   const Scenario scenario = toy_fleet(5);
   EXPECT_EQ(predicted(scenario, 1.0, 4), predicted(scenario, 1.0, 4));
   EXPECT_NE(centre(predicted(scenario, 1.0, 4), "goodput"), centre(predicted(scenario, 1.0, 5), "goodput"));
+}
+
+// 24 routers that see 6 replicas each.
+Scenario routed_fleet(std::uint64_t seed) {
+  Scenario scenario = toy_fleet(seed);
+  scenario.plan.routing = {RoutingPolicy::kLeastOutstanding, 6, 1.25};
+  return scenario;
+}
+
+// As ItsIntervalCoversTheFleetThatIsSimulatedWhole: 4 of 24 cells, and of 60 intervals at least 51 hold.
+TEST(FleetSample, CellsAnswerForTheFleetWhereRoutingLooksAtLoad) {
+  int covered = 0;
+  for (std::uint64_t fleet = 1; fleet <= 10; ++fleet) {
+    const Scenario scenario = routed_fleet(fleet);
+    const RunRecord exact = predicted(scenario, 0.0);
+    EXPECT_FALSE(exact.metrics.contains("simulated_replicas"));
+    const double goodput = centre(exact, "goodput");
+    EXPECT_GT(goodput, centre(predicted(toy_fleet(fleet), 0.0), "goodput"));
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+      const RunRecord sampled = predicted(scenario, 1.0, seed);
+      EXPECT_EQ(centre(sampled, "simulated_replicas"), 24.0);
+      const double half = centre(sampled, "goodput_sampling_error");
+      if (std::abs(centre(sampled, "goodput") - goodput) <= half) ++covered;
+      for (const char* metric : {"output_tokens_per_s", "requests_per_s", "ttft_s", "tpot_s", "mfu"})
+        EXPECT_NEAR(centre(sampled, metric) / centre(exact, metric), 1.0, 0.25) << metric;
+    }
+  }
+  EXPECT_GE(covered, 51);
+}
+
+TEST(FleetSample, DrawsAndFidelitiesWorkOnCells) {
+  const Scenario scenario = routed_fleet(2);
+  PredictOptions options;
+  options.draws = 20;
+  options.goodput_width = 1.0;
+  const RunRecord record = predict(scenario, {{"toy", toy::slow_steps_profile()}}, options);
+  EXPECT_EQ(record.repeats, 20);
+  options.draws = 0;
+  const RunRecord again = predict(scenario, {{"toy", toy::slow_steps_profile()}}, options);
+  // One stage: the same on both event rungs.
+  options.fidelity = Fidelity::kSimgrid;
+  EXPECT_EQ(predict(scenario, {{"toy", toy::slow_steps_profile()}}, options).metrics, again.metrics);
+}
+
+TEST(FleetSample, EveryRouterNeedsAReplicaOfEachGroup) {
+  Scenario scenario = routed_fleet(1);
+  scenario.plan.groups.back().replicas = 3;
+  try {
+    (void)predicted(scenario, 1.0);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_STREQ(error.what(), "plan: routing: group \"few at once\" has 3 replicas, fewer than the 17 routers with 6 "
+                               "replicas each, which all need one; raise replicas_per_router or leave the group out");
+  }
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ TEST(DealRequests, FollowTheRoutingWeights) {
   heavy.replicas = 1;
   const std::vector<GroupPlan> groups{light, heavy};
   Listed stream(requests_at_once(8));
-  const FleetTraffic traffic = deal_requests(groups, ReplicaSample(groups), stream);
+  const FleetTraffic traffic = deal_requests({}, groups, ReplicaSample(groups), stream, 1);
   EXPECT_EQ(traffic.requests, (std::vector<double>{2.0, 6.0}));
   EXPECT_EQ(traffic.sampled[0][0].size(), 2U);
   EXPECT_EQ(traffic.sampled[1][0].size(), 6U);
@@ -48,7 +48,7 @@ TEST(DealRequests, AClientOfAClosedLoopStaysWithItsReplica) {
   // 3 clients on 4 replicas: the fourth never gets a request, as none of its own could let one in.
   for (std::size_t i = 3; i < 8; ++i) requests[i].on_completion = true;
   Listed stream(requests);
-  const FleetTraffic traffic = deal_requests({group}, ReplicaSample({group}), stream, 3);
+  const FleetTraffic traffic = deal_requests({}, {group}, ReplicaSample({group}), stream, 1, 3);
   const auto& shares = traffic.sampled[0];
   ASSERT_EQ(shares.size(), 4U);
   EXPECT_EQ(shares[0], (std::vector<RequestSpec>{requests[0], requests[3], requests[6]}));
@@ -68,8 +68,8 @@ TEST(DealRequests, ASampledReplicaGetsWhatItWouldGetAmongAll) {
   const ReplicaSample some(groups, 9, 7);
   Listed once(requests_at_once(1000));
   Listed again(requests_at_once(1000));
-  const FleetTraffic every = deal_requests(groups, all, once);
-  const FleetTraffic few = deal_requests(groups, some, again);
+  const FleetTraffic every = deal_requests({}, groups, all, once, 1);
+  const FleetTraffic few = deal_requests({}, groups, some, again, 1);
   EXPECT_EQ(every.requests, few.requests);
   EXPECT_EQ(few.total(), 1000.0);
   for (std::size_t g = 0; g < groups.size(); ++g) {

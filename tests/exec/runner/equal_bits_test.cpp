@@ -135,6 +135,50 @@ TEST(EqualTokens, WithAndWithoutPreemption) {
   }
 }
 
+// Eight prompts in two groups that begin alike for 35 tokens, that is two full blocks of 16; in a pool that holds all,
+// and in one of 8 where some are preempted and cached blocks are evicted.
+TEST(EqualTokens, WithAndWithoutPrefixReuse) {
+  std::vector<Tokens> prompts;
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    Tokens prompt = harness::make_prompt(35, i % 2, 200);
+    const Tokens own = harness::make_prompt(1 + static_cast<std::int64_t>(i * 5 % 13), 100 + i, 200);
+    prompt.insert(prompt.end(), own.begin(), own.end());
+    prompts.push_back(prompt);
+  }
+  for (const Layout& layout :
+       {Layout{}, Layout{"", {1, 1}, {1}, KvSplit::kReplicate}, Layout{"", {1}, {2, 1}, KvSplit::kReplicate},
+        Layout{"", {2, 1}, {1, 1}, KvSplit::kReplicate}}) {
+    EngineConfig config = harness::tiny_config(layout);
+    config.group.limits.max_sequences = 3;
+    const EngineRun apart = Engine(config).serve(prompts, 20);
+    EXPECT_EQ(apart.outcome.final_snapshot.prefix_hit_tokens, 0);
+    config.group.limits.prefix_reuse = true;
+    for (const std::int64_t blocks : {64, 8}) {
+      SCOPED_TRACE(std::to_string(layout.tensor_weights.size() * layout.stage_weights.size()) + " ranks, " +
+                   std::to_string(blocks) + " blocks");
+      config.kv_blocks = blocks;
+      const EngineRun shared = Engine(config).serve(prompts, 20);
+      EXPECT_EQ(shared.outcome.outputs, apart.outcome.outputs);
+      EXPECT_GT(shared.outcome.final_snapshot.prefix_hit_tokens, 0);
+      EXPECT_EQ(shared.outcome.final_snapshot.blocks_used, 0);
+      EXPECT_EQ(shared.outcome.final_snapshot.preemptions > 0, blocks == 8);
+    }
+  }
+}
+
+TEST(EqualBits, OfAPromptWithAndWithoutItsBeginningFromTheCache) {
+  EngineConfig config = harness::tiny_config({"", {2, 1}, {1}, KvSplit::kReplicate});
+  const Tokens prompt = harness::make_prompt(50, 1, config.model.vocab);
+  const Answer apart = answer(config, prompt);
+  config.group.limits.prefix_reuse = true;
+  config.group.limits.max_sequences = 1;
+  Engine engine(config);
+  const EngineRun run = engine.serve({prompt, prompt}, kNewTokens);
+  EXPECT_EQ(run.outcome.final_snapshot.prefix_hit_tokens, 48);
+  EXPECT_EQ(run.outcome.outputs[1], apart.tokens);
+  EXPECT_TRUE(same_bits(engine.last_logits().at(0), apart.last));
+}
+
 // Another degree sums in another order: the same tokens, logits within the tolerance for f32.
 TEST(EqualTokens, UnderEachLayout) {
   std::vector<Tokens> prompts;

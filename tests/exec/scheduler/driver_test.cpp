@@ -116,6 +116,44 @@ RC_GTEST_PROP(Serve, EveryTimelineIsCompleteAndAscending, ()) {
   }
 }
 
+// A loop that is left at any times and given each request only when the time has come does what serve() does.
+RC_GTEST_PROP(ServingLoop, WhereItIsLeftChangesNothing, ()) {
+  const int stages = *rc::gen::inRange(1, 4);
+  const auto gaps = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 9));
+  std::vector<RequestSpec> requests;
+  Seconds arrival(0);
+  for (const int gap : gaps) {
+    arrival += Seconds(gap);
+    requests.push_back({requests.size(), arrival, *rc::gen::inRange(1, 40), *rc::gen::inRange(1, 12)});
+  }
+  Scheduler whole_scheduler(limits_with(stages - 1, 16), Policy::kDecodeFirst);
+  FakePipeline whole_backend(stages);
+  const ServeOutcome whole = serve(whole_scheduler, requests, stages, whole_backend, plain_hooks());
+
+  Scheduler scheduler(limits_with(stages - 1, 16), Policy::kDecodeFirst);
+  FakePipeline backend(stages);
+  ServingLoop loop(scheduler, stages, backend, plain_hooks());
+  std::size_t ended = 0;
+  Seconds now(0);
+  for (const RequestSpec& request : requests) {
+    while (now < request.arrival) {
+      now = std::min(request.arrival, now + Seconds(*rc::gen::inRange(1, 5) * 0.5));
+      loop.run(now);
+      ended += loop.take_endings().size();
+    }
+    loop.add(request);
+  }
+  loop.run();
+  for (const ServingLoop::Ending& ending : loop.take_endings()) {
+    RC_ASSERT(ending.at == whole.timelines[ending.request].token_times.back());
+    ++ended;
+  }
+  RC_ASSERT(ended == requests.size());
+  const ServeOutcome outcome = loop.close();
+  RC_ASSERT(outcome.timelines == whole.timelines);
+  RC_ASSERT(outcome.outputs == whole.outputs);
+}
+
 // N clients: never more than N requests at once, each but the first N arrives at the very moment another ends, and
 // the order is that of the list.
 RC_GTEST_PROP(Serve, AClosedLoopKeepsItsClientsBusy, ()) {
@@ -194,9 +232,17 @@ RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
   limits.max_batched_tokens = *rc::gen::element<std::int64_t>(3, 32);
   limits.prefill_chunk = std::min<std::int64_t>(limits.prefill_chunk, limits.max_batched_tokens);
   const auto policy = *rc::gen::element(Policy::kDecodeFirst, Policy::kPrefillFirst);
+  limits.prefix_reuse = *rc::gen::arbitrary<bool>();
+  // All begin alike, some go on alike; a sampled 0 is a token that prompts have too.
+  ServeHooks hooks = plain_hooks();
+  hooks.prompt = [](const RequestSpec& spec) {
+    std::vector<TokenId> prompt(static_cast<std::size_t>(spec.prompt_tokens), 0);
+    for (std::size_t i = 6 * (spec.id % 4); i < prompt.size(); ++i) prompt[i] = static_cast<TokenId>(spec.id);
+    return prompt;
+  };
   const auto served = [&](FakeReplica& backend) {
     Scheduler scheduler(limits, policy);
-    return serve(scheduler, requests, 1, backend, plain_hooks());
+    return serve(scheduler, requests, 1, backend, hooks);
   };
   FakeReplica blind(false);
   FakeReplica foreseeing(true);
@@ -205,11 +251,14 @@ RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
   RC_ASSERT(a.outputs == b.outputs);
   RC_ASSERT(a.final_snapshot.preemptions == b.final_snapshot.preemptions);
   RC_ASSERT(a.final_snapshot.scheduled_tokens == b.final_snapshot.scheduled_tokens);
+  RC_ASSERT(a.final_snapshot.blocks_cached == b.final_snapshot.blocks_cached);
+  RC_ASSERT(a.final_snapshot.prefix_hit_tokens == b.final_snapshot.prefix_hit_tokens);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     RC_ASSERT(a.timelines[i].arrival == b.timelines[i].arrival);
     RC_ASSERT(a.timelines[i].token_times == b.timelines[i].token_times);
   }
   RC_CLASSIFY(foreseeing.foreseen() > 0, "foreseen");
+  RC_CLASSIFY(a.final_snapshot.prefix_hit_tokens > 0, "hits");
 }
 
 TEST(Serve, KeepsAPipelineFull) {

@@ -314,5 +314,139 @@ TEST(Scheduler, LookaheadBalancesPromptTokens) {
   EXPECT_EQ(scheduler.plan().tokens(), 14);  // ⌈4 / 2⌉ = 2 sequences: 12 + 2
 }
 
+// As make(2, …), but its first `shared` tokens are those of make(1, …).
+Request alike(std::size_t shared, std::size_t prompt, std::int64_t max_new) {
+  Request request = make(2, prompt, max_new);
+  std::iota(request.prompt.begin(), request.prompt.begin() + static_cast<std::ptrdiff_t>(shared), 100);
+  return request;
+}
+
+Limits reusing() {
+  Limits limits = roomy();
+  limits.prefix_reuse = true;
+  return limits;
+}
+
+TEST(PrefixReuse, BeginsAfterTheBlocksOfAnEarlierPrompt) {
+  Scheduler scheduler(reusing(), Policy::kDecodeFirst);
+  submit(scheduler, make(1, 14, 1));
+  complete(scheduler, scheduler.plan());
+  EXPECT_EQ(scheduler.snapshot().blocks_cached, 3);  // 14 tokens fill three blocks of four
+  EXPECT_EQ(scheduler.snapshot().blocks_used, 0);
+  EXPECT_EQ(scheduler.snapshot().blocks_free, 61);
+  submit(scheduler, alike(14, 20, 1));
+  const Step step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("2@12+8!"));
+  EXPECT_THAT(step.slices[0].blocks, ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_EQ(scheduler.snapshot().prefix_query_tokens, 34);
+  EXPECT_EQ(scheduler.snapshot().prefix_hit_tokens, 12);
+  complete(scheduler, step);
+  EXPECT_EQ(scheduler.snapshot().scheduled_tokens, 14 + 8);
+}
+
+TEST(PrefixReuse, IsOffUnlessAskedFor) {
+  Scheduler scheduler(roomy(), Policy::kDecodeFirst);
+  submit(scheduler, make(1, 14, 1));
+  complete(scheduler, scheduler.plan());
+  EXPECT_EQ(scheduler.snapshot().blocks_cached, 0);
+  submit(scheduler, alike(14, 20, 1));
+  EXPECT_THAT(words(scheduler.plan()), ElementsAre("2@0+16"));
+  EXPECT_EQ(scheduler.snapshot().prefix_query_tokens, 0);
+}
+
+TEST(PrefixReuse, TheLastTokenOfAPromptIsComputed) {
+  Scheduler scheduler(reusing(), Policy::kDecodeFirst);
+  submit(scheduler, make(1, 16, 1));
+  complete(scheduler, scheduler.plan());
+  submit(scheduler, alike(16, 16, 1));
+  const Step step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("2@12+4!"));
+  complete(scheduler, step);
+  // Its last block is the one that was there: the new one is free again.
+  EXPECT_EQ(scheduler.snapshot().blocks_cached, 4);
+}
+
+TEST(PrefixReuse, ARunningRequestSharesItsBlocks) {
+  Scheduler scheduler(reusing(), Policy::kDecodeFirst);
+  submit(scheduler, make(1, 16, 9));
+  complete(scheduler, scheduler.plan());
+  submit(scheduler, alike(16, 18, 9));
+  const Step step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("d1@16+1!", "2@16+2!"));
+  EXPECT_THAT(step.slices[0].blocks, ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(step.slices[1].blocks, ElementsAre(0, 1, 2, 3, 5));
+  EXPECT_EQ(scheduler.snapshot().blocks_used, 6);
+}
+
+// The pool has 6 blocks; the first request holds 5 of them, of which the second needs 4 and one of its own.
+TEST(PrefixReuse, SharedBlocksCostNoRoom) {
+  Limits limits = reusing();
+  limits.kv_blocks = 6;
+  Scheduler scheduler(limits, Policy::kDecodeFirst);
+  submit(scheduler, make(1, 16, 4));
+  complete(scheduler, scheduler.plan());
+  submit(scheduler, alike(16, 18, 2));
+  EXPECT_THAT(words(scheduler.plan()), ElementsAre("d1@16+1!", "2@16+2!"));
+}
+
+TEST(PrefixReuse, WhatAnAnswerSaidIsFoundByTheNextQuestion) {
+  Scheduler scheduler(reusing(), Policy::kDecodeFirst);
+  submit(scheduler, make(1, 6, 4));
+  for (TokenId token : {11, 12, 13, 14}) complete(scheduler, scheduler.plan(), token);
+  Request next = make(1, 6, 1);
+  next.id = 2;
+  for (const TokenId token : {11, 12, 13, 14, 15, 16}) next.prompt.push_back(token);
+  submit(scheduler, next);
+  // The last sampled token was never fed back: 9 positions were computed, two blocks are full.
+  EXPECT_THAT(words(scheduler.plan()), ElementsAre("2@8+4!"));
+}
+
+TEST(PrefixReuse, EvictsWhatIsLongestWithoutAnOwner) {
+  Limits limits = reusing();
+  limits.kv_blocks = 8;
+  Scheduler scheduler(limits, Policy::kDecodeFirst);
+  for (const RequestId id : {1, 3}) {
+    submit(scheduler, make(id, 16, 1));
+    complete(scheduler, scheduler.plan());
+  }
+  EXPECT_EQ(scheduler.snapshot().blocks_cached, 8);
+  submit(scheduler, make(4, 6, 1));  // two blocks: the last ones of request 1
+  complete(scheduler, scheduler.plan());
+  submit(scheduler, alike(16, 16, 1));
+  EXPECT_THAT(words(scheduler.plan()), ElementsAre("2@8+8!"));
+}
+
+// As PreemptsTheLatestRequestAndRecomputesIt; of the 9 tokens of the second, two blocks of four were full. One had to
+// go for the first request's third block, its other one is found again.
+TEST(PrefixReuse, APreemptedRequestFindsItsOwnBlocks) {
+  Limits limits = reusing();
+  limits.kv_blocks = 4;
+  Scheduler scheduler(limits, Policy::kDecodeFirst);
+  submit(scheduler, make(1, 7, 6));
+  submit(scheduler, make(2, 7, 6));
+  for (TokenId token : {11, 12}) complete(scheduler, scheduler.plan(), token);
+  Step step = scheduler.plan();
+  EXPECT_THAT(step.preempted, ElementsAre(2));
+  EXPECT_EQ(scheduler.snapshot().blocks_cached, 1);
+  for (TokenId token : {13, 14, 15, 16}) {
+    ASSERT_THAT(words(step), ElementsAre(HasSubstr("d1@")));
+    complete(scheduler, step, token);
+    step = scheduler.plan();
+  }
+  EXPECT_THAT(words(step), ElementsAre("2@4+5!"));
+  EXPECT_EQ(scheduler.snapshot().prefix_query_tokens, 14);  // entering again asks nothing
+  EXPECT_EQ(scheduler.snapshot().prefix_hit_tokens, 0);
+}
+
+TEST(PrefixReuse, ASaltKeepsRequestsApart) {
+  Scheduler scheduler(reusing(), Policy::kDecodeFirst);
+  submit(scheduler, make(1, 16, 1));
+  complete(scheduler, scheduler.plan());
+  Request other = alike(16, 16, 1);
+  other.cache_salt = 1;
+  submit(scheduler, other);
+  EXPECT_THAT(words(scheduler.plan()), ElementsAre("2@0+16!"));
+}
+
 }  // namespace
 }  // namespace lindos::scheduler

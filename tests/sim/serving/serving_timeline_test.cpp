@@ -79,6 +79,20 @@ TEST(ServingTimeline, OfManyRequestsTheFirstAreShownAndTheRestIsSaid) {
   EXPECT_LE(p.timeline.spans.size(), kMostSpans);
 }
 
+// Behind a router that looks at load a replica serves what it was dealt, which is known by serving its whole cell.
+TEST(ServingTimeline, OfACellOneReplicaIsShownWithWhatItWasDealt) {
+  Scenario scenario = one_gpu(80);
+  scenario.cluster.pools.front().nodes = 4;
+  scenario.plan.groups.front().replicas = 4;
+  scenario.plan.routing.policy = RoutingPolicy::kLeastOutstanding;
+  const Predicted p = predicted(scenario);
+  std::size_t requests = 0;
+  for (const TimelineLane& lane : p.timeline.lanes) requests += lane.group.ends_with("requests") ? 1 : 0;
+  EXPECT_GT(requests, 10u);
+  EXPECT_LT(requests, 30u);  // least load: about 80 / 4
+  EXPECT_NE(p.timeline.cut.find("one of 4 replicas"), std::string::npos) << p.timeline.cut;
+}
+
 TEST(ServingTimeline, LookingChangesNothing) {
   PredictOptions options;
   options.draws = 0;

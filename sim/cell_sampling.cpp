@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cell_sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <iterator>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "scenarios/error.h"
+#include "scenarios/philox.h"
+#include "scenarios/request_stream.h"
+#include "sim/cell.h"
+#include "sim/replica_sample.h"
+
+namespace lindos::sim {
+
+namespace {
+
+// Cells simulated before the interval of goodput is looked at. At most so many that their replicas are about as many
+// as where each is sampled alone.
+constexpr std::size_t kFirstCells = 4;
+constexpr std::int64_t kMostReplicas = 768;
+
+std::vector<GroupPlan> plans_of(const Fleet& fleet) {
+  std::vector<GroupPlan> plans;
+  for (const ServingGroup& group : fleet.groups) plans.push_back(group.plan);
+  return plans;
+}
+
+std::int64_t sum(const std::vector<std::int64_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+}
+
+// Draws the cell of each request in proportion to the cells' routing weights.
+class CellDraw {
+ public:
+  CellDraw(const std::vector<GroupPlan>& plans, std::int64_t cells, std::uint64_t seed) : key_(philox_key(seed)) {
+    double weight = 0.0;
+    for (std::int64_t c = 0; c < cells; ++c) {
+      const std::vector<std::int64_t> replicas = replicas_in_cell(plans, cells, c);
+      for (std::size_t g = 0; g < plans.size(); ++g)
+        weight += plans[g].routing_weight * static_cast<double>(replicas[g]);
+      bounds_.push_back(weight);
+    }
+  }
+  [[nodiscard]] std::size_t cell_of(std::uint64_t request) const {
+    if (bounds_.size() == 1) return 0;
+    constexpr std::uint32_t kPurpose = 0x63656c6c;  // "cell": no other draw of the seed uses it
+    const PhiloxCounter bits = philox({static_cast<std::uint32_t>(request), static_cast<std::uint32_t>(request >> 32U), 0, kPurpose}, key_);
+    const auto found = std::upper_bound(bounds_.begin(), bounds_.end(), open_unit(bits[0]) * bounds_.back());
+    return std::min(static_cast<std::size_t>(found - bounds_.begin()), bounds_.size() - 1);
+  }
+
+ private:
+  PhiloxKey key_;
+  std::vector<double> bounds_;  // running sums
+};
+
+class CellSampling final : public FleetSampling {
+ public:
+  CellSampling(const Scenario& scenario, const Fleet& fleet, const PredictOptions& options)
+      : fleet_(fleet), options_(options), plans_(plans_of(fleet)) {
+    const Routing& routing = scenario.plan.routing;
+    const auto replicas = static_cast<std::int64_t>(fleet_replicas(fleet));
+    count_ = (replicas + routing.replicas_per_router - 1) / routing.replicas_per_router;
+    for (const GroupPlan& group : plans_) {
+      if (group.replicas >= count_ || count_ == 1) continue;
+      throw Error(ErrorKind::kInput, "plan: routing",
+                  "group \"" + group.name + "\" has " + std::to_string(group.replicas) + " replicas, fewer than the " +
+                      std::to_string(count_) + " routers with " + std::to_string(routing.replicas_per_router) +
+                      " replicas each, which all need one; raise replicas_per_router or leave the group out");
+    }
+    GroupPlan all;
+    all.replicas = count_;
+    const std::int64_t most =
+        options.goodput_width > 0.0 ? std::max<std::int64_t>(kFirstCells, kMostReplicas * count_ / replicas) : count_;
+    const ReplicaSample sample({all}, most, options.seed);
+    cells_.resize(sample.size(0));
+    for (std::int64_t c = 0; c < count_; ++c) {
+      if (const std::int32_t place = sample.place(0, c); place != ReplicaSample::kNone)
+        cells_[static_cast<std::size_t>(place)].replicas = replicas_in_cell(plans_, count_, c);
+    }
+    deal(scenario, sample);
+    if (total_ == 0.0)
+      throw Error(ErrorKind::kInput, scenario.name, "no request arrives within the workload's duration");
+  }
+
+  SampleOutcome serve(FleetRunner& runner) override {
+    std::vector<std::vector<ReplicaOutcome>> served;  // [cell]
+    std::size_t target = options_.goodput_width > 0.0 ? kFirstCells : cells_.size();
+    for (;;) {
+      std::vector<FleetRunner::CellJob> jobs;
+      for (std::size_t c = served.size(); c < std::min(target, cells_.size()); ++c) jobs.push_back({&cells_[c], nullptr});
+      std::vector<std::vector<ReplicaOutcome>> more = runner.serve_cells(options_.fidelity, jobs);
+      std::move(more.begin(), more.end(), std::back_inserter(served));
+      SampleOutcome outcome = outcome_of(served);
+      if (served.size() == cells_.size() || is_narrow(outcome.goodput, options_)) return outcome;
+      target *= 2;
+    }
+  }
+
+  std::vector<SampleOutcome> replay(FleetRunner& runner, const std::vector<std::vector<Draw>>& draws,
+                                    const std::function<void(double)>& progress) override {
+    const Cell& first = first_served();
+    const Cell beginning{first.replicas, beginning_of(first.requests, static_cast<double>(sum(first.replicas)))};
+    std::vector<FleetRunner::CellJob> jobs;
+    for (const std::vector<Draw>& draw : draws) jobs.push_back({&beginning, &draw});
+    std::vector<SampleOutcome> outcomes;
+    for (std::vector<ReplicaOutcome>& replicas : runner.serve_cells(Fidelity::kMaxplus, jobs, progress)) {
+      std::vector<std::vector<ReplicaOutcome>> one;
+      one.push_back(std::move(replicas));
+      outcomes.push_back(outcome_of(one));
+    }
+    return outcomes;
+  }
+
+  // The first of the first cell, as its router deals.
+  std::vector<std::vector<RequestSpec>> one_replica_each(FleetRunner& runner) const override {
+    std::vector<std::vector<RequestSpec>> out(plans_.size());
+    for (CellReplica& replica : runner.deal(first_served())) {
+      if (out[replica.group].empty()) out[replica.group] = std::move(replica.requests);
+    }
+    return out;
+  }
+
+ private:
+  // The first cell that has requests.
+  [[nodiscard]] const Cell& first_served() const {
+    const auto found = std::find_if(cells_.begin(), cells_.end(), [](const Cell& c) { return !c.requests.empty(); });
+    LINDOS_ASSERT(found != cells_.end(), "a sampled cell has requests, or nothing was served");
+    return *found;
+  }
+
+  // Keeps what the sampled cells get.
+  void deal(const Scenario& scenario, const ReplicaSample& sample) {
+    const ServingWorkload& workload = scenario.workload.serving;
+    const CellDraw draw(plans_, count_, scenario.workload.seed);
+    const auto stream = open_requests(workload, scenario.workload.seed);
+    std::vector<std::size_t> clients;  // of a closed loop: cell of each
+    std::size_t answered = 0;
+    while (const std::optional<RequestSpec> request = stream->next()) {
+      std::size_t cell = 0;
+      if (request->on_completion) {
+        cell = clients[answered++ % clients.size()];
+      } else {
+        cell = draw.cell_of(request->id);
+        if (std::ssize(clients) < workload.concurrency) clients.push_back(cell);
+      }
+      total_ += 1.0;
+      const std::int32_t place = sample.place(0, static_cast<std::int64_t>(cell));
+      if (place != ReplicaSample::kNone) cells_[static_cast<std::size_t>(place)].requests.push_back(*request);
+    }
+  }
+
+  [[nodiscard]] SampleOutcome outcome_of(std::vector<std::vector<ReplicaOutcome>>& served) const {
+    SampleOutcome outcome;
+    outcome.requests.assign(plans_.size(), 0.0);
+    std::vector<ClusterCount> clusters;
+    double sampled = 0.0;
+    for (std::vector<ReplicaOutcome>& cell : served) {
+      ClusterCount& count = clusters.emplace_back();
+      for (ReplicaOutcome& replica : cell) {
+        count.requests += replica.requests();
+        count.kept += replica.kept;
+        outcome.requests[replica.group] += replica.requests();
+        outcome.replicas.push_back(replica);
+      }
+      sampled += count.requests;
+    }
+    // What the routers of all cells send to a group is not known, only what those of the sampled cells do.
+    for (double& requests : outcome.requests) requests *= sampled > 0.0 ? total_ / sampled : 0.0;
+    outcome.goodput = estimate_goodput_of_clusters(clusters, static_cast<double>(count_));
+    return outcome;
+  }
+
+  const Fleet& fleet_;
+  const PredictOptions& options_;
+  const std::vector<GroupPlan> plans_;
+  std::int64_t count_ = 1;    // cells of the fleet
+  std::vector<Cell> cells_;   // sampled ones, in random order
+  double total_ = 0.0;        // requests of all cells
+};
+
+}  // namespace
+
+std::vector<std::int64_t> replicas_in_cell(const std::vector<GroupPlan>& groups, std::int64_t cells,
+                                           std::int64_t cell) {
+  std::vector<std::int64_t> replicas;
+  for (const GroupPlan& group : groups) {
+    const std::int64_t all = std::max<std::int64_t>(1, group.replicas);
+    replicas.push_back(all * (cell + 1) / cells - all * cell / cells);
+  }
+  return replicas;
+}
+
+std::unique_ptr<FleetSampling> sample_cells(const Scenario& scenario, const Fleet& fleet,
+                                            const PredictOptions& options) {
+  return std::make_unique<CellSampling>(scenario, fleet, options);
+}
+
+}  // namespace lindos::sim

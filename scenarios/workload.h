@@ -109,6 +109,7 @@ struct RequestSpec {
   std::int64_t output_tokens = 0;  // generated exactly (end-of-sequence is ignored in twin runs)
   bool on_completion = false;      // arrives when an earlier request of its replica ends, not at `arrival`
   std::uint64_t prefix = 0;        // equal for prompts that begin alike; 0 = not known
+  std::int64_t kv_tokens = 0;      // leading tokens of the prompt whose KV another replica computed and sends along
   bool operator==(const RequestSpec&) const = default;
 };
 

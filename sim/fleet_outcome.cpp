@@ -148,7 +148,7 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   Seconds first_arrival{HUGE_VAL};
   Seconds last_token{0};
   BytesPerSecond bandwidth{0};
-  Weighted ttft, tpot, e2e_latency, step_times;
+  Weighted ttft, tpot, e2e_latency, step_times, kv_transfer;
   double tokens = 0.0;
   double kept = 0.0;
   double total = 0.0;
@@ -174,6 +174,7 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
     ttft.add(replica.ttft, each);
     tpot.add(replica.tpot, each);
     e2e_latency.add(replica.e2e_latency, each);
+    kv_transfer.add(replica.kv_transfer, each);
     tokens += replica.tokens * each;
     kept += replica.kept * each;
     first_arrival = std::min(first_arrival, replica.first_arrival);
@@ -187,6 +188,7 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   // As ServingSummary: 0 where no request has two tokens.
   m["tpot_s"] = tpot.empty() ? 0.0 : tpot.quantile(0.5);
   m["e2e_latency_s"] = e2e_latency.quantile(0.5);
+  if (!kv_transfer.empty()) m["kv_transfer_s"] = kv_transfer.quantile(0.5);
   m["goodput"] = kept / total;
   m["step_time_s"] = step_times.quantile(0.5);
   const Utilisation used =

@@ -19,7 +19,7 @@ class ArrivalProcess {
 [[nodiscard]] std::unique_ptr<ArrivalProcess> arrival_process(const ServingWorkload& workload, std::uint64_t seed);
 
 // The draws of one request: independent 64-bit words per (seed, request, purpose, turn).
-enum class Draw : std::uint32_t { kGap = 0, kLengths = 1 };
+enum class Draw : std::uint32_t { kGap = 0, kLengths = 1, kPrefixGroup = 2 };
 struct DrawnWords {
   std::uint64_t first = 0, second = 0;
 };

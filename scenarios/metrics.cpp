@@ -125,6 +125,11 @@ const std::vector<Metric>& metric_registry() {
       {"kv_blocks", "kv_blocks/1", "KV blocks", "1", "blocks", 1.0, 3,
        "min over ranks ⌊(memory × fraction − weights − activations − communication) / block bytes⌋",
        "Cache blocks that fit beside the weights.", Better::kHigher, Worst::kMin, false},
+      {"prefix_hit_rate", "prefix_hit_rate/1", "Prefix hit rate", "1", "%", 100.0, 3,
+       "serving with prefix_reuse: Σ prompt tokens whose KV was cached when the request started / Σ prompt tokens; a "
+       "request that starts again after a preemption counts once",
+       "Share of the prompts that was not computed because an earlier one began alike.", Better::kHigher, Worst::kMin,
+       false},
       {"power_w", "power_w/1", "Power", "W", "W", 1.0, 4, "energy / time, all devices of the run",
        "Mean electrical power.", Better::kLower, Worst::kMax, false},
       {"energy_per_token_j", "energy_per_token_j/1", "Energy per token", "J", "J", 1.0, 3,

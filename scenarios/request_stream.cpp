@@ -4,6 +4,8 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "scenarios/arrival_process.h"
 #include "scenarios/error.h"
@@ -34,6 +36,11 @@ class GeneratedStream final : public RequestStream {
     LINDOS_ASSERT(!has_rate(workload.arrival) || workload.rate.value() > 0.0, "spaced arrivals need a rate");
     LINDOS_ASSERT(!closed_loop || workload.concurrency > 0, "a closed loop needs clients");
     LINDOS_ASSERT(workload.requests > 0 || has_rate(workload.arrival), "only spaced arrivals fill a duration");
+    LINDOS_ASSERT(workload.prefix_groups > 0, "prompts that begin alike have a group");
+    for (std::int64_t g = 0; workload.shared_prefix > 0 && g < workload.prefix_groups; ++g) {
+      beginnings_.push_back(std::make_shared<const PromptBeginning>(
+          PromptBeginning{workload.shared_prefix, {static_cast<std::uint64_t>(g)}}));
+    }
   }
 
   std::optional<RequestSpec> next() override {
@@ -46,9 +53,16 @@ class GeneratedStream final : public RequestStream {
     const DrawnWords lengths = draw_words(seed_, id_, Draw::kLengths);
     const bool on_completion = workload_.arrival == Arrival::kClosedLoop &&
                                static_cast<std::int64_t>(id_) >= workload_.concurrency;
-    return RequestSpec{id_++, Seconds{static_cast<double>(arrival_us) / 1e6},
-                       draw_length(workload_.prompt, lengths.first),
-                       draw_length(workload_.output, lengths.second), on_completion};
+    RequestSpec request{id_, Seconds{static_cast<double>(arrival_us) / 1e6},
+                        draw_length(workload_.prompt, lengths.first),
+                        draw_length(workload_.output, lengths.second), on_completion};
+    if (!beginnings_.empty()) {
+      const std::uint64_t group = draw_words(seed_, id_, Draw::kPrefixGroup).first % beginnings_.size();
+      request.prefix = group + 1;
+      request.beginning = beginnings_[group];
+    }
+    ++id_;
+    return request;
   }
 
  private:
@@ -57,6 +71,7 @@ class GeneratedStream final : public RequestStream {
   const std::unique_ptr<ArrivalProcess> arrivals_;
   std::uint64_t count_;        // requests in all; all there can be while a duration decides
   const std::int64_t end_us_;  // arrivals lie before it
+  std::vector<std::shared_ptr<const PromptBeginning>> beginnings_;  // [group]; none where prompts share nothing
   std::uint64_t id_ = 0;
 };
 
@@ -72,7 +87,7 @@ class RecordedStream final : public RequestStream {
 
   std::optional<RequestSpec> next() override {
     if (id_ == count_) return std::nullopt;
-    const std::optional<TraceRow> row = reader_.next();
+    std::optional<TraceRow> row = reader_.next();
     if (!row) {
       if (reader_.digest() != workload_.trace.digest)
         throw Error(ErrorKind::kInput, workload_.trace.path, "the trace has changed since the scenario was loaded");
@@ -84,7 +99,13 @@ class RecordedStream final : public RequestStream {
       count_ = id_;
       return std::nullopt;
     }
-    return RequestSpec{id_++, arrival, row->prompt_tokens, row->output_tokens, false, row->prefix};
+    RequestSpec request{id_++, arrival, row->prompt_tokens, row->output_tokens};
+    if (!row->blocks.empty()) {
+      request.prefix = row->blocks.front() + 1;  // ids count from 0, which stands for none
+      request.beginning =
+          std::make_shared<const PromptBeginning>(PromptBeginning{kTraceBlockTokens, std::move(row->blocks)});
+    }
+    return request;
   }
 
  private:

@@ -20,8 +20,6 @@ namespace {
 constexpr std::int64_t kMostTokens = 1'000'000'000;
 // A prompt of a million tokens has 2,000 block ids of up to 20 digits.
 constexpr std::size_t kLongestLine = 256 * 1024;
-// Of Mooncake's traces.
-constexpr std::int64_t kBlockTokens = 512;
 
 enum class TimeKind { kDate, kSeconds, kMilliseconds };
 
@@ -115,7 +113,7 @@ struct TraceReader::State {
   [[nodiscard]] std::int64_t count(TraceColumn column, std::int64_t low, std::int64_t high) const;
   [[nodiscard]] std::int64_t arrival();
   void check_id();
-  [[nodiscard]] std::uint64_t prefix(std::int64_t prompt) const;
+  [[nodiscard]] std::vector<std::uint64_t> blocks(std::int64_t prompt) const;
 
   const Dialect& dialect;
   std::string where;
@@ -174,14 +172,14 @@ void TraceReader::State::check_id() {
   last_id = id;
 }
 
-std::uint64_t TraceReader::State::prefix(std::int64_t prompt) const {
-  if (!fields.at(TraceColumn::kBlocks)) return 0;
-  const std::int64_t needed = (prompt + kBlockTokens - 1) / kBlockTokens;
+std::vector<std::uint64_t> TraceReader::State::blocks(std::int64_t prompt) const {
+  if (!fields.at(TraceColumn::kBlocks)) return {};
+  const std::int64_t needed = (prompt + kTraceBlockTokens - 1) / kTraceBlockTokens;
   if (std::ssize(fields.blocks) != needed) {
     fail(called(TraceColumn::kBlocks) + ": " + std::to_string(prompt) + " tokens are " + std::to_string(needed) +
-         " blocks of " + std::to_string(kBlockTokens) + ", saw " + std::to_string(fields.blocks.size()) + " ids");
+         " blocks of " + std::to_string(kTraceBlockTokens) + ", saw " + std::to_string(fields.blocks.size()) + " ids");
   }
-  return fields.blocks.front() + 1;  // ids count from 0, which stands for none
+  return fields.blocks;
 }
 
 TraceReader::TraceReader(std::istream& in, TraceFormat format, std::string where)
@@ -204,7 +202,7 @@ std::optional<TraceRow> TraceReader::next() {
     row.prompt_tokens = state.count(TraceColumn::kPrompt, 1, kMostTokens);
     row.output_tokens = state.count(TraceColumn::kOutput, state.dialect.has_failures ? 0 : 1, kMostTokens);
     state.check_id();
-    row.prefix = state.prefix(row.prompt_tokens);
+    row.blocks = state.blocks(row.prompt_tokens);
     if (row.output_tokens == 0) {
       ++state.left_out;
       continue;

@@ -15,16 +15,20 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "scenarios/trace_format.h"
 
 namespace lindos {
 
+// Of Mooncake's traces.
+inline constexpr std::int64_t kTraceBlockTokens = 512;
+
 struct TraceRow {
   std::int64_t arrival_ns = 0;      // since the first row
   std::int64_t prompt_tokens = 0;
   std::int64_t output_tokens = 0;
-  std::uint64_t prefix = 0;         // of the prompt's first block; 0 = not recorded
+  std::vector<std::uint64_t> blocks = {};  // ids of the prompt's blocks of kTraceBlockTokens; empty = not recorded
   bool operator==(const TraceRow&) const = default;
 };
 

@@ -236,6 +236,10 @@ std::string workload(const Scenario& s) {
                     ", " + traffic(w);
   out += "\n  prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
          std::to_string(s.workload.seed) + '\n';
+  if (w.shared_prefix > 0) {
+    out += "  prompts begin alike for " + plural(w.shared_prefix, "token") + " in " + plural(w.prefix_groups, "group") +
+           '\n';
+  }
   if (s.slo == Slo{}) return out;
   out += "  promise: ";
   if (s.slo.ttft != Seconds{0})

@@ -43,6 +43,13 @@ std::int64_t longest_request(const ServingWorkload& workload) {
   return workload.prompt.high + workload.output.high;
 }
 
+bool operator==(const RequestSpec& a, const RequestSpec& b) {
+  const bool begin_alike = a.beginning && b.beginning ? *a.beginning == *b.beginning : a.beginning == b.beginning;
+  return begin_alike && a.id == b.id && a.arrival == b.arrival && a.prompt_tokens == b.prompt_tokens &&
+         a.output_tokens == b.output_tokens && a.on_completion == b.on_completion && a.prefix == b.prefix &&
+         a.kv_tokens == b.kv_tokens;
+}
+
 std::vector<RequestSpec> generate_requests(const ServingWorkload& workload, std::uint64_t seed) {
   std::vector<RequestSpec> requests;
   requests.reserve(static_cast<std::size_t>(workload.requests));

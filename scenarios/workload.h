@@ -3,7 +3,10 @@
 // generate_requests is a pure function of (Workload, seed): predict and run see the very same requests.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +63,8 @@ struct ServingWorkload {
   Hertz rate{0};                   // mean arrivals per second, where has_rate; of a trace as replayed
   LengthRange prompt;
   LengthRange output;
+  std::int64_t shared_prefix = 0;  // leading tokens that all prompts of a group have in common; below the shortest
+  std::int64_t prefix_groups = 1;  // each request draws one, all equally likely
   std::int64_t concurrency = 0;    // clients; for kClosedLoop, at most `requests`
   Seconds duration{0};             // of the arrivals, in place of `requests`; where has_rate, and of a trace
   ArrivalShape shape = {};
@@ -102,16 +107,31 @@ struct Slo {
   bool operator==(const Slo&) const = default;
 };
 
+// What a prompt may have in common with others: equal ids at the same place of two beginnings stand for equal tokens,
+// `tokens_per_id` of them or as many as both prompts have. The tokens after that are no other prompt's.
+struct PromptBeginning {
+  std::int64_t tokens_per_id = 1;
+  std::vector<std::uint64_t> ids;
+  // Leading tokens of a prompt of so many that the ids stand for.
+  [[nodiscard]] std::int64_t of(std::int64_t prompt_tokens) const {
+    const std::int64_t ids_for_all = (prompt_tokens + tokens_per_id - 1) / tokens_per_id;
+    return std::ssize(ids) < ids_for_all ? std::ssize(ids) * tokens_per_id : prompt_tokens;
+  }
+  bool operator==(const PromptBeginning&) const = default;
+};
+
 struct RequestSpec {
   std::uint64_t id = 0;
   Seconds arrival{0};
   std::int64_t prompt_tokens = 0;
   std::int64_t output_tokens = 0;  // generated exactly (end-of-sequence is ignored in twin runs)
   bool on_completion = false;      // arrives when an earlier request of its replica ends, not at `arrival`
-  std::uint64_t prefix = 0;        // equal for prompts that begin alike; 0 = not known
+  std::uint64_t prefix = 0;        // equal for prompts that begin alike (their first id and 1); 0 = not known
+  std::shared_ptr<const PromptBeginning> beginning = nullptr;  // null: nothing in common with any other prompt
   std::int64_t kv_tokens = 0;      // leading tokens of the prompt whose KV another replica computed and sends along
-  bool operator==(const RequestSpec&) const = default;
 };
+// By value: beginnings count by what they say.
+[[nodiscard]] bool operator==(const RequestSpec& a, const RequestSpec& b);
 
 // How many requests there are, in the mean where a duration says it.
 [[nodiscard]] std::int64_t expected_requests(const ServingWorkload& workload);

@@ -133,10 +133,24 @@ ServingWorkload read_trace(const TomlTable& table, const std::filesystem::path& 
   return serving;
 }
 
+void read_shared_prefix(const TomlTable& table, ServingWorkload& serving) {
+  if (!table.has("shared_prefix")) {
+    if (table.has("prefix_groups")) table.fail("prefix_groups", "groups of what? give shared_prefix, in tokens");
+    return;
+  }
+  serving.shared_prefix = table.integer("shared_prefix", 1, kMaxTokens);
+  if (serving.shared_prefix >= serving.prompt.low) {
+    table.fail("shared_prefix", "must be below the shortest prompt of " + std::to_string(serving.prompt.low) +
+                                    " tokens, saw " + std::to_string(serving.shared_prefix));
+  }
+  constexpr std::int64_t kMostGroups = 1'000'000;
+  serving.prefix_groups = table.integer_or("prefix_groups", 1, 1, kMostGroups);
+}
+
 ServingWorkload read_serving(const TomlTable& table, const std::filesystem::path& base, std::int64_t max_tokens) {
   if (table.has("trace")) return read_trace(table, base, max_tokens);
   table.allow({"kind", "requests", "arrival", "rate", "concurrency", "duration", "prompt", "output", "seed"},
-              {"variation", "burst_rate", "burst_share", "burst_length", "swing", "period", "peak_at"});
+              {"shared_prefix", "prefix_groups", "variation", "burst_rate", "burst_share", "burst_length", "swing", "period", "peak_at"});
   ServingWorkload serving;
   constexpr Arrival kArrivals[] = {Arrival::kTogether, Arrival::kPoisson, Arrival::kUniform, Arrival::kClosedLoop,
                                    Arrival::kGamma,    Arrival::kBursty,  Arrival::kDiurnal};
@@ -167,6 +181,7 @@ ServingWorkload read_serving(const TomlTable& table, const std::filesystem::path
   }
   serving.prompt = read_length(table, "prompt", base);
   serving.output = read_length(table, "output", base);
+  read_shared_prefix(table, serving);
   return serving;
 }
 
@@ -240,6 +255,11 @@ void write_serving(TomlText& out, const ServingWorkload& s) {
   }
   write_length(out, "prompt", s.prompt);
   write_length(out, "output", s.output);
+  // Only where there is one: scenarios from before the keys keep their digest.
+  if (s.shared_prefix > 0) {
+    out.integer("shared_prefix", s.shared_prefix);
+    out.integer("prefix_groups", s.prefix_groups);
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "scenarios/error.h"
+#include "sim/virtual_prompt.h"
 
 namespace lindos::sim {
 
@@ -19,6 +20,8 @@ constexpr int kLittleIterations = 100;
 struct MeanRequest {
   double prompt = 1;
   double output = 1;
+  double cached = 0;  // of the prompt, by prefix reuse
+  [[nodiscard]] double computed() const { return prompt - cached; }
 };
 
 // One round of the pipeline: every stage worked on every micro-batch once.
@@ -150,8 +153,8 @@ class ClosedModel {
   std::vector<Seconds> step_times_;
 };
 
-MeanRequest mean_of(const std::vector<RequestSpec>& requests) {
-  MeanRequest mean{0, 0};
+MeanRequest mean_of(const std::vector<RequestSpec>& requests, std::int64_t cached) {
+  MeanRequest mean{0, 0, static_cast<double>(cached) / static_cast<double>(requests.size())};
   for (const RequestSpec& r : requests) {
     mean.prompt += static_cast<double>(r.prompt_tokens);
     mean.output += static_cast<double>(r.output_tokens);
@@ -162,11 +165,12 @@ MeanRequest mean_of(const std::vector<RequestSpec>& requests) {
 }
 
 // The prompt part of one step: whole prompts, or the middle chunk of one that is longer than the
-// step.
-void add_prompts(Batch& batch, double tokens, double prompt) {
-  const auto length = std::max<std::int64_t>(1, std::llround(std::min(tokens, prompt)));
+// step; after what is cached of it.
+void add_prompts(Batch& batch, double tokens, const MeanRequest& mean) {
+  const auto length = std::max<std::int64_t>(1, std::llround(std::min(tokens, mean.computed())));
   const auto slices = std::max<std::int64_t>(1, std::llround(tokens / static_cast<double>(length)));
-  const auto context = std::llround(std::max(0.0, (prompt - static_cast<double>(length)) / 2.0));
+  const auto context =
+      std::llround(mean.cached + std::max(0.0, (mean.computed() - static_cast<double>(length)) / 2.0));
   batch.insert(batch.end(), static_cast<std::size_t>(slices), {context, length, true});
 }
 
@@ -193,14 +197,14 @@ ServingRun serve_waves(ClosedModel& model, const ReplicaModel& replica,
   for (std::size_t begin = 0; begin < requests.size(); begin += static_cast<std::size_t>(fit)) {
     const double b = std::min(fit, static_cast<double>(requests.size() - begin));
     const double prompt_steps =
-        std::max(std::ceil(b * mean.prompt / static_cast<double>(limits.max_batched_tokens)),
+        std::max(std::ceil(b * mean.computed() / static_cast<double>(limits.max_batched_tokens)),
                  std::min(stages, b));
     const double rounds = mean.output - 1.0;
     // Requests that leave the prompt phase early decode in its later steps.
     const double early = b * std::max(0.0, prompt_steps - stages) / (2.0 * prompt_steps);
     Batch batch(static_cast<std::size_t>(rounds > 0.0 ? std::llround(early) : 0),
                 {std::llround(mean.prompt), 1, true});
-    add_prompts(batch, b * mean.prompt / prompt_steps, mean.prompt);
+    add_prompts(batch, b * mean.computed() / prompt_steps, mean);
     const auto micro = static_cast<std::size_t>(std::min(stages, prompt_steps));
     const Round prompts = model.run(batch, micro, prompt_steps / static_cast<double>(micro));
     const Seconds step = prompts.period / static_cast<double>(micro);
@@ -232,11 +236,8 @@ ServingRun serve_waves(ClosedModel& model, const ReplicaModel& replica,
   return run;
 }
 
-}  // namespace
-
-ServingRun serve_closed(ReplicaModel& replica, const scheduler::Limits& limits,
-                        const std::vector<RequestSpec>& requests) {
-  const MeanRequest mean = mean_of(requests);
+ServingRun serve_mean(ReplicaModel& replica, const scheduler::Limits& limits,
+                      const std::vector<RequestSpec>& requests, const MeanRequest& mean) {
   const Seconds span = requests.back().arrival - requests.front().arrival;
   ClosedModel model(replica, limits);
   if (span.count() <= 0.0) return serve_waves(model, replica, limits, requests, mean);
@@ -245,9 +246,8 @@ ServingRun serve_closed(ReplicaModel& replica, const scheduler::Limits& limits,
   const double rounds = std::max(0.0, mean.output - 1.0);
   const double last_context = mean.prompt + std::max(0.0, rounds - 1.0);
   Batch prompt;
-  add_prompts(prompt, std::min(mean.prompt, static_cast<double>(limits.max_batched_tokens)),
-              mean.prompt);
-  const double chunks = std::ceil(mean.prompt / static_cast<double>(limits.max_batched_tokens));
+  add_prompts(prompt, std::min(mean.computed(), static_cast<double>(limits.max_batched_tokens)), mean);
+  const double chunks = std::ceil(mean.computed() / static_cast<double>(limits.max_batched_tokens));
   const double fit = model.fitting(mean, requests.size());
   // Trial runs with zero weight book nothing.
   const Seconds prompt_time = model.run(prompt, 1, 0.0).period * chunks;
@@ -276,6 +276,18 @@ ServingRun serve_closed(ReplicaModel& replica, const scheduler::Limits& limits,
   ServingRun run = model.close(end, end);
   for (const RequestSpec& spec : requests)
     write_timeline(run, spec, spec.arrival, spec.arrival + first, step);
+  return run;
+}
+
+}  // namespace
+
+ServingRun serve_closed(ReplicaModel& replica, const scheduler::Limits& limits,
+                        const std::vector<RequestSpec>& requests) {
+  if (!limits.prefix_reuse) return serve_mean(replica, limits, requests, mean_of(requests, 0));
+  const std::int64_t cached = reusable_tokens(requests, limits.block_tokens);
+  ServingRun run = serve_mean(replica, limits, requests, mean_of(requests, cached));
+  for (const RequestSpec& r : requests) run.prefix_query_tokens += r.prompt_tokens;
+  run.prefix_hit_tokens = cached;
   return run;
 }
 

@@ -8,6 +8,9 @@
 //   closed loop: such waves of at most as many requests as there are clients.
 //   rate:     batch b from Little's law, b = rate × (output − 1) × step(b); beyond saturation as
 //   together. pipeline: P micro-batches; a round takes max(Σ stages, P × slowest stage).
+//
+// With prefix reuse every repeated beginning is a hit (nothing is evicted, nobody comes too early); memory is counted as
+// if nothing were shared.
 #pragma once
 
 #include <vector>

@@ -124,6 +124,8 @@ ReplicaOutcome replica_outcome(std::size_t group, ServingRun run, const Slo& slo
   outcome.end = run.end;
   outcome.step_times.reserve(run.step_times.size());
   for (const Seconds t : run.step_times) outcome.step_times.push_back(t.count());
+  outcome.prefix_query_tokens = static_cast<double>(run.prefix_query_tokens);
+  outcome.prefix_hit_tokens = static_cast<double>(run.prefix_hit_tokens);
   if (run.timelines.empty()) return outcome;
   outcome.first_arrival = Seconds{HUGE_VAL};
   for (const RequestTimeline& request : run.timelines) {
@@ -151,6 +153,8 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   Weighted ttft, tpot, e2e_latency, step_times, kv_transfer;
   double tokens = 0.0;
   double kept = 0.0;
+  double prefix_query = 0.0;
+  double prefix_hits = 0.0;
   double total = 0.0;
   for (std::size_t g = 0; g < fleet.groups.size(); ++g) {
     const double count = replicas_of(fleet.groups[g].plan);
@@ -169,6 +173,9 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
     outcome.totals.add(replica.totals, stands_for);
     outcome.steps += replica.step_times.size();
     step_times.add(replica.step_times, stands_for);
+    // Replicas that only compute prompts have hits, and no requests that end with them.
+    prefix_query += replica.prefix_query_tokens * stands_for;
+    prefix_hits += replica.prefix_hit_tokens * stands_for;
     if (replica.ttft.empty()) continue;
     const double each = dealt[replica.group] / sample.requests;
     ttft.add(replica.ttft, each);
@@ -191,6 +198,8 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   if (!kv_transfer.empty()) m["kv_transfer_s"] = kv_transfer.quantile(0.5);
   m["goodput"] = kept / total;
   m["step_time_s"] = step_times.quantile(0.5);
+  // Of the groups that reuse prefixes.
+  if (prefix_query > 0.0) m["prefix_hit_rate"] = prefix_hits / prefix_query;
   const Utilisation used =
       utilisation({outcome.ledger.share(Cause::kUseful), outcome.totals.cold, outcome.totals.speed_of_light,
                    outcome.totals.busy, bandwidth, end});

@@ -113,7 +113,9 @@ scheduler::ServingLoop& MaxplusReplica::loop() { return state_->loop; }
 
 ServingRun MaxplusReplica::close() {
   ServingRun run = state_->backend.close();
-  run.timelines = state_->loop.close().timelines;
+  scheduler::ServeOutcome outcome = state_->loop.close();
+  run.timelines = std::move(outcome.timelines);
+  run.count_prefixes(outcome.final_snapshot);
   return run;
 }
 

@@ -2,8 +2,9 @@
 #include "sim/serving_run.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <utility>
+
+#include "sim/virtual_prompt.h"
 
 namespace lindos::sim {
 
@@ -111,9 +112,8 @@ ServingRun ServingBooks::close(Seconds end) {
 scheduler::ServeHooks virtual_hooks(bool prefix_reuse) {
   scheduler::ServeHooks hooks;
   hooks.prompt = [prefix_reuse](const RequestSpec& spec) {
-    // Ids from 1 on: 0 is what is sampled.
-    const auto id = prefix_reuse ? static_cast<scheduler::TokenId>(spec.id % INT32_MAX + 1) : 0;
-    return std::vector<scheduler::TokenId>(static_cast<std::size_t>(spec.prompt_tokens), id);
+    if (prefix_reuse) return virtual_prompt(spec);
+    return std::vector<scheduler::TokenId>(static_cast<std::size_t>(spec.prompt_tokens), 0);
   };
   return hooks;
 }

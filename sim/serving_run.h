@@ -3,6 +3,7 @@
 // way. Both event rungs (max-plus, SimGrid) keep the same books, so that they differ in time only.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
@@ -27,6 +28,13 @@ struct ServingRun {
   WorkTotals totals;
   std::vector<Seconds> step_times;  // from start on the first stage to leaving the last
   Seconds end{0};                   // since the run began
+  // With prefix reuse: tokens of the prompts, and of these those that an earlier prompt left behind.
+  std::int64_t prefix_query_tokens = 0;
+  std::int64_t prefix_hit_tokens = 0;
+  void count_prefixes(const scheduler::Snapshot& last) {
+    prefix_query_tokens = last.prefix_query_tokens;
+    prefix_hit_tokens = last.prefix_hit_tokens;
+  }
 };
 
 // One step on its way through the stages.
@@ -91,8 +99,7 @@ class ServingBooks {
   Seconds idle_{0};
 };
 
-// Prompts of as many tokens as asked: zeros where the scheduler sees lengths only; with prefix reuse one token that no
-// other request has.
+// Prompts of zeros, as many tokens as asked, where the scheduler sees lengths only; with prefix reuse virtual_prompt.
 [[nodiscard]] scheduler::ServeHooks virtual_hooks(bool prefix_reuse);
 // As many zeros as the step samples.
 [[nodiscard]] scheduler::StepResult virtual_result(const scheduler::Step& step);

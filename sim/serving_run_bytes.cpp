@@ -68,6 +68,8 @@ std::vector<Seconds> get_seconds(Reader& reader) {
 std::string to_bytes(const ServingRun& run) {
   std::string bytes;
   put(bytes, run.end.count());
+  put(bytes, run.prefix_query_tokens);
+  put(bytes, run.prefix_hit_tokens);
   put(bytes, run.totals);
   for (std::size_t i = 0; i < kCauseCount; ++i)
     put(bytes, run.ledger.amount(static_cast<Cause>(i)));
@@ -86,6 +88,8 @@ ServingRun serving_run_from_bytes(std::string_view bytes) {
   Reader reader(bytes);
   ServingRun run;
   run.end = Seconds(reader.get<double>());
+  run.prefix_query_tokens = reader.get<std::int64_t>();
+  run.prefix_hit_tokens = reader.get<std::int64_t>();
   run.totals = reader.get<WorkTotals>();
   for (std::size_t i = 0; i < kCauseCount; ++i) {
     run.ledger.book(static_cast<Cause>(i), Seconds(reader.get<double>()), kUnitPeak);

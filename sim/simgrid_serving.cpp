@@ -139,6 +139,7 @@ ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric,
   platform.seal();
 
   std::vector<RequestTimeline> timelines;
+  scheduler::Snapshot last;
   Seconds end{0};
   std::exception_ptr failure;  // an exception must not leave an actor
   const auto guarded = [&failure](auto&& body) {
@@ -156,6 +157,7 @@ ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric,
       scheduler::ServeOutcome outcome =
           scheduler::serve(state, requests, static_cast<int>(count), backend, virtual_hooks(limits.prefix_reuse));
       timelines = std::move(outcome.timelines);
+      last = outcome.final_snapshot;
       end = clock_now();
     });
   });
@@ -169,6 +171,7 @@ ServingRun serve_simgrid(ReplicaModel& replica, const Fabric& fabric,
   if (failure) std::rethrow_exception(failure);
   ServingRun run = books.close(end);
   run.timelines = std::move(timelines);
+  run.count_prefixes(last);
   return run;
 }
 

@@ -199,10 +199,17 @@ EngineRun Replica::run(const std::vector<RequestSpec>& requests, const RunOption
 
 std::vector<scheduler::TokenId> synthetic_prompt(const RequestSpec& request, std::uint64_t seed,
                                                  std::int64_t vocab) {
+  // Requests count from 0: no request draws where a beginning does.
+  constexpr std::uint64_t kOfBeginnings = std::uint64_t{1} << 63U;
+  const std::int64_t in_common = request.beginning ? request.beginning->of(request.prompt_tokens) : 0;
   std::vector<scheduler::TokenId> ids(static_cast<std::size_t>(request.prompt_tokens));
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    const double u = kernels::uniform_draw(seed, request.id, i);
-    ids[i] = static_cast<scheduler::TokenId>(u * static_cast<double>(vocab));
+    const auto at = static_cast<std::int64_t>(i);
+    const std::uint64_t whose =
+        at < in_common
+            ? kOfBeginnings | request.beginning->ids[static_cast<std::size_t>(at / request.beginning->tokens_per_id)]
+            : request.id;
+    ids[i] = static_cast<scheduler::TokenId>(kernels::uniform_draw(seed, whose, i) * static_cast<double>(vocab));
   }
   return ids;
 }

@@ -61,7 +61,8 @@ class Replica {
   std::vector<std::thread> threads_;
 };
 
-// Prompt of a twin run: ids drawn from (seed, request, position), uniform over the vocabulary.
+// Prompt of a twin run: ids drawn from (seed, request, position), uniform over the vocabulary; where it begins as others
+// do from (seed, id of the beginning, position).
 [[nodiscard]] std::vector<scheduler::TokenId> synthetic_prompt(const RequestSpec& request,
                                                                std::uint64_t seed, std::int64_t vocab);
 

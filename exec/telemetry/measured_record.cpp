@@ -173,6 +173,11 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
     for (const RankReport& r : run.ranks) memory += r.memory_bytes();
     values["memory_peak_bytes"].push_back(memory);
     values["kv_blocks"].push_back(static_cast<double>(config.kv_blocks));
+    if (config.group.limits.prefix_reuse) {
+      const scheduler::Snapshot& last = run.outcome.final_snapshot;
+      values["prefix_hit_rate"].push_back(static_cast<double>(last.prefix_hit_tokens) /
+                                          static_cast<double>(last.prefix_query_tokens));
+    }
   }
   for (const auto& [name, v] : values) set_measured(record, name, v);
   record.ledger = ledger_entries(ledgers);

@@ -45,6 +45,25 @@ class Loop(CliTest):
         self.assertEqual(self.runs(), [(1, "predicted", "simgrid"), (2, "measured", "engine")])
         self.assertEqual(self.verb("compare").json(), done.json())
 
+    def test_prompts_that_begin_alike(self):
+        """One client: each prompt finds all that an earlier one of its group left; the same tokens come out."""
+        words = [('arrival = "together"', 'arrival = "closed-loop"\nconcurrency = 1\nshared_prefix = 40\nprefix_groups = 2'),
+                 ("prompt = [8, 16]", "prompt = [44, 52]")]
+        write_tiny(self.folder, words)
+        apart = self.verb("run", "tiny.toml", "--repeats", "1").json()
+        self.assertNotIn("prefix_hit_rate", apart["metrics"])
+        write_tiny(self.folder, [*words, ("max_context = 64", "max_context = 64\nprefix_reuse = true")])
+        twin = self.verb("twin", "tiny.toml", "--repeats", "1").json()
+        self.assert_comparison(twin)
+        rate = twin["measured"]["metrics"]["prefix_hit_rate"]["p50"]
+        # Two full blocks of 16 of each prompt but the first of each group; prompts of 44 to 52 tokens.
+        self.assertTrue(2 * 32 / (4 * 52) <= rate <= 3 * 32 / (4 * 44), rate)
+        self.assertEqual(twin["predicted"]["metrics"]["prefix_hit_rate"]["p50"], rate)
+        for fidelity in ("closed", "maxplus"):
+            predicted = self.verb("predict", "tiny.toml", "--fidelity", fidelity).json()
+            self.assertEqual(predicted["metrics"]["prefix_hit_rate"]["p50"], rate, fidelity)
+        self.assertEqual(twin["measured"]["output_hash"], apart["output_hash"])
+
     def test_twin_keeps_both_records_or_none(self):
         self.verb("twin", self.tiny, "--repeats", "1")
         before = self.runs()

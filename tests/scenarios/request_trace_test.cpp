@@ -62,7 +62,7 @@ const std::string kCsv = "id,arrival_s,prompt_tokens,output_tokens,user\n1,0.5,1
 TEST(RequestTrace, ReadsAzure) {
   // 50.9951690 − 46.6805900 s.
   EXPECT_EQ(rows_of(kAzure, TraceFormat::kAzure),
-            (std::vector<TraceRow>{{0, 374, 44, 0}, {4'314'579'000, 396, 109, 0}}));
+            (std::vector<TraceRow>{{0, 374, 44}, {4'314'579'000, 396, 109}}));
 }
 
 TEST(RequestTrace, ReadsBurstGptAndLeavesFailuresOut) {
@@ -73,22 +73,22 @@ TEST(RequestTrace, ReadsBurstGptAndLeavesFailuresOut) {
       "118,GPT-4,417,276,693,Conversation log\n";
   std::istringstream in(text);
   TraceReader reader(in, TraceFormat::kBurstGpt, "trace");
-  EXPECT_EQ(reader.next(), (TraceRow{0, 472, 18, 0}));
-  EXPECT_EQ(reader.next(), (TraceRow{113'000'000'000, 417, 276, 0}));
+  EXPECT_EQ(reader.next(), (TraceRow{0, 472, 18}));
+  EXPECT_EQ(reader.next(), (TraceRow{113'000'000'000, 417, 276}));
   EXPECT_EQ(reader.next(), std::nullopt);
   EXPECT_EQ(reader.left_out(), 1);
 }
 
-TEST(RequestTrace, ReadsMooncakeWithThePrefixOfAPrompt) {
+TEST(RequestTrace, ReadsMooncakeWithTheBlocksOfAPrompt) {
   const std::string text =
       R"({"timestamp": 27, "input_length": 513, "output_length": 5, "hash_ids": [0, 1]})" "\n"
       R"({"timestamp": 3027, "input_length": 512, "output_length": 9, "hash_ids": [46]})" "\n";
   EXPECT_EQ(rows_of(text, TraceFormat::kMooncake),
-            (std::vector<TraceRow>{{0, 513, 5, 1}, {3'000'000'000, 512, 9, 47}}));
+            (std::vector<TraceRow>{{0, 513, 5, {0, 1}}, {3'000'000'000, 512, 9, {46}}}));
 }
 
 TEST(RequestTrace, ReadsPlainRowsInEitherSyntax) {
-  const std::vector<TraceRow> expected{{0, 10, 3, 0}, {1'500'000'000, 20, 4, 0}};
+  const std::vector<TraceRow> expected{{0, 10, 3}, {1'500'000'000, 20, 4}};
   EXPECT_EQ(rows_of(kCsv, TraceFormat::kCsv), expected);
   EXPECT_EQ(rows_of("{\"arrival_s\": 0.5, \"prompt_tokens\": 10, \"output_tokens\": 3, \"user\": {\"a\": [1]}}\n"
                     "{\"id\": 9, \"arrival_s\": 2, \"prompt_tokens\": 20, \"output_tokens\": 4}\n\n",

@@ -178,8 +178,9 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:40:8: workload.kind: unknown choice \"surfing\"; did you mean \"serving\"?"},
       {"KeyOfTheOtherWorkload", "output = 32", "output = 32\nglobal_batch = 8",
        "s.toml:46:1: workload.global_batch: unknown key; known: \"kind\", \"requests\", "
-       "\"arrival\", \"rate\", \"concurrency\", \"duration\", \"prompt\", \"output\", \"seed\", \"variation\", "
-       "\"burst_rate\", \"burst_share\", \"burst_length\", \"swing\", \"period\", \"peak_at\""},
+       "\"arrival\", \"rate\", \"concurrency\", \"duration\", \"prompt\", \"output\", \"seed\", "
+       "\"shared_prefix\", \"prefix_groups\", \"variation\", \"burst_rate\", \"burst_share\", "
+       "\"burst_length\", \"swing\", \"period\", \"peak_at\""},
       {"RequestsAndDuration", "rate = \"2 /s\"", "rate = \"2 /s\"\nduration = \"1 h\"",
        "s.toml:44:12: workload.duration: give either requests or the duration of the arrivals"},
       {"GammaWithoutVariation", "\"poisson\"", "\"gamma\"", "s.toml:39:1: workload: missing key \"variation\""},
@@ -232,6 +233,14 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:52:8: plan.pool: unknown pool \"b\"; did you mean \"a\"?"},
       {"UnknownDtype", "tensor = 2", "tensor = 2\ndtype = \"bf61\"",
        "s.toml:52:9: plan.dtype: unknown dtype \"bf61\"; did you mean \"bf16\"?"},
+      {"SharedPrefixOfAWholePrompt", "output = 32", "output = 32\nshared_prefix = 64",
+       "s.toml:46:17: workload.shared_prefix: must be below the shortest prompt of 64 tokens, saw 64"},
+      {"GroupsOfNothing", "output = 32", "output = 32\nprefix_groups = 4",
+       "s.toml:46:17: workload.prefix_groups: groups of what? give shared_prefix, in tokens"},
+      {"NoGroups", "output = 32", "output = 32\nshared_prefix = 32\nprefix_groups = 0",
+       "s.toml:47:17: workload.prefix_groups: expected an integer from 1 to 1000000, saw 0"},
+      {"PrefixReuseIsAnAnswerToYesOrNo", "tensor = 2", "tensor = 2\nprefix_reuse = \"on\"",
+       "s.toml:52:16: plan.prefix_reuse: expected true or false, saw \"on\""},
       {"MoreDevicesThanThePool", "tensor = 2", "tensor = 2\nreplicas = 5",
        "s.toml:50:1: plan: the plan takes 20 devices of pool \"a\", which has 16; at most 4 "
        "replicas of 4 fit"},

@@ -496,6 +496,10 @@ Scenario any_scenario() {
     traffic.prompt = {1, 64, 12.5, 0.75, {}};
     traffic.output = {2, 90, 0.0, 0.0, {2, 30, 90}};
   }
+  if (traffic.prompt.low > 1 && *rc::gen::arbitrary<bool>()) {
+    traffic.shared_prefix = traffic.prompt.low - 1;
+    traffic.prefix_groups = *rc::gen::inRange<std::int64_t>(1, 1000);
+  }
   s.workload.seed = *rc::gen::inRange<std::uint64_t>(0, 1'000'000'000);
   s.slo.tpot = Seconds(*number(0.0, 1.0));
   s.slo.percentile = *number(0.01, 1.0);

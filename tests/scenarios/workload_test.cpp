@@ -102,6 +102,43 @@ TEST(Workload, TheRequestsOfASeedNeverChange) {
   EXPECT_EQ(generate_requests(poisson(6, 2.5), 7), expected);
 }
 
+// Groups from the same Python program: low half of the first word of (request, 2, 0), modulo 4.
+TEST(Workload, TheGroupsOfASeedNeverChange) {
+  ServingWorkload workload = poisson(12, 2.5);
+  workload.shared_prefix = 15;
+  workload.prefix_groups = 4;
+  const std::vector<std::uint64_t> expected = {1, 1, 1, 1, 1, 0, 1, 3, 0, 3, 2, 3};
+  const auto requests = generate_requests(workload, 7);
+  const auto apart = generate_requests(poisson(12, 2.5), 7);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(*requests[i].beginning, (PromptBeginning{15, {expected[i]}})) << i;
+    EXPECT_EQ(requests[i].prefix, expected[i] + 1);
+    // All else is as without.
+    EXPECT_EQ(requests[i].arrival, apart[i].arrival);
+    EXPECT_EQ(requests[i].prompt_tokens, apart[i].prompt_tokens);
+    EXPECT_EQ(requests[i].output_tokens, apart[i].output_tokens);
+    EXPECT_EQ(apart[i].beginning, nullptr);
+  }
+}
+
+// 8,000 draws of 4: each group's share has a standard deviation of 0.0048.
+TEST(Workload, GroupsAreEquallyLikely) {
+  ServingWorkload workload = poisson(8000, 2.5);
+  workload.shared_prefix = 1;
+  workload.prefix_groups = 4;
+  std::vector<double> count(4, 0.0);
+  for (const RequestSpec& r : generate_requests(workload, 3)) count[r.beginning->ids.front()] += 1.0;
+  for (const double c : count) EXPECT_NEAR(c / 8000.0, 0.25, 0.02);
+}
+
+TEST(Workload, ABeginningCoversWhatThePromptHasOfIt) {
+  const PromptBeginning beginning{512, {7, 8}};
+  EXPECT_EQ(beginning.of(2000), 1024);
+  EXPECT_EQ(beginning.of(1024), 1024);
+  EXPECT_EQ(beginning.of(600), 600);
+  EXPECT_EQ((PromptBeginning{512, {}}).of(600), 0);
+}
+
 RC_GTEST_PROP(WorkloadProperty, SameSeedSameRequestsInsideTheirRanges, (std::uint64_t seed)) {
   const auto workload = poisson(*rc::gen::inRange(1, 200), *rc::gen::inRange(1, 1000) / 10.0);
   const auto requests = generate_requests(workload, seed);

@@ -98,6 +98,35 @@ TEST_P(MeasuredRecord, HoldsEveryMetricInItsUnit) {
   EXPECT_NO_THROW(validate_run_record(record, "record"));
 }
 
+// Three prompts of 40 tokens one after the other, 32 in common: 2 × 32 of 120 tokens are found.
+TEST_P(MeasuredRecord, SaysHowMuchOfThePromptsWasFound) {
+  EngineConfig config = harness::tiny_config(GetParam());
+  config.group.limits.prefix_reuse = true;
+  const auto beginning = std::make_shared<const PromptBeginning>(PromptBeginning{32, {5}});
+  std::vector<RequestSpec> requests;
+  for (std::uint64_t id = 0; id < 3; ++id) requests.push_back({id, Seconds{0}, 40, 2, id > 0, 6, beginning});
+  RunOptions options;
+  options.prompt = [](const RequestSpec& r) { return synthetic_prompt(r, 1, 200); };
+  const EngineRun run = Replica::in_process(config)->run(requests, options);
+  const RunRecord record = measured_record({run}, config, ceilings(), {});
+  EXPECT_DOUBLE_EQ(record.metrics.at("prefix_hit_rate").p50, 64.0 / 120.0);
+}
+
+TEST(SyntheticPrompt, BeginsAsItsGroupAndGoesOnByItself) {
+  const auto beginning = std::make_shared<const PromptBeginning>(PromptBeginning{20, {0, 3}});
+  const auto prompt = [&](std::uint64_t id, std::shared_ptr<const PromptBeginning> begins) {
+    return synthetic_prompt({id, Seconds{0}, 60, 1, false, 0, std::move(begins)}, 9, 30'000);
+  };
+  const auto a = prompt(0, beginning);
+  const auto b = prompt(1, beginning);
+  EXPECT_TRUE(std::equal(a.begin(), a.begin() + 40, b.begin()));
+  EXPECT_FALSE(std::equal(a.begin() + 40, a.end(), b.begin() + 40));
+  const auto other = prompt(0, std::make_shared<const PromptBeginning>(PromptBeginning{20, {0, 4}}));
+  EXPECT_TRUE(std::equal(a.begin(), a.begin() + 20, other.begin()));
+  EXPECT_FALSE(std::equal(a.begin() + 20, a.begin() + 40, other.begin() + 20));
+  EXPECT_TRUE(std::equal(a.begin() + 40, a.end(), prompt(0, nullptr).begin() + 40));
+}
+
 TEST_P(MeasuredRecord, HashesTheTokens) {
   const EngineConfig config = harness::tiny_config(GetParam());
   harness::Engine engine(config);

@@ -77,7 +77,8 @@ class Pool {
   }
   // The replica for a request at `now`.
   [[nodiscard]] std::size_t route(const RequestSpec& request, Seconds now) {
-    return index(router_.route(request, [&](const scheduler::Target& t) { return replicas_[index(t)].unfinished(now); }));
+    return index(router_.route(
+        request, [&](const scheduler::Target& t) { return replicas_[index(t)].unfinished(now); }));
   }
 
  private:

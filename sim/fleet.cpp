@@ -54,18 +54,23 @@ void check_roles(const std::vector<GroupPlan>& groups) {
     (group.role == Role::kDecode ? decode_weight : entry_weight) += group.routing_weight;
   }
   if (prefill == nullptr && decode == nullptr) return;
-  if (prefill == nullptr || decode == nullptr) {
+  if (prefill == nullptr) {
     throw Error(ErrorKind::kInput, "plan",
-                prefill == nullptr ? "group \"" + decode->name + "\" decodes, but no group of role \"prefill\" computes prompts for it"
-                                   : "group \"" + prefill->name + "\" computes prompts, but no group of role \"decode\" goes on with them");
+                "group \"" + decode->name + "\" decodes, but no group of role \"prefill\" computes prompts for it");
+  }
+  if (decode == nullptr) {
+    throw Error(ErrorKind::kInput, "plan",
+                "group \"" + prefill->name +
+                    "\" computes prompts, but no group of role \"decode\" goes on with them");
   }
   if (entry_weight <= 0.0 || decode_weight <= 0.0)
     throw Error(ErrorKind::kInput, "plan", "prefill and decode each need a group with a routing_weight above 0");
   for (const GroupPlan& group : groups) {
     if (group.role == Role::kBoth || group.kv_dtype == decode->kv_dtype) continue;
     throw Error(ErrorKind::kInput, "group \"" + group.name + "\"",
-                "its KV is " + std::string(name_of(group.kv_dtype)) + " and that of group \"" + decode->name + "\" is " +
-                    std::string(name_of(decode->kv_dtype)) + "; KV is sent as it is, so both need one format");
+                "its KV is " + std::string(name_of(group.kv_dtype)) + " and that of group \"" + decode->name +
+                    "\" is " + std::string(name_of(decode->kv_dtype)) + "; KV is sent as it is, so both need one "
+                    "format");
   }
 }
 

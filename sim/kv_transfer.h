@@ -35,9 +35,9 @@ struct KvTransfer {
   Seconds arrived{0};
 };
 
-// Sets `arrived` of transfers between replicas, given as group of each, by SimGrid flows: a sender sends one prompt at a
-// time in order of `ready`; flows share NICs and oversubscribed leaves. The replicas' devices lie one behind the other,
-// each replica from the start of a node. In a child process; throws as run_isolated.
+// Sets `arrived` of transfers between replicas, given as group of each, by SimGrid flows: a sender sends one prompt at
+// a time in order of `ready`; flows share NICs and oversubscribed leaves. The replicas' devices lie one behind the
+// other, each replica from the start of a node. In a child process; throws as run_isolated.
 void time_transfers(const std::vector<ServingGroup>& groups, const std::vector<std::size_t>& group_of,
                     const Fabric& fabric, std::vector<KvTransfer>& transfers,
                     const std::function<bool()>& cancelled);

@@ -362,8 +362,8 @@ Admission Scheduler::submit(const Request& request) {
     return Rejected{"request " + std::to_string(request.id) + " has not ended yet", 1, 0};
   }
   if (request.kv_tokens != 0 && request.kv_tokens != prompt - 1) {
-    return Rejected{"KV of " + std::to_string(request.kv_tokens) + " tokens comes along, of all but the last it would be " +
-                        std::to_string(prompt - 1),
+    return Rejected{"KV of " + std::to_string(request.kv_tokens) +
+                        " tokens comes along, of all but the last it would be " + std::to_string(prompt - 1),
                     prompt - 1, request.kv_tokens};
   }
   // The last token is sampled but never fed back, so its KV needs no room.

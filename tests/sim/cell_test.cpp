@@ -69,7 +69,8 @@ struct Served {
 std::vector<Served> served_in_order(const std::vector<CellReplica>& replicas) {
   std::vector<Served> out;
   for (std::size_t r = 0; r < replicas.size(); ++r) {
-    for (const RequestTimeline& t : replicas[r].run.timelines) out.push_back({t.arrival, t.id, r, t.token_times.back()});
+    for (const RequestTimeline& t : replicas[r].run.timelines)
+      out.push_back({t.arrival, t.id, r, t.token_times.back()});
   }
   std::sort(out.begin(), out.end(), [](const Served& a, const Served& b) { return a.id < b.id; });
   return out;

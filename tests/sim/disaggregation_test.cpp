@@ -134,7 +134,8 @@ TEST(Disaggregation, FlowsAgreeWithTheClosedFormWhereNobodyElseSends) {
   const Scenario scenario = apart(1, 2);
   Fleet fleet = make_fleet(scenario, profiles(), "");
   std::vector<RequestSpec> requests;
-  for (std::uint64_t i = 0; i < 6; ++i) requests.push_back({i, Seconds(0.05 * static_cast<double>(i)), 300 + 10 * static_cast<std::int64_t>(i), 4});
+  for (int i = 0; i < 6; ++i)
+    requests.push_back({static_cast<std::uint64_t>(i), Seconds(0.05 * i), 300 + 10 * i, 4});
   const CellRun maxplus = serve_cell(fleet.groups, scenario, cell_of(scenario, requests));
   CellRun flows = maxplus;
   time_cell(fleet.groups, scenario, flows, [](ServingGroup& group, const std::vector<RequestSpec>& dealt) {
@@ -234,7 +235,8 @@ std::string complaint(const Scenario& scenario, Fidelity fidelity = Fidelity::kM
 TEST(Disaggregation, WhatCannotWorkIsRefused) {
   Scenario alone = apart(1, 1);
   alone.plan.groups.pop_back();
-  EXPECT_EQ(complaint(alone), "plan: group \"prompts\" computes prompts, but no group of role \"decode\" goes on with them");
+  EXPECT_EQ(complaint(alone),
+            "plan: group \"prompts\" computes prompts, but no group of role \"decode\" goes on with them");
   Scenario formats = apart(1, 1);
   formats.plan.groups[1].kv_dtype = Dtype::kFp8;
   EXPECT_EQ(complaint(formats), "group \"prompts\": its KV is bf16 and that of group \"answers\" is fp8; KV is sent as "

@@ -22,6 +22,7 @@
 #include "data/catalogue.h"
 #include "data/store/store.h"
 #include "gui/app/main_window.h"
+#include "gui/charts/timeline_chart.h"
 
 namespace {
 
@@ -128,6 +129,45 @@ QJsonObject measure_map(const std::shared_ptr<const Fleet>& fleet, const QSize& 
   return out;
 }
 
+// As many spans as a file may hold, on 64 lanes.
+QJsonObject measure_timeline(const QSize& size) {
+  constexpr std::size_t kLanes = 64;
+  auto timeline = std::make_shared<RunTimeline>();
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    timeline->lanes.push_back({"group", "stage " + std::to_string(lane)});
+    const std::size_t spans = kMostSpans / kLanes;
+    for (std::size_t i = 0; i < spans; ++i) {
+      timeline->spans.push_back({static_cast<std::uint32_t>(lane), i % 3 == 2 ? SpanKind::kBubble : SpanKind::kForward,
+                                 Seconds(static_cast<double>(i) * 0.01), Seconds(0.01), "pass " + std::to_string(i), ""});
+    }
+  }
+  TimelineChart chart;
+  chart.resize(size);
+  chart.show();
+  static_cast<void>(QTest::qWaitForWindowExposed(&chart));
+  chart.show_timeline(std::make_shared<const TimelineView>(timeline), "bench");
+  const auto paint = [] { QCoreApplication::processEvents(); };
+  paint();
+  QJsonObject out{{"spans", static_cast<qint64>(timeline->spans.size())}};
+  out["all"] = json(timed([&] {
+    chart.fit();
+    paint();
+  }));
+  chart.select(timeline->spans.size() / 2);
+  paint();
+  // From all of it down to one span.
+  double slowest = 0.0;
+  for (int step = 0; step < 40; ++step) {
+    QElapsedTimer clock;
+    clock.start();
+    QTest::keyClick(&chart, Qt::Key_W);
+    paint();
+    slowest = std::max(slowest, static_cast<double>(clock.nsecsElapsed()) * 1e-6);
+  }
+  out["slowest_zoom_ms"] = std::round(slowest * 100) / 100;
+  return out;
+}
+
 WindowOptions options(const QString& lindos, const std::filesystem::path& store) {
   WindowOptions o;
   o.lindos = lindos;
@@ -162,6 +202,8 @@ int main(int argc, char** argv) {
     out["map_220k_4k"] = measure_map(fleet, {3840, 2160});
   }
   out["map_1m"] = measure_map(std::make_shared<const Fleet>(million), {1600, 1000});
+
+  out["timeline"] = measure_timeline({1400, 800});
 
   const std::filesystem::path store_path = folder.filePath("bench.db").toStdString();
   {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // lindos predict SCENARIO: metrics with intervals and the ledger, without running anything.
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -12,6 +13,8 @@
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "scenarios/error.h"
+#include "scenarios/run_timeline.h"
+#include "scenarios/text_layout.h"
 #include "sim/predict.h"
 #include "sim/training/predict_training.h"
 
@@ -37,7 +40,7 @@ void say_what_is_left_out(const Scenario& scenario, sim::Fidelity fidelity, Prog
 void add_predict(CLI::App& app) {
   struct Options {
     CommonOptions common;
-    std::string scenario, plan, out;
+    std::string scenario, plan, out, timeline;
     std::vector<std::string> profiles;
     bool explain = false;
     sim::PredictOptions predict;
@@ -65,11 +68,16 @@ void add_predict(CLI::App& app) {
   verb->add_flag("--explain", options->explain,
                  "training: what each cause costs, and which changes would recover how much");
   verb->add_option("--out", options->out, "folder for the scenarios and plans of --explain")->type_name("DIR")->needs("--explain");
+  verb->add_option("--timeline", options->timeline,
+                   "write spans of one training step, or of the first requests of a replica of each group: trace events "
+                   "for lindos-gui, ui.perfetto.dev, chrome://tracing")
+      ->type_name("FILE");
   add_common(*verb, options->common, true);
   verb->callback([options] {
     Progress progress(options->common.progress, "predict");
     const Session session = Session::open(options->scenario, options->plan, options->common);
     require_context(session.scenario);
+    if (!options->timeline.empty()) require_writable(options->timeline);
     auto store = open_store(options->common);
     const auto profiles = profiles_for(session, options->profiles, {host_device(session.scenario), {}}, progress);
     say_what_is_left_out(session.scenario, options->predict.fidelity, progress);
@@ -78,10 +86,18 @@ void add_predict(CLI::App& app) {
     const bool json = options->common.format == Format::kJson;
     const Profile* profile = profiles.empty() ? nullptr : &profiles.begin()->second;
     std::optional<DeviceMap> devices;
+    std::optional<RunTimeline> timeline;
+    if (!options->timeline.empty()) options->predict.timeline = [&timeline](RunTimeline t) { timeline = std::move(t); };
     if (store) options->predict.devices = [&devices](DeviceMap map) { devices = std::move(map); };
     const auto keep = [&](RunRecord& record) {
       session.stamp(record, profile);
       store_records(store, session, {data::NewRun(&record, devices ? &*devices : nullptr)}, profile);
+      if (!timeline) return;
+      timeline->profile_digest = record.environment.profile_digest;
+      write_file(options->timeline, to_json(*timeline));
+      progress.finish_phase(fmt::format("timeline {} in {}: open it in lindos-gui or ui.perfetto.dev",
+                                        plural(static_cast<std::int64_t>(timeline->spans.size()), "span"),
+                                        options->timeline));
     };
     if (!options->explain) {
       RunRecord record = sim::predict(session.scenario, profiles, options->predict);

@@ -35,6 +35,7 @@ std::optional<View> view_named(const QString& name) {
   if (name == "cluster") return View::kCluster;
   if (name == "why") return View::kWhy;
   if (name == "plans") return View::kPlans;
+  if (name == "timeline") return View::kTimeline;
   if (name == "accuracy") return View::kAccuracy;
   if (name == "compare") return View::kCompare;
   if (name == "runs") return View::kRuns;
@@ -85,17 +86,17 @@ int main(int argc, char** argv) {
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
   const QCommandLineOption search("search", "With --screenshot: search the scenario's plans instead of predicting it.");
   const QCommandLineOption screenshot("screenshot",
-                                      "start, scenario, cluster, why, plans, accuracy, compare or runs: predicts "
-                                      "SCENARIO, writes the window to FILE, ends.",
+                                      "start, scenario, cluster, why, plans, timeline, accuracy, compare or runs: "
+                                      "predicts SCENARIO, writes the window to FILE, ends.",
                                       "VIEW");
   const QCommandLineOption colour("colour-by",
                                   "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
   const QCommandLineOption select(
-      "select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate.", "TEXT");
+      "select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate; or in the timeline.", "TEXT");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
   const QCommandLineOption print("print", "Prints a report page HTML to PDF, for lindos report.", "HTML");
   parser.addOptions({print, db, fidelity, profile, theme, explain, search, screenshot, colour, select, size});
-  parser.addPositionalArgument("SCENARIO", "Scenario to open; with --screenshot: FILE [SCENARIO].", "[SCENARIO]");
+  parser.addPositionalArgument("SCENARIO", "Scenario or timeline to open; with --screenshot: FILE [SCENARIO].", "[SCENARIO]");
   parser.process(app);
 
   lindos::gui::WindowOptions options;
@@ -127,7 +128,8 @@ int main(int argc, char** argv) {
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
     if (!view)
-      return usage("--screenshot: expected start, scenario, cluster, why, plans, accuracy, compare or runs, saw \"" +
+      return usage("--screenshot: expected start, scenario, cluster, why, plans, timeline, accuracy, compare or runs, "
+                   "saw \"" +
                    parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
     picture = words.takeFirst();
@@ -147,9 +149,14 @@ int main(int argc, char** argv) {
   if (view) {
     shoot_when_settled(
         window, *view, picture,
-        [&window, editor = parser.value(screenshot) == "scenario", name = parser.value(colour),
+        [&window, editor = parser.value(screenshot) == "scenario", timeline = *view == View::kTimeline, name = parser.value(colour),
          wanted = parser.value(select)] {
           if (editor) window.show_editor();
+          if (timeline) {
+            if (!wanted.isEmpty() && !window.timeline().find(wanted))
+              std::fprintf(stderr, "lindos-gui: --select: no span \"%s\" in the timeline\n", qPrintable(wanted));
+            return;
+          }
           if (!name.isEmpty() && !window.cluster().colour_by(name.toStdString())) {
             std::fprintf(stderr, "lindos-gui: --colour-by: this run has no \"%s\" per device\n", qPrintable(name));
           }
@@ -165,7 +172,11 @@ int main(int argc, char** argv) {
     const AfterOpen predict = parser.isSet(search)    ? AfterOpen::kSearch
                               : parser.isSet(explain) ? AfterOpen::kExplain
                                                       : AfterOpen::kPredict;
-    window.open_scenario(words.first(), view ? predict : AfterOpen::kShowLatest);
+    if (words.first().endsWith(".json", Qt::CaseInsensitive)) {
+      window.open_timeline(words.first());
+    } else {
+      window.open_scenario(words.first(), view ? predict : AfterOpen::kShowLatest);
+    }
   }
   window.show();
   return QApplication::exec();

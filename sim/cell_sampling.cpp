@@ -109,11 +109,8 @@ class CellSampling final : public FleetSampling {
 
   std::vector<SampleOutcome> replay(FleetRunner& runner, const std::vector<std::vector<Draw>>& draws,
                                     const std::function<void(double)>& progress) override {
-    // The first cell that has requests.
-    const auto found = std::find_if(cells_.begin(), cells_.end(), [](const Cell& c) { return !c.requests.empty(); });
-    LINDOS_ASSERT(found != cells_.end(), "a sampled cell has requests, or nothing was served");
-    const Cell beginning{found->replicas,
-                         beginning_of(found->requests, static_cast<double>(sum(found->replicas)))};
+    const Cell& first = first_served();
+    const Cell beginning{first.replicas, beginning_of(first.requests, static_cast<double>(sum(first.replicas)))};
     std::vector<FleetRunner::CellJob> jobs;
     for (const std::vector<Draw>& draw : draws) jobs.push_back({&beginning, &draw});
     std::vector<SampleOutcome> outcomes;
@@ -125,7 +122,23 @@ class CellSampling final : public FleetSampling {
     return outcomes;
   }
 
+  // The first of the first cell, as its router deals.
+  std::vector<std::vector<RequestSpec>> one_replica_each(FleetRunner& runner) const override {
+    std::vector<std::vector<RequestSpec>> out(plans_.size());
+    for (CellReplica& replica : runner.deal(first_served())) {
+      if (out[replica.group].empty()) out[replica.group] = std::move(replica.requests);
+    }
+    return out;
+  }
+
  private:
+  // The first cell that has requests.
+  [[nodiscard]] const Cell& first_served() const {
+    const auto found = std::find_if(cells_.begin(), cells_.end(), [](const Cell& c) { return !c.requests.empty(); });
+    LINDOS_ASSERT(found != cells_.end(), "a sampled cell has requests, or nothing was served");
+    return *found;
+  }
+
   // Keeps what the sampled cells get.
   void deal(const Scenario& scenario, const ReplicaSample& sample) {
     const ServingWorkload& workload = scenario.workload.serving;

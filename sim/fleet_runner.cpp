@@ -92,6 +92,10 @@ std::vector<ReplicaOutcome> FleetRunner::serve(Fidelity fidelity, const std::vec
   return outcomes;
 }
 
+std::vector<CellReplica> FleetRunner::deal(const Cell& cell) {
+  return serve_cell(fleet_.groups, scenario_.plan.routing, cell, scenario_.workload.seed, nullptr, cancelled_);
+}
+
 std::vector<std::vector<ReplicaOutcome>> FleetRunner::serve_cells(Fidelity fidelity, const std::vector<CellJob>& jobs,
                                                                   const std::function<void(double)>& progress) {
   std::vector<std::vector<ReplicaOutcome>> outcomes(jobs.size());

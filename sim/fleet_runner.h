@@ -40,6 +40,9 @@ class FleetRunner {
   [[nodiscard]] std::vector<std::vector<ReplicaOutcome>> serve_cells(
       Fidelity fidelity, const std::vector<CellJob>& jobs, const std::function<void(double)>& progress = {});
 
+  // Who serves what in a cell, at the centre.
+  [[nodiscard]] std::vector<CellReplica> deal(const Cell& cell);
+
  private:
   using Groups = std::vector<ServingGroup>;
   // Calls work(groups, i) for each i below `count` on as many threads as `requests` are worth.

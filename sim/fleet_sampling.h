@@ -37,6 +37,8 @@ class FleetSampling {
   [[nodiscard]] virtual std::vector<SampleOutcome> replay(FleetRunner& runner,
                                                           const std::vector<std::vector<Draw>>& draws,
                                                           const std::function<void(double)>& progress) = 0;
+  // [group]: the requests of one simulated replica that has some, in order of arrival; empty where none has.
+  [[nodiscard]] virtual std::vector<std::vector<RequestSpec>> one_replica_each(FleetRunner& runner) const = 0;
 };
 
 // Whether the interval is as narrow as asked; never where all is to be simulated.

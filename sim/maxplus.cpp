@@ -15,8 +15,8 @@ namespace {
 
 class MaxplusBackend final : public scheduler::StepBackend {
  public:
-  MaxplusBackend(ReplicaModel& replica, const Draw& draw)
-      : replica_(replica), books_(replica, draw), free_(replica.stages(), Seconds(0)) {}
+  MaxplusBackend(ReplicaModel& replica, const Draw& draw, ServingWatch* watch)
+      : replica_(replica), books_(replica, draw), watch_(watch), free_(replica.stages(), Seconds(0)) {}
 
   Seconds now() override { return clock_; }
 
@@ -25,14 +25,18 @@ class MaxplusBackend final : public scheduler::StepBackend {
     const bool samples = !result.sampled.empty();
     const StepPlan plan{batch_of(step), pipe_.enter(samples)};
     const Seconds begin = clock_;
+    if (watch_ != nullptr) watch_->step_started(step, begin);
     clock_ += books_.overhead();
     Seconds arrived = clock_;
     for (std::size_t stage = 0; stage < free_.size(); ++stage) {
-      arrived = std::max(free_[stage], arrived) + books_.compute(plan, stage);
+      const Seconds entered = std::max(free_[stage], arrived);
+      arrived = entered + books_.compute(plan, stage);
+      const Seconds computed = arrived;
       // Nothing was sampled: nothing goes back to the driver.
       const bool last = stage + 1 == free_.size();
       if (!last || samples) arrived += books_.send_start(stage) + books_.send_transfer(plan, stage);
       free_[stage] = arrived;
+      if (watch_ != nullptr) watch_->stage_done(stage, entered, computed, arrived);
     }
     clock_ = free_.front();
     books_.step_done(arrived - begin);
@@ -54,7 +58,7 @@ class MaxplusBackend final : public scheduler::StepBackend {
   }
 
   // One stage has nothing in flight between steps.
-  bool foresees() const override { return free_.size() == 1 && replica_.uniform(0); }
+  bool foresees() const override { return watch_ == nullptr && free_.size() == 1 && replica_.uniform(0); }
 
   void run_plain(const scheduler::PlainDecodes& steps, Seconds before, std::vector<Seconds>& ends) override {
     StepTotals totals = decode_totals(steps.contexts, replica_.windows());
@@ -78,6 +82,7 @@ class MaxplusBackend final : public scheduler::StepBackend {
   };
   const ReplicaModel& replica_;
   ServingBooks books_;
+  ServingWatch* watch_;
   Pipe pipe_;
   Seconds clock_{0};
   std::vector<Seconds> free_;  // [stage]
@@ -94,9 +99,9 @@ scheduler::ServeHooks hooks_with(bool prefix_reuse, const std::function<bool()>&
 
 struct MaxplusReplica::State {
   State(ReplicaModel& replica, const scheduler::Limits& limits, const Draw& draw,
-        const std::function<bool()>& cancelled)
+        const std::function<bool()>& cancelled, ServingWatch* watch)
       : scheduler(limits, scheduler::kServingPolicy),
-        backend(replica, draw),
+        backend(replica, draw, watch),
         loop(scheduler, static_cast<int>(replica.stages()), backend, hooks_with(limits.prefix_reuse, cancelled)) {}
   scheduler::Scheduler scheduler;
   MaxplusBackend backend;
@@ -104,8 +109,8 @@ struct MaxplusReplica::State {
 };
 
 MaxplusReplica::MaxplusReplica(ReplicaModel& replica, const scheduler::Limits& limits, const Draw& draw,
-                               const std::function<bool()>& cancelled)
-    : state_(std::make_unique<State>(replica, limits, draw, cancelled)) {}
+                               const std::function<bool()>& cancelled, ServingWatch* watch)
+    : state_(std::make_unique<State>(replica, limits, draw, cancelled, watch)) {}
 MaxplusReplica::~MaxplusReplica() = default;
 MaxplusReplica::MaxplusReplica(MaxplusReplica&&) noexcept = default;
 
@@ -121,8 +126,8 @@ ServingRun MaxplusReplica::close() {
 
 ServingRun serve_maxplus(ReplicaModel& replica, const scheduler::Limits& limits,
                          const std::vector<RequestSpec>& requests, const Draw& draw,
-                         const std::function<bool()>& cancelled) {
-  MaxplusReplica served(replica, limits, draw, cancelled);
+                         const std::function<bool()>& cancelled, ServingWatch* watch) {
+  MaxplusReplica served(replica, limits, draw, cancelled, watch);
   for (const RequestSpec& request : requests) served.loop().add(request);
   served.loop().run();
   return served.close();

@@ -16,6 +16,7 @@
 #include "sim/fleet_runner.h"
 #include "sim/fleet_sampling.h"
 #include "sim/interval_calibration.h"
+#include "sim/serving/serving_timeline.h"
 #include "sim/training/predict_training.h"
 #include "sim/uncertainty.h"
 
@@ -114,6 +115,10 @@ const char* name_of(Fidelity fidelity) {
 RunRecord predict(const Scenario& scenario,
                   const std::map<std::string, Profile>& profiles_by_device,
                   const PredictOptions& options) {
+  if (options.timeline && options.fidelity == Fidelity::kClosed) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                "the closed rung prices a run as a whole and has no timeline; maxplus and simgrid have");
+  }
   if (scenario.workload.kind == WorkloadKind::kTraining)
     return predict_training(scenario, profiles_by_device, options);
   const ServingWorkload& workload = scenario.workload.serving;
@@ -127,6 +132,7 @@ RunRecord predict(const Scenario& scenario,
   FleetRunner runner(fleet, scenario, options.cancelled);
   const SampleOutcome sample = sampling->serve(runner);
   const FleetOutcome centre = fleet_outcome(fleet, sample.requests, sample.replicas, 0.0);
+  if (options.timeline) options.timeline(serving_timeline(fleet, scenario, sampling->one_replica_each(runner), options));
 
   std::map<std::string, std::vector<double>> drawn;
   std::vector<Ledger> drawn_ledgers;

@@ -13,6 +13,7 @@
 #include "scenarios/device_map.h"
 #include "scenarios/profile.h"
 #include "scenarios/run_record.h"
+#include "scenarios/run_timeline.h"
 #include "scenarios/scenario.h"
 #include "scenarios/workload.h"
 
@@ -33,6 +34,9 @@ struct PredictOptions {
   std::function<void(double done)> progress;  // in [0, 1]; may be empty
   std::function<bool()> cancelled;            // polled each step, by several threads; may be empty
   std::function<void(DeviceMap)> devices;     // is given what is known per device: training; may be empty
+  // Is given spans of one training step, or of the first requests of a replica of each group; may be empty. For the
+  // closed rung, which has no steps, Error{kInput}.
+  std::function<void(RunTimeline)> timeline;
 };
 
 // `profiles_by_device`: by catalogue name; a device without one is predicted from its datasheet.

@@ -53,12 +53,8 @@ class ReplicaSampling final : public FleetSampling {
 
   std::vector<SampleOutcome> replay(FleetRunner& runner, const std::vector<std::vector<Draw>>& draws,
                                     const std::function<void(double)>& progress) override {
-    // The first sampled replica of each group that has requests; an empty one where none has.
-    std::vector<std::vector<RequestSpec>> beginnings;
-    for (const auto& replicas : traffic_.sampled) {
-      const auto found = std::find_if(replicas.begin(), replicas.end(), [](const auto& r) { return !r.empty(); });
-      beginnings.push_back(found == replicas.end() ? std::vector<RequestSpec>{} : beginning_of(*found, 1.0));
-    }
+    std::vector<std::vector<RequestSpec>> beginnings = one_replica_each(runner);
+    for (std::vector<RequestSpec>& requests : beginnings) requests = beginning_of(requests, 1.0);
     std::vector<FleetRunner::Job> jobs;
     for (const std::vector<Draw>& draw : draws) {
       for (std::size_t g = 0; g < beginnings.size(); ++g) jobs.push_back({g, &beginnings[g], &draw[g]});
@@ -73,6 +69,16 @@ class ReplicaSampling final : public FleetSampling {
       outcomes[d].goodput = estimate_goodput(fleet_, traffic_.requests, outcomes[d].replicas);
     }
     return outcomes;
+  }
+
+  // The first sampled one.
+  std::vector<std::vector<RequestSpec>> one_replica_each(FleetRunner& /*runner*/) const override {
+    std::vector<std::vector<RequestSpec>> out;
+    for (const auto& replicas : traffic_.sampled) {
+      const auto found = std::find_if(replicas.begin(), replicas.end(), [](const auto& r) { return !r.empty(); });
+      out.push_back(found == replicas.end() ? std::vector<RequestSpec>{} : *found);
+    }
+    return out;
   }
 
  private:

@@ -32,12 +32,30 @@ namespace {
 constexpr int kLayoutVersion = 3;
 constexpr int kLogLines = 10000;
 constexpr int kRecent = 6;
+constexpr int kTimelines = 30;  // files that are kept
+constexpr std::uint64_t kVerbsSeed = 1;  // of the draws, where the verb is not told another
+const QString kClosed = "closed";
 
 const std::array<std::pair<const char*, const char*>, 3> kFidelities = {{
     {"closed", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "closed: a formula, in well under a second")},
     {"maxplus", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "maxplus: every step of every rank")},
     {"simgrid", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "simgrid: every message")},
 }};
+
+QString timeline_folder() { return QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/timelines"; }
+
+// Where the timeline of a prediction is kept; makes room for it.
+QString timeline_file(const std::string& scenario_digest, const std::string& plan_digest, const QString& fidelity,
+                      std::uint64_t seed) {
+  QDir folder(timeline_folder());
+  folder.mkpath(".");
+  const QStringList kept = folder.entryList({"*.json"}, QDir::Files, QDir::Time);
+  for (qsizetype i = kTimelines; i < kept.size(); ++i) folder.remove(kept[i]);
+  return folder.filePath(QString("%1-%2-%3-%4.json")
+                             .arg(QString::fromStdString(scenario_digest.substr(0, 16)),
+                                  QString::fromStdString(plan_digest.substr(0, 16)), fidelity)
+                             .arg(seed));
+}
 
 }  // namespace
 
@@ -51,6 +69,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       cluster_(new ClusterPage),
       why_(new WhyPage),
       plans_(new PlansPage),
+      timeline_(new TimelinePage),
       accuracy_(new AccuracyPage),
       compare_(new ComparePage),
       runs_(new RunsPage),
@@ -71,6 +90,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   tabs_->addTab(cluster_, tr("Cluster"));
   tabs_->addTab(why_, tr("Why"));
   tabs_->addTab(plans_, tr("Plans"));
+  tabs_->addTab(timeline_, tr("Timeline"));
   tabs_->addTab(accuracy_, tr("Accuracy"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
@@ -119,8 +139,18 @@ MainWindow::MainWindow(const WindowOptions& options)
     reader_.read_plan(plans_folder_ + "/" + found.scenario_file, tr("Plan %1: %2").arg(plan + 1).arg(found.name));
   });
   connect(&reader_, &StoreReader::plan_read, plans_, &PlansPage::show_plan);
+  connect(timeline_, &TimelinePage::timeline_requested, this, &MainWindow::make_timeline);
+  connect(timeline_, &TimelinePage::export_failed, this, &MainWindow::say_error);
+  connect(&reader_, &StoreReader::timeline_read, this, &MainWindow::timeline_arrived);
+  connect(&reader_, &StoreReader::timeline_refused, this, [this](const QString& path, const QString& message) {
+    timeline_->show_empty(tr("%1 is no timeline of this version.").arg(path), why_->run().has_value());
+    complain({}, message);
+    reading_timeline_ = false;
+    emit settled();
+  });
   connect(accuracy_, &AccuracyPage::run_chosen, runs_, &RunsPage::run_chosen);
   connect(accuracy_, &AccuracyPage::export_failed, this, &MainWindow::say_error);
+  connect(tabs_, &QTabWidget::currentChanged, this, &MainWindow::update_state);
   connect(&watcher_, &QFileSystemWatcher::fileChanged, this, [this](const QString& path) {
     reloading_ = true;
     reader_.open_scenario(path);
@@ -131,6 +161,9 @@ MainWindow::MainWindow(const WindowOptions& options)
   why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
   cluster_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
   plans_->show_no_search(tr("Open a scenario (Ctrl+O), then search its plans (F7)."));
+  timeline_->show_empty(tr("Predict a training or serving scenario (Ctrl+O, F5), or open a timeline that lindos predict "
+                           "--timeline wrote (File)."),
+                        false);
   accuracy_->show_empty(tr("Nothing was measured yet.\n\nOpen a serving scenario and run its twin (F6): it is predicted, then run on this "
          "machine. The start page (Alt+Home) has one that needs half a minute."));
   compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”.\n\n"
@@ -203,9 +236,11 @@ void MainWindow::make_actions() {
   QAction* open = actions_.add(file, tr("&Open…"), QKeySequence::Open, [this] { ask_for_scenario(); });
   save_ = actions_.add(file, tr("&Save"), QKeySequence::Save, [this] { save(); });
   save_as_ = actions_.add(file, tr("Save &as…"), QKeySequence("Ctrl+Shift+S"), [this] { save_as(); });
+  actions_.add(file, tr("Open &timeline…"), {}, [this] { ask_for_timeline(); });
   actions_.add(file, tr("Start page"), QKeySequence("Alt+Home"), [this] { show_view(View::kStart); });
   export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] {
     if (tabs_->currentWidget() == accuracy_) return accuracy_->export_chart();
+    if (tabs_->currentWidget() == timeline_) return timeline_->export_chart();
     why_->export_chart();
   });
   report_ = actions_.add(file, tr("&Report…"), QKeySequence("Ctrl+Shift+E"), [this] { ask_for_report(); });
@@ -214,10 +249,12 @@ void MainWindow::make_actions() {
   actions_.add(view, tr("Cluster"), QKeySequence("Ctrl+1"), [this] { show_view(View::kCluster); });
   actions_.add(view, tr("Why"), QKeySequence("Ctrl+2"), [this] { show_view(View::kWhy); });
   actions_.add(view, tr("Plans"), QKeySequence("Ctrl+3"), [this] { show_view(View::kPlans); });
+  actions_.add(view, tr("Timeline"), QKeySequence("Ctrl+4"), [this] { show_view(View::kTimeline); });
   actions_.add(view, tr("Accuracy"), QKeySequence("Ctrl+6"), [this] { show_view(View::kAccuracy); });
   actions_.add(view, tr("Compare"), QKeySequence("Ctrl+7"), [this] { show_view(View::kCompare); });
   actions_.add(view, tr("Runs"), QKeySequence("Ctrl+8"), [this] { show_view(View::kRuns); });
-  actions_.add(view, tr("Find a GPU, rack or replica"), QKeySequence::Find, [this] {
+  actions_.add(view, tr("Find a GPU, rack or replica, or a span"), QKeySequence::Find, [this] {
+    if (shows(View::kTimeline) && timeline_->filled()) return timeline_->focus_find();
     show_view(View::kCluster);
     cluster_->focus_find();
   });
@@ -230,7 +267,10 @@ void MainWindow::make_actions() {
   });
   actions_.add(view, tr("Inspector"), QKeySequence("Ctrl+I"),
                [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
-  table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] { why_->toggle_table(); });
+  table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] {
+    if (shows(View::kTimeline)) return timeline_->toggle_table();
+    why_->toggle_table();
+  });
   actions_.add(view, tr("Problems"), QKeySequence("Ctrl+Shift+M"), [this] {
     problems_dock_->setVisible(!problems_dock_->isVisible());
     problems_dock_->raise();
@@ -324,7 +364,7 @@ void MainWindow::connect_reader() {
     runs_->show_list(list, QString::fromStdString(reader_.store_path().string()));
     if (list.state == StoreState::kRefused) complain({}, list.message);
     if (list.state == StoreState::kReady) reader_.list_pairs();
-    if (!job_.running() && !scenario_ && !opening_) emit settled();
+    if (!job_.running() && !scenario_ && !opening_ && !reading_timeline_) emit settled();
   });
   connect(&reader_, &StoreReader::run_shown, this, &MainWindow::display);
   connect(&reader_, &StoreReader::no_run, this, [this] {
@@ -439,6 +479,7 @@ void MainWindow::set_theme(ThemeChoice choice) {
   cluster_->set_theme(*theme_);
   why_->set_theme(*theme_);
   plans_->set_theme(*theme_);
+  timeline_->set_theme(*theme_);
   accuracy_->set_theme(*theme_);
   editor_->set_theme(*theme_);
 }
@@ -648,6 +689,10 @@ void MainWindow::predict() {
   if (path.isEmpty()) return;
   QStringList words{"predict", path, "--fidelity", fidelity_->currentText()};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  if (fidelity_->currentText() != kClosed) {
+    words << "--timeline"
+          << timeline_file(scenario_->scenario_digest, scenario_->plan_digest, fidelity_->currentText(), kVerbsSeed);
+  }
   start_verb(words, tr("predict %1").arg(scenario_->name));
 }
 
@@ -722,6 +767,83 @@ void MainWindow::run_twin() {
   start_verb(words, tr("twin %1").arg(scenario_->name));
 }
 
+void MainWindow::make_timeline() {
+  const auto& run = why_->run();
+  if (!run || !scenario_ || faulty_ || job_.running()) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  const RunRecord& record = run->record;
+  const QString fidelity = QString::fromStdString(record.fidelity);
+  const QString file = timeline_file(record.scenario_digest, record.plan_digest, fidelity, record.seed);
+  QStringList words{"predict", path, "--fidelity", fidelity, "--seed", QString::number(record.seed), "--seeds",
+                    QString::number(record.repeats), "--no-db", "--timeline", file};
+  if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  making_timeline_ = file;
+  start_verb(words, tr("timeline %1").arg(scenario_->name), false);
+}
+
+void MainWindow::ask_for_timeline() {
+  const QString path = QFileDialog::getOpenFileName(this, tr("Open timeline"), {}, tr("Timelines (*.json)"));
+  if (!path.isEmpty()) open_timeline(path);
+}
+
+void MainWindow::open_timeline(const QString& path) {
+  reading_timeline_ = true;
+  reader_.read_timeline(QFileInfo(path).absoluteFilePath());
+  show_view(View::kTimeline);
+}
+
+// What the run shown in Why has, or why it has none.
+void MainWindow::find_timeline(const ShownRun& run) {
+  const RunRecord& record = run.record;
+  const QString fidelity = QString::fromStdString(record.fidelity);
+  if (record.source == RunSource::kMeasured)
+    return timeline_->show_empty(tr("Run %1 was measured, and the engine keeps no timeline. Predictions have one.").arg(run.id), false);
+  if (fidelity == kClosed) {
+    return timeline_->show_empty(tr("Run %1 was predicted by the closed rung, which prices a run as a whole and has no "
+                                    "timeline.\n\nChoose maxplus or simgrid as fidelity and predict again (F5).")
+                                     .arg(run.id),
+                                 false);
+  }
+  const QString file = timeline_file(record.scenario_digest, record.plan_digest, fidelity, record.seed);
+  if (QFileInfo::exists(file)) {
+    reading_timeline_ = true;
+    reader_.read_timeline(file);
+    return;
+  }
+  const bool open = scenario_ && scenario_->scenario_digest == record.scenario_digest &&
+                    scenario_->plan_digest == record.plan_digest;
+  timeline_->show_empty(open ? tr("The timeline of run %1 is not kept. Predicting it again makes it: one training step, or "
+                                  "the first requests of a replica.")
+                                   .arg(run.id)
+                             : tr("The timeline of run %1 is not kept. Open its scenario to make it.").arg(run.id),
+                        open);
+}
+
+void MainWindow::timeline_arrived(const QString& path, const std::shared_ptr<const RunTimeline>& timeline) {
+  const auto& run = why_->run();
+  QString whose = QFileInfo(path).fileName();
+  if (run && path.startsWith(timeline_folder())) {
+    // Files are named by what was predicted, not by how it was priced.
+    if (timeline->profile_digest != run->record.environment.profile_digest) {
+      timeline_->show_empty(tr("The timeline that is kept was made with another device profile than run %1.").arg(run->id),
+                            true);
+    } else {
+      timeline_->show_timeline(timeline, tr("Run %1").arg(run->id));
+    }
+  } else {
+    timeline_->show_timeline(timeline, whose);
+  }
+  reading_timeline_ = false;
+  update_state();
+  emit settled();
+}
+
+bool MainWindow::shows(View view) const {
+  return view == View::kStart ? stack_->currentIndex() == 0
+                              : stack_->currentIndex() == 1 && tabs_->currentIndex() == static_cast<int>(view) - 1;
+}
+
 void MainWindow::stop() {
   if (!job_.running()) return;
   job_text_->setText(tr("stopping %1 …").arg(job_.request().title));
@@ -734,6 +856,7 @@ void MainWindow::job_ended(const JobResult& result) {
     close();
     return;
   }
+  const QString timeline = std::exchange(making_timeline_, QString());
   if (result.end != JobEnd::kDone) {
     if (!why_->run() && scenario_)
       why_->show_empty(tr("%1\n%2\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary));
@@ -744,6 +867,11 @@ void MainWindow::job_ended(const JobResult& result) {
                result.end == JobEnd::kInfeasible ? tr("No plan fits: %1").arg(result.message) : result.message);
     }
     emit settled();
+    return;
+  }
+  if (!timeline.isEmpty()) {
+    reading_timeline_ = true;
+    reader_.read_timeline(timeline);
     return;
   }
   if (result.object.contains("file")) {
@@ -774,6 +902,8 @@ void MainWindow::display(const ShownRun& run) {
   if (explanation_is_new_) explained_run_ = run.id;
   explanation_is_new_ = false;
   why_->show_run(run);
+  reading_timeline_ = false;
+  find_timeline(run);
   if (run.fleet) {
     show_fleet(run.fleet, tr("run %1 · %2").arg(run.id).arg(provenance_text(run.record)));
   } else if (scenario_ && scenario_->scenario_digest == run.record.scenario_digest) {
@@ -795,7 +925,7 @@ void MainWindow::display(const ShownRun& run) {
     compare_chosen();  // settles when the pair is shown
     return;
   }
-  emit settled();
+  if (!reading_timeline_) emit settled();
 }
 
 QString MainWindow::why_not_explained(const RunRecord& record) const {
@@ -918,11 +1048,11 @@ void MainWindow::update_state() {
   save_as_->setEnabled(document_.is_open());
   swap_->setEnabled(a_ && b_);
   copy_command_->setEnabled(!job_.request().program.isEmpty());
-  const bool why = why_->run().has_value() && stack_->currentIndex() == 1 &&
-                   tabs_->currentIndex() == static_cast<int>(View::kWhy) - 1;
-  export_->setEnabled(why || (stack_->currentIndex() == 1 && tabs_->currentWidget() == accuracy_));
+  const bool why = why_->run().has_value() && shows(View::kWhy);
+  const bool timeline = timeline_->filled() && shows(View::kTimeline);
+  export_->setEnabled(why || timeline || shows(View::kAccuracy));
   report_->setEnabled(why_->run().has_value() && !running);
-  table_->setEnabled(why);
+  table_->setEnabled(why || timeline);
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);
   QString text = scenario_ ? scenario_->name + " · " + scenario_->summary : tr("No scenario open");
   if (!options_.profile.isEmpty()) text += tr(" · profile %1").arg(QFileInfo(options_.profile).fileName());
@@ -993,8 +1123,10 @@ void MainWindow::dropEvent(QDropEvent* event) {
   const QString path = urls.isEmpty() ? QString() : urls.first().toLocalFile();
   if (path.endsWith(".toml", Qt::CaseInsensitive)) {
     open_scenario(path);
+  } else if (path.endsWith(".json", Qt::CaseInsensitive)) {
+    open_timeline(path);
   } else {
-    complain(path, tr("is no scenario; drop a .toml file"));
+    complain(path, tr("is neither a scenario (.toml) nor a timeline (.json)"));
   }
 }
 

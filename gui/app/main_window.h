@@ -24,6 +24,7 @@
 #include "gui/pages/compare_page.h"
 #include "gui/pages/plans_page.h"
 #include "gui/pages/runs_page.h"
+#include "gui/pages/timeline_page.h"
 #include "gui/pages/why_page.h"
 #include "gui/state/document.h"
 #include "gui/state/selection.h"
@@ -40,7 +41,7 @@ struct WindowOptions {
   std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
 };
 
-enum class View { kStart, kCluster, kWhy, kPlans, kAccuracy, kCompare, kRuns };  // in the order of the tabs
+enum class View { kStart, kCluster, kWhy, kPlans, kTimeline, kAccuracy, kCompare, kRuns };  // in the order of the tabs
 // What to do once a scenario is open.
 enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin, kSearch };
 
@@ -58,6 +59,10 @@ class MainWindow : public QMainWindow {
   // Of the shown run, or of A and B when Compare is shown: as HTML or PDF.
   void write_report(const QString& file);
   void run_twin();
+  // Of the shown run, by predicting it again.
+  void make_timeline();
+  // A file of `lindos predict --timeline`.
+  void open_timeline(const QString& path);
   void search_plans();
   // Predicts the scenario with a found plan, then compares it with the shown run.
   void apply_plan(int plan);
@@ -76,6 +81,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] SelectionState& selection() { return selection_; }
   [[nodiscard]] WhyPage& why() { return *why_; }
   [[nodiscard]] PlansPage& plans() { return *plans_; }
+  [[nodiscard]] TimelinePage& timeline() { return *timeline_; }
   [[nodiscard]] AccuracyPage& accuracy() { return *accuracy_; }
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
@@ -121,6 +127,10 @@ class MainWindow : public QMainWindow {
   void choose_a(std::int64_t id);
   void choose_b(std::int64_t id);
   void compare_chosen();
+  void find_timeline(const ShownRun& run);
+  void timeline_arrived(const QString& path, const std::shared_ptr<const RunTimeline>& timeline);
+  [[nodiscard]] bool shows(View view) const;
+  void ask_for_timeline();
   void toggle_panels();
   void restore_default_layout();
   void show_shortcuts();
@@ -155,6 +165,8 @@ class MainWindow : public QMainWindow {
   QString what_ifs_;     // folder of the explanation's scenarios
   std::optional<std::int64_t> compare_with_;  // the next run that is shown is compared with this one
   std::optional<std::int64_t> a_, b_;
+  QString making_timeline_;    // the file that the running job writes and nothing else is asked of
+  bool reading_timeline_ = false;  // of the shown run; it settles when that is read
   bool closing_anyway_ = false;
   bool leaving_edits_ = false;  // asked once
   bool stale_said_ = false;
@@ -167,6 +179,7 @@ class MainWindow : public QMainWindow {
   ClusterPage* cluster_;
   WhyPage* why_;
   PlansPage* plans_;
+  TimelinePage* timeline_;
   AccuracyPage* accuracy_;
   ComparePage* compare_;
   RunsPage* runs_;

@@ -8,6 +8,7 @@
 #include "gui/work/job.h"
 #include "scenarios/error.h"
 #include "scenarios/scenario.h"
+#include "scenarios/text_file.h"
 #include "scenarios/text_layout.h"
 
 namespace lindos::gui {
@@ -214,6 +215,18 @@ void StoreReader::read_plan(const QString& path, const QString& title) {
       return [this, title, plan = load_scenario(path.toStdString(), catalogue).plan] { emit plan_read(plan, title); };
     } catch (const std::exception& e) {
       return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
+    }
+  });
+}
+
+void StoreReader::read_timeline(const QString& path) {
+  ask(timeline_generation_, [this, path]() -> Answer {
+    try {
+      const std::string file = path.toStdString();
+      auto timeline = std::make_shared<const RunTimeline>(run_timeline_from_json(read_text_file(file, file), file));
+      return [this, path, timeline = std::move(timeline)] { emit timeline_read(path, timeline); };
+    } catch (const std::exception& e) {
+      return [this, path, message = QString::fromUtf8(e.what())] { emit timeline_refused(path, message); };
     }
   });
 }

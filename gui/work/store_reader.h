@@ -21,6 +21,7 @@
 #include "gui/models/accuracy.h"
 #include "gui/models/fleet.h"
 #include "gui/models/tables.h"
+#include "scenarios/run_timeline.h"
 
 namespace lindos::gui {
 
@@ -79,6 +80,8 @@ class StoreReader : public QObject {
   // The text of an editor, as if the file at `path` held it. Kept apart from open_scenario: neither answers for the
   // other. The plan of a scenario file that a search wrote.
   void read_plan(const QString& path, const QString& title);
+  // A file that `lindos predict --timeline` wrote.
+  void read_timeline(const QString& path);
   void check_scenario(const QString& text, const QString& path);
 
   [[nodiscard]] const std::filesystem::path& store_path() const { return path_; }
@@ -94,6 +97,8 @@ class StoreReader : public QObject {
   void store_failed(const QString& message);
   void scenario_opened(const lindos::gui::OpenedScenario& scenario);
   void scenario_refused(const QString& path, const QString& where, const QString& message);
+  void timeline_read(const QString& path, const std::shared_ptr<const lindos::RunTimeline>& timeline);
+  void timeline_refused(const QString& path, const QString& message);
   void plan_read(const lindos::Plan& plan, const QString& title);
   void scenario_checked(const lindos::gui::OpenedScenario& scenario);
   void scenario_faulty(const QString& where, const QString& message);
@@ -115,6 +120,7 @@ class StoreReader : public QObject {
   int check_generation_ = 0;
   int pairs_generation_ = 0;
   int plan_generation_ = 0;
+  int timeline_generation_ = 0;
   // Records never change: read once. Used on thread_ only.
   std::map<std::int64_t, std::optional<double>> useful_;
 };

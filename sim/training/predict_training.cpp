@@ -12,6 +12,7 @@
 #include "sim/normal_distribution.h"
 #include "sim/training/training_device_map.h"
 #include "sim/training/training_run.h"
+#include "sim/training/training_timeline.h"
 
 namespace lindos::sim {
 
@@ -104,6 +105,7 @@ RunRecord predict_training(const Scenario& scenario,
   const TrainingRun run = make_training_run(scenario, profiles_by_device);
   const TrainingDraws drawn = draw_training(run, scenario, draws);
   if (options.devices) options.devices(training_device_map(scenario, run, drawn, draws));
+  if (options.timeline) options.timeline(training_timeline(scenario, run, drawn, draws));
   return training_record(scenario, run, drawn, draws);
 }
 
@@ -128,6 +130,7 @@ Explanation explain_training(const Scenario& scenario,
   Explanation out;
   out.record = training_record(scenario, run, base, draws);
   if (options.devices) options.devices(training_device_map(scenario, run, base, draws));
+  if (options.timeline) options.timeline(training_timeline(scenario, run, base, draws));
   draws.progress = {};
   out.restored = restore_causes(run, scenario, base, draws);
   if (options.progress) options.progress(0.5);

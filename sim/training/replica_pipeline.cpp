@@ -5,7 +5,6 @@
 #include <cstddef>
 
 #include "scenarios/error.h"
-#include "sim/training/pipeline_schedule.h"
 
 namespace lindos::sim {
 
@@ -94,7 +93,9 @@ ReplicaPipeline::ReplicaPipeline(const GroupJob& group, Messages messages) {
   }
 }
 
-void ReplicaPipeline::run(const float* factors, double* ends) const {
+void ReplicaPipeline::run(const float* factors, double* ends) const { solve(factors, ends); }
+
+const std::vector<double>& ReplicaPipeline::solve(const float* factors, double* ends) const {
   const std::size_t count = stages();
   std::fill(ends, ends + count, 0.0);
   thread_local std::vector<double> durations;
@@ -114,6 +115,29 @@ void ReplicaPipeline::run(const float* factors, double* ends) const {
     done[i] = end;
     ends[step.stage] = end;
   }
+  return done;
+}
+
+std::vector<TimedPass> ReplicaPipeline::passes(const float* factors) const {
+  std::vector<double> free(stages());
+  const std::vector<double>& done = solve(factors, free.data());
+  std::fill(free.begin(), free.end(), 0.0);
+  std::vector<std::int64_t> begun(compute_.size(), 0);  // micro-batches go through a slot in order
+  std::vector<TimedPass> out;
+  out.reserve(order_.size());
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    const Step& step = order_[i];
+    TimedPass timed;
+    timed.stage = step.stage;
+    timed.pass = {step.slot % 2 == 1, static_cast<int>(step.slot / 2), begun[step.stage * slots_ + step.slot]++};
+    timed.input = step.input;
+    if (step.input != kNoInput) timed.arrived = done[static_cast<std::size_t>(step.input)] + step.hop;
+    timed.start = std::max(free[step.stage], timed.arrived);
+    timed.end = done[i];
+    free[step.stage] = timed.end;
+    out.push_back(timed);
+  }
+  return out;
 }
 
 Seconds ReplicaPipeline::nominal_end() const {

@@ -4,13 +4,24 @@
 // in speed cost two maxima and an add per pass. Immutable; safe to share between threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "scenarios/units.h"
+#include "sim/training/pipeline_schedule.h"
 #include "sim/training/training_job.h"
 
 namespace lindos::sim {
+
+// One pass as the recursion times it, in seconds since the start of the step.
+struct TimedPass {
+  std::size_t stage = 0;
+  Pass pass;
+  double start = 0.0, end = 0.0;
+  std::int32_t input = -1;  // index among the passes of the one whose output it takes; −1: the data loader
+  double arrived = 0.0;     // when that output had arrived
+};
 
 enum class Messages { kPriced, kFree };  // free: what the pipeline would take if sending cost nothing
 
@@ -22,11 +33,16 @@ class ReplicaPipeline {
   // When each stage has ended its last pass, in seconds since the start of the step. `factors`: one per
   // stage, stretching compute; nullptr = nominal. `ends` has room for one value per stage.
   void run(const float* factors, double* ends) const;
+  // Every pass, each after what it depends on; `factors` as for run().
+  [[nodiscard]] std::vector<TimedPass> passes(const float* factors) const;
   // The last of the ends at nominal speed.
   [[nodiscard]] Seconds nominal_end() const;
   [[nodiscard]] std::size_t stages() const { return compute_.size() / slots_; }
 
  private:
+  // run(), and the end of each pass in `order_`: borrowed from the thread, until its next call.
+  const std::vector<double>& solve(const float* factors, double* ends) const;
+
   struct Step {
     std::uint32_t stage;
     std::uint32_t slot;        // chunk × 2 + backward: which duration

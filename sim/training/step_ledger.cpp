@@ -61,34 +61,43 @@ Seconds NominalStep::end() const {
   return pipeline.empty() ? Seconds{0} : *std::max_element(pipeline.begin(), pipeline.end());
 }
 
-StepTail step_tail(const TrainingJob& job, const std::vector<std::vector<double>>& stage_ends,
-                   const StepDraw& draw) {
-  const bool by_index = same_depth(job);
+Seconds RingTimes::exposed(const GradientExchange& exchange, std::size_t stage) const {
+  const Seconds all = (exchange.reduce_time + exchange.gather_time) * static_cast<double>(link[ring_of(stage)]);
+  return std::max(Seconds{0}, all - exchange.hidden_window);
+}
+
+RingTimes ring_times(const TrainingJob& job, const std::vector<std::vector<double>>& stage_ends,
+                     const StepDraw& draw) {
+  RingTimes times;
+  times.by_index = same_depth(job);
   std::size_t depth = 0;
   for (const GroupJob& group : job.groups) depth = std::max(depth, group.stages.size());
-  const std::size_t rings = by_index ? depth : 1;
-  std::vector<double> ready(rings, 0.0);
-  std::vector<float> link(rings, 1.0F);
+  const std::size_t rings = times.by_index ? depth : 1;
+  times.ready.assign(rings, 0.0);
+  times.link.assign(rings, 1.0F);
   for (std::size_t g = 0; g < job.groups.size(); ++g) {
     const std::size_t stages = job.groups[g].stages.size();
     for (std::size_t i = 0; i < stage_ends[g].size(); ++i) {
-      const std::size_t ring = by_index ? i % stages : 0;
-      ready[ring] = std::max(ready[ring], stage_ends[g][i]);
+      double& ready = times.ready[times.ring_of(i % stages)];
+      ready = std::max(ready, stage_ends[g][i]);
     }
     if (draw.link.empty() || draw.link[g].empty()) continue;
     for (std::size_t i = 0; i < draw.link[g].size(); ++i) {
-      const std::size_t ring = by_index ? i % stages : 0;
-      link[ring] = std::max(link[ring], draw.link[g][i]);
+      float& link = times.link[times.ring_of(i % stages)];
+      link = std::max(link, draw.link[g][i]);
     }
   }
+  return times;
+}
+
+StepTail step_tail(const TrainingJob& job, const std::vector<std::vector<double>>& stage_ends,
+                   const StepDraw& draw) {
+  const RingTimes rings = ring_times(job, stage_ends, draw);
   StepTail tail;
   for (const GroupJob& group : job.groups) {
     for (std::size_t s = 0; s < group.stages.size(); ++s) {
-      const std::size_t ring = by_index ? s : 0;
-      const GradientExchange& exchange = group.stages[s].exchange;
-      const Seconds all = (exchange.reduce_time + exchange.gather_time) * static_cast<double>(link[ring]);
       const Seconds end =
-          Seconds(ready[ring]) + std::max(Seconds{0}, all - exchange.hidden_window);
+          Seconds(rings.ready[rings.ring_of(s)]) + rings.exposed(group.stages[s].exchange, s);
       if (end > tail.exchanged) {
         tail.exchanged = end;
         tail.stage = s;

@@ -7,6 +7,7 @@
 // straggler_jitter. A stage that is slow itself books its extra time as straggler_jitter (or thermal).
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "scenarios/ledger.h"
@@ -23,9 +24,22 @@ struct NominalStep {
   Seconds end() const;                 // of the last group's pipeline
 };
 
+// Ranks that hold the same weights exchange their gradients as one ring: stages of equal index when all groups have
+// the same number of stages, otherwise all stages wait for all.
+struct RingTimes {
+  bool by_index = true;
+  std::vector<double> ready;  // [ring] when the last of its stages has ended its passes
+  std::vector<float> link;    // [ring] its slowest link
+  [[nodiscard]] std::size_t ring_of(std::size_t stage) const { return by_index ? stage : 0; }
+  // What no pass hides of the exchange of a stage.
+  [[nodiscard]] Seconds exposed(const GradientExchange& exchange, std::size_t stage) const;
+};
+// `stage_ends` as for step_tail().
+[[nodiscard]] RingTimes ring_times(const TrainingJob& job, const std::vector<std::vector<double>>& stage_ends,
+                                   const StepDraw& draw);
+
 // The longest exposed exchange and the longest optimizer of the job: what follows the last pass at nominal
-// speed, given when each stage's passes end. Stages of equal index exchange with each other when all groups
-// have the same number of stages; otherwise all stages wait for all.
+// speed, given when each stage's passes end.
 struct StepTail {
   Seconds exchanged{0};  // the last stage's exchange ends
   Seconds step{0};       // and all optimizers

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,18 +37,6 @@ std::vector<PlacedStage> place_stages(const TrainingJob& job, const std::vector<
     for (const PoolShape& pool : pools) used[pool.name] += group.devices_in(pool.name);
   }
   return placed;
-}
-
-std::int64_t median_draw(const std::vector<TrainingDraw>& draws) {
-  std::vector<std::int64_t> order(draws.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto middle = order.begin() + static_cast<std::ptrdiff_t>((order.size() - 1) / 2);
-  std::nth_element(order.begin(), middle, order.end(), [&](std::int64_t a, std::int64_t b) {
-    const double step_a = draws[static_cast<std::size_t>(a)].step.count();
-    const double step_b = draws[static_cast<std::size_t>(b)].step.count();
-    return step_a != step_b ? step_a < step_b : a < b;
-  });
-  return *middle;
 }
 
 // Writes quantities of one stage or slice at its devices.

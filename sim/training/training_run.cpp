@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <utility>
 
 #include "scenarios/error.h"
@@ -72,6 +73,18 @@ double median_step(const std::vector<TrainingDraw>& draws) {
 }
 
 }  // namespace
+
+std::int64_t median_draw(const std::vector<TrainingDraw>& draws) {
+  std::vector<std::int64_t> order(draws.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto middle = order.begin() + static_cast<std::ptrdiff_t>((order.size() - 1) / 2);
+  std::nth_element(order.begin(), middle, order.end(), [&](std::int64_t a, std::int64_t b) {
+    const double step_a = draws[static_cast<std::size_t>(a)].step.count();
+    const double step_b = draws[static_cast<std::size_t>(b)].step.count();
+    return step_a != step_b ? step_a < step_b : a < b;
+  });
+  return *middle;
+}
 
 // Kernels of one device type are off by one factor for the whole run, links by another: a kernel's error
 // repeats in every layer and step (modelling handbook §9).

@@ -49,6 +49,9 @@ struct TrainingDraws {
   double contention = 0.0;     // of the step, from the event level: extra over maxplus
 };
 
+// The draw whose step time is the median; of an even number the faster of the two.
+[[nodiscard]] std::int64_t median_draw(const std::vector<TrainingDraw>& draws);
+
 struct DrawOptions {
   Fidelity fidelity = Fidelity::kMaxplus;
   int draws = 100;

@@ -94,6 +94,35 @@ class Predict(CliTest):
         self.fail_with(1, ["profiles/h200-sxm.json", '"h100-sxm"'], "predict", scenario, "--no-db", "--catalogue",
                        self.folder / "catalogue")
 
+    def test_a_timeline_is_trace_events(self):
+        kinds = {"one-h200-llama8b": {"arrival", "queued", "prefill", "decode", "prefill-step", "decode-step"},
+                 "colossus1-training": {"forward", "backward", "bubble", "exchange", "optimizer", "step-wait"}}
+        for name, wanted in kinds.items():
+            with self.subTest(scenario=name):
+                file = self.folder / f"{name}.json"
+                arguments = (SCENARIOS / f"{name}.toml", "--fidelity", "maxplus", "--seeds", "5")
+                record = self.predict(*arguments, "--timeline", file)
+                timeline = json.loads(file.read_text())
+                for key in ("scenario_digest", "plan_digest", "fidelity", "seed"):
+                    self.assertEqual(timeline[key], record.get(key, timeline[key]), key)
+                self.assertEqual(timeline["profile_digest"], record["environment"]["profile_digest"])
+                spans = [e for e in timeline["traceEvents"] if e["ph"] != "M"]
+                self.assertEqual({e["cat"] for e in spans}, wanted)
+                lanes = {(e["pid"], e["tid"]) for e in timeline["traceEvents"] if e["name"] == "thread_name"}
+                self.assertEqual({(e["pid"], e["tid"]) for e in spans}, lanes)
+                self.assertNotEqual(timeline["cut"], "")
+                if name == "colossus1-training":
+                    # All lanes end with the step, which lies among the draws.
+                    step = record["metrics"]["step_time_s"]
+                    end = max(e["ts"] + e["dur"] for e in spans) / 1e6
+                    self.assertTrue(step["p10"] <= end <= step["p90"], (step, end))
+        self.assertEqual(self.predict(*arguments)["metrics"], record["metrics"])  # looking changes nothing
+        scenario = SCENARIOS / "one-h200-llama8b.toml"
+        self.fail_with(1, ["the closed rung", "maxplus"], "predict", scenario, "--no-db", "--fidelity", "closed", "--timeline",
+                       self.folder / "no.json")
+        self.assertFalse((self.folder / "no.json").exists())
+        self.fail_with(4, ["cannot be written"], "predict", scenario, "--no-db", "--timeline", self.folder / "no" / "t.json")
+
     def test_the_source_of_a_profile_is_shown(self):
         line = "h200-sxm: profile of 2026-11-26, distilled by tools/distil_operators.py"
         serving = SCENARIOS / "one-h200-llama8b.toml"

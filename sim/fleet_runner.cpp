@@ -93,7 +93,7 @@ std::vector<ReplicaOutcome> FleetRunner::serve(Fidelity fidelity, const std::vec
 }
 
 std::vector<CellReplica> FleetRunner::deal(const Cell& cell) {
-  return serve_cell(fleet_.groups, scenario_.plan.routing, cell, scenario_.workload.seed, nullptr, cancelled_);
+  return serve_cell(fleet_.groups, scenario_, cell, nullptr, cancelled_).replicas;
 }
 
 std::vector<std::vector<ReplicaOutcome>> FleetRunner::serve_cells(Fidelity fidelity, const std::vector<CellJob>& jobs,

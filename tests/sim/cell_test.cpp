@@ -160,7 +160,7 @@ TEST(Cell, AReplicaThatKeepsItsOwnBeginningsFindsMore) {
   const auto hit_rate = [&](RoutingPolicy policy) {
     double hits = 0.0;
     double prompts = 0.0;
-    for (const CellReplica& replica : serve_cell(fleet.groups, routing_by(policy), cell, 1)) {
+    for (const CellReplica& replica : served_by(fleet, scenario, cell, policy)) {
       hits += static_cast<double>(replica.run.prefix_hit_tokens);
       prompts += static_cast<double>(replica.run.prefix_query_tokens);
     }

@@ -141,5 +141,33 @@ TEST(Cell, AClientOfAClosedLoopStaysWithItsReplica) {
   for (std::size_t i = 6; i < 60; ++i) EXPECT_EQ(replica_of[i], replica_of[i - 6]);
 }
 
+// 64 beginnings of 3 blocks and pools of 64 blocks: a replica holds a third of them, but all of the 8 that come to it
+// when it keeps its own.
+TEST(Cell, AReplicaThatKeepsItsOwnBeginningsFindsMore) {
+  Scenario scenario = toy::fleet_scenario(1, 8);
+  scenario.plan.groups.pop_back();
+  GroupPlan& group = scenario.plan.groups.front();
+  group.limits.kv_blocks = 64;
+  group.limits.prefix_reuse = true;
+  ServingWorkload& workload = scenario.workload.serving;
+  workload.prompt = {50, 64};
+  workload.shared_prefix = 48;
+  workload.prefix_groups = 64;
+  workload.rate = Hertz(4000.0);
+  workload.duration = Seconds(0.25);
+  Fleet fleet = fleet_of(scenario);
+  const Cell cell = whole(scenario);
+  const auto hit_rate = [&](RoutingPolicy policy) {
+    double hits = 0.0;
+    double prompts = 0.0;
+    for (const CellReplica& replica : serve_cell(fleet.groups, routing_by(policy), cell, 1)) {
+      hits += static_cast<double>(replica.run.prefix_hit_tokens);
+      prompts += static_cast<double>(replica.run.prefix_query_tokens);
+    }
+    return hits / prompts;
+  };
+  EXPECT_GT(hit_rate(RoutingPolicy::kPrefixAffinity), 1.5 * hit_rate(RoutingPolicy::kLeastOutstanding));
+}
+
 }  // namespace
 }  // namespace lindos::sim

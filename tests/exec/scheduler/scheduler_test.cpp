@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/scheduler/scheduler.h"
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 
@@ -436,6 +437,34 @@ TEST(PrefixReuse, APreemptedRequestFindsItsOwnBlocks) {
   EXPECT_THAT(words(step), ElementsAre("2@4+5!"));
   EXPECT_EQ(scheduler.snapshot().prefix_query_tokens, 14);  // entering again asks nothing
   EXPECT_EQ(scheduler.snapshot().prefix_hit_tokens, 0);
+}
+
+// The second prompt is the first and four of the tokens it sampled, so that a block of the first is there twice until it
+// is given up. Preempting the first frees two blocks; the second takes one, and the first needs only the other one. It
+// could come back at once, but a step that preempts a request does not run it.
+TEST(PrefixReuse, APreemptedRequestDoesNotComeBackInTheSameStep) {
+  Limits limits = reusing();
+  limits.kv_blocks = 5;
+  Scheduler scheduler(limits, Policy::kDecodeFirst);
+  submit(scheduler, make(1, 4, 16));
+  for (int i = 0; i < 6; ++i) complete(scheduler, scheduler.plan());
+  Request other = make(2, 11, 8, /*priority=*/9);
+  const std::vector<TokenId> beginning = {100, 101, 102, 103, 7, 7, 7, 7};
+  std::copy(beginning.begin(), beginning.end(), other.prompt.begin());
+  submit(scheduler, other);
+  Step step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("d1@9+1!", "2@4+7!"));
+  complete(scheduler, step);
+  step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("d2@11+1!", "d1@10+1!"));
+  EXPECT_EQ(scheduler.snapshot().blocks_free, 0);
+  complete(scheduler, step);
+  step = scheduler.plan();
+  EXPECT_THAT(step.preempted, ElementsAre(1));
+  EXPECT_THAT(words(step), ElementsAre("d2@12+1!"));
+  EXPECT_EQ(scheduler.snapshot().blocks_free, 1);
+  complete(scheduler, step);
+  EXPECT_THAT(words(scheduler.plan()), ElementsAre("d2@13+1!", "1@8+4!"));
 }
 
 TEST(PrefixReuse, ASaltKeepsRequestsApart) {

@@ -36,6 +36,7 @@ std::optional<View> view_named(const QString& name) {
   if (name == "why") return View::kWhy;
   if (name == "plans") return View::kPlans;
   if (name == "timeline") return View::kTimeline;
+  if (name == "power") return View::kPower;
   if (name == "accuracy") return View::kAccuracy;
   if (name == "compare") return View::kCompare;
   if (name == "runs") return View::kRuns;
@@ -86,7 +87,7 @@ int main(int argc, char** argv) {
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
   const QCommandLineOption search("search", "With --screenshot: search the scenario's plans instead of predicting it.");
   const QCommandLineOption screenshot("screenshot",
-                                      "start, scenario, cluster, why, plans, timeline, accuracy, compare or runs: "
+                                      "start, scenario, cluster, why, plans, timeline, power, accuracy, compare or runs: "
                                       "predicts SCENARIO, writes the window to FILE, ends.",
                                       "VIEW");
   const QCommandLineOption colour("colour-by",
@@ -128,7 +129,7 @@ int main(int argc, char** argv) {
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
     if (!view)
-      return usage("--screenshot: expected start, scenario, cluster, why, plans, timeline, accuracy, compare or runs, "
+      return usage("--screenshot: expected start, scenario, cluster, why, plans, timeline, power, accuracy, compare or runs, "
                    "saw \"" +
                    parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");

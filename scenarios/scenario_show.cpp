@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The terminal summary of a scenario, at most about 100 columns wide.
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include "scenarios/plan_show.h"
 #include "scenarios/quantity_text.h"
 #include "scenarios/scenario.h"
+#include "scenarios/site_power.h"
 #include "scenarios/text_layout.h"
 
 namespace lindos {
@@ -34,13 +36,6 @@ std::string about(Q value) {
   return format(rounded_quantity(value));
 }
 
-Watts nameplate(const Scenario& s, const Pool& pool) {
-  const Watts node = pool.node.power_max != Watts{0}
-                         ? pool.node.power_max
-                         : s.devices.at(pool.node.device).power_max * pool.node.devices;
-  return node * static_cast<double>(pool.nodes);
-}
-
 std::string fleet(const Scenario& s) {
   std::int64_t nodes = 0;
   for (const Pool& p : s.cluster.pools) nodes += p.nodes;
@@ -48,8 +43,10 @@ std::string fleet(const Scenario& s) {
                     " in " + plural(nodes, "node") + '\n';
   TextColumns table({false, false, true, true, false, false, true});
   table.row({"pool", "device", "nodes", "devices", "racks", "arrays", "nameplate"});
-  for (const Pool& p : s.cluster.pools) {
-    const Watts power = nameplate(s, p);
+  const SitePower site = site_power(s);
+  for (std::size_t i = 0; i < s.cluster.pools.size(); ++i) {
+    const Pool& p = s.cluster.pools[i];
+    const Watts power = site.pools[i].nameplate;
     table.row({p.name, std::to_string(p.node.devices) + " × " + p.node.device,
                with_thousands(p.nodes), with_thousands(p.devices()),
                tiled(p.nodes, p.nodes_per_rack, "rack"),
@@ -87,11 +84,11 @@ std::string aggregate(const Scenario& s) {
 }
 
 std::string power(const Scenario& s) {
-  Watts it{0};
-  for (const Pool& p : s.cluster.pools) it += nameplate(s, p);
-  const Power& limits = s.cluster.power;
+  const SitePower power = site_power(s);
+  const Watts it = power.nameplate();
+  const Power& limits = power.limits;
   if (it == Watts{0} && limits == Power{}) return "";
-  const Watts site = it * limits.pue;
+  const Watts site = power.at_meter(it);
   std::string out = "  power       nameplate " + about(it);
   if (limits.pue != 1.0) out += " × PUE " + number_text(limits.pue) + " = " + about(site);
   if (limits.site_cap != Watts{0}) {

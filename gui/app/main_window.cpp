@@ -70,6 +70,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       why_(new WhyPage),
       plans_(new PlansPage),
       timeline_(new TimelinePage),
+      power_(new PowerPage),
       accuracy_(new AccuracyPage),
       compare_(new ComparePage),
       runs_(new RunsPage),
@@ -91,6 +92,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   tabs_->addTab(why_, tr("Why"));
   tabs_->addTab(plans_, tr("Plans"));
   tabs_->addTab(timeline_, tr("Timeline"));
+  tabs_->addTab(power_, tr("Power"));
   tabs_->addTab(accuracy_, tr("Accuracy"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
@@ -140,6 +142,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   });
   connect(&reader_, &StoreReader::plan_read, plans_, &PlansPage::show_plan);
   connect(timeline_, &TimelinePage::timeline_requested, this, &MainWindow::make_timeline);
+  connect(power_, &PowerPage::export_failed, this, &MainWindow::say_error);
   connect(timeline_, &TimelinePage::export_failed, this, &MainWindow::say_error);
   connect(&reader_, &StoreReader::timeline_read, this, &MainWindow::timeline_arrived);
   connect(&reader_, &StoreReader::timeline_refused, this, [this](const QString& path, const QString& message) {
@@ -164,6 +167,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   timeline_->show_empty(tr("Predict a training or serving scenario (Ctrl+O, F5), or open a timeline that lindos predict "
                            "--timeline wrote (File)."),
                         false);
+  power_->show_empty(tr("Open a scenario (Ctrl+O): its nodes, its cooling and the cap of its site."));
   accuracy_->show_empty(tr("Nothing was measured yet.\n\nOpen a serving scenario and run its twin (F6): it is predicted, then run on this "
          "machine. The start page (Alt+Home) has one that needs half a minute."));
   compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”.\n\n"
@@ -241,6 +245,7 @@ void MainWindow::make_actions() {
   export_ = actions_.add(file, tr("&Export chart…"), QKeySequence("Ctrl+E"), [this] {
     if (tabs_->currentWidget() == accuracy_) return accuracy_->export_chart();
     if (tabs_->currentWidget() == timeline_) return timeline_->export_chart();
+    if (tabs_->currentWidget() == power_) return power_->export_chart();
     why_->export_chart();
   });
   report_ = actions_.add(file, tr("&Report…"), QKeySequence("Ctrl+Shift+E"), [this] { ask_for_report(); });
@@ -250,6 +255,7 @@ void MainWindow::make_actions() {
   actions_.add(view, tr("Why"), QKeySequence("Ctrl+2"), [this] { show_view(View::kWhy); });
   actions_.add(view, tr("Plans"), QKeySequence("Ctrl+3"), [this] { show_view(View::kPlans); });
   actions_.add(view, tr("Timeline"), QKeySequence("Ctrl+4"), [this] { show_view(View::kTimeline); });
+  actions_.add(view, tr("Power"), QKeySequence("Ctrl+9"), [this] { show_view(View::kPower); });
   actions_.add(view, tr("Accuracy"), QKeySequence("Ctrl+6"), [this] { show_view(View::kAccuracy); });
   actions_.add(view, tr("Compare"), QKeySequence("Ctrl+7"), [this] { show_view(View::kCompare); });
   actions_.add(view, tr("Runs"), QKeySequence("Ctrl+8"), [this] { show_view(View::kRuns); });
@@ -480,6 +486,7 @@ void MainWindow::set_theme(ThemeChoice choice) {
   why_->set_theme(*theme_);
   plans_->set_theme(*theme_);
   timeline_->set_theme(*theme_);
+  power_->set_theme(*theme_);
   accuracy_->set_theme(*theme_);
   editor_->set_theme(*theme_);
 }
@@ -559,6 +566,7 @@ void MainWindow::scenario_changed(const OpenedScenario& scenario) {
   faulty_ = false;
   const bool was_open = scenario_.has_value();
   scenario_ = scenario;
+  show_power();
   editor_->show_valid(scenario.summary);
   plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   setWindowTitle(scenario.name + "[*] — Lindos");
@@ -627,6 +635,7 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   }
   plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   scenario_ = scenario;
+  show_power();
   if (!watcher_.files().isEmpty()) watcher_.removePaths(watcher_.files());
   watcher_.addPath(scenario.path);
   setWindowTitle(scenario.name + "[*] — Lindos");
@@ -793,6 +802,17 @@ void MainWindow::open_timeline(const QString& path) {
   show_view(View::kTimeline);
 }
 
+// Of the open scenario, and what the run shown in Why knows if it is of it.
+void MainWindow::show_power() {
+  if (!scenario_) return power_->show_empty(tr("Open a scenario (Ctrl+O): its nodes, its cooling and the cap of its site."));
+  const auto& run = why_->run();
+  const bool own = run && run->record.scenario_digest == scenario_->scenario_digest;
+  const PowerView view =
+      power_view(scenario_->power, own ? &run->record : nullptr, own && run->fleet ? run->fleet.get() : nullptr);
+  power_->show_power(view, own ? tr("%1 · run %2 · %3").arg(scenario_->name).arg(run->id).arg(provenance_text(run->record))
+                               : tr("%1 · nothing predicted yet").arg(scenario_->name));
+}
+
 // What the run shown in Why has, or why it has none.
 void MainWindow::find_timeline(const ShownRun& run) {
   const RunRecord& record = run.record;
@@ -904,6 +924,7 @@ void MainWindow::display(const ShownRun& run) {
   why_->show_run(run);
   reading_timeline_ = false;
   find_timeline(run);
+  show_power();
   if (run.fleet) {
     show_fleet(run.fleet, tr("run %1 · %2").arg(run.id).arg(provenance_text(run.record)));
   } else if (scenario_ && scenario_->scenario_digest == run.record.scenario_digest) {
@@ -1050,7 +1071,7 @@ void MainWindow::update_state() {
   copy_command_->setEnabled(!job_.request().program.isEmpty());
   const bool why = why_->run().has_value() && shows(View::kWhy);
   const bool timeline = timeline_->filled() && shows(View::kTimeline);
-  export_->setEnabled(why || timeline || shows(View::kAccuracy));
+  export_->setEnabled(why || timeline || shows(View::kAccuracy) || (power_->filled() && shows(View::kPower)));
   report_->setEnabled(why_->run().has_value() && !running);
   table_->setEnabled(why || timeline);
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);

@@ -23,6 +23,7 @@
 #include "gui/pages/cluster_page.h"
 #include "gui/pages/compare_page.h"
 #include "gui/pages/plans_page.h"
+#include "gui/pages/power_page.h"
 #include "gui/pages/runs_page.h"
 #include "gui/pages/timeline_page.h"
 #include "gui/pages/why_page.h"
@@ -41,7 +42,7 @@ struct WindowOptions {
   std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
 };
 
-enum class View { kStart, kCluster, kWhy, kPlans, kTimeline, kAccuracy, kCompare, kRuns };  // in the order of the tabs
+enum class View { kStart, kCluster, kWhy, kPlans, kTimeline, kPower, kAccuracy, kCompare, kRuns };  // in the order of the tabs
 // What to do once a scenario is open.
 enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin, kSearch };
 
@@ -82,6 +83,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] WhyPage& why() { return *why_; }
   [[nodiscard]] PlansPage& plans() { return *plans_; }
   [[nodiscard]] TimelinePage& timeline() { return *timeline_; }
+  [[nodiscard]] PowerPage& power() { return *power_; }
   [[nodiscard]] AccuracyPage& accuracy() { return *accuracy_; }
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
@@ -127,6 +129,7 @@ class MainWindow : public QMainWindow {
   void choose_a(std::int64_t id);
   void choose_b(std::int64_t id);
   void compare_chosen();
+  void show_power();
   void find_timeline(const ShownRun& run);
   void timeline_arrived(const QString& path, const std::shared_ptr<const RunTimeline>& timeline);
   [[nodiscard]] bool shows(View view) const;
@@ -180,6 +183,7 @@ class MainWindow : public QMainWindow {
   WhyPage* why_;
   PlansPage* plans_;
   TimelinePage* timeline_;
+  PowerPage* power_;
   AccuracyPage* accuracy_;
   ComparePage* compare_;
   RunsPage* runs_;

@@ -59,6 +59,7 @@ OpenedScenario described(const QString& path, const Scenario& scenario) {
   installed.pools = pool_shapes(scenario);
   out.fleet = std::make_shared<const Fleet>(std::move(installed));
   out.plan = scenario.plan;
+  out.power = site_power(scenario);
   return out;
 }
 

@@ -22,6 +22,7 @@
 #include "gui/models/fleet.h"
 #include "gui/models/tables.h"
 #include "scenarios/run_timeline.h"
+#include "scenarios/site_power.h"
 
 namespace lindos::gui {
 
@@ -57,6 +58,7 @@ struct OpenedScenario {
   std::string plan_digest;
   std::shared_ptr<const Fleet> fleet;  // what is installed, nothing predicted
   Plan plan;
+  SitePower power;
 };
 
 class StoreReader : public QObject {

@@ -514,6 +514,12 @@ class ServingPlanner {
   void add_own() {
     std::vector<Chosen> chosen;
     for (const GroupPlan& group : scenario_.plan.groups) {
+      if (group.role == Role::kBoth) continue;
+      answer_.pruned.add("the scenario's own plan has prefill and decode apart, which is not searched: predict prices it",
+                         1, "group " + group.name);
+      return;
+    }
+    for (const GroupPlan& group : scenario_.plan.groups) {
       const std::string& pool = group.stages.front().ranks.front().pool;
       const auto found = std::find_if(scenario_.cluster.pools.begin(), scenario_.cluster.pools.end(),
                                       [&](const Pool& p) { return p.name == pool; });

@@ -66,6 +66,9 @@ Qt::BrushStyle pattern_of(SpanKind kind) {
   }
 }
 
+// Whether rows lie above the view: then the top row shows their group's title instead of spans.
+bool scrolled(const QCPRange& rows) { return rows.lower > 1e-9; }
+
 class SpanPlottable : public QCPAbstractPlottable {
  public:
   SpanPlottable(QCPAxis* x, QCPAxis* y) : QCPAbstractPlottable(x, y) { removeFromLegend(); }
@@ -106,6 +109,12 @@ class SpanPlottable : public QCPAbstractPlottable {
       }
       draw_lane(painter, static_cast<std::size_t>(rows[r].lane), row.adjusted(0, 1.5, 0, -1.5), area, x, pixel);
     }
+    if (!scrolled(mValueAxis->range()) || first >= rows.size()) return;
+    // The group of what follows stays in view while its title is above.
+    const double height = mValueAxis->coordToPixel(1.0) - mValueAxis->coordToPixel(0.0);
+    const QRectF strip(area.left(), area.top(), area.width(), height);
+    painter->fillRect(strip, theme_->base);
+    draw_title(painter, strip, view_->group_of_row(std::min(rows.size() - 1, first + 1)));
   }
 
  private:
@@ -371,7 +380,7 @@ void TimelineChart::label_rows() {
   const QFontMetricsF metrics(plot_->yAxis->tickLabelFont());
   for (std::size_t r = 0; r < view_->rows().size(); ++r) {
     const double middle = static_cast<double>(r) + 0.5;
-    if (middle < seen.lower || middle > seen.upper || view_->rows()[r].lane < 0) continue;
+    if (middle < seen.lower + (scrolled(seen) ? 1.0 : 0.0) || middle > seen.upper || view_->rows()[r].lane < 0) continue;
     names->addTick(middle, metrics.elidedText(view_->rows()[r].text, Qt::ElideMiddle, 150));
   }
   plot_->yAxis->setTicker(names);
@@ -426,7 +435,7 @@ void TimelineChart::select(std::optional<std::size_t> span) {
 void TimelineChart::bring_row_into_view() {
   const double row = view_->row_of_lane(view_->timeline().spans[*selected_].lane);
   const QCPRange seen = plot_->yAxis->range();
-  if (row < seen.lower) first_row_ = std::max(0.0, row - 1.0);
+  if (row < seen.lower + (scrolled(seen) ? 1.0 : 0.0)) first_row_ = std::max(0.0, row - 1.0);
   if (row + 1.0 > seen.upper) first_row_ = row + 1.0 - seen.size();
 }
 
@@ -453,7 +462,10 @@ QPointF TimelineChart::middle_of(std::size_t span) const {
 
 std::optional<std::size_t> TimelineChart::span_at(const QPointF& position) const {
   if (!view_ || !plot_->axisRect()->rect().contains(position.toPoint())) return std::nullopt;
-  const double row = std::floor(plot_->yAxis->pixelToCoord(position.y()));
+  const double at = plot_->yAxis->pixelToCoord(position.y());
+  const QCPRange seen = plot_->yAxis->range();
+  if (scrolled(seen) && at < seen.lower + 1.0) return std::nullopt;
+  const double row = std::floor(at);
   if (row < 0.0 || row >= static_cast<double>(view_->rows().size())) return std::nullopt;
   const int lane = view_->rows()[static_cast<std::size_t>(row)].lane;
   if (lane < 0) return std::nullopt;

@@ -28,6 +28,11 @@ TimelineView::TimelineView(std::shared_ptr<const RunTimeline> timeline) : timeli
   end_ = timeline_->end().count();
 }
 
+QString TimelineView::group_of_row(std::size_t row) const {
+  while (row > 0 && rows_[row].lane >= 0) --row;
+  return rows_[row].text;
+}
+
 std::size_t TimelineView::first_after(std::size_t lane, double from) const {
   const auto first = timeline_->spans.begin() + static_cast<std::ptrdiff_t>(begin_[lane]);
   const auto last = timeline_->spans.begin() + static_cast<std::ptrdiff_t>(begin_[lane + 1]);

@@ -34,6 +34,8 @@ class TimelineView {
   [[nodiscard]] const RunTimeline& timeline() const { return *timeline_; }
   [[nodiscard]] const std::vector<TimelineRow>& rows() const { return rows_; }
   [[nodiscard]] double end() const { return end_; }
+  // The title above a row; of a title itself.
+  [[nodiscard]] QString group_of_row(std::size_t row) const;
   [[nodiscard]] int row_of_lane(std::size_t lane) const { return row_of_lane_[lane]; }
 
   // Of a lane, what lies in [from, to] when a pixel is `pixel` long, in order. Moments are not among it.

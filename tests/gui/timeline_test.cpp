@@ -53,6 +53,8 @@ TEST(TimelineView, RowsAreGroupsAndTheirLanes) {
   EXPECT_EQ(view.rows()[0].lane, -1);
   EXPECT_EQ(view.rows()[0].text, "replica 0");
   EXPECT_EQ(view.rows()[3].text, "requests");
+  EXPECT_EQ(view.group_of_row(2), "replica 0");
+  EXPECT_EQ(view.group_of_row(3), "requests");
   EXPECT_EQ(view.row_of_lane(2), 4);
   EXPECT_DOUBLE_EQ(view.end(), 3.0);
 }
@@ -181,6 +183,28 @@ TEST_F(TimelinePageTest, APointerTellsAndAClickSelects) {
   EXPECT_FALSE(chart.selected());
   QTest::mouseClick(plot, Qt::LeftButton, {}, inside);
   EXPECT_EQ(chart.selected(), std::optional(span));
+}
+
+// Scrolled down, the top row tells the group and hides no span from the pointer's or the keyboard's reach.
+TEST_F(TimelinePageTest, TheSelectedLaneIsBelowTheTitleThatStays) {
+  page_.resize(1000, 260);  // few rows fit
+  auto t = std::make_shared<RunTimeline>(*sample());
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    t->lanes.push_back({"requests", "request " + std::to_string(8 + i)});
+    t->spans.push_back({3 + i, SpanKind::kDecode, Seconds(0.5), Seconds(1.0), "decode " + std::to_string(8 + i), ""});
+  }
+  page_.show_timeline(t, "run 1");
+  QTest::qWait(50);
+  ASSERT_TRUE(page_.find("decode 60"));
+  ASSERT_TRUE(page_.find("decode 20"));  // upwards again
+  TimelineChart& chart = page_.chart();
+  const QPointF middle = chart.middle_of(*chart.selected());
+  QWidget* plot = chart.childAt(middle.toPoint());
+  ASSERT_NE(plot, nullptr);
+  const std::size_t wanted = *chart.selected();
+  QTest::keyClick(&chart, Qt::Key_Escape);
+  QTest::mouseClick(plot, Qt::LeftButton, {}, plot->mapFrom(&chart, middle.toPoint()));
+  EXPECT_EQ(chart.selected(), std::optional(wanted));
 }
 
 TEST_F(TimelinePageTest, WheelKeepsTheTimeUnderThePointer) {

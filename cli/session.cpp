@@ -113,6 +113,11 @@ const GroupPlan& serving_group(const Scenario& scenario) {
                 fmt::format("this machine runs one replica of one group; the plan has {} groups and {} replicas in the first",
                             scenario.plan.groups.size(), scenario.plan.groups.front().replicas));
   }
+  if (scenario.plan.groups.front().role != Role::kBoth) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                fmt::format("this machine runs replicas that prefill and decode; group \"{}\" does one of them only",
+                            scenario.plan.groups.front().name));
+  }
   return scenario.plan.groups.front();
 }
 

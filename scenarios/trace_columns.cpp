@@ -2,6 +2,7 @@
 #include "scenarios/trace_columns.h"
 
 #include <algorithm>
+#include <deque>
 
 #include <nlohmann/json.hpp>
 
@@ -100,7 +101,7 @@ class CsvColumns final : public TraceColumns {
   TraceColumnNames names_;
   std::vector<std::optional<std::size_t>> targets_;  // [column of the file]; empty before the header
   std::vector<std::string_view> fields_;
-  std::vector<std::string> unquoted_;
+  std::deque<std::string> unquoted_;  // fields_ looks into them: they stay where they are when more come
 };
 
 // Takes the values of the named keys from the outermost object.

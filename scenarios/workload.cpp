@@ -46,7 +46,8 @@ std::int64_t longest_request(const ServingWorkload& workload) {
 bool operator==(const RequestSpec& a, const RequestSpec& b) {
   const bool begin_alike = a.beginning && b.beginning ? *a.beginning == *b.beginning : a.beginning == b.beginning;
   return begin_alike && a.id == b.id && a.arrival == b.arrival && a.prompt_tokens == b.prompt_tokens &&
-         a.output_tokens == b.output_tokens && a.on_completion == b.on_completion && a.prefix == b.prefix;
+         a.output_tokens == b.output_tokens && a.on_completion == b.on_completion && a.prefix == b.prefix &&
+         a.kv_tokens == b.kv_tokens;
 }
 
 std::vector<RequestSpec> generate_requests(const ServingWorkload& workload, std::uint64_t seed) {

@@ -128,6 +128,7 @@ struct RequestSpec {
   bool on_completion = false;      // arrives when an earlier request of its replica ends, not at `arrival`
   std::uint64_t prefix = 0;        // equal for prompts that begin alike (their first id and 1); 0 = not known
   std::shared_ptr<const PromptBeginning> beginning = nullptr;  // null: nothing in common with any other prompt
+  std::int64_t kv_tokens = 0;      // leading tokens of the prompt whose KV another replica computed and sends along
 };
 // By value: beginnings count by what they say.
 [[nodiscard]] bool operator==(const RequestSpec& a, const RequestSpec& b);

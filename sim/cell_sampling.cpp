@@ -13,6 +13,7 @@
 #include "scenarios/error.h"
 #include "scenarios/philox.h"
 #include "scenarios/request_stream.h"
+#include "scenarios/text_layout.h"
 #include "sim/cell.h"
 #include "sim/replica_sample.h"
 
@@ -50,7 +51,9 @@ class CellDraw {
   [[nodiscard]] std::size_t cell_of(std::uint64_t request) const {
     if (bounds_.size() == 1) return 0;
     constexpr std::uint32_t kPurpose = 0x63656c6c;  // "cell": no other draw of the seed uses it
-    const PhiloxCounter bits = philox({static_cast<std::uint32_t>(request), static_cast<std::uint32_t>(request >> 32U), 0, kPurpose}, key_);
+    const auto low = static_cast<std::uint32_t>(request);
+    const auto high = static_cast<std::uint32_t>(request >> 32U);
+    const PhiloxCounter bits = philox({low, high, 0, kPurpose}, key_);
     const auto found = std::upper_bound(bounds_.begin(), bounds_.end(), open_unit(bits[0]) * bounds_.back());
     return std::min(static_cast<std::size_t>(found - bounds_.begin()), bounds_.size() - 1);
   }
@@ -70,9 +73,9 @@ class CellSampling final : public FleetSampling {
     for (const GroupPlan& group : plans_) {
       if (group.replicas >= count_ || count_ == 1) continue;
       throw Error(ErrorKind::kInput, "plan: routing",
-                  "group \"" + group.name + "\" has " + std::to_string(group.replicas) + " replicas, fewer than the " +
-                      std::to_string(count_) + " routers with " + std::to_string(routing.replicas_per_router) +
-                      " replicas each, which all need one; raise replicas_per_router or leave the group out");
+                  "group \"" + group.name + "\" has " + plural(group.replicas, "replica") + ", fewer than the " +
+                      std::to_string(count_) + " routers with " + plural(routing.replicas_per_router, "replica") +
+                      " each, which all need one; raise replicas_per_router or leave the group out");
     }
     GroupPlan all;
     all.replicas = count_;
@@ -94,7 +97,8 @@ class CellSampling final : public FleetSampling {
     std::size_t target = options_.goodput_width > 0.0 ? kFirstCells : cells_.size();
     for (;;) {
       std::vector<FleetRunner::CellJob> jobs;
-      for (std::size_t c = served.size(); c < std::min(target, cells_.size()); ++c) jobs.push_back({&cells_[c], nullptr});
+      const std::size_t until = std::min(target, cells_.size());
+      for (std::size_t c = served.size(); c < until; ++c) jobs.push_back({&cells_[c], nullptr});
       std::vector<std::vector<ReplicaOutcome>> more = runner.serve_cells(options_.fidelity, jobs);
       std::move(more.begin(), more.end(), std::back_inserter(served));
       SampleOutcome outcome = outcome_of(served);

@@ -40,19 +40,57 @@ Capacity capacity_or_throw(const Model& model, const GroupPlan& group,
   return std::get<Capacity>(std::move(answer));
 }
 
+// Prompts that are computed apart need somebody who goes on with their KV, and the other way round.
+void check_roles(const std::vector<GroupPlan>& groups) {
+  const GroupPlan* prefill = nullptr;
+  const GroupPlan* decode = nullptr;
+  double entry_weight = 0.0;
+  double decode_weight = 0.0;
+  for (const GroupPlan& group : groups) {
+    if (group.role == Role::kTrain)
+      throw Error(ErrorKind::kInput, "group \"" + group.name + "\"", "it trains; the workload is serving");
+    if (group.role == Role::kPrefill) prefill = &group;
+    if (group.role == Role::kDecode) decode = &group;
+    (group.role == Role::kDecode ? decode_weight : entry_weight) += group.routing_weight;
+  }
+  if (prefill == nullptr && decode == nullptr) return;
+  if (prefill == nullptr) {
+    throw Error(ErrorKind::kInput, "plan",
+                "group \"" + decode->name + "\" decodes, but no group of role \"prefill\" computes prompts for it");
+  }
+  if (decode == nullptr) {
+    throw Error(ErrorKind::kInput, "plan",
+                "group \"" + prefill->name +
+                    "\" computes prompts, but no group of role \"decode\" goes on with them");
+  }
+  if (entry_weight <= 0.0 || decode_weight <= 0.0)
+    throw Error(ErrorKind::kInput, "plan", "prefill and decode each need a group with a routing_weight above 0");
+  for (const GroupPlan& group : groups) {
+    if (group.role == Role::kBoth || group.kv_dtype == decode->kv_dtype) continue;
+    throw Error(ErrorKind::kInput, "group \"" + group.name + "\"",
+                "its KV is " + std::string(name_of(group.kv_dtype)) + " and that of group \"" + decode->name +
+                    "\" is " + std::string(name_of(decode->kv_dtype)) + "; KV is sent as it is, so both need one "
+                    "format");
+  }
+}
+
+Bytes kv_bytes_per_token_of(const Model& model, const GroupPlan& group) {
+  Bytes sum{0};
+  for (int s = 0; s < static_cast<int>(group.stages.size()); ++s) {
+    const auto ranks = static_cast<int>(group.stages[static_cast<std::size_t>(s)].ranks.size());
+    for (int r = 0; r < ranks; ++r) sum += kv_bytes_per_token(model, group, {s, r});
+  }
+  return sum;
+}
+
 }  // namespace
 
 Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>& profiles_by_device,
                  const std::string& backend) {
   Fleet fleet;
   std::map<std::string, std::int64_t> devices_used;  // by label
+  check_roles(scenario.plan.groups);
   for (const GroupPlan& group : scenario.plan.groups) {
-    if (group.role != Role::kBoth) {
-      throw Error(ErrorKind::kInput, "group \"" + group.name + "\"",
-                  "serving prediction covers groups of role \"both\"; prefill and decode in "
-                  "separate groups "
-                  "or training groups are not covered");
-    }
     std::map<std::string, ProfiledDevice> devices;
     std::map<std::string, int> devices_per_node;
     for (const Pool& pool : scenario.cluster.pools) {
@@ -83,8 +121,11 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
         devices_used[d.label.empty() ? d.name : d.label] += group.replicas;
       }
     }
-    fleet.groups.push_back(
-        {group, std::move(capacity), limits, std::move(replica), std::move(platform)});
+    const ProfiledDevice& gate = devices.at(group.stages.front().ranks.front().pool);
+    const Interconnect outward = interconnect_between(gate.device, scenario.cluster.fabric, gate.profile, 0,
+                                                      std::max(1, gate.device.scale_up_domain));
+    fleet.groups.push_back({group, std::move(capacity), limits, std::move(replica), std::move(platform), outward,
+                            kv_bytes_per_token_of(scenario.model, group)});
   }
   if (fleet.groups.empty()) throw Error(ErrorKind::kInput, "plan", "the plan has no groups");
   for (const auto& [label, count] : devices_used) {

@@ -12,6 +12,7 @@
 #include "scenarios/capacity.h"
 #include "scenarios/profile.h"
 #include "scenarios/scenario.h"
+#include "sim/interconnect.h"
 #include "sim/platform.h"
 #include "sim/replica_model.h"
 
@@ -23,6 +24,8 @@ struct ServingGroup {
   scheduler::Limits limits;
   ReplicaModel replica;
   std::vector<PlatformDevice> stage_devices;
+  Interconnect outward;            // of one rank, beyond its scale-up domain
+  Bytes kv_bytes_per_token{0};     // all ranks
 };
 
 [[nodiscard]] inline double replicas_of(const GroupPlan& group) {
@@ -35,8 +38,8 @@ struct Fleet {
   std::string hardware;                     // "8 × NVIDIA H200"
 };
 
-// Throws Error{kInfeasible} with the capacity rule's reason, Error{kInput} for roles other than
-// "both".
+// Throws Error{kInfeasible} with the capacity rule's reason, Error{kInput} for a training group, or where prompts are
+// computed apart and there is no group that decodes them in the same KV format.
 [[nodiscard]] Fleet make_fleet(const Scenario& scenario,
                                const std::map<std::string, Profile>& profiles_by_device,
                                const std::string& backend);

@@ -150,7 +150,7 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   Seconds first_arrival{HUGE_VAL};
   Seconds last_token{0};
   BytesPerSecond bandwidth{0};
-  Weighted ttft, tpot, e2e_latency, step_times;
+  Weighted ttft, tpot, e2e_latency, step_times, kv_transfer;
   double tokens = 0.0;
   double kept = 0.0;
   double prefix_query = 0.0;
@@ -173,15 +173,17 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
     outcome.totals.add(replica.totals, stands_for);
     outcome.steps += replica.step_times.size();
     step_times.add(replica.step_times, stands_for);
+    // Replicas that only compute prompts have hits, and no requests that end with them.
+    prefix_query += replica.prefix_query_tokens * stands_for;
+    prefix_hits += replica.prefix_hit_tokens * stands_for;
     if (replica.ttft.empty()) continue;
     const double each = dealt[replica.group] / sample.requests;
     ttft.add(replica.ttft, each);
     tpot.add(replica.tpot, each);
     e2e_latency.add(replica.e2e_latency, each);
+    kv_transfer.add(replica.kv_transfer, each);
     tokens += replica.tokens * each;
     kept += replica.kept * each;
-    prefix_query += replica.prefix_query_tokens * each;
-    prefix_hits += replica.prefix_hit_tokens * each;
     first_arrival = std::min(first_arrival, replica.first_arrival);
     last_token = std::max(last_token, replica.last_token);
   }
@@ -193,6 +195,7 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   // As ServingSummary: 0 where no request has two tokens.
   m["tpot_s"] = tpot.empty() ? 0.0 : tpot.quantile(0.5);
   m["e2e_latency_s"] = e2e_latency.quantile(0.5);
+  if (!kv_transfer.empty()) m["kv_transfer_s"] = kv_transfer.quantile(0.5);
   m["goodput"] = kept / total;
   m["step_time_s"] = step_times.quantile(0.5);
   // Of the groups that reuse prefixes.

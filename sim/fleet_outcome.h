@@ -27,6 +27,7 @@ struct ReplicaOutcome {
   std::vector<double> ttft, e2e_latency;  // [request]
   std::vector<double> tpot;               // of requests with at least two tokens
   std::vector<double> step_times;
+  std::vector<double> kv_transfer;        // of requests whose prompt another replica computed
   double tokens = 0.0;
   double kept = 0.0;                      // requests that kept both promises
   double prefix_query_tokens = 0.0;       // with prefix reuse, as ServingRun

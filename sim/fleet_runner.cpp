@@ -40,8 +40,9 @@ ServingRun FleetRunner::serve_one(Fidelity fidelity, ServingGroup& group, const 
 std::size_t FleetRunner::workers_for(Fidelity fidelity, std::size_t count, std::size_t requests) const {
   // SimGrid's runs fork, which a process with threads must not.
   const bool forks = fidelity == Fidelity::kSimgrid &&
-                     std::any_of(fleet_.groups.begin(), fleet_.groups.end(),
-                                 [](const ServingGroup& g) { return g.replica.stages() > 1; });
+                     std::any_of(fleet_.groups.begin(), fleet_.groups.end(), [](const ServingGroup& g) {
+                       return g.replica.stages() > 1 || g.plan.role == Role::kPrefill;
+                     });
   if (forks || requests < kThreadedRequests) return 1;
   return std::min({count, kMostWorkers, std::size_t{std::max(1U, std::thread::hardware_concurrency())}});
 }
@@ -92,7 +93,7 @@ std::vector<ReplicaOutcome> FleetRunner::serve(Fidelity fidelity, const std::vec
 }
 
 std::vector<CellReplica> FleetRunner::deal(const Cell& cell) {
-  return serve_cell(fleet_.groups, scenario_.plan.routing, cell, scenario_.workload.seed, nullptr, cancelled_);
+  return serve_cell(fleet_.groups, scenario_, cell, nullptr, cancelled_).replicas;
 }
 
 std::vector<std::vector<ReplicaOutcome>> FleetRunner::serve_cells(Fidelity fidelity, const std::vector<CellJob>& jobs,
@@ -104,12 +105,20 @@ std::vector<std::vector<ReplicaOutcome>> FleetRunner::serve_cells(Fidelity fidel
       fidelity, jobs.size(), requests,
       [&](Groups& groups, std::size_t i) {
         const CellJob& job = jobs[i];
-        for (CellReplica& replica : serve_cell(groups, scenario_.plan.routing, *job.cell, scenario_.workload.seed,
-                                               job.draws, cancelled_)) {
-          if (fidelity != Fidelity::kMaxplus)
-            replica.run = serve_one(fidelity, groups[replica.group], {replica.group, &replica.requests, nullptr});
-          outcomes[i].push_back(replica_outcome(replica.group, std::move(replica.run), scenario_.slo));
+        CellRun run = serve_cell(groups, scenario_, *job.cell, job.draws, cancelled_);
+        if (fidelity != Fidelity::kMaxplus) {
+          time_cell(
+              groups, scenario_, run,
+              [&](ServingGroup& group, const std::vector<RequestSpec>& dealt) {
+                return serve_one(fidelity, group, {0, &dealt, nullptr});
+              },
+              cancelled_);
         }
+        join_handovers(run);
+        for (CellReplica& replica : run.replicas)
+          outcomes[i].push_back(replica_outcome(replica.group, std::move(replica.run), scenario_.slo));
+        for (const CellRun::Handover& handover : run.handovers)
+          outcomes[i][handover.kv.to].kv_transfer.push_back((handover.kv.arrived - handover.kv.ready).count());
       },
       progress);
   return outcomes;

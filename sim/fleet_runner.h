@@ -37,8 +37,8 @@ class FleetRunner {
                                                   const std::function<void(double)>& progress = {});
 
   // [job][replica]. Who serves what is decided on the max-plus rung; a finer or coarser rung then times each replica.
-  [[nodiscard]] std::vector<std::vector<ReplicaOutcome>> serve_cells(Fidelity fidelity, const std::vector<CellJob>& jobs,
-                                                                     const std::function<void(double)>& progress = {});
+  [[nodiscard]] std::vector<std::vector<ReplicaOutcome>> serve_cells(
+      Fidelity fidelity, const std::vector<CellJob>& jobs, const std::function<void(double)>& progress = {});
 
   // Who serves what in a cell, at the centre.
   [[nodiscard]] std::vector<CellReplica> deal(const Cell& cell);

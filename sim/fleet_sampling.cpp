@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/fleet_sampling.h"
 
+#include <algorithm>
 #include <cstddef>
 
+#include "scenarios/error.h"
 #include "sim/cell_sampling.h"
 #include "sim/replica_sampling.h"
 
@@ -30,7 +32,17 @@ std::vector<RequestSpec> beginning_of(const std::vector<RequestSpec>& requests, 
 
 std::unique_ptr<FleetSampling> sample_fleet(const Scenario& scenario, const Fleet& fleet,
                                             const PredictOptions& options) {
-  return looks_at_load(scenario.plan.routing.policy) ? sample_cells(scenario, fleet, options)
+  const bool apart = std::any_of(scenario.plan.groups.begin(), scenario.plan.groups.end(),
+                                 [](const GroupPlan& g) { return g.role == Role::kPrefill; });
+  if (apart && options.fidelity == Fidelity::kClosed) {
+    throw Error(ErrorKind::kInput, "plan",
+                "the closed form has no queue between prefill and decode; fidelity maxplus or simgrid has");
+  }
+  if (apart && scenario.workload.serving.arrival == Arrival::kClosedLoop) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                "closed-loop arrivals are not covered where prefill and decode are apart");
+  }
+  return apart || looks_at_load(scenario.plan.routing.policy) ? sample_cells(scenario, fleet, options)
                                                      : sample_replicas(scenario, fleet, options);
 }
 

@@ -174,8 +174,10 @@ RunRecord predict(const Scenario& scenario,
   record.repeats = std::max(1, draws);
   const char* provenance = provenance_of(centre.totals);
   for (const auto& [name, value] : centre.metrics) {
-    record.metrics[name] =
-        interval(value, reference.metrics.at(name), drawn[name], metric_or_throw(name), provenance);
+    // A metric of rare events may lack in the beginning that the draws replay.
+    const auto drawn_centre = reference.metrics.find(name);
+    record.metrics[name] = interval(value, drawn_centre == reference.metrics.end() ? value : drawn_centre->second,
+                                    drawn[name], metric_or_throw(name), provenance);
   }
   widen(record.metrics.at("goodput"), sample.goodput.half_width);
   const auto exact = [&](const char* name, double value) {

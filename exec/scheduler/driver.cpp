@@ -47,6 +47,7 @@ void ServingLoop::submit_arrivals(Seconds now) {
     request.prompt = hooks_.prompt(spec);
     request.max_new_tokens = spec.output_tokens;
     request.stop_tokens = hooks_.stop_tokens;
+    request.kv_tokens = spec.kv_tokens;
     const Admission admission = scheduler_.submit(request);
     if (const auto* rejected = std::get_if<Rejected>(&admission)) {
       throw Error(ErrorKind::kInfeasible, "request " + std::to_string(spec.id), rejected->reason);

@@ -20,6 +20,7 @@ struct Request {
   std::int64_t max_new_tokens = 1;
   std::vector<TokenId> stop_tokens; // generation ends when one of them is sampled (it is kept in the output)
   int priority = 0;                 // higher first; FIFO within one priority
+  std::int64_t kv_tokens = 0;       // leading tokens of the prompt whose KV comes along: all but the last, or 0
   std::uint64_t cache_salt = 0;     // requests of another salt never share KV blocks with it
 };
 

@@ -107,8 +107,9 @@ Target Router::by_prefix(std::uint64_t prefix, const Outstanding& outstanding) c
     if (classes_[c].weight <= 0.0) continue;
     for (std::int64_t r = 0; r < classes_[c].replicas; ++r) {
       unfinished += static_cast<double>(outstanding({c, r}));
-      const PhiloxCounter bits = philox({low(prefix), high(prefix), static_cast<std::uint32_t>(c), low(static_cast<std::uint64_t>(r))},
-                                        philox_key(seed_ ^ kHashPurpose));
+      const PhiloxCounter bits = philox(
+          {low(prefix), high(prefix), static_cast<std::uint32_t>(c), low(static_cast<std::uint64_t>(r))},
+          philox_key(seed_ ^ kHashPurpose));
       // Highest score wins with a chance in proportion to the weight (Schindelhauer and Schomaker, SPAA 2005).
       const double score = classes_[c].weight / -std::log(open_unit(bits[0]));
       within.push_back({score, {c, r}});

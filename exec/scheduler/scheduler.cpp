@@ -100,8 +100,10 @@ struct Scheduler::State {
   [[nodiscard]] std::int64_t chunk_of(const Sequence& s) const {
     return std::min(limits.prefill_chunk, s.pending());
   }
+  // What it begins with: after the KV that is cached or comes along.
   [[nodiscard]] std::int64_t chunk_after(const PrefixMatch& match, const Sequence& s) const {
-    return std::min(limits.prefill_chunk, s.length() - std::ssize(match.blocks) * limits.block_tokens);
+    const std::int64_t there = std::max(s.sent_tokens, std::ssize(match.blocks) * limits.block_tokens);
+    return std::min(limits.prefill_chunk, s.length() - there);
   }
   [[nodiscard]] std::int64_t full_blocks(const Sequence& s) const { return s.computed / limits.block_tokens; }
   // Blocks that a request can get without anybody losing one.
@@ -128,7 +130,7 @@ struct Scheduler::State {
 
 // What the index holds of a waiting request. Its last token is computed in any case: its logits are wanted.
 PrefixMatch Scheduler::State::match(Sequence& s) const {
-  if (!prefix) return {};
+  if (!prefix || s.sent_tokens > 0) return {};
   return prefix->match(s.chain, s.tokens, static_cast<std::size_t>((s.length() - 1) / limits.block_tokens));
 }
 
@@ -249,8 +251,13 @@ void Scheduler::State::plan_waiting(Draft& draft) {
   }
 }
 
-// Begins after what is cached.
+// Begins after what is cached, or decodes at once where the prompt's KV comes along.
 void Scheduler::State::enter(Sequence& s, const PrefixMatch& match) {
+  if (s.sent_tokens > 0) {
+    s.computed = std::exchange(s.sent_tokens, 0);
+    s.decoding = true;
+    return;
+  }
   if (!prefix) return;
   prefix->take(s.chain, match, s.blocks);
   s.computed = s.held_blocks() * limits.block_tokens;
@@ -354,6 +361,11 @@ Admission Scheduler::submit(const Request& request) {
   if (state.sequences.contains(request.id)) {
     return Rejected{"request " + std::to_string(request.id) + " has not ended yet", 1, 0};
   }
+  if (request.kv_tokens != 0 && request.kv_tokens != prompt - 1) {
+    return Rejected{"KV of " + std::to_string(request.kv_tokens) +
+                        " tokens comes along, of all but the last it would be " + std::to_string(prompt - 1),
+                    prompt - 1, request.kv_tokens};
+  }
   // The last token is sampled but never fed back, so its KV needs no room.
   const std::int64_t positions = prompt + std::min(request.max_new_tokens - 1, kUnlimited - prompt);
   const std::int64_t needed = state.blocks_for(positions);
@@ -377,6 +389,7 @@ Admission Scheduler::submit(const Request& request) {
   s.prompt_tokens = prompt;
   s.max_new_tokens = request.max_new_tokens;
   s.stop_tokens = request.stop_tokens;
+  s.sent_tokens = request.kv_tokens;
   const Queued answer{state.waiting.ahead_of_newcomer(s.priority)};
   state.waiting.insert(s);
   return answer;

@@ -23,6 +23,7 @@ struct Sequence {
   std::int64_t max_new_tokens = 0;
   std::vector<TokenId> stop_tokens;
   std::int64_t computed = 0;          // leading positions whose KV lies in `blocks`
+  std::int64_t sent_tokens = 0;       // leading positions whose KV comes along when it enters; not after a preemption
   std::int64_t in_flight_tokens = 0;  // length of the slice in flight; 0 = not in flight
   bool entered = false;               // has run before
   bool decoding = false;              // all but the last sampled token are computed

@@ -168,6 +168,40 @@ class Predict(CliTest):
                     for metric in ("output_tokens_per_s", "tpot_s"):
                         self.assertEqual(self.median(record, metric), self.median(other, metric))
 
+    def fleet(self, *groups):
+        """Colossus 1 with some replicas of 8 H100, requests routed by power of two choices."""
+        text = ['format = "lindos-scenario"', "version = 1", 'name = "routed"',
+                'extends = "%s"' % (SCENARIOS / "colossus1-inference.toml"), "[workload]", 'kind = "serving"',
+                "requests = 240", 'arrival = "poisson"', 'rate = "30 /s"', "prompt = [256, 4096]", "output = [1, 128]",
+                "[plan]", 'routing = { policy = "power-of-two", replicas_per_router = 8 }']
+        for name, role, replicas in groups:
+            text += ["[[plan.group]]", f'name = "{name}"', f'role = "{role}"', 'pool = "h100"', f"replicas = {replicas}",
+                     "tensor = 8", "max_context = 16384"]
+        scenario = self.folder / "routed.toml"
+        scenario.write_text("\n".join(text) + "\n")
+        return scenario
+
+    def test_prefill_and_decode_apart(self):
+        scenario = self.fleet(("prompts", "prefill", 6), ("answers", "decode", 10))
+        shown = self.succeed("show", scenario).out
+        self.assertIn("requests routed by power-of-two, 8 replicas per router", shown)
+        self.assertIn("prompts: prefill, 6 replicas", shown)
+        records = {f: self.predict(scenario, "--fidelity", f, "--seeds", "5") for f in ("maxplus", "simgrid")}
+        for record in records.values():
+            # 256 to 4,096 tokens of 327,680 bytes over 8 NICs of 50 GB/s, no faster.
+            self.assertGreater(self.median(record, "kv_transfer_s"), 256 * 327680 / 400e9)
+            self.assertLess(self.median(record, "kv_transfer_s"), 0.02)
+            self.assertEqual(self.median(record, "goodput"), 1.0)
+        # The first token does not wait for a transfer.
+        self.assertEqual(*(self.median(records[f], "ttft_s") for f in ("maxplus", "simgrid")))
+        self.assertIn("Transfer of a prompt's KV", self.succeed("predict", scenario, "--no-db", "--seeds", "1").out)
+        self.fail_with(1, "the closed form has no queue between prefill and decode", "predict", scenario, "--no-db",
+                       "--fidelity", "closed")
+        self.fail_with(1, 'group "prompts" computes prompts, but no group of role "decode" goes on with them', "predict",
+                       self.fleet(("prompts", "prefill", 6)), "--no-db")
+        self.fail_with(1, 'group "one" has 1 replica, fewer than the 2 routers with 8 replicas each', "predict",
+                       self.fleet(("one", "both", 1), ("many", "both", 9)), "--no-db")
+
     def test_closed_says_that_arrivals_count_by_their_rate(self):
         for fidelity, scenario, said in (("closed", SCENARIOS / "one-h200-llama8b.toml", True),
                                          ("maxplus", SCENARIOS / "one-h200-llama8b.toml", False),

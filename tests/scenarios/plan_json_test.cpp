@@ -60,8 +60,8 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
                     .overlap_tensor = *rc::gen::element(TensorOverlap::kNone, TensorOverlap::kBackward,
                                                        TensorOverlap::kTiles),
                     .hierarchical_exchange = *rc::gen::arbitrary<bool>()};
-  plan.routing = {*rc::gen::elementOf(std::vector<RoutingPolicy>(std::begin(kRoutingPolicies), std::end(kRoutingPolicies))),
-                  *rc::gen::inRange<std::int64_t>(1, 1000), 1.0 + *rc::gen::inRange(0, 100) / 7.0};
+  const std::vector<RoutingPolicy> policies(std::begin(kRoutingPolicies), std::end(kRoutingPolicies));
+  plan.routing = {*rc::gen::elementOf(policies), *rc::gen::inRange<std::int64_t>(1, 1000), 1.0 + *rc::gen::inRange(0, 100) / 7.0};
   group.stages[1].ranks[0].threads = *rc::gen::inRange(0, 64);
   group.stages[0].ranks[1].share.experts = {*rc::gen::inRange(0, 5), *rc::gen::inRange(5, 9)};
   const std::string text = to_json(plan);

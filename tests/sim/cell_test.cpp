@@ -24,10 +24,9 @@ std::vector<RequestSpec> requests_of(const Scenario& scenario) {
   return generate_requests(scenario.workload.serving, scenario.workload.seed);
 }
 
-Routing routing_by(RoutingPolicy policy) {
-  Routing routing;
-  routing.policy = policy;
-  return routing;
+std::vector<CellReplica> served_by(Fleet& fleet, Scenario scenario, const Cell& cell, RoutingPolicy policy) {
+  scenario.plan.routing.policy = policy;
+  return serve_cell(fleet.groups, scenario, cell).replicas;
 }
 
 Cell whole(const Scenario& scenario) {
@@ -41,7 +40,7 @@ TEST(Cell, ReplicasSideBySideDoWhatEachDoesAlone) {
   const Scenario scenario = toy::fleet_scenario(1, 8);
   Fleet fleet = fleet_of(scenario);
   const Cell cell = whole(scenario);
-  const std::vector<CellReplica> together = serve_cell(fleet.groups, Routing{}, cell, 1);
+  const std::vector<CellReplica> together = served_by(fleet, scenario, cell, RoutingPolicy::kWeightedRoundRobin);
   const ReplicaSample all(scenario.plan.groups);
   const FleetTraffic traffic =
       deal_requests({}, scenario.plan.groups, all, *open_requests(scenario.workload.serving, 1), 1);
@@ -70,7 +69,8 @@ struct Served {
 std::vector<Served> served_in_order(const std::vector<CellReplica>& replicas) {
   std::vector<Served> out;
   for (std::size_t r = 0; r < replicas.size(); ++r) {
-    for (const RequestTimeline& t : replicas[r].run.timelines) out.push_back({t.arrival, t.id, r, t.token_times.back()});
+    for (const RequestTimeline& t : replicas[r].run.timelines)
+      out.push_back({t.arrival, t.id, r, t.token_times.back()});
   }
   std::sort(out.begin(), out.end(), [](const Served& a, const Served& b) { return a.id < b.id; });
   return out;
@@ -82,7 +82,7 @@ TEST(Cell, LeastOutstandingIsTrueOfTheWholeRun) {
   const Scenario scenario = toy::fleet_scenario(2, 6);
   Fleet fleet = fleet_of(scenario);
   const std::vector<CellReplica> replicas =
-      serve_cell(fleet.groups, routing_by(RoutingPolicy::kLeastOutstanding), whole(scenario), 1);
+      served_by(fleet, scenario, whole(scenario), RoutingPolicy::kLeastOutstanding);
   const std::vector<Served> served = served_in_order(replicas);
   ASSERT_GT(served.size(), 300U);
   std::size_t busy = 0;
@@ -114,7 +114,7 @@ TEST(Cell, LookingAtLoadShortensTheQueues) {
   const Scenario scenario = toy::fleet_scenario(3, 12);
   Fleet fleet = fleet_of(scenario);
   const auto wait = [&](RoutingPolicy policy) {
-    return mean_ttft(serve_cell(fleet.groups, routing_by(policy), whole(scenario), 1));
+    return mean_ttft(served_by(fleet, scenario, whole(scenario), policy));
   };
   const double random = wait(RoutingPolicy::kRandom);
   const double two = wait(RoutingPolicy::kPowerOfTwo);
@@ -132,7 +132,7 @@ TEST(Cell, AClientOfAClosedLoopStaysWithItsReplica) {
   workload.concurrency = 6;
   Fleet fleet = fleet_of(scenario);
   const std::vector<CellReplica> replicas =
-      serve_cell(fleet.groups, routing_by(RoutingPolicy::kLeastOutstanding), whole(scenario), 1);
+      served_by(fleet, scenario, whole(scenario), RoutingPolicy::kLeastOutstanding);
   // 6 replicas (4 and 2), of which the heavier ones are asked first; each client's requests lie on one of them.
   std::vector<std::size_t> replica_of(60);
   for (std::size_t r = 0; r < replicas.size(); ++r) {
@@ -160,7 +160,7 @@ TEST(Cell, AReplicaThatKeepsItsOwnBeginningsFindsMore) {
   const auto hit_rate = [&](RoutingPolicy policy) {
     double hits = 0.0;
     double prompts = 0.0;
-    for (const CellReplica& replica : serve_cell(fleet.groups, routing_by(policy), cell, 1)) {
+    for (const CellReplica& replica : served_by(fleet, scenario, cell, policy)) {
       hits += static_cast<double>(replica.run.prefix_hit_tokens);
       prompts += static_cast<double>(replica.run.prefix_query_tokens);
     }

@@ -61,6 +61,52 @@ void complete(Scheduler& scheduler, const Step& step, TokenId token = 7) {
   scheduler.complete(result);
 }
 
+TEST(Scheduler, APromptWhoseKvComesAlongIsDecodedAtOnce) {
+  Scheduler scheduler(roomy(), Policy::kDecodeFirst);
+  Request request = make(1, 21, 3);
+  request.kv_tokens = 20;
+  submit(scheduler, request);
+  const Step step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("d1@20+1!"));
+  EXPECT_THAT(step.slices[0].tokens, ElementsAre(120));
+  EXPECT_THAT(step.slices[0].blocks, ElementsAre(0, 1, 2, 3, 4, 5));
+  complete(scheduler, step);
+  EXPECT_THAT(words(scheduler.plan()), ElementsAre("d1@21+1!"));
+}
+
+// 5 blocks of 4. Both requests hold 2 from the start; the first takes the fifth at position 8, and at position 12 those
+// of the second, whose KV is computed again when the first has ended: 8 prompt tokens and the one it got.
+TEST(Scheduler, KvThatCameAlongIsComputedAgainAfterAPreemption) {
+  Limits limits = roomy();
+  limits.kv_blocks = 5;
+  Scheduler scheduler(limits, Policy::kDecodeFirst);
+  for (const RequestId id : {RequestId{1}, RequestId{2}}) {
+    Request request = make(id, 8, 10);
+    request.kv_tokens = 7;
+    submit(scheduler, request);
+  }
+  Step step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("d1@7+1!", "d2@7+1!"));
+  std::vector<RequestId> preempted;
+  while (scheduler.take_finished().empty()) {
+    complete(scheduler, step);
+    step = scheduler.plan();
+    preempted.insert(preempted.end(), step.preempted.begin(), step.preempted.end());
+    if (!step.slices.empty() && step.slices[0].request == 2) break;
+  }
+  EXPECT_THAT(preempted, ElementsAre(2));
+  EXPECT_THAT(words(step), ElementsAre("2@0+9!"));
+}
+
+TEST(Scheduler, KvOfPartOfAPromptIsRefused) {
+  Scheduler scheduler(roomy(), Policy::kDecodeFirst);
+  Request request = make(1, 8, 2);
+  request.kv_tokens = 8;
+  const Admission admission = scheduler.submit(request);
+  ASSERT_TRUE(std::holds_alternative<Rejected>(admission));
+  EXPECT_EQ(std::get<Rejected>(admission).reason, "KV of 8 tokens comes along, of all but the last it would be 7");
+}
+
 TEST(Scheduler, ChunksAPromptAndThenDecodes) {
   Scheduler scheduler(roomy(), Policy::kDecodeFirst);
   submit(scheduler, make(1, 20, 2));

@@ -137,8 +137,9 @@ QJsonObject measure_timeline(const QSize& size) {
     timeline->lanes.push_back({"group", "stage " + std::to_string(lane)});
     const std::size_t spans = kMostSpans / kLanes;
     for (std::size_t i = 0; i < spans; ++i) {
-      timeline->spans.push_back({static_cast<std::uint32_t>(lane), i % 3 == 2 ? SpanKind::kBubble : SpanKind::kForward,
-                                 Seconds(static_cast<double>(i) * 0.01), Seconds(0.01), "pass " + std::to_string(i), ""});
+      timeline->spans.push_back(
+          {static_cast<std::uint32_t>(lane), i % 3 == 2 ? SpanKind::kBubble : SpanKind::kForward,
+           Seconds(static_cast<double>(i) * 0.01), Seconds(0.01), "pass " + std::to_string(i), ""});
     }
   }
   TimelineChart chart;

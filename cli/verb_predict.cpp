@@ -69,7 +69,8 @@ void add_predict(CLI::App& app) {
                  "training: what each cause costs, and which changes would recover how much");
   verb->add_option("--out", options->out, "folder for the scenarios and plans of --explain")->type_name("DIR")->needs("--explain");
   verb->add_option("--timeline", options->timeline,
-                   "write spans of one training step, or of the first requests of a replica of each group: trace events "
+                   "write spans of one training step, or of the first requests of a replica of "
+                   "each group: trace events "
                    "for lindos-gui, ui.perfetto.dev, chrome://tracing")
       ->type_name("FILE");
   add_common(*verb, options->common, true);

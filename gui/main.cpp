@@ -86,18 +86,23 @@ int main(int argc, char** argv) {
   const QCommandLineOption theme("theme", "light or dark [as the desktop].", "NAME");
   const QCommandLineOption explain("explain", "With --screenshot of a training scenario: explain it too.");
   const QCommandLineOption search("search", "With --screenshot: search the scenario's plans instead of predicting it.");
-  const QCommandLineOption screenshot("screenshot",
-                                      "start, scenario, cluster, why, plans, timeline, power, accuracy, compare or runs: "
-                                      "predicts SCENARIO, writes the window to FILE, ends.",
-                                      "VIEW");
+  const QCommandLineOption screenshot(
+      "screenshot",
+      "start, scenario, cluster, why, plans, timeline, power, accuracy, compare or runs: "
+      "predicts SCENARIO, writes the window to FILE, ends.",
+      "VIEW");
   const QCommandLineOption colour("colour-by",
                                   "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
-  const QCommandLineOption select(
-      "select", "With --screenshot: what to find on the map, e.g. \"h100 rack 12\", or gate; or in the timeline.", "TEXT");
+  const QCommandLineOption select("select",
+                                  "With --screenshot: what to find on the map, e.g. \"h100 rack "
+                                  "12\", or gate; or in the timeline.",
+                                  "TEXT");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
   const QCommandLineOption print("print", "Prints a report page HTML to PDF, for lindos report.", "HTML");
   parser.addOptions({print, db, fidelity, profile, theme, explain, search, screenshot, colour, select, size});
-  parser.addPositionalArgument("SCENARIO", "Scenario or timeline to open; with --screenshot: FILE [SCENARIO].", "[SCENARIO]");
+  parser.addPositionalArgument("SCENARIO",
+                               "Scenario or timeline to open; with --screenshot: FILE [SCENARIO].",
+                               "[SCENARIO]");
   parser.process(app);
 
   lindos::gui::WindowOptions options;
@@ -129,9 +134,11 @@ int main(int argc, char** argv) {
   if (parser.isSet(screenshot)) {
     view = view_named(parser.value(screenshot));
     if (!view)
-      return usage("--screenshot: expected start, scenario, cluster, why, plans, timeline, power, accuracy, compare or runs, "
-                   "saw \"" +
-                   parser.value(screenshot) + "\"");
+      return usage(
+          "--screenshot: expected start, scenario, cluster, why, plans, timeline, power, accuracy, "
+          "compare or runs, "
+          "saw \"" +
+          parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
     picture = words.takeFirst();
     QSettings::setDefaultFormat(QSettings::IniFormat);
@@ -150,7 +157,8 @@ int main(int argc, char** argv) {
   if (view) {
     shoot_when_settled(
         window, *view, picture,
-        [&window, editor = parser.value(screenshot) == "scenario", timeline = *view == View::kTimeline, name = parser.value(colour),
+        [&window, editor = parser.value(screenshot) == "scenario",
+         timeline = *view == View::kTimeline, name = parser.value(colour),
          wanted = parser.value(select)] {
           if (editor) window.show_editor();
           if (timeline) {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "scenarios/run_timeline.h"
-
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -10,6 +8,7 @@
 
 #include "scenarios/error.h"
 #include "scenarios/json_reader.h"
+#include "scenarios/run_timeline.h"
 
 namespace lindos {
 
@@ -67,16 +66,21 @@ class Reader {
     const std::string name = args.text("name");
     args.finish();
     if (what == "process_name") {
-      if (pid != groups_ + 1) event.fail("pid", "expected " + std::to_string(groups_ + 1) + ": groups count from 1");
+      if (pid != groups_ + 1)
+        event.fail("pid", "expected " + std::to_string(groups_ + 1) + ": groups count from 1");
       ++groups_;
       group_ = name;
       return;
     }
-    if (what != "thread_name") event.fail("name", "expected process_name or thread_name, saw \"" + what + "\"");
-    if (groups_ == 0 || pid != groups_) event.fail("pid", "the lane belongs to the group that was named last");
+    if (what != "thread_name")
+      event.fail("name", "expected process_name or thread_name, saw \"" + what + "\"");
+    if (groups_ == 0 || pid != groups_)
+      event.fail("pid", "the lane belongs to the group that was named last");
     if (tid != timeline_.lanes.size() + 1)
-      event.fail("tid", "expected " + std::to_string(timeline_.lanes.size() + 1) + ": lanes count from 1");
-    if (timeline_.lanes.size() == kMostLanes) event.fail("", "more than " + std::to_string(kMostLanes) + " lanes");
+      event.fail("tid",
+                 "expected " + std::to_string(timeline_.lanes.size() + 1) + ": lanes count from 1");
+    if (timeline_.lanes.size() == kMostLanes)
+      event.fail("", "more than " + std::to_string(kMostLanes) + " lanes");
     timeline_.lanes.push_back({group_, name});
     groups_of_lanes_.push_back(groups_);
   }
@@ -181,9 +185,10 @@ RunTimeline run_timeline_from_json(std::string_view text, const std::string& whe
     event.finish();
   }
   root.finish();
-  std::stable_sort(timeline.spans.begin(), timeline.spans.end(), [](const TimelineSpan& a, const TimelineSpan& b) {
-    return a.lane != b.lane ? a.lane < b.lane : a.start < b.start;
-  });
+  std::stable_sort(timeline.spans.begin(), timeline.spans.end(),
+                   [](const TimelineSpan& a, const TimelineSpan& b) {
+                     return a.lane != b.lane ? a.lane < b.lane : a.start < b.start;
+                   });
   return timeline;
 }
 

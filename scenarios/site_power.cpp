@@ -20,10 +20,13 @@ SitePower site_power(const Scenario& scenario) {
   site.limits = scenario.cluster.power;
   for (const Pool& pool : scenario.cluster.pools) {
     const Device& device = scenario.devices.at(pool.node.device);
-    PoolPower own{pool.name, pool.nodes, pool.devices(), Watts{0}, Watts{0}, pool.node.power_max != Watts{0}};
+    PoolPower own{pool.name, pool.nodes, pool.devices(),
+                  Watts{0},  Watts{0},   pool.node.power_max != Watts{0}};
     const auto nodes = static_cast<double>(pool.nodes);
-    own.nameplate = own.whole_nodes ? pool.node.power_max * nodes : device.power_max * static_cast<double>(pool.devices());
-    own.idle = own.whole_nodes ? pool.node.power_idle * nodes : device.power_idle * static_cast<double>(pool.devices());
+    own.nameplate = own.whole_nodes ? pool.node.power_max * nodes
+                                    : device.power_max * static_cast<double>(pool.devices());
+    own.idle = own.whole_nodes ? pool.node.power_idle * nodes
+                               : device.power_idle * static_cast<double>(pool.devices());
     site.pools.push_back(own);
   }
   return site;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a fleet may draw by its nameplates, and the caps of its site. Nameplates are those of the nodes; where a pool
-// states none, those of its devices alone.
+// What a fleet may draw by its nameplates, and the caps of its site. Nameplates are those of the
+// nodes; where a pool states none, those of its devices alone.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ namespace lindos {
 struct PoolPower {
   std::string pool;
   std::int64_t nodes = 0, devices = 0;
-  Watts nameplate{0};         // of all its nodes, before cooling
-  Watts idle{0};              // the same at rest
-  bool whole_nodes = true;    // false: devices only, the scenario says nothing of the nodes
+  Watts nameplate{0};       // of all its nodes, before cooling
+  Watts idle{0};            // the same at rest
+  bool whole_nodes = true;  // false: devices only, the scenario says nothing of the nodes
   bool operator==(const PoolPower&) const = default;
 };
 

@@ -132,7 +132,9 @@ RunRecord predict(const Scenario& scenario,
   FleetRunner runner(fleet, scenario, options.cancelled);
   const SampleOutcome sample = sampling->serve(runner);
   const FleetOutcome centre = fleet_outcome(fleet, sample.requests, sample.replicas, 0.0);
-  if (options.timeline) options.timeline(serving_timeline(fleet, scenario, sampling->one_replica_each(runner), options));
+  if (options.timeline)
+    options.timeline(
+        serving_timeline(fleet, scenario, sampling->one_replica_each(runner), options));
 
   std::map<std::string, std::vector<double>> drawn;
   std::vector<Ledger> drawn_ledgers;

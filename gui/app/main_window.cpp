@@ -145,12 +145,16 @@ MainWindow::MainWindow(const WindowOptions& options)
   connect(power_, &PowerPage::export_failed, this, &MainWindow::say_error);
   connect(timeline_, &TimelinePage::export_failed, this, &MainWindow::say_error);
   connect(&reader_, &StoreReader::timeline_read, this, &MainWindow::timeline_arrived);
-  connect(&reader_, &StoreReader::timeline_refused, this, [this](const QString& path, const QString& message) {
-    timeline_->show_empty(tr("%1 is no timeline of this version.").arg(path), why_->run().has_value());
-    complain({}, message);
-    reading_timeline_ = false;
-    emit settled();
-  });
+  connect(&reader_, &StoreReader::timeline_refused, this,
+          [this](const QString& path, const QString& where, const QString& message) {
+            timeline_->show_empty(tr("%1 cannot be shown.\n\nFiles that this version's lindos "
+                                     "predict --timeline wrote can; F5 writes one too.")
+                                      .arg(path),
+                                  false);
+            complain(where.isEmpty() ? path : where, message);
+            reading_timeline_ = false;
+            emit settled();
+          });
   connect(accuracy_, &AccuracyPage::run_chosen, runs_, &RunsPage::run_chosen);
   connect(accuracy_, &AccuracyPage::export_failed, this, &MainWindow::say_error);
   connect(tabs_, &QTabWidget::currentChanged, this, &MainWindow::update_state);
@@ -164,11 +168,14 @@ MainWindow::MainWindow(const WindowOptions& options)
   why_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
   cluster_->show_empty(tr("Open a scenario (Ctrl+O), or choose a run in Runs (Ctrl+8)."));
   plans_->show_no_search(tr("Open a scenario (Ctrl+O), then search its plans (F7)."));
-  timeline_->show_empty(tr("Predict a training or serving scenario (Ctrl+O, F5), or open a timeline that lindos predict "
+  timeline_->show_empty(tr("Predict a training or serving scenario (Ctrl+O, F5), or open a "
+                           "timeline that lindos predict "
                            "--timeline wrote (File)."),
                         false);
   power_->show_empty(tr("Open a scenario (Ctrl+O): its nodes, its cooling and the cap of its site."));
-  accuracy_->show_empty(tr("Nothing was measured yet.\n\nOpen a serving scenario and run its twin (F6): it is predicted, then run on this "
+  accuracy_->show_empty(
+      tr("Nothing was measured yet.\n\nOpen a serving scenario and run its twin (F6): it is "
+         "predicted, then run on this "
          "machine. The start page (Alt+Home) has one that needs half a minute."));
   compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”.\n\n"
                            "The menu Compare also takes the two newest at once."));
@@ -629,9 +636,11 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   if (!scenario_ || scenario_->path != scenario.path) {
     // A found plan belongs to the scenario that was searched, and its list stays to go on from.
     if (!scenario.path.startsWith(plans_folder_) || plans_folder_.isEmpty())
-      plans_->show_no_search(tr("No plans yet.\n\nSearch (F7) tries ways to share this model out over these GPUs, leaves out what does "
-                                "not fit or breaks a promise, and ranks the rest. Where they are many it takes minutes; "
-                                "the status bar says how long, and Stop (Shift+F5) ends it."));
+      plans_->show_no_search(tr(
+          "No plans yet.\n\nSearch (F7) tries ways to share this model out over these GPUs, leaves "
+          "out what does "
+          "not fit or breaks a promise, and ranks the rest. Where they are many it takes minutes; "
+          "the status bar says how long, and Stop (Shift+F5) ends it."));
   }
   plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   scenario_ = scenario;
@@ -804,12 +813,17 @@ void MainWindow::open_timeline(const QString& path) {
 
 // Of the open scenario, and what the run shown in Why knows if it is of it.
 void MainWindow::show_power() {
-  if (!scenario_) return power_->show_empty(tr("Open a scenario (Ctrl+O): its nodes, its cooling and the cap of its site."));
+  if (!scenario_)
+    return power_->show_empty(
+        tr("Open a scenario (Ctrl+O): its nodes, its cooling and the cap of its site."));
   const auto& run = why_->run();
   const bool own = run && run->record.scenario_digest == scenario_->scenario_digest;
   const PowerView view =
       power_view(scenario_->power, own ? &run->record : nullptr, own && run->fleet ? run->fleet.get() : nullptr);
-  power_->show_power(view, own ? tr("%1 · run %2 · %3").arg(scenario_->name).arg(run->id).arg(provenance_text(run->record))
+  power_->show_power(view, own ? tr("%1 · run %2 · %3")
+                                     .arg(scenario_->name)
+                                     .arg(run->id)
+                                     .arg(provenance_text(run->record))
                                : tr("%1 · nothing predicted yet").arg(scenario_->name));
 }
 
@@ -818,7 +832,10 @@ void MainWindow::find_timeline(const ShownRun& run) {
   const RunRecord& record = run.record;
   const QString fidelity = QString::fromStdString(record.fidelity);
   if (record.source == RunSource::kMeasured)
-    return timeline_->show_empty(tr("Run %1 was measured, and the engine keeps no timeline. Predictions have one.").arg(run.id), false);
+    return timeline_->show_empty(
+        tr("Run %1 was measured, and the engine keeps no timeline. Predictions have one.")
+            .arg(run.id),
+        false);
   if (fidelity == kClosed) {
     return timeline_->show_empty(tr("Run %1 was predicted by the closed rung, which prices a run as a whole and has no "
                                     "timeline.\n\nChoose maxplus or simgrid as fidelity and predict again (F5).")
@@ -833,11 +850,13 @@ void MainWindow::find_timeline(const ShownRun& run) {
   }
   const bool open = scenario_ && scenario_->scenario_digest == record.scenario_digest &&
                     scenario_->plan_digest == record.plan_digest;
-  timeline_->show_empty(open ? tr("The timeline of run %1 is not kept. Predicting it again makes it: one training step, or "
-                                  "the first requests of a replica.")
-                                   .arg(run.id)
-                             : tr("The timeline of run %1 is not kept. Open its scenario to make it.").arg(run.id),
-                        open);
+  timeline_->show_empty(
+      open ? tr("The timeline of run %1 is not kept. Predicting it again makes it: one training "
+                "step, or "
+                "the first requests of a replica.")
+                 .arg(run.id)
+           : tr("The timeline of run %1 is not kept. Open its scenario to make it.").arg(run.id),
+      open);
 }
 
 void MainWindow::timeline_arrived(const QString& path, const std::shared_ptr<const RunTimeline>& timeline) {
@@ -846,8 +865,10 @@ void MainWindow::timeline_arrived(const QString& path, const std::shared_ptr<con
   if (run && path.startsWith(timeline_folder())) {
     // Files are named by what was predicted, not by how it was priced.
     if (timeline->profile_digest != run->record.environment.profile_digest) {
-      timeline_->show_empty(tr("The timeline that is kept was made with another device profile than run %1.").arg(run->id),
-                            true);
+      timeline_->show_empty(
+          tr("The timeline that is kept was made with another device profile than run %1.")
+              .arg(run->id),
+          true);
     } else {
       timeline_->show_timeline(timeline, tr("Run %1").arg(run->id));
     }

@@ -42,7 +42,17 @@ struct WindowOptions {
   std::optional<ThemeChoice> theme;  // absent: the saved choice, at first the desktop's
 };
 
-enum class View { kStart, kCluster, kWhy, kPlans, kTimeline, kPower, kAccuracy, kCompare, kRuns };  // in the order of the tabs
+enum class View {
+  kStart,
+  kCluster,
+  kWhy,
+  kPlans,
+  kTimeline,
+  kPower,
+  kAccuracy,
+  kCompare,
+  kRuns
+};  // in the order of the tabs
 // What to do once a scenario is open.
 enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin, kSearch };
 

@@ -111,7 +111,8 @@ void FrontChart::draw_plans() {
   auto* line = plot_->addGraph();
   line->setPen(QPen(t.axis, 1.2, Qt::DashLine));
   line->setName(tr("no plan beats these"));
-  for (const FoundPlan* plan : frontier(search_->plans)) line->addData(plan->power_w / kMegawatt, plan->objective * scale.factor);
+  for (const FoundPlan* plan : frontier(search_->plans))
+    line->addData(plan->power_w / kMegawatt, plan->objective * scale.factor);
   auto* plans = scatter(tr("found"), QCPScatterStyle::ssDisc, t.useful, true);
   auto* baselines = scatter(tr("baselines"), QCPScatterStyle::ssSquare, t.loss[1], false);
   for (std::size_t i = 0; i < search_->plans.size(); ++i) {

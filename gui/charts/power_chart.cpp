@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/charts/power_chart.h"
 
-#include <qcustomplot.h>
-
 #include <QHelpEvent>
 #include <QToolTip>
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
 #include <utility>
+
+#include <qcustomplot.h>
 
 #include "gui/charts/chart_export.h"
 #include "gui/map/map_colours.h"
@@ -54,7 +54,8 @@ std::vector<double> PowerChart::drawn() const {
   for (int i = 0; i < plot_->plottableCount(); ++i) {
     const auto* bars = qobject_cast<QCPBars*>(plot_->plottable(i));
     if (bars == nullptr) continue;
-    for (const QCPBarsData& bar : *bars->data()) ends[static_cast<std::size_t>(std::lround(bar.key))] += bar.value * unit_;
+    for (const QCPBarsData& bar : *bars->data())
+      ends[static_cast<std::size_t>(std::lround(bar.key))] += bar.value * unit_;
   }
   return ends;
 }
@@ -75,7 +76,8 @@ void PowerChart::draw() {
   }
   plot_->yAxis->grid()->setVisible(false);
   double most = view_.cap;
-  for (const PowerBar& bar : view_.bars) most = std::max({most, bar.watts(), bar.p90.value_or(0.0)});
+  for (const PowerBar& bar : view_.bars)
+    most = std::max({most, bar.watts(), bar.p90.value_or(0.0)});
   unit_ = most >= 1e6 ? 1e6 : most >= 1e4 ? 1e3 : 1.0;
   plot_->xAxis->setLabel(tr("power, %1").arg(unit_ == 1e6 ? "MW" : unit_ == 1e3 ? "kW" : "W"));
   plot_->xAxis->setRange(0.0, most > 0.0 ? most / unit_ * 1.12 : 1.0);
@@ -92,7 +94,9 @@ void PowerChart::draw() {
     for (const PowerSegment& segment : bar.segments) {
       auto* part = new QCPBars(plot_->yAxis, plot_->xAxis);
       part->setWidth(0.55);
-      const QColor colour = segment.pool >= 0 ? kind_colour(static_cast<std::size_t>(segment.pool), t.dark) : t.folded;
+      const QColor colour = segment.pool >= 0
+                                ? kind_colour(static_cast<std::size_t>(segment.pool), t.dark)
+                                : t.folded;
       part->setBrush(colour);
       part->setPen(QPen(t.base, 1));
       part->setName(segment.name);
@@ -146,8 +150,10 @@ QString PowerChart::text_at(const QPointF& position) const {
   if (bar < 0 || bar >= static_cast<long>(view_.bars.size())) return {};
   const PowerBar& own = view_.bars[static_cast<std::size_t>(bar)];
   QString text = own.name + ": " + watts_text(own.watts());
-  if (own.p10 && *own.p10 < *own.p90) text += tr(" (P10 – P90 %1 – %2)").arg(watts_text(*own.p10), watts_text(*own.p90));
-  for (const PowerSegment& segment : own.segments) text += "\n" + segment.name + ": " + watts_text(segment.watts);
+  if (own.p10 && *own.p10 < *own.p90)
+    text += tr(" (P10 – P90 %1 – %2)").arg(watts_text(*own.p10), watts_text(*own.p90));
+  for (const PowerSegment& segment : own.segments)
+    text += "\n" + segment.name + ": " + watts_text(segment.watts);
   return text + "\n" + own.sentence;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Power as horizontal bars, stacked by pool, with the cap of the site as a line and whiskers where an interval is known.
+// Power as horizontal bars, stacked by pool, with the cap of the site as a line and whiskers where
+// an interval is known.
 #pragma once
 
 #include <QWidget>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/charts/timeline_chart.h"
 
-#include <qcustomplot.h>
-
 #include <QHBoxLayout>
 #include <algorithm>
 #include <cmath>
 #include <set>
 #include <string>
 #include <utility>
+
+#include <qcustomplot.h>
 
 #include "gui/charts/chart_export.h"
 #include "gui/models/format.h"
@@ -17,12 +17,12 @@ namespace lindos::gui {
 
 namespace {
 
-constexpr double kLeastRow = 17.0;      // pixels of a row
+constexpr double kLeastRow = 17.0;  // pixels of a row
 constexpr double kMostRow = 34.0;
-constexpr double kReach = 4.0;          // pixels beside a span in which it is meant
-constexpr double kShortest = 1e-8;      // seconds in view, at least
+constexpr double kReach = 4.0;      // pixels beside a span in which it is meant
+constexpr double kShortest = 1e-8;  // seconds in view, at least
 constexpr double kZoomStep = 1.25;
-constexpr double kHatched = 8.0;        // pixels from which lines can be told
+constexpr double kHatched = 8.0;  // pixels from which lines can be told
 
 // Time in the unit that suits what is in view.
 class TimeTicker : public QCPAxisTicker {
@@ -30,7 +30,8 @@ class TimeTicker : public QCPAxisTicker {
   void set_unit(double factor) { factor_ = factor; }
 
  protected:
-  QString getTickLabel(double tick, const QLocale& /*locale*/, QChar /*format*/, int /*precision*/) override {
+  QString getTickLabel(double tick, const QLocale& /*locale*/, QChar /*format*/,
+                       int /*precision*/) override {
     return QString::number(tick * factor_, 'g', 9);
   }
 
@@ -48,7 +49,8 @@ std::pair<double, QString> unit_for(double span) {
 QString number_in(const std::string& name) {
   const std::size_t from = name.find_first_of("0123456789");
   if (from == std::string::npos) return {};
-  return QString::fromStdString(name.substr(from, name.find_first_not_of("0123456789", from) - from));
+  return QString::fromStdString(
+      name.substr(from, name.find_first_not_of("0123456789", from) - from));
 }
 
 // What does not compute is hatched: its colour is not all that tells it.
@@ -65,6 +67,9 @@ Qt::BrushStyle pattern_of(SpanKind kind) {
       return Qt::SolidPattern;
   }
 }
+
+// Whether rows lie above the view: then the top row shows their group's title instead of spans.
+bool scrolled(const QCPRange& rows) { return rows.lower > 1e-9; }
 
 class SpanPlottable : public QCPAbstractPlottable {
  public:
@@ -94,8 +99,10 @@ class SpanPlottable : public QCPAbstractPlottable {
     const QRectF area(mParentPlot->axisRect()->rect());
     const double pixel = x.size() / std::max(1.0, area.width());
     const auto& rows = view_->rows();
-    const auto first = static_cast<std::size_t>(std::max(0.0, std::floor(mValueAxis->range().lower)));
-    const auto last = std::min(rows.size(), static_cast<std::size_t>(std::max(0.0, std::ceil(mValueAxis->range().upper))));
+    const auto first =
+        static_cast<std::size_t>(std::max(0.0, std::floor(mValueAxis->range().lower)));
+    const auto last = std::min(
+        rows.size(), static_cast<std::size_t>(std::max(0.0, std::ceil(mValueAxis->range().upper))));
     for (std::size_t r = first; r < last; ++r) {
       const double top = mValueAxis->coordToPixel(static_cast<double>(r));
       const double height = mValueAxis->coordToPixel(static_cast<double>(r) + 1.0) - top;
@@ -104,8 +111,15 @@ class SpanPlottable : public QCPAbstractPlottable {
         draw_title(painter, row.intersected(area), rows[r].text);
         continue;
       }
-      draw_lane(painter, static_cast<std::size_t>(rows[r].lane), row.adjusted(0, 1.5, 0, -1.5), area, x, pixel);
+      draw_lane(painter, static_cast<std::size_t>(rows[r].lane), row.adjusted(0, 1.5, 0, -1.5),
+                area, x, pixel);
     }
+    if (!scrolled(mValueAxis->range()) || first >= rows.size()) return;
+    // The group of what follows stays in view while its title is above.
+    const double height = mValueAxis->coordToPixel(1.0) - mValueAxis->coordToPixel(0.0);
+    const QRectF strip(area.left(), area.top(), area.width(), height);
+    painter->fillRect(strip, theme_->base);
+    draw_title(painter, strip, view_->group_of_row(std::min(rows.size() - 1, first + 1)));
   }
 
  private:
@@ -116,11 +130,12 @@ class SpanPlottable : public QCPAbstractPlottable {
     painter->setFont(bold);
     painter->setPen(QPen(theme_->text));
     const QString shown = QFontMetricsF(bold).elidedText(text, Qt::ElideRight, row.width() - 8);
-    if (row.height() >= QFontMetricsF(bold).ascent()) painter->drawText(row.adjusted(4, 0, -4, 0), Qt::AlignVCenter | Qt::AlignLeft, shown);
+    if (row.height() >= QFontMetricsF(bold).ascent())
+      painter->drawText(row.adjusted(4, 0, -4, 0), Qt::AlignVCenter | Qt::AlignLeft, shown);
   }
 
-  void draw_lane(QCPPainter* painter, std::size_t lane, const QRectF& row, const QRectF& area, const QCPRange& x,
-                 double pixel) const {
+  void draw_lane(QCPPainter* painter, std::size_t lane, const QRectF& row, const QRectF& area,
+                 const QCPRange& x, double pixel) const {
     // Cut here: what is exported as SVG keeps no clips.
     const QRectF inside = row.intersected(area);
     if (inside.height() <= 0.0) return;
@@ -158,7 +173,8 @@ class SpanPlottable : public QCPAbstractPlottable {
       const double half = std::min(5.0, inside.height() / 2);
       painter->setPen(Qt::NoPen);
       painter->setBrush(theme_->text);
-      painter->drawPolygon(QPolygonF({{at - half, inside.top()}, {at + half, inside.top()}, {at, inside.top() + 2 * half}}));
+      painter->drawPolygon(QPolygonF(
+          {{at - half, inside.top()}, {at + half, inside.top()}, {at, inside.top() + 2 * half}}));
       painter->setBrush(Qt::NoBrush);
       if (selected_ == i) frame(painter, {at - half, inside.top(), 2 * half, inside.height()});
     }
@@ -168,20 +184,24 @@ class SpanPlottable : public QCPAbstractPlottable {
     double average = 1.0, digit = 1.0;  // width of a character
   };
 
-  // Lines of one slope or both, on a grid of their own, so that neighbours fit. Not a brush: SVG viewers drop those.
-  static void hatch(QCPPainter* painter, const QRectF& box, const QColor& colour, Qt::BrushStyle pattern) {
+  // Lines of one slope or both, on a grid of their own, so that neighbours fit. Not a brush: SVG
+  // viewers drop those.
+  static void hatch(QCPPainter* painter, const QRectF& box, const QColor& colour,
+                    Qt::BrushStyle pattern) {
     constexpr double kApart = 6.0;
     QColor line = colour;
     line.setAlpha(170);
     painter->setPen(QPen(line, 1));
     const double height = box.height();
-    for (double x = std::floor((box.left() - height) / kApart) * kApart; x < box.right(); x += kApart) {
+    for (double x = std::floor((box.left() - height) / kApart) * kApart; x < box.right();
+         x += kApart) {
       const double from = std::max(box.left(), x);
       const double to = std::min(box.right(), x + height);
       if (to <= from) continue;
       if (pattern != Qt::FDiagPattern)
         painter->drawLine(QLineF(from, box.bottom() - (from - x), to, box.bottom() - (to - x)));
-      if (pattern != Qt::BDiagPattern) painter->drawLine(QLineF(from, box.top() + (from - x), to, box.top() + (to - x)));
+      if (pattern != Qt::BDiagPattern)
+        painter->drawLine(QLineF(from, box.top() + (from - x), to, box.top() + (to - x)));
     }
   }
 
@@ -192,8 +212,11 @@ class SpanPlottable : public QCPAbstractPlottable {
     const std::string& full = view_->timeline().spans[span].name;
     const bool whole = static_cast<double>(full.size()) * sizes.average * 1.1 < box.width() - 6;
     const QString name = whole ? QString::fromStdString(full) : number_in(full);
-    if (name.isEmpty() || (!whole && static_cast<double>(name.size()) * sizes.digit > box.width() - 3)) return;
-    painter->setPen(QPen(contrast(ground, Qt::white) > contrast(ground, Qt::black) ? Qt::white : Qt::black));
+    if (name.isEmpty() ||
+        (!whole && static_cast<double>(name.size()) * sizes.digit > box.width() - 3))
+      return;
+    painter->setPen(
+        QPen(contrast(ground, Qt::white) > contrast(ground, Qt::black) ? Qt::white : Qt::black));
     painter->drawText(box, Qt::AlignCenter, name);
   }
 
@@ -284,7 +307,8 @@ TimelineChart::TimelineChart(QWidget* parent)
   });
 }
 
-void TimelineChart::show_timeline(std::shared_ptr<const TimelineView> view, const QString& subtitle) {
+void TimelineChart::show_timeline(std::shared_ptr<const TimelineView> view,
+                                  const QString& subtitle) {
   view_ = std::move(view);
   subtitle_ = subtitle;
   selected_.reset();
@@ -314,7 +338,8 @@ void TimelineChart::make_legend() {
     if (kind == SpanKind::kArrival) {
       auto* marks = new QCPGraph(plot_->xAxis, plot_->yAxis);
       marks->setLineStyle(QCPGraph::lsNone);
-      marks->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssTriangleInverted, QPen(theme_->text), QBrush(theme_->text), 8));
+      marks->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssTriangleInverted,
+                                             QPen(theme_->text), QBrush(theme_->text), 8));
       marks->setName(to_qt(info_of(kind).label));
       marks->addToLegend();
       continue;
@@ -371,7 +396,9 @@ void TimelineChart::label_rows() {
   const QFontMetricsF metrics(plot_->yAxis->tickLabelFont());
   for (std::size_t r = 0; r < view_->rows().size(); ++r) {
     const double middle = static_cast<double>(r) + 0.5;
-    if (middle < seen.lower || middle > seen.upper || view_->rows()[r].lane < 0) continue;
+    if (middle < seen.lower + (scrolled(seen) ? 1.0 : 0.0) || middle > seen.upper ||
+        view_->rows()[r].lane < 0)
+      continue;
     names->addTick(middle, metrics.elidedText(view_->rows()[r].text, Qt::ElideMiddle, 150));
   }
   plot_->yAxis->setTicker(names);
@@ -391,7 +418,8 @@ void TimelineChart::set_range(double from, double to) {
   const double whole = std::max(view_->end(), kShortest);
   const double length = std::clamp(to - from, std::min(kShortest, whole), whole * 1.02);
   const double middle = (from + to) / 2;
-  const double begin = std::clamp(middle - length / 2, -0.01 * whole, std::max(-0.01 * whole, 1.01 * whole - length));
+  const double begin = std::clamp(middle - length / 2, -0.01 * whole,
+                                  std::max(-0.01 * whole, 1.01 * whole - length));
   plot_->xAxis->setRange(begin, begin + length);
   place_rows();
   plot_->replot(QCustomPlot::rpQueuedReplot);
@@ -426,7 +454,7 @@ void TimelineChart::select(std::optional<std::size_t> span) {
 void TimelineChart::bring_row_into_view() {
   const double row = view_->row_of_lane(view_->timeline().spans[*selected_].lane);
   const QCPRange seen = plot_->yAxis->range();
-  if (row < seen.lower) first_row_ = std::max(0.0, row - 1.0);
+  if (row < seen.lower + (scrolled(seen) ? 1.0 : 0.0)) first_row_ = std::max(0.0, row - 1.0);
   if (row + 1.0 > seen.upper) first_row_ = row + 1.0 - seen.size();
 }
 
@@ -453,12 +481,17 @@ QPointF TimelineChart::middle_of(std::size_t span) const {
 
 std::optional<std::size_t> TimelineChart::span_at(const QPointF& position) const {
   if (!view_ || !plot_->axisRect()->rect().contains(position.toPoint())) return std::nullopt;
-  const double row = std::floor(plot_->yAxis->pixelToCoord(position.y()));
+  const double at = plot_->yAxis->pixelToCoord(position.y());
+  const QCPRange seen = plot_->yAxis->range();
+  if (scrolled(seen) && at < seen.lower + 1.0) return std::nullopt;
+  const double row = std::floor(at);
   if (row < 0.0 || row >= static_cast<double>(view_->rows().size())) return std::nullopt;
   const int lane = view_->rows()[static_cast<std::size_t>(row)].lane;
   if (lane < 0) return std::nullopt;
-  const double reach = kReach * plot_->xAxis->range().size() / std::max(1, plot_->axisRect()->width());
-  return view_->span_at(static_cast<std::size_t>(lane), plot_->xAxis->pixelToCoord(position.x()), reach);
+  const double reach =
+      kReach * plot_->xAxis->range().size() / std::max(1, plot_->axisRect()->width());
+  return view_->span_at(static_cast<std::size_t>(lane), plot_->xAxis->pixelToCoord(position.x()),
+                        reach);
 }
 
 void TimelineChart::hover(const QPointF& position) {
@@ -498,8 +531,10 @@ bool TimelineChart::eventFilter(QObject* watched, QEvent* event) {
       }
       if (dragged_ || (position() - *dragged_from_).manhattanLength() > 4) {
         const QPointF moved = position() - *dragged_from_;
-        const double seconds = moved.x() * plot_->xAxis->range().size() / std::max(1, plot_->axisRect()->width());
-        first_row_ -= moved.y() * plot_->yAxis->range().size() / std::max(1, plot_->axisRect()->height());
+        const double seconds =
+            moved.x() * plot_->xAxis->range().size() / std::max(1, plot_->axisRect()->width());
+        first_row_ -=
+            moved.y() * plot_->yAxis->range().size() / std::max(1, plot_->axisRect()->height());
         set_range(from() - seconds, to() - seconds);
         dragged_from_ = position();
         dragged_ = true;
@@ -531,14 +566,17 @@ void TimelineChart::keyPressEvent(QKeyEvent* event) {
   if (!view_ || view_->timeline().spans.empty()) return QWidget::keyPressEvent(event);
   const double length = to() - from();
   const double middle = (from() + to()) / 2;
-  const auto zoom = [&](double factor) { set_range(middle - length / 2 * factor, middle + length / 2 * factor); };
+  const auto zoom = [&](double factor) {
+    set_range(middle - length / 2 * factor, middle + length / 2 * factor);
+  };
   const auto walk = [&](const std::optional<std::size_t>& next) {
     if (!selected_) {
       // Starts with what is seen first.
       const auto row = static_cast<std::size_t>(std::max(0.0, std::ceil(first_row_)));
       for (std::size_t r = row; r < view_->rows().size(); ++r) {
         if (view_->rows()[r].lane < 0) continue;
-        if (const auto span = view_->span_at(static_cast<std::size_t>(view_->rows()[r].lane), from(), length))
+        if (const auto span =
+                view_->span_at(static_cast<std::size_t>(view_->rows()[r].lane), from(), length))
           return select(span);
       }
       return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Spans on lanes over time. Wheel zooms at the cursor, Shift+wheel and the bar at the side move through the lanes, drag
-// pans; W S zoom, A D pan, arrows walk from span to span, Enter or F fits the selected one, 0 all, Esc lets go.
+// Spans on lanes over time. Wheel zooms at the cursor, Shift+wheel and the bar at the side move
+// through the lanes, drag pans; W S zoom, A D pan, arrows walk from span to span, Enter or F fits
+// the selected one, 0 all, Esc lets go.
 #pragma once
 
 #include <QScrollBar>

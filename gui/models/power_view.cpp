@@ -36,11 +36,13 @@ std::vector<PoolLimit> limits_of(const Fleet& fleet) {
   return out;
 }
 
-PowerBar pools_bar(const SitePower& site, const QString& name, const QString& sentence, Watts PoolPower::*own) {
+PowerBar pools_bar(const SitePower& site, const QString& name, const QString& sentence,
+                   Watts PoolPower::*own) {
   PowerBar bar{name, sentence, {}, std::nullopt, std::nullopt};
   Watts sum{0};
   for (std::size_t p = 0; p < site.pools.size(); ++p) {
-    bar.segments.push_back({QString::fromStdString(site.pools[p].pool), static_cast<int>(p), (site.pools[p].*own).value()});
+    bar.segments.push_back({QString::fromStdString(site.pools[p].pool), static_cast<int>(p),
+                            (site.pools[p].*own).value()});
     sum += site.pools[p].*own;
   }
   if (const double extra = (site.at_meter(sum) - sum).value(); extra > 0.0)
@@ -66,32 +68,45 @@ QString watts_text(double watts) {
 PowerView power_view(const SitePower& site, const RunRecord* record, const Fleet* fleet) {
   PowerView view;
   view.cap = site.limits.site_cap.value();
-  const bool nodes = std::all_of(site.pools.begin(), site.pools.end(), [](const PoolPower& p) { return p.whole_nodes; });
-  const QString what = nodes ? QObject::tr("nodes with their hosts") : QObject::tr("GPUs alone where the scenario gives no node power");
-  view.bars.push_back(pools_bar(site, QObject::tr("Nameplate"),
-                                QObject::tr("What all nodes may draw by their nameplates, with cooling and losses: %1.").arg(what),
-                                &PoolPower::nameplate));
-  view.bars.push_back(pools_bar(site, QObject::tr("At rest"), QObject::tr("The same when nothing runs: %1.").arg(what),
+  const bool nodes = std::all_of(site.pools.begin(), site.pools.end(),
+                                 [](const PoolPower& p) { return p.whole_nodes; });
+  const QString what = nodes ? QObject::tr("nodes with their hosts")
+                             : QObject::tr("GPUs alone where the scenario gives no node power");
+  view.bars.push_back(pools_bar(
+      site, QObject::tr("Nameplate"),
+      QObject::tr("What all nodes may draw by their nameplates, with cooling and losses: %1.")
+          .arg(what),
+      &PoolPower::nameplate));
+  view.bars.push_back(pools_bar(site, QObject::tr("At rest"),
+                                QObject::tr("The same when nothing runs: %1.").arg(what),
                                 &PoolPower::idle));
-  const std::vector<PoolLimit> limits = fleet != nullptr ? limits_of(*fleet) : std::vector<PoolLimit>{};
+  const std::vector<PoolLimit> limits =
+      fleet != nullptr ? limits_of(*fleet) : std::vector<PoolLimit>{};
   if (!limits.empty()) {
     PowerBar bar{QObject::tr("GPUs of the job at their limit"),
-                 QObject::tr("What the GPUs of the predicted job may draw: their own maximum, the cap of a device, or what "
-                             "the cap of the site leaves after hosts and cooling. Not what they do draw; without hosts."),
-                 {}, std::nullopt, std::nullopt};
+                 QObject::tr("What the GPUs of the predicted job may draw: their own maximum, the "
+                             "cap of a device, or what "
+                             "the cap of the site leaves after hosts and cooling. Not what they do "
+                             "draw; without hosts."),
+                 {},
+                 std::nullopt,
+                 std::nullopt};
     for (std::size_t p = 0; p < limits.size(); ++p)
-      bar.segments.push_back({QString::fromStdString(fleet->map().pools[p].name), static_cast<int>(p), limits[p].watts});
+      bar.segments.push_back({QString::fromStdString(fleet->map().pools[p].name),
+                              static_cast<int>(p), limits[p].watts});
     view.bars.push_back(std::move(bar));
   }
   if (record != nullptr) {
     if (const auto found = record->metrics.find("power_w"); found != record->metrics.end()) {
       const MetricValue& power = found->second;
       const bool measured = record->source == RunSource::kMeasured;
-      view.bars.push_back({measured ? QObject::tr("GPUs of the run, measured") : QObject::tr("GPUs of the run, predicted"),
-                           QObject::tr("Mean power of all devices of the run over its time, without hosts."),
-                           {{QObject::tr("all GPUs of the run"), -1, power.p50}},
-                           power.p10,
-                           power.p90});
+      view.bars.push_back(
+          {measured ? QObject::tr("GPUs of the run, measured")
+                    : QObject::tr("GPUs of the run, predicted"),
+           QObject::tr("Mean power of all devices of the run over its time, without hosts."),
+           {{QObject::tr("all GPUs of the run"), -1, power.p50}},
+           power.p10,
+           power.p90});
     }
   }
 
@@ -100,16 +115,21 @@ PowerView power_view(const SitePower& site, const RunRecord* record, const Fleet
   if (demand == 0.0) {
     view.headline = QObject::tr("The scenario states no power of its nodes or devices.");
   } else if (view.cap == 0.0) {
-    view.headline = QObject::tr("At most %1 at the meter by nameplate; the site has no cap.").arg(watts_text(demand));
+    view.headline = QObject::tr("At most %1 at the meter by nameplate; the site has no cap.")
+                        .arg(watts_text(demand));
   } else {
-    view.headline = QObject::tr("At most %1 at the meter by nameplate, %2 of the cap of %3: %4.")
-                        .arg(watts_text(demand), percent(demand / view.cap), watts_text(view.cap),
-                             view.over ? QObject::tr("%1 too much if all draw it at once").arg(watts_text(demand - view.cap))
-                                       : QObject::tr("%1 to spare").arg(watts_text(view.cap - demand)));
+    view.headline =
+        QObject::tr("At most %1 at the meter by nameplate, %2 of the cap of %3: %4.")
+            .arg(watts_text(demand), percent(demand / view.cap), watts_text(view.cap),
+                 view.over ? QObject::tr("%1 too much if all draw it at once")
+                                 .arg(watts_text(demand - view.cap))
+                           : QObject::tr("%1 to spare").arg(watts_text(view.cap - demand)));
   }
 
-  view.table.columns = {QObject::tr("Pool"),      QObject::tr("Nodes"), QObject::tr("GPUs"), QObject::tr("Nameplate"),
-                        QObject::tr("Of the cap"), QObject::tr("At rest"), QObject::tr("GPU may draw"), QObject::tr("From")};
+  view.table.columns = {QObject::tr("Pool"),         QObject::tr("Nodes"),
+                        QObject::tr("GPUs"),         QObject::tr("Nameplate"),
+                        QObject::tr("Of the cap"),   QObject::tr("At rest"),
+                        QObject::tr("GPU may draw"), QObject::tr("From")};
   for (std::size_t p = 0; p < site.pools.size(); ++p) {
     const PoolPower& pool = site.pools[p];
     const double at_meter = site.at_meter(pool.nameplate).value();
@@ -117,15 +137,17 @@ PowerView power_view(const SitePower& site, const RunRecord* record, const Fleet
     const double each = limited ? limits[p].watts / static_cast<double>(limits[p].devices) : 0.0;
     TableRow row;
     row.key = static_cast<std::int64_t>(p);
-    row.cells = {word(QString::fromStdString(pool.pool)),
-                 number(counted(pool.nodes), static_cast<double>(pool.nodes)),
-                 number(counted(pool.devices), static_cast<double>(pool.devices)),
-                 number(watts_text(at_meter), at_meter),
-                 view.cap > 0.0 ? number(percent(at_meter / view.cap), at_meter / view.cap) : absent(),
-                 number(watts_text(site.at_meter(pool.idle).value()), pool.idle.value()),
-                 limited ? number(watts_text(each), each) : absent(QObject::tr("Predictions of training jobs know it.")),
-                 word(pool.whole_nodes ? QObject::tr("nodes, × PUE %1").arg(site.limits.pue)
-                                       : QObject::tr("devices, × PUE %1").arg(site.limits.pue))};
+    row.cells = {
+        word(QString::fromStdString(pool.pool)),
+        number(counted(pool.nodes), static_cast<double>(pool.nodes)),
+        number(counted(pool.devices), static_cast<double>(pool.devices)),
+        number(watts_text(at_meter), at_meter),
+        view.cap > 0.0 ? number(percent(at_meter / view.cap), at_meter / view.cap) : absent(),
+        number(watts_text(site.at_meter(pool.idle).value()), pool.idle.value()),
+        limited ? number(watts_text(each), each)
+                : absent(QObject::tr("Predictions of training jobs know it.")),
+        word(pool.whole_nodes ? QObject::tr("nodes, × PUE %1").arg(site.limits.pue)
+                              : QObject::tr("devices, × PUE %1").arg(site.limits.pue))};
     view.table.rows.push_back(std::move(row));
   }
   return view;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Power of a site as it is shown: bars by pool against the cap, one sentence, and a table. Watts at the meter unless a
-// bar says otherwise. What is not known is absent: no power is predicted for training yet, and none over time.
+// Power of a site as it is shown: bars by pool against the cap, one sentence, and a table. Watts at
+// the meter unless a bar says otherwise. What is not known is absent: no power is predicted for
+// training yet, and none over time.
 #pragma once
 
 #include <QString>
@@ -37,7 +38,8 @@ struct PowerView {
 };
 
 // `record` and `fleet` of the shown run of this scenario; absent: nothing is predicted.
-[[nodiscard]] PowerView power_view(const SitePower& site, const RunRecord* record, const Fleet* fleet);
+[[nodiscard]] PowerView power_view(const SitePower& site, const RunRecord* record,
+                                   const Fleet* fleet);
 // "317.2 MW", "612 W".
 [[nodiscard]] QString watts_text(double watts);
 

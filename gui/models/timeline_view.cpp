@@ -12,7 +12,8 @@
 
 namespace lindos::gui {
 
-TimelineView::TimelineView(std::shared_ptr<const RunTimeline> timeline) : timeline_(std::move(timeline)) {
+TimelineView::TimelineView(std::shared_ptr<const RunTimeline> timeline)
+    : timeline_(std::move(timeline)) {
   const std::vector<TimelineSpan>& spans = timeline_->spans;
   std::size_t next = 0;
   for (std::size_t lane = 0; lane < timeline_->lanes.size(); ++lane) {
@@ -28,15 +29,22 @@ TimelineView::TimelineView(std::shared_ptr<const RunTimeline> timeline) : timeli
   end_ = timeline_->end().count();
 }
 
+QString TimelineView::group_of_row(std::size_t row) const {
+  while (row > 0 && rows_[row].lane >= 0) --row;
+  return rows_[row].text;
+}
+
 std::size_t TimelineView::first_after(std::size_t lane, double from) const {
   const auto first = timeline_->spans.begin() + static_cast<std::ptrdiff_t>(begin_[lane]);
   const auto last = timeline_->spans.begin() + static_cast<std::ptrdiff_t>(begin_[lane + 1]);
   // Spans of a lane follow each other, so that their ends are in order too.
-  const auto found = std::partition_point(first, last, [&](const TimelineSpan& s) { return s.end().count() < from; });
+  const auto found = std::partition_point(
+      first, last, [&](const TimelineSpan& s) { return s.end().count() < from; });
   return static_cast<std::size_t>(found - timeline_->spans.begin());
 }
 
-std::vector<TimelineBar> TimelineView::bars(std::size_t lane, double from, double to, double pixel) const {
+std::vector<TimelineBar> TimelineView::bars(std::size_t lane, double from, double to,
+                                            double pixel) const {
   std::vector<TimelineBar> out;
   std::array<double, kSpanKinds> filled{};
   double pixel_from = 0.0;
@@ -45,7 +53,8 @@ std::vector<TimelineBar> TimelineView::bars(std::size_t lane, double from, doubl
   const auto flush = [&] {
     if (merged == 0) return;
     const auto most = std::max_element(filled.begin(), filled.end());
-    TimelineBar bar{pixel_from, pixel_from + pixel, static_cast<SpanKind>(most - filled.begin()), std::nullopt};
+    TimelineBar bar{pixel_from, pixel_from + pixel, static_cast<SpanKind>(most - filled.begin()),
+                    std::nullopt};
     if (merged == 1) bar.span = last_merged;
     out.push_back(bar);
     filled.fill(0.0);
@@ -82,7 +91,8 @@ std::vector<std::size_t> TimelineView::moments(std::size_t lane, double from, do
   return out;
 }
 
-std::optional<std::size_t> TimelineView::span_at(std::size_t lane, double time, double reach) const {
+std::optional<std::size_t> TimelineView::span_at(std::size_t lane, double time,
+                                                 double reach) const {
   std::optional<std::size_t> nearest;
   double least = reach;
   for (std::size_t i = first_after(lane, time - reach); i < begin_[lane + 1]; ++i) {
@@ -117,7 +127,8 @@ std::optional<std::size_t> TimelineView::across(std::size_t span, int by) const 
   return std::nullopt;
 }
 
-std::optional<std::size_t> TimelineView::find(const QString& text, std::optional<std::size_t> after) const {
+std::optional<std::size_t> TimelineView::find(const QString& text,
+                                              std::optional<std::size_t> after) const {
   const QString wanted = text.trimmed();
   const std::size_t all = timeline_->spans.size();
   for (std::size_t n = 0; n < all && !wanted.isEmpty(); ++n) {
@@ -131,8 +142,8 @@ std::optional<std::size_t> TimelineView::find(const QString& text, std::optional
 }
 
 std::size_t TimelineView::count(double from, double to) const {
-  return static_cast<std::size_t>(
-      std::count_if(timeline_->spans.begin(), timeline_->spans.end(), [&](const TimelineSpan& span) {
+  return static_cast<std::size_t>(std::count_if(
+      timeline_->spans.begin(), timeline_->spans.end(), [&](const TimelineSpan& span) {
         return span.start.count() <= to && span.end().count() >= from;
       }));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A timeline as it is looked at: rows (titles of groups and lanes), the span under a place, what is drawn of a lane at a
-// zoom, and the spans in view as a table. No widgets. Times in seconds.
+// A timeline as it is looked at: rows (titles of groups and lanes), the span under a place, what is
+// drawn of a lane at a zoom, and the spans in view as a table. No widgets. Times in seconds.
 #pragma once
 
 #include <QString>
@@ -19,7 +19,8 @@ struct TimelineRow {
   QString text;
 };
 
-// A bar to be drawn: one span, or so many shorter than a pixel, in the kind that fills most of that pixel.
+// A bar to be drawn: one span, or so many shorter than a pixel, in the kind that fills most of that
+// pixel.
 struct TimelineBar {
   double from = 0.0, to = 0.0;
   SpanKind kind = SpanKind::kForward;
@@ -34,21 +35,27 @@ class TimelineView {
   [[nodiscard]] const RunTimeline& timeline() const { return *timeline_; }
   [[nodiscard]] const std::vector<TimelineRow>& rows() const { return rows_; }
   [[nodiscard]] double end() const { return end_; }
+  // The title above a row; of a title itself.
+  [[nodiscard]] QString group_of_row(std::size_t row) const;
   [[nodiscard]] int row_of_lane(std::size_t lane) const { return row_of_lane_[lane]; }
 
-  // Of a lane, what lies in [from, to] when a pixel is `pixel` long, in order. Moments are not among it.
-  [[nodiscard]] std::vector<TimelineBar> bars(std::size_t lane, double from, double to, double pixel) const;
+  // Of a lane, what lies in [from, to] when a pixel is `pixel` long, in order. Moments are not
+  // among it.
+  [[nodiscard]] std::vector<TimelineBar> bars(std::size_t lane, double from, double to,
+                                              double pixel) const;
   // Moments of a lane, such as arrivals.
   [[nodiscard]] std::vector<std::size_t> moments(std::size_t lane, double from, double to) const;
   // The span of the lane at `time`, or the nearest whose edge is within `reach`.
-  [[nodiscard]] std::optional<std::size_t> span_at(std::size_t lane, double time, double reach) const;
+  [[nodiscard]] std::optional<std::size_t> span_at(std::size_t lane, double time,
+                                                   double reach) const;
   // The span `by` further in its lane, if there is one.
   [[nodiscard]] std::optional<std::size_t> neighbour(std::size_t span, int by) const;
   // The span of the next lane (by = ±1) at about the same time.
   [[nodiscard]] std::optional<std::size_t> across(std::size_t span, int by) const;
 
   // The next span after `after` whose name, lane or group has the text, round to the first.
-  [[nodiscard]] std::optional<std::size_t> find(const QString& text, std::optional<std::size_t> after) const;
+  [[nodiscard]] std::optional<std::size_t> find(const QString& text,
+                                                std::optional<std::size_t> after) const;
 
   // Spans that touch [from, to]; at most so many rows. Keys are positions in RunTimeline::spans.
   static constexpr std::size_t kMostRows = 2000;

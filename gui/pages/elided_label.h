@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A line of text that yields: what does not fit is cut in the middle, and the tooltip has all of it.
+// A line of text that yields: what does not fit is cut in the middle, and the tooltip has all of
+// it.
 #pragma once
 
 #include <QLabel>

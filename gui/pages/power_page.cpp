@@ -38,8 +38,10 @@ PowerPage::PowerPage(QWidget* parent)
   both->setStretchFactor(0, 1);
   both->setStretchFactor(1, 0);
   both->setSizes({420, 170});
-  auto* rule = new QLabel(tr("At the meter, with cooling and losses, where a bar does not say otherwise. Power over time, and power "
-                             "drawn in training, are not predicted."));
+  auto* rule =
+      new QLabel(tr("At the meter, with cooling and losses, where a bar does not say otherwise. "
+                    "Power over time, and power "
+                    "drawn in training, are not predicted."));
   rule->setObjectName("muted");
   rule->setWordWrap(true);
   auto* filled = new QWidget;
@@ -75,8 +77,8 @@ void PowerPage::set_theme(const Theme& theme) { chart_->set_theme(theme); }
 
 void PowerPage::export_chart() {
   if (!filled()) return;
-  const QString file =
-      QFileDialog::getSaveFileName(this, tr("Export chart"), "power.png", tr("Pictures (*.png *.svg *.pdf)"));
+  const QString file = QFileDialog::getSaveFileName(this, tr("Export chart"), "power.png",
+                                                    tr("Pictures (*.png *.svg *.pdf)"));
   if (file.isEmpty()) return;
   const QString error = chart_->export_to(file);
   if (!error.isEmpty()) emit export_failed(error);

@@ -65,7 +65,8 @@ void RunsPage::show_list(const RunList& list, const QString& store) {
   pages_->setCurrentIndex(total_ > 0 ? 1 : 0);
   empty_->setText(list.state == StoreState::kRefused
                       ? list.message
-                      : tr("No runs yet.\n\nPredict a scenario (Ctrl+O, F5), or run the twin of this machine from the start "
+                      : tr("No runs yet.\n\nPredict a scenario (Ctrl+O, F5), or run the twin of "
+                           "this machine from the start "
                            "page (Alt+Home)."));
   switch (list.state) {
     case StoreState::kReady:
@@ -83,7 +84,10 @@ void RunsPage::show_list(const RunList& list, const QString& store) {
 void RunsPage::say_count() {
   const int shown = table_->visible_rows();
   QString text = shown == total_ ? tr("%1 runs in %2").arg(total_).arg(store_)
-                                 : tr("%1 of %2 runs match “%4”, in %3").arg(shown).arg(total_).arg(store_, filter_->text());
+                                 : tr("%1 of %2 runs match “%4”, in %3")
+                                       .arg(shown)
+                                       .arg(total_)
+                                       .arg(store_, filter_->text());
   if (total_ == StoreReader::kListed) text += tr(" (the newest; older ones: lindos compare, sqlite3)");
   note_->setText(text);
 }

@@ -16,11 +16,13 @@ namespace {
 constexpr int kDetailLines = 4;
 
 QString provenance_of(const RunTimeline& t) {
-  QString text = QObject::tr("%1 · plan %2 · %3 · %4 · seed %5")
-                     .arg(QString::fromStdString(t.scenario_name), QString::fromStdString(t.plan_name),
-                          to_qt(name_of(t.source)), QString::fromStdString(t.fidelity))
-                     .arg(t.seed);
-  if (!t.profile_digest.empty()) text += QObject::tr(" · profile %1").arg(QString::fromStdString(t.profile_digest.substr(0, 8)));
+  QString text =
+      QObject::tr("%1 · plan %2 · %3 · %4 · seed %5")
+          .arg(QString::fromStdString(t.scenario_name), QString::fromStdString(t.plan_name),
+               to_qt(name_of(t.source)), QString::fromStdString(t.fidelity))
+          .arg(t.seed);
+  if (!t.profile_digest.empty())
+    text += QObject::tr(" · profile %1").arg(QString::fromStdString(t.profile_digest.substr(0, 8)));
   if (!t.cut.empty()) text += QObject::tr("\nShows %1.").arg(QString::fromStdString(t.cut));
   return text;
 }
@@ -63,7 +65,8 @@ TimelinePage::TimelinePage(QWidget* parent)
   find_->setMinimumWidth(170);
   top->addLayout(texts, 1);
   top->addWidget(find_, 0, Qt::AlignTop);
-  for (QPushButton* button : {fit, as_table_, export_button}) top->addWidget(button, 0, Qt::AlignTop);
+  for (QPushButton* button : {fit, as_table_, export_button})
+    top->addWidget(button, 0, Qt::AlignTop);
 
   auto* listing_column = new QVBoxLayout(listing_);
   listing_column->setContentsMargins(0, 0, 0, 0);
@@ -118,7 +121,8 @@ TimelinePage::TimelinePage(QWidget* parent)
   });
 }
 
-void TimelinePage::show_timeline(std::shared_ptr<const RunTimeline> timeline, const QString& whose) {
+void TimelinePage::show_timeline(std::shared_ptr<const RunTimeline> timeline,
+                                 const QString& whose) {
   view_ = std::make_shared<const TimelineView>(std::move(timeline));
   const RunTimeline& t = view_->timeline();
   title_->setText(tr("%1: %2").arg(whose, QString::fromStdString(t.what)));
@@ -164,19 +168,24 @@ bool TimelinePage::find(const QString& text) {
 void TimelinePage::show_details(qlonglong span) {
   if (!view_) return;
   if (span < 0 || span >= static_cast<qlonglong>(view_->timeline().spans.size())) {
-    details_->setText(tr("Point at a span or walk with the arrow keys. Wheel: zoom at the pointer; Shift and wheel: lanes; "
-                         "drag: move; Enter: zoom to the span; 0: all."));
+    details_->setText(
+        tr("Point at a span or walk with the arrow keys. Wheel: zoom at the pointer; Shift and "
+           "wheel: lanes; "
+           "drag: move; Enter: zoom to the span; 0: all."));
     return;
   }
   const TimelineSpan& s = view_->timeline().spans[static_cast<std::size_t>(span)];
   const TimelineLane& lane = view_->timeline().lanes[s.lane];
   const SpanKindInfo& kind = info_of(s.kind);
-  const auto escaped = [](const std::string& text) { return QString::fromStdString(text).toHtmlEscaped(); };
-  QString text = tr("<b>%1</b> on %2 · %3").arg(escaped(s.name), escaped(lane.name), escaped(lane.group));
-  text += s.kind == SpanKind::kArrival
-              ? tr("<br>at %1").arg(span_time_text(s.start))
-              : tr("<br>from %1 to %2, for <b>%3</b>")
-                    .arg(span_time_text(s.start), span_time_text(s.end()), span_time_text(s.duration));
+  const auto escaped = [](const std::string& text) {
+    return QString::fromStdString(text).toHtmlEscaped();
+  };
+  QString text =
+      tr("<b>%1</b> on %2 · %3").arg(escaped(s.name), escaped(lane.name), escaped(lane.group));
+  text += s.kind == SpanKind::kArrival ? tr("<br>at %1").arg(span_time_text(s.start))
+                                       : tr("<br>from %1 to %2, for <b>%3</b>")
+                                             .arg(span_time_text(s.start), span_time_text(s.end()),
+                                                  span_time_text(s.duration));
   if (!s.cause.empty()) text += tr(" · %1").arg(escaped(s.cause));
   text += tr("<br>%1: %2").arg(to_qt(kind.label), to_qt(kind.sentence).toHtmlEscaped());
   details_->setText(text);
@@ -185,11 +194,12 @@ void TimelinePage::show_details(qlonglong span) {
 void TimelinePage::fill_table() {
   if (!view_) return;
   const std::size_t all = view_->count(chart_->from(), chart_->to());
-  const QString range =
-      tr("from %1 to %2").arg(span_time_text(Seconds(std::max(0.0, chart_->from()))),
-                              span_time_text(Seconds(std::min(view_->end(), chart_->to()))));
+  const QString range = tr("from %1 to %2")
+                            .arg(span_time_text(Seconds(std::max(0.0, chart_->from()))),
+                                 span_time_text(Seconds(std::min(view_->end(), chart_->to()))));
   listed_->setText(all > TimelineView::kMostRows
-                       ? tr("The first %1 of %2 spans %3; zoom in for the others. Enter shows a span in the chart.")
+                       ? tr("The first %1 of %2 spans %3; zoom in for the others. Enter shows a "
+                            "span in the chart.")
                              .arg(counted(static_cast<std::int64_t>(TimelineView::kMostRows)),
                                   counted(static_cast<std::int64_t>(all)), range)
                        : tr("%1 spans %2. Enter shows a span in the chart.")
@@ -200,7 +210,8 @@ void TimelinePage::fill_table() {
 void TimelinePage::export_chart() {
   if (!view_) return;
   const QString name = QString::fromStdString(view_->timeline().scenario_name) + "-timeline.png";
-  const QString file = QFileDialog::getSaveFileName(this, tr("Export chart"), name, tr("Pictures (*.png *.svg *.pdf)"));
+  const QString file = QFileDialog::getSaveFileName(this, tr("Export chart"), name,
+                                                    tr("Pictures (*.png *.svg *.pdf)"));
   if (file.isEmpty()) return;
   const QString error = chart_->export_to(file);
   if (!error.isEmpty()) emit export_failed(error);

@@ -226,8 +226,12 @@ void StoreReader::read_timeline(const QString& path) {
       const std::string file = path.toStdString();
       auto timeline = std::make_shared<const RunTimeline>(run_timeline_from_json(read_text_file(file, file), file));
       return [this, path, timeline = std::move(timeline)] { emit timeline_read(path, timeline); };
+    } catch (const Error& e) {
+      return [this, path, where = told(e).first, message = told(e).second] {
+        emit timeline_refused(path, where, message);
+      };
     } catch (const std::exception& e) {
-      return [this, path, message = QString::fromUtf8(e.what())] { emit timeline_refused(path, message); };
+      return [this, path, message = QString::fromUtf8(e.what())] { emit timeline_refused(path, path, message); };
     }
   });
 }

@@ -100,7 +100,7 @@ class StoreReader : public QObject {
   void scenario_opened(const lindos::gui::OpenedScenario& scenario);
   void scenario_refused(const QString& path, const QString& where, const QString& message);
   void timeline_read(const QString& path, const std::shared_ptr<const lindos::RunTimeline>& timeline);
-  void timeline_refused(const QString& path, const QString& message);
+  void timeline_refused(const QString& path, const QString& where, const QString& message);
   void plan_read(const lindos::Plan& plan, const QString& title);
   void scenario_checked(const lindos::gui::OpenedScenario& scenario);
   void scenario_faulty(const QString& where, const QString& message);

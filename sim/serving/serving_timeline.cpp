@@ -24,7 +24,9 @@ namespace {
 constexpr std::size_t kRequests = 200;
 constexpr std::size_t kMostGroups = 4;
 
-std::string counted(std::int64_t n, const char* noun) { return with_thousands(n) + " " + noun + (n == 1 ? "" : "s"); }
+std::string counted(std::int64_t n, const char* noun) {
+  return with_thousands(n) + " " + noun + (n == 1 ? "" : "s");
+}
 
 struct WatchedStep {
   std::uint64_t id = 0;
@@ -45,7 +47,8 @@ class StepLog final : public ServingWatch {
     std::int64_t preemptions = 0;
   };
   explicit StepLog(const std::vector<RequestSpec>& requests) {
-    for (std::size_t i = 0; i < std::min(requests.size(), kRequests); ++i) watched_.emplace(requests[i].id, Prompt{});
+    for (std::size_t i = 0; i < std::min(requests.size(), kRequests); ++i)
+      watched_.emplace(requests[i].id, Prompt{});
   }
 
   void step_started(const scheduler::Step& step, Seconds at) override {
@@ -65,7 +68,8 @@ class StepLog final : public ServingWatch {
       if (prompt.chunks++ == 0) prompt.first = steps_.size();
     }
     for (const scheduler::RequestId id : step.preempted) {
-      if (const auto found = watched_.find(id); found != watched_.end()) ++found->second.preemptions;
+      if (const auto found = watched_.find(id); found != watched_.end())
+        ++found->second.preemptions;
     }
     steps_.push_back(std::move(seen));
   }
@@ -74,7 +78,9 @@ class StepLog final : public ServingWatch {
   }
 
   [[nodiscard]] const std::vector<WatchedStep>& steps() const { return steps_; }
-  [[nodiscard]] const Prompt& prompt_of(std::uint64_t request) const { return watched_.at(request); }
+  [[nodiscard]] const Prompt& prompt_of(std::uint64_t request) const {
+    return watched_.at(request);
+  }
 
  private:
   std::unordered_map<std::uint64_t, Prompt> watched_;
@@ -87,21 +93,24 @@ class Lanes {
 
   void add_stages(const std::string& group, std::size_t stages, Seconds until) {
     const std::uint32_t first = lane_count();
-    for (std::size_t s = 0; s < stages; ++s) timeline_.lanes.push_back({group + ": stages", fmt::format("stage {}", s)});
+    for (std::size_t s = 0; s < stages; ++s)
+      timeline_.lanes.push_back({group + ": stages", fmt::format("stage {}", s)});
     for (const WatchedStep& step : log_.steps()) {
       if (step.start >= until) break;
       const std::string name = fmt::format("step {}", step.id);
       const std::string holds =
           step.prompts == 0
               ? counted(step.decodes, "decode")
-              : fmt::format("{} of {} and {}", counted(step.prompt_tokens, "token"), counted(step.prompts, "prompt"),
-                            counted(step.decodes, "decode"));
+              : fmt::format("{} of {} and {}", counted(step.prompt_tokens, "token"),
+                            counted(step.prompts, "prompt"), counted(step.decodes, "decode"));
       for (std::size_t s = 0; s < step.stages.size(); ++s) {
         const WatchedStep::OnStage& on = step.stages[s];
         const std::uint32_t lane = first + static_cast<std::uint32_t>(s);
-        add(lane, step.prompts > 0 ? SpanKind::kPrefillStep : SpanKind::kDecodeStep, on.begin, on.computed, name, holds);
+        add(lane, step.prompts > 0 ? SpanKind::kPrefillStep : SpanKind::kDecodeStep, on.begin,
+            on.computed, name, holds);
         add(lane, SpanKind::kSend, on.computed, on.sent, fmt::format("{} sends", name),
-            s + 1 < step.stages.size() ? fmt::format("activations to stage {}", s + 1) : std::string("sampled tokens to stage 0"));
+            s + 1 < step.stages.size() ? fmt::format("activations to stage {}", s + 1)
+                                       : std::string("sampled tokens to stage 0"));
       }
     }
   }
@@ -116,13 +125,16 @@ class Lanes {
     timeline_.spans.push_back({lane, SpanKind::kArrival, request.arrival, Seconds(0), name,
                                fmt::format("{} in, {} out", counted(request.prompt_tokens, "token"),
                                            counted(times.tokens, "token"))});
-    add(lane, SpanKind::kQueued, request.arrival, first.start, fmt::format("{} queued", name), why_queued(request.arrival, prompt));
+    add(lane, SpanKind::kQueued, request.arrival, first.start, fmt::format("{} queued", name),
+        why_queued(request.arrival, prompt));
     add(lane, SpanKind::kPrefill, first.start, times.first, fmt::format("{} prefill", name),
-        fmt::format("{} in {} from step {} on; with {} in the first of them{}", counted(request.prompt_tokens, "token"),
-                    counted(prompt.chunks, "step"), first.id, counted(first.decodes, "decode"),
-                    prompt.preemptions > 0 ? fmt::format("; preempted {}, its prompt was computed again",
-                                                         counted(prompt.preemptions, "time"))
-                                           : std::string()));
+        fmt::format("{} in {} from step {} on; with {} in the first of them{}",
+                    counted(request.prompt_tokens, "token"), counted(prompt.chunks, "step"),
+                    first.id, counted(first.decodes, "decode"),
+                    prompt.preemptions > 0
+                        ? fmt::format("; preempted {}, its prompt was computed again",
+                                      counted(prompt.preemptions, "time"))
+                        : std::string()));
     if (times.tokens < 2) return;
     add(lane, SpanKind::kDecode, times.first, times.last, fmt::format("{} decode", name),
         fmt::format("{}, one in {} ms on average", counted(times.tokens, "token"),
@@ -130,20 +142,25 @@ class Lanes {
   }
 
  private:
-  [[nodiscard]] std::uint32_t lane_count() const { return static_cast<std::uint32_t>(timeline_.lanes.size()); }
+  [[nodiscard]] std::uint32_t lane_count() const {
+    return static_cast<std::uint32_t>(timeline_.lanes.size());
+  }
 
   // Whether steps went by without it: then the batch or its memory was full.
   [[nodiscard]] std::string why_queued(Seconds arrival, const StepLog::Prompt& prompt) const {
     const auto& steps = log_.steps();
-    const auto next = std::lower_bound(steps.begin(), steps.end(), arrival,
-                                       [](const WatchedStep& step, Seconds t) { return step.start < t; });
+    const auto next =
+        std::lower_bound(steps.begin(), steps.end(), arrival,
+                         [](const WatchedStep& step, Seconds t) { return step.start < t; });
     const auto missed = static_cast<std::int64_t>(prompt.first) - (next - steps.begin());
     if (missed <= 0) return fmt::format("until step {}, the next to start", steps[prompt.first].id);
-    return fmt::format("until step {}: {} started without it, for want of places, tokens of a step or KV blocks",
-                       steps[prompt.first].id, counted(missed, "step"));
+    return fmt::format(
+        "until step {}: {} started without it, for want of places, tokens of a step or KV blocks",
+        steps[prompt.first].id, counted(missed, "step"));
   }
 
-  void add(std::uint32_t lane, SpanKind kind, Seconds from, Seconds to, std::string name, std::string cause) {
+  void add(std::uint32_t lane, SpanKind kind, Seconds from, Seconds to, std::string name,
+           std::string cause) {
     if (to <= from) return;
     timeline_.spans.push_back({lane, kind, from, to - from, std::move(name), std::move(cause)});
   }
@@ -155,7 +172,8 @@ class Lanes {
 }  // namespace
 
 RunTimeline serving_timeline(Fleet& fleet, const Scenario& scenario,
-                             const std::vector<std::vector<RequestSpec>>& requests, const PredictOptions& options) {
+                             const std::vector<std::vector<RequestSpec>>& requests,
+                             const PredictOptions& options) {
   RunTimeline timeline;
   timeline.scenario_name = scenario.name;
   timeline.scenario_digest = digest(scenario);
@@ -163,7 +181,8 @@ RunTimeline serving_timeline(Fleet& fleet, const Scenario& scenario,
   timeline.plan_digest = digest(scenario.plan);
   timeline.fidelity = name_of(options.fidelity);
   timeline.seed = options.seed;
-  timeline.what = "the first requests of one replica of each group; max-plus times, without sharing of links";
+  timeline.what =
+      "the first requests of one replica of each group; max-plus times, without sharing of links";
   std::size_t shown = 0;
   for (std::size_t g = 0; g < fleet.groups.size() && shown < kMostGroups; ++g) {
     const std::vector<RequestSpec>& own = requests[g];
@@ -171,12 +190,14 @@ RunTimeline serving_timeline(Fleet& fleet, const Scenario& scenario,
     ++shown;
     ServingGroup& group = fleet.groups[g];
     StepLog log(own);
-    const ServingRun run = serve_maxplus(group.replica, group.limits, own, Draw{}, options.cancelled, &log);
+    const ServingRun run =
+        serve_maxplus(group.replica, group.limits, own, Draw{}, options.cancelled, &log);
     const std::size_t watched = std::min(own.size(), kRequests);
     Seconds until{std::numeric_limits<double>::infinity()};
     if (watched < own.size()) {
       until = Seconds(0);
-      for (std::size_t i = 0; i < watched; ++i) until = std::max(until, run.timelines[i].token_times.back());
+      for (std::size_t i = 0; i < watched; ++i)
+        until = std::max(until, run.timelines[i].token_times.back());
     }
     const std::string name = group.plan.name + ", one replica";
     Lanes lanes(timeline, log);
@@ -187,8 +208,12 @@ RunTimeline serving_timeline(Fleet& fleet, const Scenario& scenario,
     std::string cut;
     if (static_cast<std::int64_t>(watched) < all)
       cut = fmt::format("the first {} of {} requests", watched, with_thousands(all));
-    if (replicas > 1) cut += fmt::format("{}one of {} replicas", cut.empty() ? "" : " of ", with_thousands(replicas));
-    if (!cut.empty()) timeline.cut += fmt::format("{}{}: {}", timeline.cut.empty() ? "" : "; ", group.plan.name, cut);
+    if (replicas > 1)
+      cut +=
+          fmt::format("{}one of {} replicas", cut.empty() ? "" : " of ", with_thousands(replicas));
+    if (!cut.empty())
+      timeline.cut +=
+          fmt::format("{}{}: {}", timeline.cut.empty() ? "" : "; ", group.plan.name, cut);
   }
   limit_spans(timeline);
   return timeline;

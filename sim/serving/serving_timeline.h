@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the first requests of one replica of each group are served: a lane for each request (queue, prefill, decode) and
-// one for each pipeline stage (steps, sends). Timed by the max-plus rung, which serves all requests of that replica.
+// How the first requests of one replica of each group are served: a lane for each request (queue,
+// prefill, decode) and one for each pipeline stage (steps, sends). Timed by the max-plus rung,
+// which serves all requests of that replica.
 #pragma once
 
 #include <vector>
@@ -13,8 +14,8 @@
 
 namespace lindos::sim {
 
-// `requests`: [group], of one replica each, in order of arrival (FleetSampling::one_replica_each). The caller fills
-// profile_digest.
+// `requests`: [group], of one replica each, in order of arrival (FleetSampling::one_replica_each).
+// The caller fills profile_digest.
 [[nodiscard]] RunTimeline serving_timeline(Fleet& fleet, const Scenario& scenario,
                                            const std::vector<std::vector<RequestSpec>>& requests,
                                            const PredictOptions& options);

@@ -23,12 +23,13 @@ namespace {
 constexpr std::size_t kMostGroups = 8;
 
 std::string time_text(double seconds) {
-  return seconds < 1.0 ? fmt::format("{} ms", number_text(seconds * 1e3, 4)) : fmt::format("{} s", number_text(seconds, 5));
+  return seconds < 1.0 ? fmt::format("{} ms", number_text(seconds * 1e3, 4))
+                       : fmt::format("{} s", number_text(seconds, 5));
 }
 
 std::string name_of(const Pass& pass, int chunks) {
-  return fmt::format("{} of micro-batch {}{}", pass.backward ? "backward" : "forward", pass.micro_batch,
-                     chunks > 1 ? fmt::format(", chunk {}", pass.chunk) : "");
+  return fmt::format("{} of micro-batch {}{}", pass.backward ? "backward" : "forward",
+                     pass.micro_batch, chunks > 1 ? fmt::format(", chunk {}", pass.chunk) : "");
 }
 
 // The replica in the middle of the group's, by when its last stage ends.
@@ -65,10 +66,12 @@ class StepLanes {
     for (std::size_t s = 0; s < g.stages.size(); ++s) {
       std::string name = fmt::format("stage {}", s);
       if (factors != nullptr) name += fmt::format(", ×{:.3f}", factors[s]);
-      timeline_.lanes.push_back({fmt::format("{} replica {}, {}", g.name, replica, why), std::move(name)});
+      timeline_.lanes.push_back(
+          {fmt::format("{} replica {}, {}", g.name, replica, why), std::move(name)});
     }
     add_passes(g, factors, first_lane);
-    for (std::size_t s = 0; s < g.stages.size(); ++s) add_tail(group, s, first_lane + static_cast<std::uint32_t>(s));
+    for (std::size_t s = 0; s < g.stages.size(); ++s)
+      add_tail(group, s, first_lane + static_cast<std::uint32_t>(s));
   }
 
  private:
@@ -80,10 +83,12 @@ class StepLanes {
       std::string cause = "starts when the stage is free";
       if (p.start > free_[p.stage]) {
         const TimedPass& input = passes[static_cast<std::size_t>(p.input)];
-        const std::string from =
-            fmt::format("{} on stage {}, which ends at {}{}", name_of(input.pass, group.virtual_stages), input.stage,
-                        time_text(input.end),
-                        p.arrived > input.end ? fmt::format(" and is {} on the way", time_text(p.arrived - input.end)) : "");
+        const std::string from = fmt::format(
+            "{} on stage {}, which ends at {}{}", name_of(input.pass, group.virtual_stages),
+            input.stage, time_text(input.end),
+            p.arrived > input.end
+                ? fmt::format(" and is {} on the way", time_text(p.arrived - input.end))
+                : "");
         add(lane, SpanKind::kBubble, free_[p.stage], p.start, "bubble", "waits for " + from);
         cause = "starts when its input arrives: " + from;
       }
@@ -99,27 +104,32 @@ class StepLanes {
     const double ready = rings_.ready[rings_.ring_of(stage)];
     const Gate gate = gate_of(job_, ends_, draw_, rings_.by_index ? stage : tail_.stage);
     add(lane, SpanKind::kStepWait, free_[stage], ready, "waits for replicas",
-        fmt::format("{} replica {} ends its passes last; its slowest stage is {}", job_.groups[gate.group].name,
-                    gate.replica, gate.stage));
+        fmt::format("{} replica {} ends its passes last; its slowest stage is {}",
+                    job_.groups[gate.group].name, gate.replica, gate.stage));
     const Seconds exposed = rings_.exposed(own.exchange, stage);
     const Seconds all = own.exchange.reduce_time + own.exchange.gather_time;
     const double exchanged = ready + exposed.count();
     add(lane, SpanKind::kExchange, ready, exchanged, "gradient exchange",
         fmt::format("{} ranks hold these weights; {} at nominal speed, of which passes can hide {}",
-                    job_.ranks_in_exchange, time_text(all.count()), time_text(own.exchange.hidden_window.count())));
-    add(lane, SpanKind::kStepWait, exchanged, tail_.exchanged.count(), "waits for the gradient norm",
+                    job_.ranks_in_exchange, time_text(all.count()),
+                    time_text(own.exchange.hidden_window.count())));
+    add(lane, SpanKind::kStepWait, exchanged, tail_.exchanged.count(),
+        "waits for the gradient norm",
         fmt::format("the exchange of stage {} ends last", tail_.stage));
     const double updated = tail_.exchanged.count() + own.optimizer.total().count();
-    add(lane, SpanKind::kOptimizer, tail_.exchanged.count(), updated, "optimizer", "starts when all exchanges have ended");
+    add(lane, SpanKind::kOptimizer, tail_.exchanged.count(), updated, "optimizer",
+        "starts when all exchanges have ended");
     add(lane, SpanKind::kStepWait, updated, tail_.step.count(), "waits for the longest update",
         "the step ends with all optimizers");
     add(lane, SpanKind::kLinkSharing, tail_.step.count(), step_, "link sharing",
         "messages share links at event level; when in the step is not told");
   }
 
-  void add(std::uint32_t lane, SpanKind kind, double from, double to, std::string name, std::string cause) {
+  void add(std::uint32_t lane, SpanKind kind, double from, double to, std::string name,
+           std::string cause) {
     if (to <= from) return;
-    timeline_.spans.push_back({lane, kind, Seconds(from), Seconds(to - from), std::move(name), std::move(cause)});
+    timeline_.spans.push_back(
+        {lane, kind, Seconds(from), Seconds(to - from), std::move(name), std::move(cause)});
   }
 
   const TrainingJob& job_;
@@ -134,8 +144,8 @@ class StepLanes {
 
 }  // namespace
 
-RunTimeline training_timeline(const Scenario& scenario, const TrainingRun& run, const TrainingDraws& drawn,
-                              const DrawOptions& options) {
+RunTimeline training_timeline(const Scenario& scenario, const TrainingRun& run,
+                              const TrainingDraws& drawn, const DrawOptions& options) {
   LINDOS_ASSERT(options.fidelity != Fidelity::kClosed, "the closed rung has no passes");
   const std::int64_t shown = median_draw(drawn.draws);
   const auto index = static_cast<std::uint32_t>(shown);
@@ -151,8 +161,9 @@ RunTimeline training_timeline(const Scenario& scenario, const TrainingRun& run, 
   timeline.plan_digest = digest(scenario.plan);
   timeline.fidelity = name_of(options.fidelity);
   timeline.seed = options.seed;
-  timeline.what = fmt::format("one training step of {}: draw {} of {}, the one with the median step time",
-                              time_text(chosen.step.count()), shown, drawn.draws.size());
+  timeline.what =
+      fmt::format("one training step of {}: draw {} of {}, the one with the median step time",
+                  time_text(chosen.step.count()), shown, drawn.draws.size());
   StepLanes lanes(job, draw, chosen.step, timeline);
   const Gate& gate = chosen.gate;
   lanes.add_replica(gate.group, static_cast<std::size_t>(gate.replica), "for which the step waits");

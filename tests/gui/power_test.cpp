@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Power against the cap: the bars are the scenario's nameplates and the record's power, and nothing is invented.
-#include "gui/models/power_view.h"
-
-#include <gtest/gtest.h>
-
+// Power against the cap: the bars are the scenario's nameplates and the record's power, and nothing
+// is invented.
 #include <QAbstractItemModelTester>
 #include <QTemporaryDir>
 #include <limits>
 
+#include <gtest/gtest.h>
+
 #include "data/catalogue.h"
 #include "gui/charts/power_chart.h"
+#include "gui/models/power_view.h"
 #include "tests/data/sample_run.h"
 
 namespace lindos::gui {
 namespace {
 
 SitePower colossus() {
-  return site_power(
-      load_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", load_catalogue(default_catalogue_dir())));
+  return site_power(load_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml",
+                                  load_catalogue(default_catalogue_dir())));
 }
 
 TEST(PowerView, NameplatesStandAgainstTheCap) {
@@ -58,7 +58,8 @@ TEST(PowerView, APredictionAddsWhatItKnows) {
   chart.show_power(view, "x");
   const std::vector<double> drawn = chart.drawn();
   ASSERT_EQ(drawn.size(), 4u);
-  for (std::size_t i = 0; i < drawn.size(); ++i) EXPECT_NEAR(drawn[i], view.bars[i].watts(), 1e-6 * view.bars[i].watts());
+  for (std::size_t i = 0; i < drawn.size(); ++i)
+    EXPECT_NEAR(drawn[i], view.bars[i].watts(), 1e-6 * view.bars[i].watts());
   const QTemporaryDir folder;
   EXPECT_EQ(chart.export_to(folder.filePath("p.svg")), "");
 }

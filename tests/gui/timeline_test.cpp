@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Timelines: what is drawn at any zoom is what the file holds; keys and pointer lead to the spans; the real window makes
-// one with the real verb.
-#include <gtest/gtest.h>
-
+// Timelines: what is drawn at any zoom is what the file holds; keys and pointer lead to the spans;
+// the real window makes one with the real verb.
 #include <QAbstractItemModelTester>
 #include <QDir>
 #include <QFile>
@@ -16,6 +14,8 @@
 #include <memory>
 #include <random>
 
+#include <gtest/gtest.h>
+
 #include "gui/app/main_window.h"
 #include "gui/pages/timeline_page.h"
 #include "tests/data/sample_run.h"
@@ -25,7 +25,8 @@ namespace {
 
 constexpr int kPatience = 240000;  // the machine may be busy
 
-// Two stages and a request. Stage 0: a long forward, then a thousand short passes in turn with bubbles half as long.
+// Two stages and a request. Stage 0: a long forward, then a thousand short passes in turn with
+// bubbles half as long.
 std::shared_ptr<const RunTimeline> sample() {
   auto t = std::make_shared<RunTimeline>();
   t->scenario_name = "s";
@@ -33,17 +34,23 @@ std::shared_ptr<const RunTimeline> sample() {
   t->what = "one step";
   t->cut = "1 of 2 replicas";
   t->lanes = {{"replica 0", "stage 0"}, {"replica 0", "stage 1"}, {"requests", "request 7"}};
-  t->spans.push_back({0, SpanKind::kForward, Seconds(0.0), Seconds(1.0), "forward of micro-batch 0", "free"});
+  t->spans.push_back(
+      {0, SpanKind::kForward, Seconds(0.0), Seconds(1.0), "forward of micro-batch 0", "free"});
   double at = 1.0;
   for (int i = 0; i < 1000; ++i) {
-    t->spans.push_back({0, SpanKind::kBackward, Seconds(at), Seconds(1e-6), "backward of micro-batch " + std::to_string(i), ""});
+    t->spans.push_back({0, SpanKind::kBackward, Seconds(at), Seconds(1e-6),
+                        "backward of micro-batch " + std::to_string(i), ""});
     t->spans.push_back({0, SpanKind::kBubble, Seconds(at + 1e-6), Seconds(0.5e-6), "bubble", ""});
     at += 1.5e-6;
   }
-  t->spans.push_back({1, SpanKind::kBubble, Seconds(0.0), Seconds(1.0), "bubble", "waits for stage 0"});
-  t->spans.push_back({1, SpanKind::kForward, Seconds(1.0), Seconds(2.0), "forward of micro-batch 0", "its input arrives"});
-  t->spans.push_back({2, SpanKind::kArrival, Seconds(0.25), Seconds(0.0), "request 7", "10 tokens in"});
-  t->spans.push_back({2, SpanKind::kQueued, Seconds(0.25), Seconds(0.5), "request 7 queued", "full"});
+  t->spans.push_back(
+      {1, SpanKind::kBubble, Seconds(0.0), Seconds(1.0), "bubble", "waits for stage 0"});
+  t->spans.push_back({1, SpanKind::kForward, Seconds(1.0), Seconds(2.0), "forward of micro-batch 0",
+                      "its input arrives"});
+  t->spans.push_back(
+      {2, SpanKind::kArrival, Seconds(0.25), Seconds(0.0), "request 7", "10 tokens in"});
+  t->spans.push_back(
+      {2, SpanKind::kQueued, Seconds(0.25), Seconds(0.5), "request 7 queued", "full"});
   return t;
 }
 
@@ -53,13 +60,16 @@ TEST(TimelineView, RowsAreGroupsAndTheirLanes) {
   EXPECT_EQ(view.rows()[0].lane, -1);
   EXPECT_EQ(view.rows()[0].text, "replica 0");
   EXPECT_EQ(view.rows()[3].text, "requests");
+  EXPECT_EQ(view.group_of_row(2), "replica 0");
+  EXPECT_EQ(view.group_of_row(3), "requests");
   EXPECT_EQ(view.row_of_lane(2), 4);
   EXPECT_DOUBLE_EQ(view.end(), 3.0);
 }
 
 TEST(TimelineView, WhatIsShorterThanAPixelBecomesTheKindThatFillsIt) {
   const TimelineView view(sample());
-  // 3 s over 1000 pixels: the thousand passes of 1.5 ms together lie in one pixel, two thirds of it computing.
+  // 3 s over 1000 pixels: the thousand passes of 1.5 ms together lie in one pixel, two thirds of it
+  // computing.
   const std::vector<TimelineBar> far = view.bars(0, 0.0, 3.0, 0.003);
   ASSERT_EQ(far.size(), 2u);
   EXPECT_EQ(far[0].span, std::optional<std::size_t>(0));
@@ -154,7 +164,8 @@ TEST_F(TimelinePageTest, KeysWalkZoomAndTell) {
   EXPECT_TRUE(page_.details().contains("1 s"));
   QTest::keyClick(&chart, Qt::Key_Down);
   EXPECT_TRUE(page_.details().contains("waits for stage 0"));
-  EXPECT_TRUE(page_.details().contains(QString::fromUtf8(info_of(SpanKind::kBubble).sentence.data()).left(20)));
+  EXPECT_TRUE(page_.details().contains(
+      QString::fromUtf8(info_of(SpanKind::kBubble).sentence.data()).left(20)));
   QTest::keyClick(&chart, Qt::Key_Up);
   QTest::keyClick(&chart, Qt::Key_Right);
   QTest::keyClick(&chart, Qt::Key_Return);  // down to one pass of a microsecond
@@ -183,13 +194,38 @@ TEST_F(TimelinePageTest, APointerTellsAndAClickSelects) {
   EXPECT_EQ(chart.selected(), std::optional(span));
 }
 
+// Scrolled down, the top row tells the group and hides no span from the pointer's or the keyboard's
+// reach.
+TEST_F(TimelinePageTest, TheSelectedLaneIsBelowTheTitleThatStays) {
+  page_.resize(1000, 260);  // few rows fit
+  auto t = std::make_shared<RunTimeline>(*sample());
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    t->lanes.push_back({"requests", "request " + std::to_string(8 + i)});
+    t->spans.push_back({3 + i, SpanKind::kDecode, Seconds(0.5), Seconds(1.0),
+                        "decode " + std::to_string(8 + i), ""});
+  }
+  page_.show_timeline(t, "run 1");
+  QTest::qWait(50);
+  ASSERT_TRUE(page_.find("decode 60"));
+  ASSERT_TRUE(page_.find("decode 20"));  // upwards again
+  TimelineChart& chart = page_.chart();
+  const QPointF middle = chart.middle_of(*chart.selected());
+  QWidget* plot = chart.childAt(middle.toPoint());
+  ASSERT_NE(plot, nullptr);
+  const std::size_t wanted = *chart.selected();
+  QTest::keyClick(&chart, Qt::Key_Escape);
+  QTest::mouseClick(plot, Qt::LeftButton, {}, plot->mapFrom(&chart, middle.toPoint()));
+  EXPECT_EQ(chart.selected(), std::optional(wanted));
+}
+
 TEST_F(TimelinePageTest, WheelKeepsTheTimeUnderThePointer) {
   TimelineChart& chart = page_.chart();
   const QPointF middle = chart.middle_of(2002);
   QWidget* plot = chart.childAt(middle.toPoint());
   const QPointF inside = plot->mapFrom(&chart, middle);
   for (int i = 0; i < 10; ++i) {
-    QWheelEvent event(inside, plot->mapToGlobal(inside), {}, {0, 120}, Qt::NoButton, Qt::NoModifier, Qt::NoScrollPhase, false);
+    QWheelEvent event(inside, plot->mapToGlobal(inside), {}, {0, 120}, Qt::NoButton, Qt::NoModifier,
+                      Qt::NoScrollPhase, false);
     QApplication::sendEvent(plot, &event);
   }
   EXPECT_LT(chart.to() - chart.from(), 0.5);
@@ -221,7 +257,8 @@ TEST_F(TimelinePageTest, FindGoesFromOneToTheNext) {
 TEST_F(TimelinePageTest, ExportsPictures) {
   QTemporaryDir folder;
   page_.chart().zoom_to(0);
-  for (const char* name : {"t.png", "t.svg", "t.pdf"}) EXPECT_EQ(page_.chart().export_to(folder.filePath(name)), "");
+  for (const char* name : {"t.png", "t.svg", "t.pdf"})
+    EXPECT_EQ(page_.chart().export_to(folder.filePath(name)), "");
   EXPECT_FALSE(QImage(folder.filePath("t.png")).isNull());
   EXPECT_TRUE(QSvgRenderer(folder.filePath("t.svg")).isValid());
   EXPECT_NE(page_.chart().export_to(folder.filePath("t.gif")), "");
@@ -244,7 +281,9 @@ class TimelineWindowTest : public ::testing::Test {
     ASSERT_TRUE(settled.wait(kPatience));
   }
   void SetUp() override { QDir(kept()).removeRecursively(); }
-  static QString kept() { return QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/timelines"; }
+  static QString kept() {
+    return QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/timelines";
+  }
   data::ScratchFolder folder_;
 };
 
@@ -253,7 +292,8 @@ TEST_F(TimelineWindowTest, APredictionHasItsTimeline) {
   MainWindow window(options());
   window.show();
   settle(window, [&] {
-    window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kPredict);
+    window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml",
+                         AfterOpen::kPredict);
   });
   ASSERT_TRUE(window.timeline().filled()) << window.timeline().empty_text().toStdString();
   QTest::keyClick(&window, Qt::Key_4, Qt::ControlModifier);
@@ -262,7 +302,8 @@ TEST_F(TimelineWindowTest, APredictionHasItsTimeline) {
   const auto map = store.load_device_map(1);
   ASSERT_TRUE(map);
   window.timeline().chart().fit();
-  EXPECT_NEAR(window.timeline().chart().to(), map->steps[static_cast<std::size_t>(map->shown)].step_s, 1e-6);
+  EXPECT_NEAR(window.timeline().chart().to(),
+              map->steps[static_cast<std::size_t>(map->shown)].step_s, 1e-6);
 
   // Another run of the store has none kept: it is made again from its scenario.
   QDir(kept()).removeRecursively();
@@ -282,7 +323,8 @@ TEST_F(TimelineWindowTest, APredictionHasItsTimeline) {
   file.close();
   settle(window, [&] { window.open_timeline(wrong); });
   EXPECT_FALSE(window.timeline().filled());
-  EXPECT_TRUE(window.message().text().contains("wrong.json")) << window.message().text().toStdString();
+  EXPECT_TRUE(window.message().text().contains("wrong.json"))
+      << window.message().text().toStdString();
 }
 
 TEST_F(TimelineWindowTest, TheClosedRungSaysThatItHasNone) {
@@ -290,8 +332,9 @@ TEST_F(TimelineWindowTest, TheClosedRungSaysThatItHasNone) {
   o.fidelity = "closed";
   MainWindow window(o);
   window.show();
-  settle(window,
-         [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/one-h200-llama8b.toml", AfterOpen::kPredict); });
+  settle(window, [&] {
+    window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/one-h200-llama8b.toml", AfterOpen::kPredict);
+  });
   ASSERT_TRUE(window.why().run()) << window.message().text().toStdString();
   EXPECT_TRUE(window.timeline().empty_text().contains("closed"));
   EXPECT_FALSE(window.timeline().can_make());

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scenarios/run_timeline.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
 #include <random>
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "scenarios/error.h"
@@ -22,17 +21,22 @@ RunTimeline sample() {
   t.fidelity = "maxplus";
   t.seed = std::numeric_limits<std::uint64_t>::max();
   t.what = "one training step";
-  t.lanes = {{"h100 replica 0", "stage 0"}, {"h100 replica 0", "stage 1"}, {"requests", "request 7"}};
+  t.lanes = {
+      {"h100 replica 0", "stage 0"}, {"h100 replica 0", "stage 1"}, {"requests", "request 7"}};
   t.spans = {{0, SpanKind::kForward, Seconds(0.0), Seconds(0.25), "forward of micro-batch 0", ""},
              {0, SpanKind::kBubble, Seconds(0.25), Seconds(0.125), "waits", "for stage 1"},
-             {1, SpanKind::kForward, Seconds(0.250000001), Seconds(0.25), "forward of micro-batch 0", "input"},
+             {1, SpanKind::kForward, Seconds(0.250000001), Seconds(0.25),
+              "forward of micro-batch 0", "input"},
              {2, SpanKind::kArrival, Seconds(0.1), Seconds(0.0), "request 7", ""}};
   return t;
 }
 
-TEST(RunTimeline, ReadsBackWhatItWrites) { EXPECT_EQ(run_timeline_from_json(to_json(sample()), "t.json"), sample()); }
+TEST(RunTimeline, ReadsBackWhatItWrites) {
+  EXPECT_EQ(run_timeline_from_json(to_json(sample()), "t.json"), sample());
+}
 
-// What Perfetto and chrome://tracing need: an object with traceEvents, microseconds, names of processes and threads.
+// What Perfetto and chrome://tracing need: an object with traceEvents, microseconds, names of
+// processes and threads.
 TEST(RunTimeline, IsTraceEventJson) {
   const nlohmann::json json = nlohmann::json::parse(to_json(sample()));
   const nlohmann::json& events = json.at("traceEvents");

@@ -26,12 +26,6 @@ namespace {
 constexpr std::size_t kFirstCells = 4;
 constexpr std::int64_t kMostReplicas = 768;
 
-std::vector<GroupPlan> plans_of(const Fleet& fleet) {
-  std::vector<GroupPlan> plans;
-  for (const ServingGroup& group : fleet.groups) plans.push_back(group.plan);
-  return plans;
-}
-
 std::int64_t sum(const std::vector<std::int64_t>& counts) {
   return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
 }
@@ -66,7 +60,7 @@ class CellDraw {
 class CellSampling final : public FleetSampling {
  public:
   CellSampling(const Scenario& scenario, const Fleet& fleet, const PredictOptions& options)
-      : fleet_(fleet), options_(options), plans_(plans_of(fleet)) {
+      : options_(options), plans_(scenario.plan.groups) {
     const Routing& routing = scenario.plan.routing;
     const auto replicas = static_cast<std::int64_t>(fleet_replicas(fleet));
     count_ = (replicas + routing.replicas_per_router - 1) / routing.replicas_per_router;
@@ -181,7 +175,6 @@ class CellSampling final : public FleetSampling {
     return outcome;
   }
 
-  const Fleet& fleet_;
   const PredictOptions& options_;
   const std::vector<GroupPlan> plans_;
   std::int64_t count_ = 1;    // cells of the fleet

@@ -11,14 +11,19 @@
 
 namespace lindos::sim {
 
-double FleetTraffic::total() const { return std::accumulate(requests.begin(), requests.end(), 0.0); }
+namespace {
 
+// As the router sees the groups' replicas.
 std::vector<scheduler::ReplicaClass> replica_classes(const std::vector<GroupPlan>& groups) {
   std::vector<scheduler::ReplicaClass> classes;
   for (const GroupPlan& group : groups)
     classes.push_back({group.routing_weight, std::max<std::int64_t>(1, group.replicas)});
   return classes;
 }
+
+}  // namespace
+
+double FleetTraffic::total() const { return std::accumulate(requests.begin(), requests.end(), 0.0); }
 
 FleetTraffic deal_requests(const Routing& routing, const std::vector<GroupPlan>& groups, const ReplicaSample& sample,
                            RequestStream& stream, std::uint64_t seed, std::int64_t clients_of_loop) {

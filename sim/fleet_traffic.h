@@ -22,9 +22,6 @@ struct FleetTraffic {
   [[nodiscard]] double total() const;
 };
 
-// Of the groups' replicas, as the router sees them.
-[[nodiscard]] std::vector<scheduler::ReplicaClass> replica_classes(const std::vector<GroupPlan>& groups);
-
 // Routes by a policy that looks at no load; the next request of a closed loop's client goes where its first one went.
 // `clients`: of a closed loop, else 0. The same arguments give the same traffic. REQUIRES: a group with a routing
 // weight above 0.

@@ -20,16 +20,10 @@ namespace {
 constexpr std::size_t kFirstReplicas = 16;
 constexpr std::int64_t kMostReplicas = 256;
 
-std::vector<GroupPlan> plans_of(const Fleet& fleet) {
-  std::vector<GroupPlan> plans;
-  for (const ServingGroup& group : fleet.groups) plans.push_back(group.plan);
-  return plans;
-}
-
 class ReplicaSampling final : public FleetSampling {
  public:
   ReplicaSampling(const Scenario& scenario, const Fleet& fleet, const PredictOptions& options)
-      : fleet_(fleet), options_(options), traffic_(traffic(scenario, plans_of(fleet), options)) {}
+      : fleet_(fleet), options_(options), traffic_(traffic(scenario, options)) {}
 
   SampleOutcome serve(FleetRunner& runner) override {
     SampleOutcome outcome;
@@ -82,8 +76,8 @@ class ReplicaSampling final : public FleetSampling {
   }
 
  private:
-  static FleetTraffic traffic(const Scenario& scenario, const std::vector<GroupPlan>& plans,
-                              const PredictOptions& options) {
+  static FleetTraffic traffic(const Scenario& scenario, const PredictOptions& options) {
+    const std::vector<GroupPlan>& plans = scenario.plan.groups;
     const ServingWorkload& workload = scenario.workload.serving;
     const std::uint64_t seed = scenario.workload.seed;
     const ReplicaSample sample =

@@ -67,4 +67,18 @@ QString export_plot(QCustomPlot& plot, const QString& file, const QString& title
   return out.commit() ? QString() : QObject::tr("%1 cannot be written: %2").arg(file, out.errorString());
 }
 
+QString export_captioned(QCustomPlot& plot, const QString& caption, const QColor& ink, const QString& file,
+                         const QString& title, const QColor& ground) {
+  auto* line = new QCPTextElement(&plot, caption);
+  line->setTextColor(ink);
+  line->setTextFlags(Qt::AlignLeft);
+  plot.plotLayout()->insertRow(0);
+  plot.plotLayout()->addElement(0, 0, line);
+  plot.replot();
+  const QString error = export_plot(plot, file, title, ground);
+  plot.plotLayout()->remove(line);
+  plot.plotLayout()->simplify();
+  return error;
+}
+
 }  // namespace lindos::gui

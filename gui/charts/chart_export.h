@@ -14,5 +14,8 @@ namespace lindos::gui {
 void prepare_export(QCustomPlot& plot);
 // By the ending of `file`. An error text, or empty when written.
 [[nodiscard]] QString export_plot(QCustomPlot& plot, const QString& file, const QString& title, const QColor& ground);
+// The same with a line above the chart that says what it shows, which stands in the window beside it.
+[[nodiscard]] QString export_captioned(QCustomPlot& plot, const QString& caption, const QColor& ink, const QString& file,
+                                       const QString& title, const QColor& ground);
 
 }  // namespace lindos::gui

@@ -259,14 +259,7 @@ QString ParityChart::export_to(const QString& file) {
   const Theme* shown = theme_;
   theme_ = &light_theme();
   draw();
-  auto* title = new QCPTextElement(plot_, subtitle_);
-  title->setTextColor(theme_->muted);
-  plot_->plotLayout()->insertRow(0);
-  plot_->plotLayout()->addElement(0, 0, title);
-  plot_->replot();
-  const QString error = export_plot(*plot_, file, tr("Measured over predicted"), theme_->base);
-  plot_->plotLayout()->remove(title);
-  plot_->plotLayout()->simplify();
+  const QString error = export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Measured over predicted"), theme_->base);
   theme_ = shown;
   draw();
   return error;

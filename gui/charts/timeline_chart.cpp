@@ -625,15 +625,7 @@ QString TimelineChart::export_to(const QString& file) {
   const Theme* shown = theme_;
   theme_ = &light_theme();
   draw();
-  auto* title = new QCPTextElement(plot_, subtitle_);
-  title->setTextColor(theme_->muted);
-  title->setTextFlags(Qt::AlignLeft);
-  plot_->plotLayout()->insertRow(0);
-  plot_->plotLayout()->addElement(0, 0, title);
-  plot_->replot();
-  const QString error = export_plot(*plot_, file, tr("Timeline"), theme_->base);
-  plot_->plotLayout()->remove(title);
-  plot_->plotLayout()->simplify();
+  const QString error = export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Timeline"), theme_->base);
   theme_ = shown;
   draw();
   return error;

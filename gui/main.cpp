@@ -140,6 +140,10 @@ int main(int argc, char** argv) {
           "saw \"" +
           parser.value(screenshot) + "\"");
     if (words.isEmpty()) return usage("--screenshot VIEW needs a FILE to write");
+    // Qt empties a file before it finds that it cannot write its format: a scenario in FILE's place would be lost.
+    if (!words.front().endsWith(".png", Qt::CaseInsensitive))
+      return usage("--screenshot VIEW: FILE must end in .png, saw \"" + words.front() +
+                   "\"; SCENARIO stands behind it");
     picture = words.takeFirst();
     QSettings::setDefaultFormat(QSettings::IniFormat);
     QSettings::setPath(QSettings::IniFormat, QSettings::UserScope, settings.path());

@@ -36,8 +36,9 @@ LaunchFile job_of(const LaunchRequest& request, const Launch& launch) {
   if (at.replicas > 1) text += fmt::format("#SBATCH --array=0-{}\n", at.replicas - 1);
   text += "set -euo pipefail\n";
   if (at.nodes > 1) {
+    // `head` would leave before scontrol has written a long list; pipefail then ends the job.
     text +=
-        "MASTER_ADDR=$(scontrol show hostnames \"$SLURM_JOB_NODELIST\" | head -n 1)\nexport "
+        "MASTER_ADDR=$(scontrol show hostnames \"$SLURM_JOB_NODELIST\" | sed -n 1p)\nexport "
         "MASTER_ADDR\n";
   }
   if (launch.port != 0) {

@@ -173,13 +173,17 @@ class Jobs(Export):
         self.assertIn("h200.vllm.sh", files)
 
     def test_slurm_passes_node_rank_and_address(self):
-        """The script that srun starts sees what the engine's script asks for; srun and scontrol are stand-ins."""
+        """The script that srun starts sees what the engine's script asks for; srun and scontrol are stand-ins.
+
+        The list of hosts is longer than a pipe holds, as on a large job: a reader that stops at the first line would end scontrol by
+        SIGPIPE and, with pipefail, the job.
+        """
         self.write_two_nodes()
         files = self.export("two.toml", "slurm", "--engine", "sglang")
         job = next(name for name in files if name.endswith(".sbatch"))
         tools = self.folder / "tools"
         tools.mkdir()
-        for name, body in (("scontrol", "echo first; echo second"), ("srun", 'shift; SLURM_NODEID=1 exec "$@"'),
+        for name, body in (("scontrol", "echo first; seq -f node%g 20000"), ("srun", 'shift; SLURM_NODEID=1 exec "$@"'),
                            ("python3", 'echo "rank $* at $MASTER_ADDR port $PORT"')):
             (tools / name).write_text(f"#!/bin/bash\n{body}\n")
             (tools / name).chmod(0o755)

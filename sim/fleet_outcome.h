@@ -32,6 +32,7 @@ struct ReplicaOutcome {
   double kept = 0.0;                      // requests that kept both promises
   double prefix_query_tokens = 0.0;       // with prefix reuse, as ServingRun
   double prefix_hit_tokens = 0.0;
+  double host_hit_tokens = 0.0;
   [[nodiscard]] double requests() const { return static_cast<double>(ttft.size()); }
 };
 

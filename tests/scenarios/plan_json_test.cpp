@@ -45,6 +45,7 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
   group.limits.max_context = *rc::gen::inRange(0, 1000);
   group.limits.memory_fraction = *rc::gen::inRange(1, 1000) / 1000.0;
   group.limits.prefix_reuse = *rc::gen::arbitrary<bool>();
+  if (group.limits.prefix_reuse) group.limits.kv_offload = Bytes{*rc::gen::inRange(0, 1'000'000) * 1e3};
   group.training = {.zero_stage = *rc::gen::inRange(0, 4),
                     .virtual_stages = *rc::gen::inRange(1, 5),
                     .sequence_parallel = *rc::gen::arbitrary<bool>(),

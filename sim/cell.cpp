@@ -120,7 +120,7 @@ class CellServing {
  public:
   CellServing(std::vector<ServingGroup>& groups, const Scenario& scenario, const Cell& cell,
               const std::vector<Draw>* draws, const std::function<bool()>& cancelled)
-      : groups_(groups), cell_(cell) {
+      : groups_(groups), cell_(cell), draws_(draws) {
     std::vector<std::size_t> first;  // [group]
     std::vector<std::size_t> entry;
     std::vector<std::size_t> decode;
@@ -165,6 +165,16 @@ class CellServing {
     return groups_[group_of_[replica]].plan.role == Role::kPrefill;
   }
 
+  // A draw that finds messages slower than the centre finds so of these as well; between two groups, of the slower one.
+  [[nodiscard]] Seconds transfer_time(std::size_t from, std::size_t to, std::int64_t tokens) const {
+    const Seconds centre = kv_path(groups_[from], groups_[to]).time(tokens);
+    if (draws_ == nullptr) return centre;
+    const auto factor = [&](std::size_t g) {
+      return (*draws_)[g].factor(groups_[g].replica.ranks(0).front().device, Family::kCollective);
+    };
+    return centre * std::max(factor(from), factor(to));
+  }
+
   // Routes on, in order of time, every prompt that is ready at `now`.
   void hand_over(Seconds now) {
     if (!decode_) return;
@@ -184,8 +194,7 @@ class CellServing {
       const std::size_t to = decode_->route(ready.request, ready.at);
       // One prompt at a time leaves a sender and reaches a receiver.
       const Seconds begin = std::max({ready.at, sender_free_[ready.from], receiver_free_[to]});
-      const Seconds arrived =
-          begin + kv_path(groups_[group_of_[ready.from]], groups_[group_of_[to]]).time(ready.request.prompt_tokens);
+      const Seconds arrived = begin + transfer_time(group_of_[ready.from], group_of_[to], ready.request.prompt_tokens);
       sender_free_[ready.from] = arrived;
       receiver_free_[to] = arrived;
       replicas_[to].add(rest_of(ready.request, arrived));
@@ -196,6 +205,7 @@ class CellServing {
 
   std::vector<ServingGroup>& groups_;
   const Cell& cell_;
+  const std::vector<Draw>* draws_;
   const Draw centre_;
   std::vector<std::size_t> group_of_;  // [replica]
   std::vector<Watched> replicas_;

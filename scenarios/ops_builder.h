@@ -26,6 +26,10 @@ struct AttentionWork {
 [[nodiscard]] AttentionWork attention_work(const Batch& batch, std::int64_t window);
 [[nodiscard]] std::int64_t window_of(const Model& model, std::int64_t layer);
 
+// [expert]: its part of all choices where popularity follows a power law of exponent `skew`, 0 = all alike. In an order that
+// gives every rank of neighbouring experts its part of the popular ones.
+[[nodiscard]] std::vector<double> expert_shares(const Moe& moe, double skew);
+
 // Routed load of the experts `local` in one MoE layer, in expectation over the routing.
 struct ExpertLoad {
   double pairs = 0.0;       // (token, expert) pairs

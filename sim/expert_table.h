@@ -13,6 +13,9 @@
 
 namespace lindos::sim {
 
+// Exponent of the power law by which the samples' tokens choose experts (tools/distil_operators.py).
+inline constexpr double kSampledExpertSkew = 1.01;
+
 // Gate, up and down of the experts that one rank holds of one layer.
 struct ExpertShape {
   double rows_per_expert = 1;  // (token, expert) pairs over experts held

@@ -2,11 +2,14 @@
 #include "sim/replica_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <variant>
 
 #include "scenarios/error.h"
 #include "scenarios/ops_builder.h"
+#include "sim/expert_imbalance.h"
+#include "sim/expert_table.h"
 
 namespace lindos::sim {
 
@@ -74,8 +77,8 @@ std::size_t ReplicaModel::KeyHash::operator()(const Key& key) const {
 
 ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fabric& fabric,
                            const std::map<std::string, ProfiledDevice>& devices_by_pool,
-                           const std::string& backend)
-    : model_(model), group_(group) {
+                           const std::string& backend, std::optional<double> expert_skew)
+    : model_(model), group_(group), expert_skew_(expert_skew) {
   std::vector<std::int64_t>
       first_position;  // of each stage, counting devices from the replica's first
   std::int64_t position = 0;
@@ -108,7 +111,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
         name = device_names_.insert(name, d.device.name);
         device_costs_.push_back(cost);
       }
-      Rank rank{cost, 1, is_host(d.device), nullptr};
+      Rank rank{cost, 1, is_host(d.device), !d.profile.experts.empty(), nullptr};
       if (!rank.is_host) {
         const auto [power, fresh] = powers.try_emplace(d.device.name);
         if (const auto known = fresh ? PowerModel::of(d.profile, d.device.power_max) : std::nullopt)
@@ -379,9 +382,26 @@ double ReplicaModel::spread(std::size_t device, Family family) const {
   return kernel && composed_ ? 0.0 : device_costs_[device]->spread(family);
 }
 
+// A layer takes as long as on the rank that its tokens choose most, which is another one in each layer: all are priced as it
+// is. Samples hold that of their own skew.
+Op ReplicaModel::on_fullest_rank(const Op& op, const Rank& rank) const {
+  const bool routed = op.kind == OpKind::kMoeGemm || op.kind == OpKind::kActivation;
+  if (!expert_skew_ || !routed || op.experts <= 0 || op.experts >= model_.moe.experts) return op;
+  const auto pairs = static_cast<double>(op.kind == OpKind::kMoeGemm ? op.m : op.tokens);
+  const std::int64_t ranks = std::llround(static_cast<double>(model_.moe.experts) / static_cast<double>(op.experts));
+  const double tokens = pairs * static_cast<double>(ranks) / model_.moe.top_k;
+  const auto fullest = [&](double skew) { return fullest_rank(model_.moe, ranks, tokens, skew); };
+  const double more = fullest(*expert_skew_) / (rank.samples_experts ? fullest(kSampledExpertSkew) : 1.0);
+  Op fuller = op;
+  fuller.m = std::llround(static_cast<double>(op.m) * more);
+  fuller.flop = op.flop * more;
+  fuller.activation_bytes = op.activation_bytes * more;
+  return fuller;
+}
+
 Priced ReplicaModel::price_or_throw(const Rank& rank, const Op& op,
                                     ExecutionContext context) const {
-  const Price price = rank.cost->price(op, group_.weight_dtype, context);
+  const Price price = rank.cost->price(on_fullest_rank(op, rank), group_.weight_dtype, context);
   if (const auto* miss = std::get_if<Miss>(&price)) {
     throw Error(ErrorKind::kInfeasible, "device profile of \"" + miss->device + "\"",
                 "cannot price " + miss->key + " (" + miss->family + "): " + miss->reason);

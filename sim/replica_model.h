@@ -45,11 +45,11 @@ class ReplicaModel {
  public:
   // `devices_by_pool`: one entry for each pool the group names. The replica's ranks take
   // consecutive devices from the start of a node. `backend`: the collective samples to use, empty =
-  // any. REQUIRES: group valid for model (validate_plan). Throws Error{kInput} for a pool without
+  // any. `expert_skew`: of the workload; nothing leaves grouped experts as they were sampled. REQUIRES: group valid for model (validate_plan). Throws Error{kInput} for a pool without
   // entry, Error{kInfeasible} when stages have no path to each other.
   ReplicaModel(const Model& model, const GroupPlan& group, const Fabric& fabric,
                const std::map<std::string, ProfiledDevice>& devices_by_pool,
-               const std::string& backend = {});
+               const std::string& backend = {}, std::optional<double> expert_skew = std::nullopt);
 
   [[nodiscard]] std::size_t stages() const { return stages_.size(); }
   // Distinct device types, in the order that Draw::devices follows.
@@ -104,6 +104,7 @@ class ReplicaModel {
     std::shared_ptr<const OperatorCost> cost;
     int threads = 1;
     bool is_host = false;
+    bool samples_experts = false;
     std::shared_ptr<const PowerModel> power;  // null where it is not known
   };
   // Steps of decodes alone and steps with prompts: on a GPU the ones are replayed graphs of overlapping kernels, the
@@ -154,11 +155,13 @@ class ReplicaModel {
   [[nodiscard]] StepCompositions compose(const Profile& profile, std::size_t stage, int steps) const;
   [[nodiscard]] Seconds block_copy_of(const StagePlan& plan, std::size_t stage, const Stage& priced,
                                       const std::map<std::string, ProfiledDevice>& devices_by_pool) const;
+  [[nodiscard]] Op on_fullest_rank(const Op& op, const Rank& rank) const;
   [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op,
                                       ExecutionContext context) const;
 
   Model model_;
   GroupPlan group_;
+  std::optional<double> expert_skew_;
   std::vector<Stage> stages_;
   std::optional<AttentionWindows> windows_;
   std::vector<std::string> device_names_;

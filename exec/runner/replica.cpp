@@ -183,6 +183,7 @@ EngineRun Replica::run(const std::vector<RequestSpec>& requests, const RunOption
   hooks.stop_tokens = options.stop_tokens;
   hooks.progress = options.progress;
   hooks.cancelled = options.cancelled;
+  hooks.admission = options.admission;
   try {
     EngineBackend backend(*workers_.front(), run);
     run.outcome = scheduler::serve(scheduler, requests, static_cast<int>(config_.group.stages.size()),

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct RunOptions {
   std::vector<scheduler::TokenId> stop_tokens;
   std::function<void(std::size_t finished, std::size_t total)> progress;
   std::function<bool()> cancelled;
+  std::optional<scheduler::AdmissionControl> admission;  // each run begins with it anew; nothing: all are let in
 };
 
 struct EngineRun {

@@ -6,7 +6,8 @@
 namespace lindos::data {
 
 std::span<const char* const> migrations() {
-  static const std::array<const char*, 2> kMigrations = {kMigration001Initial, kMigration002DeviceMap};
+  static const std::array<const char*, 3> kMigrations = {kMigration001Initial, kMigration002DeviceMap,
+                                                        kMigration003Tenants};
   return kMigrations;
 }
 

@@ -238,6 +238,7 @@ exec::EngineConfig engine_config(const Scenario& scenario, const Place& place,
   config.checkpoint = std::move(checkpoint);
   config.cores = exec::usable_cores();
   const double ranks = static_cast<double>(config.group.ranks_per_replica());
+  if (!place.gpu) memory = device_memory_of_host(memory, config.group.limits);
   std::vector<std::vector<Bytes>> by_rank;
   for (const StagePlan& stage : config.group.stages) {
     by_rank.emplace_back(stage.ranks.size(), memory / ranks);
@@ -252,6 +253,7 @@ exec::EngineConfig engine_config(const Scenario& scenario, const Place& place,
     throw Error(ErrorKind::kInfeasible, scenario.name, infeasible->reason + where);
   }
   config.kv_blocks = std::get<Capacity>(capacity).kv_blocks;
+  config.host_blocks = std::get<Capacity>(capacity).host_blocks;
   return config;
 }
 

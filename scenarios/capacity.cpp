@@ -88,6 +88,10 @@ Bytes activation_bytes(const Model& model, const GroupPlan& group, ShardId shard
                       bytes_of(Dtype::kF32)};
 }
 
+Bytes device_memory_of_host(Bytes memory, const EngineLimits& limits) {
+  return std::max(Bytes{0}, memory - limits.kv_offload);
+}
+
 std::variant<Capacity, Infeasible> kv_capacity(const Model& model, const GroupPlan& group,
                                                const std::vector<std::vector<Bytes>>& memory) {
   LINDOS_ASSERT(memory.size() == group.stages.size(), "one list of memories per stage");
@@ -157,8 +161,22 @@ std::variant<Capacity, Infeasible> kv_capacity(const Model& model, const GroupPl
                       ": sequences of " +
                       std::to_string(capacity.kv_blocks * limits.block_tokens) + " tokens fit"};
   }
+  Bytes block_of_all{0};
   for (std::vector<RankMemory>& stage : capacity.ranks) {
-    for (RankMemory& rank : stage) rank.kv = static_cast<double>(capacity.kv_blocks) * rank.block;
+    for (RankMemory& rank : stage) {
+      rank.kv = static_cast<double>(capacity.kv_blocks) * rank.block;
+      block_of_all += rank.block;
+    }
+  }
+  if (limits.kv_offload > Bytes{0}) {
+    // Block ids of both have 31 bits.
+    const double most = static_cast<double>(std::numeric_limits<std::int32_t>::max()) - static_cast<double>(capacity.kv_blocks);
+    capacity.host_blocks =
+        static_cast<std::int64_t>(std::min(std::floor(limits.kv_offload / block_of_all), std::max(0.0, most)));
+    if (capacity.host_blocks == 0) {
+      return Infeasible{"kv_offload of " + text(limits.kv_offload) + " holds no block; one is " + text(block_of_all) +
+                        " over all ranks"};
+    }
   }
   return capacity;
 }

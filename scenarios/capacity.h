@@ -26,6 +26,7 @@ struct RankMemory {
 
 struct Capacity {
   std::int64_t kv_blocks = 0;      // common to all ranks of the replica
+  std::int64_t host_blocks = 0;    // in host memory, beside those: ⌊kv_offload / Σ over ranks of block bytes⌋
   std::vector<std::vector<RankMemory>> ranks;  // [stage][rank]
 };
 
@@ -36,6 +37,9 @@ struct Infeasible {
 // `memory` per [stage][rank]. If limits.kv_blocks > 0 that many are taken, and refused when they do not fit.
 [[nodiscard]] std::variant<Capacity, Infeasible> kv_capacity(
     const Model& model, const GroupPlan& group, const std::vector<std::vector<Bytes>>& memory);
+
+// Memory of a host that computes itself, without what kv_offload takes of it.
+[[nodiscard]] Bytes device_memory_of_host(Bytes memory, const EngineLimits& limits);
 
 // Scratch of one rank for one step at the limits: residual, norm output, qkv, attention output, gate/up,
 // logits; f32 on CPU and for logits, weight dtype elsewhere.

@@ -134,6 +134,11 @@ const std::vector<Metric>& metric_registry() {
        "request that starts again after a preemption counts once",
        "Share of the prompts that was not computed because an earlier one began alike.", Better::kHigher, Worst::kMin,
        false},
+      {"host_hit_rate", "host_hit_rate/1", "Hits in host memory", "1", "%", 100.0, 3,
+       "serving with kv_offload: Σ prompt tokens whose KV was in host memory when the request started / Σ prompt tokens; part "
+       "of prefix_hit_rate",
+       "Share of the prompts that was copied from host memory instead of being computed.", Better::kNeither, Worst::kMin,
+       false},
       {"power_w", "power_w/1", "Power", "W", "W", 1.0, 4, "energy / time, all devices of the run",
        "Mean electrical power.", Better::kLower, Worst::kMax, false},
       {"energy_per_token_j", "energy_per_token_j/1", "Energy per token", "J", "J", 1.0, 3,

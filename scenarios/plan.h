@@ -58,6 +58,7 @@ struct EngineLimits {
   std::int64_t max_context = 0;            // 0 = the model's
   double memory_fraction = 0.9;            // of device memory, for weights + activations + KV
   bool prefix_reuse = false;               // prompts that begin alike share their full KV blocks
+  Bytes kv_offload{0};                     // host memory of a replica for blocks its devices need for others; with prefix_reuse
   bool operator==(const EngineLimits&) const = default;
 };
 

@@ -21,6 +21,7 @@ constexpr const char* kFormat = "lindos-plan";
 constexpr int kVersion = 1;
 // Far beyond any plan that makes sense; bounds what a hostile file can ask for.
 constexpr std::int64_t kLargest = std::int64_t{1} << 40;
+constexpr double kMostHostMemory = 1e18;  // bytes
 constexpr std::int64_t kMostRanks = 65'536;  // of one kind of parallelism
 
 constexpr std::array<std::pair<Role, const char*>, 4> kRoles{{{Role::kBoth, "both"},
@@ -64,6 +65,7 @@ Json json_of(const EngineLimits& limits) {
                {"memory_fraction", limits.memory_fraction}};
   // Only where it is on: plans from before the key keep their digest.
   if (limits.prefix_reuse) json["prefix_reuse"] = true;
+  if (limits.kv_offload > Bytes{0}) json["kv_offload"] = limits.kv_offload.value();
   return json;
 }
 
@@ -242,6 +244,7 @@ EngineLimits limits_of(JsonObject object) {
     limits.memory_fraction = object.number("memory_fraction", 0.0, 1.0);
   }
   if (object.optional("prefix_reuse")) limits.prefix_reuse = object.boolean("prefix_reuse");
+  if (object.optional("kv_offload")) limits.kv_offload = Bytes{object.number("kv_offload", 0.0, kMostHostMemory)};
   object.finish();
   return limits;
 }

@@ -177,6 +177,7 @@ std::string show_plan(const Scenario& s) {
               with_thousands(g.limits.block_tokens) + " in " + number_text(g.limits.memory_fraction * 100.0, 3) + " %" +
               " of memory";
       if (g.limits.prefix_reuse) line += ", reused by prompts that begin alike";
+      if (g.limits.kv_offload > Bytes{0}) line += ", " + number_text(g.limits.kv_offload.value() / 1e9, 4) + " GB more in host memory";
     }
     out += "  " + wrapped(line, kWidth, 4) + '\n';
     if (g.role == Role::kTrain) {

@@ -20,7 +20,7 @@ namespace {
 const std::initializer_list<std::string_view> kGroupKeys = {
     "name", "pool", "role", "replicas", "routing_weight", "stages", "stage_weights", "tensor",
     "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens", "max_sequences",
-    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "prefix_reuse", "zero_stage",
+    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "prefix_reuse", "kv_offload", "zero_stage",
     "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel", "micro_batches",
     "fused_attention", "portable_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce", "overlap_parameter_gather",
     "overlap_tensor", "hierarchical_exchange"};
@@ -73,6 +73,9 @@ EngineLimits read_limits(const TomlTable& table, const Model& model, bool serves
   }
   limits.memory_fraction = table.number_or("memory_fraction", limits.memory_fraction, 0.01, 1.0);
   limits.prefix_reuse = table.boolean_or("prefix_reuse", limits.prefix_reuse);
+  limits.kv_offload = table.quantity_or("kv_offload", limits.kv_offload);
+  if (table.has("kv_offload") && !limits.prefix_reuse)
+    table.fail("kv_offload", "host memory keeps what prompts that begin alike reuse; add prefix_reuse = true");
   return limits;
 }
 

@@ -98,6 +98,9 @@ void check_limits(const EngineLimits& limits, const Place& place, const Model& m
       .require(limits.max_context >= 0 && limits.max_context <= model.max_positions,
                "expected 0 (the model's) to " + std::to_string(model.max_positions) + ", saw " +
                    std::to_string(limits.max_context));
+  place.at("kv_offload")
+      .require(limits.kv_offload == Bytes{0} || limits.prefix_reuse,
+               "host memory keeps what prompts that begin alike reuse; set prefix_reuse");
   place.at("memory_fraction")
       .require(limits.memory_fraction > 0.0 && limits.memory_fraction <= 1.0,
                "expected a share above 0 and at most 1, saw " +

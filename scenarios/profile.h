@@ -56,9 +56,12 @@ struct ExpertSample {
   bool operator==(const ExpertSample&) const = default;
 };
 
+// StreamSample::op of KV blocks that a host copies between its pool and the memory beside it.
+inline constexpr const char* kKvCopyLoad = "kv_copy";
+
 // Byte-bound ops (norm, RoPE, SwiGLU, residual, embedding): time of `bytes` moved by one call.
 struct StreamSample {
-  std::string op;                  // name_of(OpKind)
+  std::string op;                  // name_of(OpKind), or kKvCopyLoad
   Bytes bytes{0};
   int threads = 1;
   int active_ranks = 1;

@@ -25,7 +25,7 @@ std::vector<std::vector<Bytes>> memory_of(const GroupPlan& group,
     for (const RankPlan& rank : stage.ranks) {
       const ProfiledDevice& d = devices.at(rank.pool);
       const Bytes whole = d.profile.memory.value() > 0.0 ? d.profile.memory : d.device.memory;
-      row.push_back(is_host(d.device) ? whole / all_ranks : whole);
+      row.push_back(is_host(d.device) ? device_memory_of_host(whole, group.limits) / all_ranks : whole);
     }
   }
   return memory;
@@ -114,7 +114,7 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
     ReplicaModel replica(scenario.model, group, scenario.cluster.fabric, devices, backend);
     std::vector<PlatformDevice> platform = stage_devices(group, replica, devices, devices_per_node);
     Capacity capacity = capacity_or_throw(scenario.model, group, devices);
-    const scheduler::Limits limits = scheduler::scheduler_limits(group, capacity.kv_blocks);
+    const scheduler::Limits limits = scheduler::scheduler_limits(group, capacity.kv_blocks, capacity.host_blocks);
     for (const StagePlan& stage : group.stages) {
       for (const RankPlan& rank : stage.ranks) {
         const Device& d = devices.at(rank.pool).device;

@@ -133,6 +133,7 @@ ReplicaOutcome replica_outcome(std::size_t group, ServingRun run, const Promises
   for (const RequestSpec& request : turned_away) {
     if (!outcome.tenants.empty()) outcome.tenants[request.tenant].turned_away += 1.0;
   }
+  outcome.host_hit_tokens = static_cast<double>(run.host_hit_tokens);
   if (run.timelines.empty()) return outcome;
   outcome.first_arrival = Seconds{HUGE_VAL};
   for (const RequestTimeline& request : run.timelines) {
@@ -204,6 +205,8 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   double kept = 0.0;
   double prefix_query = 0.0;
   double prefix_hits = 0.0;
+  double host_hits = 0.0;
+  bool offloads = false;
   double total = 0.0;
   double answered = 0.0;
   std::vector<double> each_of(fleet.groups.size(), 0.0);  // requests that a simulated one stands for
@@ -228,6 +231,8 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
     // Replicas that only compute prompts have hits, and no requests that end with them.
     prefix_query += replica.prefix_query_tokens * stands_for;
     prefix_hits += replica.prefix_hit_tokens * stands_for;
+    host_hits += replica.host_hit_tokens * stands_for;
+    offloads = offloads || group.limits.host_blocks > 0;
     if (replica.ttft.empty()) continue;
     const double each = each_of[replica.group];
     answered += static_cast<double>(replica.ttft.size()) * each;
@@ -257,6 +262,7 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   m["step_time_s"] = step_times.quantile(0.5);
   // Of the groups that reuse prefixes.
   if (prefix_query > 0.0) m["prefix_hit_rate"] = prefix_hits / prefix_query;
+  if (prefix_query > 0.0 && offloads) m["host_hit_rate"] = host_hits / prefix_query;
   const Utilisation used =
       utilisation({outcome.ledger.share(Cause::kUseful), outcome.totals.cold, outcome.totals.speed_of_light,
                    outcome.totals.busy, bandwidth, end});

@@ -44,6 +44,7 @@ struct ReplicaOutcome {
   double prefix_hit_tokens = 0.0;
   double turned_away = 0.0;               // requests that it would have been sent
   std::vector<TenantOutcome> tenants;     // [tenant]; none where the workload has none
+  double host_hit_tokens = 0.0;
   [[nodiscard]] double requests() const { return static_cast<double>(ttft.size()) + turned_away; }
 };
 

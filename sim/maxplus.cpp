@@ -23,7 +23,7 @@ class MaxplusBackend final : public scheduler::StepBackend {
   void start(const scheduler::Step& step) override {
     scheduler::StepResult result = virtual_result(step);
     const bool samples = !result.sampled.empty();
-    const StepPlan plan{batch_of(step), pipe_.enter(samples)};
+    const StepPlan plan{batch_of(step), pipe_.enter(samples), std::ssize(step.copies)};
     const Seconds begin = clock_;
     if (watch_ != nullptr) watch_->step_started(step, begin);
     clock_ += books_.overhead();

@@ -33,6 +33,14 @@ const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice
   return found->second;
 }
 
+// At which a rank of a host copies KV blocks: by the probe, or half of its read bandwidth, since a copy reads and writes.
+BytesPerSecond host_copy_rate(const Profile& profile, int threads, BytesPerSecond read_bandwidth) {
+  for (const StreamSample& s : profile.stream) {
+    if (s.op == kKvCopyLoad && s.threads == threads && s.time > Seconds{0}) return s.bytes / s.time;
+  }
+  return read_bandwidth / 2.0;
+}
+
 }  // namespace
 
 Batch batch_of(const scheduler::Step& step) {
@@ -131,6 +139,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
                       ": device \"" + here.device.name +
                       "\" states no scale-out bandwidth and both are not in one scale-up domain");
     }
+    if (group.limits.kv_offload > Bytes{0}) stage.block_copy = block_copy_of(plan, s, stage, devices_by_pool);
     stages_.push_back(std::move(stage));
     find_unlike(s);
   }
@@ -158,6 +167,25 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
   }
   if (!model.is_mla()) windows_ = AttentionWindows::of(model);
   for (std::size_t s = 0; windows_ && s < stages_.size(); ++s) find_uniform(s);
+}
+
+Seconds ReplicaModel::block_copy_of(const StagePlan& plan, std::size_t stage, const Stage& priced,
+                                    const std::map<std::string, ProfiledDevice>& devices_by_pool) const {
+  Seconds slowest{0};
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const ProfiledDevice& d = device_or_throw(devices_by_pool, plan.ranks[r].pool);
+    const ShardId shard{static_cast<int>(stage), static_cast<int>(r)};
+    const Bytes block = static_cast<double>(group_.limits.block_tokens) * kv_bytes_per_token(model_, group_, shard);
+    const BytesPerSecond rate = priced.ranks[r].is_host
+                                    ? host_copy_rate(d.profile, priced.ranks[r].threads, priced.ceilings[r].bandwidth)
+                                    : d.device.host_bandwidth;
+    if (rate.value() <= 0.0) {
+      throw Error(ErrorKind::kInfeasible, "plan",
+                  "kv_offload needs the way from device \"" + d.device.name + "\" to host memory; it states no host_bandwidth");
+    }
+    slowest = std::max(slowest, block / rate);
+  }
+  return slowest;
 }
 
 void ReplicaModel::find_uniform(std::size_t stage_index) {

@@ -62,6 +62,9 @@ class ReplicaModel {
   [[nodiscard]] FlopPerSecond peak() const;        // Σ over ranks
   [[nodiscard]] BytesPerSecond bandwidth() const;  // Σ over ranks
   [[nodiscard]] Seconds step_overhead() const { return step_overhead_; }
+  // One KV block of the stage, all layers and ranks, from or to host memory; the slowest rank counts. REQUIRES: the group
+  // has kv_offload.
+  [[nodiscard]] Seconds block_copy(std::size_t stage) const { return stages_[stage].block_copy; }
   // Nothing where the profile of one of its devices has no power samples, and for hosts.
   [[nodiscard]] const std::optional<ReplicaPower>& power() const { return power_; }
   // Median spread of a family's samples on a device, for the draws; 0 where the spread of whole stages
@@ -123,6 +126,7 @@ class ReplicaModel {
     std::vector<std::size_t> priced_as;  // [rank], index into unlike
     std::vector<StepCompositions> compositions;  // [steps under way - 1]
     std::vector<UnitAttention> attention;        // of a uniform stage; empty for others
+    Seconds block_copy{0};
   };
   struct Key {
     std::size_t stage = 0;
@@ -145,6 +149,8 @@ class ReplicaModel {
   [[nodiscard]] const Composition& composition_of(std::size_t stage, int steps, bool decodes) const;
   [[nodiscard]] ExecutionContext context_of(std::size_t stage, std::size_t rank, int steps) const;
   [[nodiscard]] StepCompositions compose(const Profile& profile, std::size_t stage, int steps) const;
+  [[nodiscard]] Seconds block_copy_of(const StagePlan& plan, std::size_t stage, const Stage& priced,
+                                      const std::map<std::string, ProfiledDevice>& devices_by_pool) const;
   [[nodiscard]] Priced price_or_throw(const Rank& rank, const Op& op,
                                       ExecutionContext context) const;
 

@@ -53,11 +53,21 @@ Seconds ServingBooks::overhead() {
   return replica_.step_overhead() * draw_.factor(replica_.ranks(0).front().device, Family::kHost);
 }
 
+// Nothing runs beside the copies: what the step writes may lie where they read.
+Seconds ServingBooks::copy(std::int64_t blocks, std::size_t stage) {
+  if (blocks == 0) return Seconds(0);
+  const Seconds span = replica_.block_copy(stage) * (static_cast<double>(blocks) * message_factor(stage));
+  book_on_stage(Cause::kTransfer, span, stage);
+  return span;
+}
+
 Seconds ServingBooks::compute(const StepPlan& step, std::size_t stage) {
-  if (uniform_[stage]) return compute(totals_of(step.batch, replica_.windows()), step.steps_under_way, stage);
+  const Seconds copied = copy(step.copies, stage);
+  if (uniform_[stage])
+    return copied + compute(totals_of(step.batch, replica_.windows()), step.steps_under_way, stage);
   const StageWork& work = replica_.work(step.batch, stage, step.steps_under_way);
   book(work, replica_.ranks(stage), draw_, stages_[stage], totals_);
-  return compute_time(work, replica_.ranks(stage), draw_);
+  return copied + compute_time(work, replica_.ranks(stage), draw_);
 }
 
 Seconds ServingBooks::send_start(std::size_t stage) {

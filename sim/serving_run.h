@@ -31,9 +31,11 @@ struct ServingRun {
   // With prefix reuse: tokens of the prompts, and of these those that an earlier prompt left behind.
   std::int64_t prefix_query_tokens = 0;
   std::int64_t prefix_hit_tokens = 0;
+  std::int64_t host_hit_tokens = 0;  // of these, those that lay in host memory
   void count_prefixes(const scheduler::Snapshot& last) {
     prefix_query_tokens = last.prefix_query_tokens;
     prefix_hit_tokens = last.prefix_hit_tokens;
+    host_hit_tokens = last.host_hit_tokens;
   }
 };
 
@@ -41,6 +43,7 @@ struct ServingRun {
 struct StepPlan {
   Batch batch;
   int steps_under_way = 1;
+  std::int64_t copies = 0;  // KV blocks that move from or to host memory first
 };
 
 // What the driver knows of the steps in the pipe. A step without sampled tokens (a prompt's middle chunk)
@@ -86,6 +89,7 @@ class ServingBooks {
   [[nodiscard]] ServingRun close(Seconds end);
 
  private:
+  [[nodiscard]] Seconds copy(std::int64_t blocks, std::size_t stage);
   void book_on_stage(Cause cause, Seconds span, std::size_t stage);
   [[nodiscard]] double message_factor(std::size_t stage) const;
 

@@ -70,6 +70,7 @@ std::string to_bytes(const ServingRun& run) {
   put(bytes, run.end.count());
   put(bytes, run.prefix_query_tokens);
   put(bytes, run.prefix_hit_tokens);
+  put(bytes, run.host_hit_tokens);
   put(bytes, run.totals);
   for (std::size_t i = 0; i < kCauseCount; ++i)
     put(bytes, run.ledger.amount(static_cast<Cause>(i)));
@@ -91,6 +92,7 @@ ServingRun serving_run_from_bytes(std::string_view bytes) {
   run.end = Seconds(reader.get<double>());
   run.prefix_query_tokens = reader.get<std::int64_t>();
   run.prefix_hit_tokens = reader.get<std::int64_t>();
+  run.host_hit_tokens = reader.get<std::int64_t>();
   run.totals = reader.get<WorkTotals>();
   for (std::size_t i = 0; i < kCauseCount; ++i) {
     run.ledger.book(static_cast<Cause>(i), Seconds(reader.get<double>()), kUnitPeak);

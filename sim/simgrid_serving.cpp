@@ -61,7 +61,7 @@ class SimgridBackend final : public scheduler::StepBackend {
     auto message = std::make_unique<Message>();
     message->begin = clock_now();
     message->result = virtual_result(step);
-    message->plan = {batch_of(step), pipe_.enter(!message->result.sampled.empty())};
+    message->plan = {batch_of(step), pipe_.enter(!message->result.sampled.empty()), std::ssize(step.copies)};
     if (message->result.sampled.empty() || stages_ == 1) done_.push_back(message->result);
     spend(books_.overhead());
     spend(books_.compute(message->plan, 0));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flags of `python -m sglang.launch_server`, checked against SGLang 0.5.23 by tools/check-exports.
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -62,6 +63,15 @@ Launch launch_for(const LaunchRequest& request, const UniformGroup& shape) {
     flags.push_back(fmt::format("--context-length {}", limits.max_context));
   flags.push_back(fmt::format("--page-size {}", limits.block_tokens));
   if (!limits.prefix_reuse) flags.emplace_back("--disable-radix-cache");
+  if (limits.kv_offload > Bytes{0}) {
+    // In whole GB, of each rank.
+    const double each = limits.kv_offload.value() / static_cast<double>(group.ranks_per_replica());
+    if (each < 1e9) {
+      throw Error(ErrorKind::kInfeasible, where,
+                  fmt::format("SGLang takes host memory in whole GB for each rank; kv_offload is {:g} GB for each", each / 1e9));
+    }
+    flags.push_back(fmt::format("--enable-hierarchical-cache --hicache-size {:.0f}", std::floor(each / 1e9)));
+  }
   flags.push_back(fmt::format("--mem-fraction-static {:g}", limits.memory_fraction));
   script.notes.emplace_back(
       "--mem-fraction-static counts weights and KV cache, the plan's fraction activations too: "

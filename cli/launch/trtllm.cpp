@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Options of `trtllm-serve` (PyTorch backend) and its YAML. TensorRT-LLM is not on PyPI for every
 // platform; the options were read in tensorrt_llm/commands/serve.py at revision 00209af.
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "cli/launch/serving_script.h"
@@ -77,6 +79,11 @@ Launch launch_for(const LaunchRequest& request, const UniformGroup& shape) {
       "true\ndtype: {}\n"
       "kv_cache_config:\n  tokens_per_block: {}\n  enable_block_reuse: {}\n",
       group.name, torch_name(group.activation_dtype, where), limits.block_tokens, limits.prefix_reuse);
+  if (limits.kv_offload > Bytes{0}) {
+    // In bytes, of each rank.
+    yaml += fmt::format("  host_cache_size: {:.0f}\n",
+                        std::floor(limits.kv_offload.value() / static_cast<double>(group.ranks_per_replica())));
+  }
   if (group.kv_dtype == Dtype::kFp8) yaml += "  dtype: fp8\n";
   if (limits.kv_blocks > 0) {
     yaml += fmt::format("  max_tokens: {}\n", limits.kv_blocks * limits.block_tokens);

@@ -60,6 +60,10 @@ Launch launch_for(const LaunchRequest& request, const UniformGroup& shape) {
     flags.push_back(fmt::format("--max-model-len {}", limits.max_context));
   flags.push_back(fmt::format("--block-size {}", limits.block_tokens));
   flags.emplace_back(limits.prefix_reuse ? "--enable-prefix-caching" : "--no-enable-prefix-caching");
+  if (limits.kv_offload > Bytes{0}) {
+    // In GiB, of all ranks together.
+    flags.push_back(fmt::format("--kv-offloading-backend native --kv-offloading-size {:g}", limits.kv_offload.value() / 0x1p30));
+  }
   flags.push_back(fmt::format("--gpu-memory-utilization {:g}", limits.memory_fraction));
   if (limits.kv_blocks > 0)
     flags.push_back(fmt::format("--num-gpu-blocks-override {}", limits.kv_blocks));

@@ -43,7 +43,8 @@ constexpr std::size_t kStepSlack = 1024;   // integers
 }  // namespace
 
 CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
-                     std::int64_t kv_blocks, std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer)
+                     std::int64_t kv_blocks, std::int64_t host_blocks, std::int64_t max_positions,
+                     Communicator& tensor_group, OpTimer& timer)
     : model_(model),
       share_(checked(model, group).stages.at(static_cast<std::size_t>(shard.stage)).ranks.at(static_cast<std::size_t>(shard.rank)).share),
       limits_(group.limits),
@@ -53,15 +54,18 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
       captures_(first_stage_ && last_stage_ && tensor_group.size() == 1),
       comm_(&tensor_group),
       weights_(model, group, shard, checkpoint, stream_),
-      timer_(timer, stream_) {
+      timer_(timer, stream_),
+      totals_(&timer) {
   const RopeTable rope = make_rope_table(model, max_positions);
   cos_ = upload_floats(rope.cos);
   sin_ = upload_floats(rope.sin);
   const std::int64_t d = model.head_dim;
   const std::int64_t q_heads = share_.q_heads.size();
   const std::int64_t kv_heads = share_.kv_heads.size();
-  kv_layer_elements_ = elements(kv_blocks * 2 * kv_heads, kDevicePageTokens * d);
+  kv_block_elements_ = elements(2 * kv_heads, kDevicePageTokens * d);
+  kv_layer_elements_ = static_cast<std::size_t>(kv_blocks) * kv_block_elements_;
   kv_ = DeviceBuffer(kv_layer_elements_ * static_cast<std::size_t>(layer_range_.size()) * sizeof(Bf16));
+  host_kv_ = PinnedBuffer(static_cast<std::size_t>(host_blocks * layer_range_.size()) * kv_block_elements_ * sizeof(Bf16));
   table_stride_ = (max_positions + kDevicePageTokens - 1) / kDevicePageTokens;
 
   const std::int64_t tokens = std::max(limits_.max_batched_tokens, limits_.max_sequences);
@@ -205,7 +209,30 @@ void CudaModel::upload(const StepInput& input) {
   current_.fused = comm_->size() == 1 && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
 }
 
+// On the compute stream: a block's next tokens may be written over what a copy reads, as soon as the step runs. (A copy of
+// all layers at once would need a pitch beyond the 2^31 bytes that cudaMemcpy2D takes.)
+void CudaModel::copy_blocks(const StepInput& input) {
+  if (input.copies.empty()) return;
+  stream_.synchronise("a step");
+  totals_->start();
+  const std::size_t bytes = kv_block_elements_ * sizeof(Bf16);
+  const auto layers = static_cast<std::size_t>(layer_range_.size());
+  for (const kernels::KvBlockCopy& copy : input.copies) {
+    for (std::size_t l = 0; l < layers; ++l) {
+      Bf16* const device = kv_.as<Bf16>() + l * kv_layer_elements_ + static_cast<std::size_t>(copy.pool) * kv_block_elements_;
+      Bf16* const host = host_kv_.as<Bf16>() + (static_cast<std::size_t>(copy.host) * layers + l) * kv_block_elements_;
+      const bool out = copy.to_host != 0;
+      check(cudaMemcpyAsync(out ? host : device, out ? device : host, bytes,
+                            out ? cudaMemcpyDeviceToHost : cudaMemcpyHostToDevice, stream_.get()),
+            "copy of KV blocks");
+    }
+  }
+  stream_.synchronise("copy of KV blocks");
+  totals_->mark(OpFamily::kKvCopy);
+}
+
 void CudaModel::forward(const StepInput& input) {
+  copy_blocks(input);
   graph_step_ = captures_ && decode_only(input);
   if (!graph_step_) {
     class_key_ = 0;

@@ -31,10 +31,10 @@ namespace lindos::exec::cuda {
 
 class CudaModel final : public StageModel {
  public:
-  // `kv_blocks` by the capacity rule; `max_positions` bounds the rotary table. Throws Error{kInput} for what this backend
+  // `kv_blocks` and `host_blocks` by the capacity rule; `max_positions` bounds the rotary table. Throws Error{kInput} for what this backend
   // cannot run, Error{kEnvironment} when the device has no room or fails.
   CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint, std::int64_t kv_blocks,
-            std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer);
+            std::int64_t host_blocks, std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer);
   ~CudaModel() override;
 
   [[nodiscard]] std::span<float> incoming(std::int64_t rows) override;
@@ -67,6 +67,7 @@ class CudaModel final : public StageModel {
     bool timed = false;
   };
 
+  void copy_blocks(const StepInput& input);
   void upload(const StepInput& input);
   // Kernel by kernel, from the embedding to the last layer.
   void run_kernels();
@@ -104,6 +105,9 @@ class CudaModel final : public StageModel {
   DeviceBuffer cos_, sin_;
   DeviceBuffer kv_;
   std::size_t kv_layer_elements_ = 0;
+  std::size_t kv_block_elements_ = 0;   // K and V of one block of one layer
+  PinnedBuffer host_kv_;                // [block][layer][kv_block_elements_]
+  OpTimer* totals_;
   std::int64_t table_stride_ = 0;
   // Scratch.
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;

@@ -17,7 +17,7 @@ std::size_t floats(std::int64_t rows, std::int64_t width) {
 }  // namespace
 
 RankModel::RankModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
-                     std::int64_t kv_blocks, std::int64_t max_positions, kernels::CpuPool& pool,
+                     std::int64_t kv_blocks, std::int64_t host_blocks, std::int64_t max_positions, kernels::CpuPool& pool,
                      Communicator& tensor_group, OpTimer& timer)
     : model_(model),
       share_(group.stages.at(static_cast<std::size_t>(shard.stage))
@@ -32,10 +32,11 @@ RankModel::RankModel(const Model& model, const GroupPlan& group, ShardId shard, 
       comm_(&tensor_group),
       timer_(&timer) {
   const std::int64_t element = kv_type_ == kernels::WeightType::kF32 ? 4 : 2;
-  kv_half_bytes_ = static_cast<std::size_t>(kv_blocks * share_.kv_heads.size() * model.head_dim *
-                                            kernels::kPageTokens * element);
+  kv_piece_bytes_ = static_cast<std::size_t>(share_.kv_heads.size() * model.head_dim * kernels::kPageTokens * element);
+  kv_half_bytes_ = static_cast<std::size_t>(kv_blocks) * kv_piece_bytes_;
   kv_layer_bytes_ = 2 * kv_half_bytes_;
   kv_ = AlignedBuffer(kv_layer_bytes_ * static_cast<std::size_t>(layer_range_.size()));
+  host_kv_ = AlignedBuffer(static_cast<std::size_t>(host_blocks * 2 * layer_range_.size()) * kv_piece_bytes_);
 
   const std::int64_t tokens = group.limits.max_batched_tokens;
   const std::int64_t d = model.head_dim;
@@ -63,6 +64,15 @@ std::span<float> RankModel::residual(std::int64_t rows) {
 kernels::KvView RankModel::kv_view(std::int64_t local_layer) const {
   auto* base = static_cast<std::byte*>(kv_.data()) + kv_layer_bytes_ * static_cast<std::size_t>(local_layer);
   return {base, base + kv_half_bytes_, kv_type_, share_.kv_heads.size(), model_.head_dim};
+}
+
+void RankModel::copy_blocks(const StepInput& input) {
+  if (input.copies.empty()) return;
+  timer_->start();
+  const kernels::KvMemories kv{static_cast<std::byte*>(kv_.data()), static_cast<std::byte*>(host_kv_.data()),
+                               layer_range_.size(), kv_half_bytes_, kv_piece_bytes_};
+  kernels::copy_kv_blocks(*pool_, kv, input.copies.data(), std::ssize(input.copies));
+  timer_->mark(OpFamily::kKvCopy);
 }
 
 void RankModel::embed(const StepInput& input) {
@@ -167,6 +177,7 @@ void RankModel::project_and_add(const kernels::PackedWeights& w, OpFamily family
 }
 
 void RankModel::forward(const StepInput& input) {
+  copy_blocks(input);
   if (first_stage_) embed(input);
   layers(input);
 }

@@ -25,9 +25,9 @@ namespace lindos::exec {
 
 class RankModel final : public StageModel {
  public:
-  // `kv_blocks` by the capacity rule; `max_positions` bounds the rotary table.
+  // `kv_blocks` and `host_blocks` by the capacity rule; `max_positions` bounds the rotary table.
   RankModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
-            std::int64_t kv_blocks, std::int64_t max_positions, kernels::CpuPool& pool,
+            std::int64_t kv_blocks, std::int64_t host_blocks, std::int64_t max_positions, kernels::CpuPool& pool,
             Communicator& tensor_group, OpTimer& timer);
 
   // First stage: fills the residual stream from ids. REQUIRES: input.rows() <= max_batched_tokens.
@@ -46,12 +46,13 @@ class RankModel final : public StageModel {
   [[nodiscard]] std::span<const float> last_logits() override { return last_logits_; }
 
   [[nodiscard]] std::size_t weight_bytes() const override { return weights_.bytes(); }
-  [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes(); }
+  [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes() + host_kv_.bytes(); }
   [[nodiscard]] std::size_t scratch_bytes() const override;
 
  private:
   void attention_block(const StepInput& input, std::int64_t local_layer);
   void ffn_block(const StepInput& input, std::int64_t local_layer);
+  void copy_blocks(const StepInput& input);
   [[nodiscard]] kernels::KvView kv_view(std::int64_t local_layer) const;
   // Adds W·x (+ bias) to the residual stream; across ranks the partial products are summed first.
   void project_and_add(const kernels::PackedWeights& w, OpFamily family, const float* x, std::int64_t ldx,
@@ -63,9 +64,10 @@ class RankModel final : public StageModel {
   bool first_stage_;
   RankWeights weights_;
   RopeTable rope_;
-  AlignedBuffer kv_;
+  AlignedBuffer kv_, host_kv_;
   std::size_t kv_layer_bytes_ = 0;
   std::size_t kv_half_bytes_ = 0;
+  std::size_t kv_piece_bytes_ = 0;
   kernels::WeightType kv_type_;
   // Scratch, f32: [max tokens, width].
   AlignedBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, partial_, logits_;

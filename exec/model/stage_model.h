@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/attention.h"
+#include "kernels/kv_copy.h"
 #include "kernels/sample.h"
 #include "scenarios/plan.h"
 
@@ -16,6 +17,7 @@ namespace lindos::exec {
 
 // A step as the kernels need it: rows are tokens of all slices, one after the other.
 struct StepInput {
+  std::vector<kernels::KvBlockCopy> copies;       // before all else, in this order
   std::vector<std::int32_t> ids;                  // [rows]; needed on the first stage only
   std::vector<std::int64_t> positions;            // [rows]
   std::vector<kernels::AttentionSlice> slices;    // blocks point into `blocks`

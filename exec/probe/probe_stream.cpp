@@ -8,6 +8,7 @@
 #include "exec/probe/probe_parts.h"
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
+#include "kernels/kv_copy.h"
 #include "scenarios/ops.h"
 
 namespace lindos::exec {
@@ -105,6 +106,47 @@ void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout l
       if (seen.count(op.kind) == 0 && timed(op)) seen.insert(op.kind);
     }
   }
+  if (group.limits.kv_offload > Bytes{0}) kv_copy_of(group, shard, layout);
+}
+
+// Blocks that no cache holds, as those are that go to host memory or come back.
+void ProbeSession::kv_copy_of(const GroupPlan& group, ShardId shard, RankLayout layout) {
+  constexpr std::int64_t kBlocks = 64;
+  constexpr std::int64_t kCopies = 8;
+  const StagePlan& stage = group.stages[static_cast<std::size_t>(shard.stage)];
+  const TensorShare& share = stage.ranks[static_cast<std::size_t>(shard.rank)].share;
+  if (share.kv_heads.empty()) return;
+  struct Operands {
+    std::vector<AlignedBuffer> pools, hosts;  // per rank
+  };
+  const auto operands = std::make_shared<Operands>();
+  kernels::KvMemories shape;
+  shape.layers = stage.layers.size();
+  shape.piece_bytes = static_cast<std::size_t>(share.kv_heads.size() * request_->model.head_dim * kernels::kPageTokens) *
+                      static_cast<std::size_t>(bytes_of(group.kv_dtype));
+  shape.half_bytes = kBlocks * shape.piece_bytes;
+  const std::size_t all = kBlocks * shape.host_block_bytes();
+  for (int r = 0; r < layout.active_ranks; ++r) {
+    operands->pools.emplace_back(all);
+    operands->hosts.emplace_back(all);
+  }
+  const Bytes bytes{static_cast<double>(kCopies) * static_cast<double>(shape.host_block_bytes())};
+  add_task(
+      layout,
+      [=](int rank, kernels::CpuPool& pool, std::int64_t call) {
+        kernels::KvMemories kv = shape;
+        kv.pool = static_cast<std::byte*>(operands->pools[static_cast<std::size_t>(rank)].data());
+        kv.host = static_cast<std::byte*>(operands->hosts[static_cast<std::size_t>(rank)].data());
+        kernels::KvBlockCopy copies[kCopies];
+        for (std::int64_t i = 0; i < kCopies; ++i) {
+          const auto block = static_cast<std::int32_t>((call * kCopies + i) % kBlocks);
+          copies[i] = {static_cast<std::int32_t>(i % 2), block, block};
+        }
+        kernels::copy_kv_blocks(pool, kv, copies, kCopies);
+      },
+      [this, layout, bytes](const Timing& t) {
+        profile_->stream.push_back({kKvCopyLoad, bytes, layout.threads, layout.active_ranks, t.time, t.spread});
+      });
 }
 
 void ProbeSession::stream() {

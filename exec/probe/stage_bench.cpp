@@ -77,7 +77,7 @@ StageBench::StageBench(const Model& model, const GroupPlan& group, int stage, in
     for (int r = 0; r < ranks; ++r) {
       Rank& rank = ranks_[static_cast<std::size_t>(copy * ranks + r)];
       rank.tensor_group = std::move(groups[static_cast<std::size_t>(r)]);
-      rank.model = std::make_unique<RankModel>(cut, middle, ShardId{1, r}, *checkpoint, blocks, positions,
+      rank.model = std::make_unique<RankModel>(cut, middle, ShardId{1, r}, *checkpoint, blocks, 0, positions,
                                                team_.pool(copy * ranks + r), *rank.tensor_group, rank.timer);
       // The layers add to the residual stream call after call; it starts from something other than zero.
       const std::span<float> residual = rank.model->residual(middle.limits.max_batched_tokens);

@@ -33,6 +33,7 @@ struct EngineConfig {
   std::shared_ptr<const Checkpoint> checkpoint;
   kernels::SamplingParameters sampling;
   std::int64_t kv_blocks = 0;
+  std::int64_t host_blocks = 0;  // in host memory
   int cores = 1;               // of this machine, shared by all ranks of the replica
 };
 

@@ -176,7 +176,7 @@ void Replica::serve_as_worker() { workers_.front()->loop(); }
 EngineRun Replica::run(const std::vector<RequestSpec>& requests, const RunOptions& options) {
   require_context(requests, context_limit(config_.model, config_.group.limits));
   EngineRun run;
-  scheduler::Scheduler scheduler(scheduler::scheduler_limits(config_.group, config_.kv_blocks),
+  scheduler::Scheduler scheduler(scheduler::scheduler_limits(config_.group, config_.kv_blocks, config_.host_blocks),
                                  scheduler::Policy::kDecodeFirst);
   scheduler::ServeHooks hooks;
   hooks.prompt = options.prompt;

@@ -40,6 +40,8 @@ std::vector<T> get(std::span<const std::byte>& in) {
 
 StepInput make_step_input(const scheduler::Step& step) {
   StepInput input;
+  for (const scheduler::KvCopy& copy : step.copies)
+    input.copies.push_back({copy.to == scheduler::KvCopy::To::kHost ? 1 : 0, copy.device, copy.host});
   std::vector<std::size_t> first_block;
   for (const scheduler::StepSlice& slice : step.slices) {
     const auto row = static_cast<std::int64_t>(input.positions.size());
@@ -66,6 +68,7 @@ std::vector<std::byte> encode(const StepInput& input) {
     slices.push_back({s.first_position, s.tokens, s.row, s.blocks - input.blocks.data()});
   }
   std::vector<std::byte> out;
+  put(out, input.copies);
   put(out, input.ids);
   put(out, input.positions);
   put(out, slices);
@@ -77,6 +80,7 @@ std::vector<std::byte> encode(const StepInput& input) {
 
 StepInput decode(std::span<const std::byte> bytes) {
   StepInput input;
+  input.copies = get<kernels::KvBlockCopy>(bytes);
   input.ids = get<std::int32_t>(bytes);
   input.positions = get<std::int64_t>(bytes);
   const auto slices = get<WireSlice>(bytes);

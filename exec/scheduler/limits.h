@@ -20,6 +20,7 @@ struct Limits {
   std::int64_t watermark_blocks = 0;       // kept free when a waiting request enters
   std::int64_t max_waiting = 1 << 20;      // queue length
   bool prefix_reuse = false;               // prompts that begin alike share their full KV blocks
+  std::int64_t host_blocks = 0;            // of host memory for blocks that the pool has no room for; with prefix_reuse
   int lookahead = 0;                       // steps in flight beyond the one running: pipeline stages − 1
 };
 

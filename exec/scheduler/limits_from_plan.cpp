@@ -13,7 +13,7 @@ constexpr std::int64_t kWatermarkShare = 100;
 
 }  // namespace
 
-Limits scheduler_limits(const GroupPlan& group, std::int64_t kv_blocks) {
+Limits scheduler_limits(const GroupPlan& group, std::int64_t kv_blocks, std::int64_t host_blocks) {
   Limits limits;
   limits.max_batched_tokens = group.limits.max_batched_tokens;
   limits.max_sequences = group.limits.max_sequences;
@@ -21,6 +21,7 @@ Limits scheduler_limits(const GroupPlan& group, std::int64_t kv_blocks) {
   limits.block_tokens = group.limits.block_tokens;
   limits.prefix_reuse = group.limits.prefix_reuse;
   limits.kv_blocks = kv_blocks;
+  limits.host_blocks = host_blocks;
   limits.watermark_blocks = kv_blocks / kWatermarkShare;
   limits.lookahead = steps_in_flight(group) - 1;
   return limits;

@@ -13,8 +13,8 @@ namespace lindos::scheduler {
 // Of a replica that serves a plan; decodes go first, which bounds the time between tokens.
 inline constexpr Policy kServingPolicy = Policy::kDecodeFirst;
 
-// `kv_blocks` from the capacity rule (scenarios/capacity.h).
-[[nodiscard]] Limits scheduler_limits(const GroupPlan& group, std::int64_t kv_blocks);
+// Blocks from the capacity rule (scenarios/capacity.h).
+[[nodiscard]] Limits scheduler_limits(const GroupPlan& group, std::int64_t kv_blocks, std::int64_t host_blocks);
 
 // Steps that may be under way at once: one per pipeline stage.
 [[nodiscard]] int steps_in_flight(const GroupPlan& group);

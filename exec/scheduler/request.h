@@ -36,8 +36,19 @@ struct StepSlice {
   std::span<const BlockId> blocks;  // page table covering [0, first_position + tokens.size())
 };
 
+// The KV of one block on its way between the device's pool and host memory.
+struct KvCopy {
+  enum class To : std::int32_t { kHost, kDevice };
+  To to = To::kHost;
+  BlockId device = 0;               // block of the pool
+  BlockId host = 0;                 // block of host memory
+  bool operator==(const KvCopy&) const = default;
+};
+
 struct Step {
   std::uint64_t id = 0;             // 1, 2, 3, …
+  // Before the slices run, one after the other: a later one may read what an earlier one wrote, or overwrite what it read.
+  std::vector<KvCopy> copies;
   std::vector<StepSlice> slices;    // decodes first, then prefill chunks
   std::vector<RequestId> preempted; // put back to waiting while this step was planned; they hold no blocks
   [[nodiscard]] bool empty() const { return slices.empty(); }

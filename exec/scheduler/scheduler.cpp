@@ -43,6 +43,8 @@ void require_between(std::int64_t low, std::int64_t value, std::int64_t high, co
   require_between(0, limits.watermark_blocks, kMost, "watermark_blocks");
   require_between(0, limits.max_waiting, kMost, "max_waiting");
   require_between(0, limits.lookahead, kMost, "lookahead");
+  // Blocks of both are counted in one row.
+  require_between(0, limits.host_blocks, limits.prefix_reuse ? kMost - limits.kv_blocks : 0, "host_blocks");
   return limits;
 }
 
@@ -73,7 +75,7 @@ struct StepInFlight {
 struct Scheduler::State {
   State(const Limits& given, Policy chosen)
       : limits(checked(given)), policy(chosen), pool(given.kv_blocks) {
-    if (limits.prefix_reuse) prefix.emplace(limits.block_tokens, pool);
+    if (limits.prefix_reuse) prefix.emplace(limits.block_tokens, pool, limits.host_blocks);
   }
 
   const Limits limits;
@@ -91,6 +93,7 @@ struct Scheduler::State {
   std::int64_t scheduled_tokens = 0;
   std::int64_t prefix_query_tokens = 0;
   std::int64_t prefix_hit_tokens = 0;
+  std::int64_t host_hit_tokens = 0;
   std::vector<RequestId> plain_requests;  // of PlainDecodes
   std::vector<std::int64_t> plain_contexts;
 
@@ -165,7 +168,7 @@ std::int64_t Scheduler::State::promised_blocks() const {
 }
 
 // Available blocks that the whole prompt of a waiting request takes. Those that others own cost none; those without an
-// owner are available until it takes them.
+// owner are available until it takes them, and what lies in host memory needs a block to come to.
 std::int64_t Scheduler::State::needed_by(const Sequence& s, const PrefixMatch& match) const {
   return blocks_for(s.length()) - static_cast<std::int64_t>(match.owned);
 }
@@ -265,6 +268,7 @@ void Scheduler::State::enter(Sequence& s, const PrefixMatch& match) {
   if (!std::exchange(s.entered, true)) {
     prefix_query_tokens += s.prompt_tokens;
     prefix_hit_tokens += s.computed;
+    host_hit_tokens += static_cast<std::int64_t>(match.on_host) * limits.block_tokens;
   }
 }
 
@@ -435,6 +439,7 @@ Step Scheduler::plan() {
   LINDOS_ASSERT(step.preempted.empty() || !step.empty() || (state.prefix && !state.in_flight.empty()),
                 "a preemption frees blocks for somebody");
   if (step.empty()) return step;
+  if (state.prefix) step.copies = state.prefix->take_copies();
   step.id = ++state.steps;
   state.scheduled_tokens += step.tokens();
   StepInFlight& entry = state.in_flight.emplace_back();
@@ -502,8 +507,10 @@ PlainDecodes Scheduler::plain_decodes() {
     Sequence& first = state.waiting.front();
     if (state.may_enter(state.needed_by(first, state.match(first)), 0, 0)) return {};
   }
-  // Each takes at most one block per block_tokens steps, and one for the step at hand.
-  const std::int64_t blocks_each = state.available() / active;
+  // Each takes at most one block per block_tokens steps, and one for the step at hand. Where evicting is a copy, that
+  // belongs to the step that needs the block.
+  const std::int64_t there = state.limits.host_blocks > 0 ? state.pool.free() : state.available();
+  const std::int64_t blocks_each = there / active;
   steps = std::min(steps, (blocks_each - 1) * state.limits.block_tokens);
   if (steps < 1) return {};
   return {steps, state.plain_requests, state.plain_contexts};
@@ -544,12 +551,14 @@ Snapshot Scheduler::snapshot() const {
   snapshot.in_flight_steps = static_cast<std::int64_t>(state.in_flight.size());
   snapshot.blocks_cached = state.prefix ? state.prefix->cached() : 0;
   snapshot.blocks_used = state.pool.used() - snapshot.blocks_cached;
+  snapshot.blocks_on_host = state.prefix ? state.prefix->on_host() : 0;
   snapshot.blocks_free = state.pool.free();
   snapshot.blocks_total = state.pool.total();
   snapshot.preemptions = state.preemptions;
   snapshot.scheduled_tokens = state.scheduled_tokens;
   snapshot.prefix_query_tokens = state.prefix_query_tokens;
   snapshot.prefix_hit_tokens = state.prefix_hit_tokens;
+  snapshot.host_hit_tokens = state.host_hit_tokens;
   return snapshot;
 }
 

@@ -14,7 +14,9 @@
 //
 // With prefix reuse a request that enters begins after the full blocks that the prefix index holds of it; its last
 // token is always computed. The blocks of a prompt become shareable when the step that computed them completes, those
-// of an output when the request ends or is preempted: before that nobody can ask for them.
+// of an output when the request ends or is preempted: before that nobody can ask for them. With host memory, blocks that
+// nobody owns go there when others need theirs, and come back when a prompt begins with them: also those of a request that
+// was preempted.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +36,14 @@ struct Snapshot {
   std::int64_t blocks_cached = 0;    // of none, kept for the next prompt that begins so; allocatable as free ones are
   std::int64_t blocks_free = 0;
   std::int64_t blocks_total = 0;
+  std::int64_t blocks_on_host = 0;   // in host memory, beside those
   std::int64_t preemptions = 0;      // since construction
   std::int64_t scheduled_tokens = 0; // since construction, recomputed ones counted again
   // With prefix reuse, since construction: of the prompts that entered for the first time, and of these the tokens that
   // were not computed.
   std::int64_t prefix_query_tokens = 0;
   std::int64_t prefix_hit_tokens = 0;
+  std::int64_t host_hit_tokens = 0;  // of the hits, those that lay in host memory
 };
 
 class Scheduler {

@@ -59,7 +59,8 @@ Utilisation utilisation_of(const EngineRun& run, const EngineConfig& config, con
     const RankWork work = work_of(run, config, shard_of(report), ceilings);
     for (std::size_t f = 0; f < kOpFamilies; ++f) {
       sum.speed_of_light += work.families[f].compute + work.families[f].memory;
-      if (static_cast<OpFamily>(f) != OpFamily::kCommunication) sum.busy += Seconds{report.family_s[f]};
+      const auto family = static_cast<OpFamily>(f);
+      if (family != OpFamily::kCommunication && family != OpFamily::kKvCopy) sum.busy += Seconds{report.family_s[f]};
     }
     sum.cold += Bytes{work.weight_and_kv_bytes};
   }
@@ -111,6 +112,10 @@ Ledger measured_ledger(const EngineRun& run, const EngineConfig& config, const P
         book(Cause::kExposedTensor, collective);
         book(config.group.stages.size() > 1 ? Cause::kExposedPipeline : Cause::kExposedTensor,
              t - wait - collective);
+        continue;
+      }
+      if (static_cast<OpFamily>(f) == OpFamily::kKvCopy) {
+        book(Cause::kTransfer, t);
         continue;
       }
       const double useful = std::min(t, work.families[f].compute.count());
@@ -206,6 +211,10 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
       const scheduler::Snapshot& last = run.outcome.final_snapshot;
       values["prefix_hit_rate"].push_back(static_cast<double>(last.prefix_hit_tokens) /
                                           static_cast<double>(last.prefix_query_tokens));
+      if (config.host_blocks > 0) {
+        values["host_hit_rate"].push_back(static_cast<double>(last.host_hit_tokens) /
+                                          static_cast<double>(last.prefix_query_tokens));
+      }
     }
   }
   for (const auto& [name, v] : values) set_measured(record, name, v);

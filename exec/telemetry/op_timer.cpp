@@ -17,6 +17,7 @@ std::string_view name_of(OpFamily family) {
     case OpFamily::kLmHead: return "lm_head";
     case OpFamily::kSample: return "sample";
     case OpFamily::kCommunication: return "communication";
+    case OpFamily::kKvCopy: return "kv_copy";
   }
   return "";
 }

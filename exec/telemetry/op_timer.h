@@ -25,8 +25,9 @@ enum class OpFamily : std::size_t {
   kLmHead,
   kSample,
   kCommunication,
+  kKvCopy,         // KV blocks from and to host memory
 };
-inline constexpr std::size_t kOpFamilies = 10;
+inline constexpr std::size_t kOpFamilies = 11;
 [[nodiscard]] std::string_view name_of(OpFamily family);
 // The family under which the engine times an op of the shared list.
 [[nodiscard]] OpFamily family_of(const Op& op);

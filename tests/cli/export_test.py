@@ -72,6 +72,20 @@ class ServingEngines(Export):
             yaml = next(text for name, text in self.export(scenario, "trtllm").items() if name.endswith(".yaml"))
             self.assertIn(f"  enable_block_reuse: {'true' if on else 'false'}\n", yaml)
 
+    def test_host_memory_is_of_the_replica_or_of_each_rank(self):
+        def with_offload(size):
+            text = HGX.read_text().replace("tensor = 8", f'tensor = 8\nprefix_reuse = true\nkv_offload = "{size}"')
+            (self.folder / "offload.toml").write_text(text)
+            return "offload.toml"
+        (script,) = self.export(with_offload("1024 GiB"), "vllm").values()
+        self.assert_flag(script, "--kv-offloading-size", 1024)
+        (script,) = self.export(with_offload("1000 GB"), "sglang").values()
+        self.assertIn("--enable-hierarchical-cache", self.flags(script))
+        self.assert_flag(script, "--hicache-size", 125)
+        yaml = next(text for name, text in self.export("offload.toml", "trtllm").items() if name.endswith(".yaml"))
+        self.assertIn("  host_cache_size: 125000000000\n", yaml)
+        self.fail_with(3, ["whole GB for each rank", "0.5 GB"], "export", with_offload("4 GB"), "--to", "sglang")
+
     def test_a_script_for_each_group(self):
         self.assertEqual(set(self.export(FLEET, "vllm")), {"h100.vllm.sh", "h200.vllm.sh", "gb200.vllm.sh"})
         done = self.succeed("export", FLEET, "--to", "sglang", "--group", "h200", "--out", "one", "--format", "json").json()

@@ -64,6 +64,30 @@ class Loop(CliTest):
             self.assertEqual(predicted["metrics"]["prefix_hit_rate"]["p50"], rate, fidelity)
         self.assertEqual(twin["measured"]["output_hash"], apart["output_hash"])
 
+    def test_host_memory_keeps_what_the_pool_forgets(self):
+        """Three groups in turn through a pool of one request: nothing is found without host memory, with it all that a pool
+        without an end finds, by engine and simulator alike."""
+        def plan(limits):
+            write_tiny(self.folder, [
+                ('arrival = "together"', 'arrival = "closed-loop"\nconcurrency = 1\nshared_prefix = 40\nprefix_groups = 3'),
+                ("prompt = [8, 16]", "prompt = [44, 52]"), ("requests = 4", "requests = 12"),
+                ("max_context = 64", "max_context = 64\nprefix_reuse = true\n" + limits)])
+            return "tiny.toml"
+        roomy = self.verb("run", plan("kv_blocks = 64"), "--repeats", "1").json()
+        small = self.verb("run", plan("kv_blocks = 4"), "--repeats", "1").json()
+        rate = roomy["metrics"]["prefix_hit_rate"]["p50"]
+        self.assertLess(small["metrics"]["prefix_hit_rate"]["p50"], rate)
+        self.assertNotIn("host_hit_rate", small["metrics"])
+        self.profile = profile_of(self.folder / plan('kv_blocks = 4\nkv_offload = "4 MB"'), self.folder)
+        twin = self.verb("twin", "tiny.toml", "--repeats", "1").json()
+        self.assert_comparison(twin)
+        for record in (twin["predicted"], twin["measured"]):
+            self.assertEqual(record["metrics"]["prefix_hit_rate"]["p50"], rate)
+            self.assertGreater(record["metrics"]["host_hit_rate"]["p50"], 0.0)
+            self.assertGreater(sum(e["share"] for e in record["ledger"] if e["cause"] == "transfer"), 0.0)
+        self.assertEqual(*(twin[side]["metrics"]["host_hit_rate"]["p50"] for side in ("predicted", "measured")))
+        self.assertEqual(twin["measured"]["output_hash"], roomy["output_hash"])
+
     def test_twin_keeps_both_records_or_none(self):
         self.verb("twin", self.tiny, "--repeats", "1")
         before = self.runs()

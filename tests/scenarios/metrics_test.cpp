@@ -26,7 +26,7 @@ TEST(Metrics, TheNamesOfTheDesignInOrder) {
                                  "goodput_sampling_error", "simulated_replicas",
                                  "interruption_interval_s", "checkpoint_interval_s",
                                  "young_interval_s", "daly_interval_s",
-                                 "memory_peak_bytes", "kv_blocks", "prefix_hit_rate", "power_w",
+                                 "memory_peak_bytes", "kv_blocks", "prefix_hit_rate", "host_hit_rate", "power_w",
                                  "energy_per_token_j"));
 }
 

@@ -51,6 +51,7 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
     plan.admission.tenants = {{"a", {Hertz(*rc::gen::inRange(1, 1000) / 7.0), *rc::gen::inRange<std::int64_t>(1, 99)}, {}},
                               {"b", {}, {Hertz(2e6), 1'000'000}}};
   }
+  if (group.limits.prefix_reuse) group.limits.kv_offload = Bytes{*rc::gen::inRange(0, 1'000'000) * 1e3};
   group.training = {.zero_stage = *rc::gen::inRange(0, 4),
                     .virtual_stages = *rc::gen::inRange(1, 5),
                     .sequence_parallel = *rc::gen::arbitrary<bool>(),

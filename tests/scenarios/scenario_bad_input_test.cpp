@@ -271,6 +271,10 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:47:17: workload.prefix_groups: expected an integer from 1 to 1000000, saw 0"},
       {"PrefixReuseIsAnAnswerToYesOrNo", "tensor = 2", "tensor = 2\nprefix_reuse = \"on\"",
        "s.toml:52:16: plan.prefix_reuse: expected true or false, saw \"on\""},
+      {"OffloadWithoutReuse", "tensor = 2", "tensor = 2\nkv_offload = \"64 GB\"",
+       "s.toml:52:14: plan.kv_offload: host memory keeps what prompts that begin alike reuse; add prefix_reuse = true"},
+      {"OffloadOfSeconds", "tensor = 2", "tensor = 2\nprefix_reuse = true\nkv_offload = \"64 s\"",
+       "s.toml:53:14: plan.kv_offload: unknown unit \"s\" in \"64 s\"; did you mean \"B\"?"},
       {"MoreDevicesThanThePool", "tensor = 2", "tensor = 2\nreplicas = 5",
        "s.toml:50:1: plan: the plan takes 20 devices of pool \"a\", which has 16; at most 4 "
        "replicas of 4 fit"},

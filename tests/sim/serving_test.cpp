@@ -56,7 +56,7 @@ std::vector<RequestSpec> requests_of(int count, std::int64_t prompt, std::int64_
 }
 
 scheduler::Limits limits_of(const GroupPlan& plan) {
-  return scheduler::scheduler_limits(plan, 4096);
+  return scheduler::scheduler_limits(plan, 4096, 0);
 }
 
 TEST(Replica, ADecodeStepIsPricedByHand) {

@@ -14,6 +14,7 @@
 
 #include "exec/scheduler/limits_from_plan.h"
 #include "scenarios/balance.h"
+#include "scenarios/error.h"
 #include "scenarios/request_stream.h"
 #include "scenarios/request_trace.h"
 #include "sim/closed_serving.h"
@@ -75,19 +76,24 @@ TEST(ReusableTokens, AnIdIsKnownAsFarAsAPromptWent) {
 
 class PrefixReuse : public ::testing::Test {
  protected:
+  static constexpr BytesPerSecond kHostBandwidth{50e9};
   static GroupPlan plan(int stages, bool reuse) {
     EngineLimits limits;
     limits.prefix_reuse = reuse;
     return make_plan(toy::model(), "pool", stages, {1.0}, {}, Dtype::kF32, limits, kCpuGranule).groups.front();
   }
-  static ReplicaModel replica(int stages) {
+  static ReplicaModel replica(int stages, Bytes kv_offload = Bytes{0}) {
     Profile profile = datasheet_profile(toy::gpu_device());
     profile.matrix_rate = FlopPerSecond(10e12);
     profile.matrix_rates.clear();
-    return ReplicaModel(toy::model(), plan(stages, true), {}, {{"pool", {toy::gpu_device(), profile}}});
+    GroupPlan group = plan(stages, true);
+    group.limits.kv_offload = kv_offload;
+    Device device = toy::gpu_device();
+    device.host_bandwidth = kHostBandwidth;
+    return ReplicaModel(toy::model(), group, {}, {{"pool", {device, profile}}});
   }
   static scheduler::Limits limits(int stages, bool reuse, std::int64_t blocks = 4096) {
-    return scheduler::scheduler_limits(plan(stages, reuse), blocks);
+    return scheduler::scheduler_limits(plan(stages, reuse), blocks, 0);
   }
   static std::vector<RequestSpec> apart() {  // each ends long before the next arrives
     std::vector<RequestSpec> requests;
@@ -147,6 +153,76 @@ TEST_F(PrefixReuse, ASmallPoolForgets) {
     requests.push_back(request(i, 100, 64, {i % 4}, Seconds{static_cast<double>(i)}));
   EXPECT_EQ(serve_maxplus(one, limits(1, true, 4096), requests, {}).prefix_hit_tokens, 8 * 64);
   EXPECT_EQ(serve_maxplus(one, limits(1, true, 14), requests, {}).prefix_hit_tokens, 0);
+}
+
+// Copies of each step.
+class CopyWatch final : public ServingWatch {
+ public:
+  void step_started(const scheduler::Step& step, Seconds at) override { steps.push_back({at, std::ssize(step.copies)}); }
+  void stage_done(std::size_t, Seconds, Seconds, Seconds) override {}
+  [[nodiscard]] std::int64_t copies() const {
+    std::int64_t sum = 0;
+    for (const auto& [at, copies] : steps) sum += copies;
+    return sum;
+  }
+  std::vector<std::pair<Seconds, std::int64_t>> steps;
+};
+
+// The small pool again, with host memory for all: what a group left comes back, at the price of the copies. A block is
+// 16 tokens of KV over the link.
+TEST_F(PrefixReuse, HostMemoryRemembersAtThePriceOfItsLink) {
+  ReplicaModel one = replica(1, Bytes{1e9});
+  std::vector<RequestSpec> requests;
+  for (std::uint64_t i = 0; i < 12; ++i)
+    requests.push_back(request(i, 100, 64, {i % 4}, Seconds{static_cast<double>(i)}));
+  scheduler::Limits limits = this->limits(1, true, 14);
+  limits.host_blocks = 1000;
+  CopyWatch watch;
+  const ServingRun run = serve_maxplus(one, limits, requests, {}, {}, &watch);
+  EXPECT_EQ(run.prefix_hit_tokens, 8 * 64);
+  EXPECT_EQ(run.host_hit_tokens, 8 * 64);
+
+  const Seconds copy = one.block_copy(0);
+  EXPECT_NEAR(copy.count(), (16.0 * kv_bytes_per_token(toy::model(), plan(1, true), {0, 0}) / kHostBandwidth).count(), 1e-18);
+  const double peak = one.peak().value();
+  EXPECT_GE(watch.copies(), 2 * 8 * 4);  // each block that came back went out before
+  EXPECT_NEAR(run.ledger.amount(Cause::kTransfer) / peak, (copy * static_cast<double>(watch.copies())).count(), 1e-12);
+  // The sixth request begins after four blocks that come back.
+  const auto first = std::find_if(watch.steps.begin(), watch.steps.end(), [](const auto& step) { return step.first >= Seconds{5.0}; });
+  ASSERT_NE(first, watch.steps.end());
+  EXPECT_GE(first->second, 4);
+  const Seconds computed = one.step_overhead() + compute_time(one.work({{64, 36, true}}, 0, 1), one.ranks(0), {});
+  EXPECT_NEAR(run.timelines[5].token_times[0].count(),
+              (Seconds{5.0} + computed + copy * static_cast<double>(first->second)).count(), 1e-12);
+}
+
+TEST_F(PrefixReuse, BothEventRungsPriceTheSameCopies) {
+  ReplicaModel two = replica(2, Bytes{1e9});
+  std::vector<RequestSpec> requests;
+  for (std::uint64_t i = 0; i < 12; ++i)
+    requests.push_back(request(i, 100, 64, {i % 4}, Seconds{static_cast<double>(i)}));
+  scheduler::Limits limits = this->limits(2, true, 14);
+  limits.host_blocks = 20;
+  const ServingRun maxplus = serve_maxplus(two, limits, requests, {});
+  const std::vector<PlatformDevice> devices =
+      stage_devices(plan(2, true), two, {{"pool", {toy::gpu_device(), {}}}}, {{"pool", 8}});
+  const ServingRun simgrid = serve_simgrid_isolated(two, {}, devices, limits, requests, {});
+  EXPECT_GT(maxplus.host_hit_tokens, 0);
+  EXPECT_EQ(simgrid.host_hit_tokens, maxplus.host_hit_tokens);
+  EXPECT_NEAR(simgrid.ledger.amount(Cause::kTransfer) / maxplus.ledger.amount(Cause::kTransfer), 1.0, 1e-9);
+}
+
+TEST_F(PrefixReuse, HostMemoryNeedsAWayThere) {
+  GroupPlan group = plan(1, true);
+  group.limits.kv_offload = Bytes{1e9};
+  Device device = toy::gpu_device();
+  device.host_bandwidth = BytesPerSecond{0};
+  try {
+    ReplicaModel(toy::model(), group, {}, {{"pool", {device, datasheet_profile(device)}}});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("states no host_bandwidth"), std::string::npos) << error.what();
+  }
 }
 
 const std::filesystem::path kMooncake = std::filesystem::path(LINDOS_SOURCE_DIR) / ".." / "shared" / "reference" / "traces" /

@@ -166,6 +166,37 @@ TEST(EqualTokens, WithAndWithoutPrefixReuse) {
   }
 }
 
+// 8 blocks hold little more than one request; what they have no room for goes to host memory and comes back.
+TEST(EqualTokens, WithAndWithoutHostMemory) {
+  std::vector<Tokens> prompts;
+  for (std::uint64_t i = 0; i < 9; ++i) {
+    Tokens prompt = harness::make_prompt(67, i % 3, 200);
+    const Tokens own = harness::make_prompt(1 + static_cast<std::int64_t>(i * 5 % 13), 100 + i, 200);
+    prompt.insert(prompt.end(), own.begin(), own.end());
+    prompts.push_back(prompt);
+  }
+  for (const Layout& layout :
+       {Layout{}, Layout{"", {1, 1}, {1}, KvSplit::kReplicate}, Layout{"", {1}, {2, 1}, KvSplit::kReplicate},
+        Layout{"", {2, 1}, {1, 1}, KvSplit::kReplicate}}) {
+    EngineConfig config = harness::tiny_config(layout);
+    config.group.limits.max_sequences = 3;
+    const EngineRun apart = Engine(config).serve(prompts, 20);
+    config.group.limits.prefix_reuse = true;
+    config.kv_blocks = 8;
+    for (const std::int64_t host_blocks : {1, 12, 200}) {
+      SCOPED_TRACE(std::to_string(layout.tensor_weights.size() * layout.stage_weights.size()) + " ranks, " +
+                   std::to_string(host_blocks) + " blocks in host memory");
+      config.host_blocks = host_blocks;
+      const EngineRun offloads = Engine(config).serve(prompts, 20);
+      EXPECT_EQ(offloads.outcome.outputs, apart.outcome.outputs);
+      EXPECT_EQ(offloads.outcome.final_snapshot.host_hit_tokens > 0, host_blocks > 1);
+      double copying = 0.0;
+      for (const RankReport& rank : offloads.ranks) copying += rank.family_s[static_cast<std::size_t>(OpFamily::kKvCopy)];
+      EXPECT_GT(copying, 0.0);
+    }
+  }
+}
+
 TEST(EqualBits, OfAPromptWithAndWithoutItsBeginningFromTheCache) {
   EngineConfig config = harness::tiny_config({"", {2, 1}, {1}, KvSplit::kReplicate});
   const Tokens prompt = harness::make_prompt(50, 1, config.model.vocab);

@@ -188,7 +188,8 @@ class FakeReplica final : public StepBackend {
       cached += slice.first_position;
       if (slice.wants_logits) result_.sampled.push_back(0);
     }
-    now_ += took(cached);
+    now_ += took(cached) + Seconds(0.25 * static_cast<double>(step.copies.size()));
+    copied_ += std::ssize(step.copies);
   }
   StepResult wait() override { return result_; }
   void idle_until(Seconds t) override { now_ = t; }
@@ -203,6 +204,7 @@ class FakeReplica final : public StepBackend {
     foreseen_ += std::ssize(ends);
   }
   [[nodiscard]] std::int64_t foreseen() const { return foreseen_; }
+  [[nodiscard]] std::int64_t copied() const { return copied_; }
 
  private:
   static Seconds took(std::int64_t cached) { return Seconds(0.5 + 0.01 * static_cast<double>(cached)); }
@@ -210,6 +212,7 @@ class FakeReplica final : public StepBackend {
   Seconds now_{0};
   StepResult result_;
   std::int64_t foreseen_ = 0;
+  std::int64_t copied_ = 0;
 };
 
 RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
@@ -233,6 +236,7 @@ RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
   limits.prefill_chunk = std::min<std::int64_t>(limits.prefill_chunk, limits.max_batched_tokens);
   const auto policy = *rc::gen::element(Policy::kDecodeFirst, Policy::kPrefillFirst);
   limits.prefix_reuse = *rc::gen::arbitrary<bool>();
+  if (limits.prefix_reuse) limits.host_blocks = *rc::gen::element<std::int64_t>(0, 6, 40);
   // All begin alike, some go on alike; a sampled 0 is a token that prompts have too.
   ServeHooks hooks = plain_hooks();
   hooks.prompt = [](const RequestSpec& spec) {
@@ -258,7 +262,9 @@ RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
     RC_ASSERT(a.timelines[i].token_times == b.timelines[i].token_times);
   }
   RC_CLASSIFY(foreseeing.foreseen() > 0, "foreseen");
+  RC_ASSERT(blind.copied() == foreseeing.copied());
   RC_CLASSIFY(a.final_snapshot.prefix_hit_tokens > 0, "hits");
+  RC_CLASSIFY(a.final_snapshot.host_hit_tokens > 0, "hits in host memory");
 }
 
 // Counted again from the finished timelines: a request is turned away where as many as the bound are unfinished when it

@@ -44,7 +44,7 @@ class PrefixIndexTest : public ::testing::Test {
   }
 
   BlockPool pool_{8};
-  PrefixIndex index_{2, pool_};
+  PrefixIndex index_{2, pool_, 0};
 };
 
 TEST_F(PrefixIndexTest, FindsTheLongestBeginningOfFullBlocks) {
@@ -135,7 +135,7 @@ TEST_F(PrefixIndexTest, OneThatComesTooLateTakesTheBlockWithoutAnOwner) {
 // Every key is the same: never a false hit, and what could not enter is free again at the end.
 TEST(PrefixIndexCollision, CostsTimeNotTruth) {
   BlockPool pool(8);
-  PrefixIndex index(2, pool, [](std::span<const std::byte>) { return Hash128{}; });
+  PrefixIndex index(2, pool, 0, [](std::span<const std::byte>) { return Hash128{}; });
   const auto serve = [&](const Tokens& tokens, PrefixChain& chain, std::vector<BlockId>& table) {
     index.take(chain, index.match(chain, tokens, tokens.size() / 2), table);
     ASSERT_TRUE(pool.allocate(static_cast<std::int64_t>(tokens.size() / 2 - table.size()), table));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 #include <rapidcheck.h>
 
@@ -106,6 +107,7 @@ class Checker {
     }
     if (step.empty()) {
       give_blocks(step);
+      RC_ASSERT(step.copies.empty());
       // Without reuse a preemption frees blocks for somebody.
       RC_ASSERT(step.preempted.empty() || limits_.prefix_reuse);
       return false;
@@ -120,6 +122,7 @@ class Checker {
       }
     }
     give_blocks(step);
+    copy_kv(step.copies);
     transcript_ << "step " << step.id << ':';
     StepResult result{step.id, {}};
     std::vector<RequestId> requests;
@@ -188,6 +191,9 @@ class Checker {
     RC_ASSERT(s.blocks_total == limits_.kv_blocks);
     RC_ASSERT(s.prefix_query_tokens == query_tokens_);
     RC_ASSERT(s.prefix_hit_tokens == hit_tokens_);
+    RC_ASSERT(s.host_hit_tokens == host_hit_tokens_);
+    RC_ASSERT(s.blocks_on_host == std::ssize(host_));
+    RC_ASSERT(s.blocks_on_host <= limits_.host_blocks);
     RC_ASSERT(s.running == running);
     RC_ASSERT(s.running <= limits_.max_sequences);
     RC_ASSERT(s.waiting == static_cast<std::int64_t>(live_.size()) - running);
@@ -259,18 +265,12 @@ class Checker {
     };
     for (const StepSlice* slice : slices) {
       Modelled& m = live_.at(slice->request);
-      if (m.blocks.empty()) enter(m);
+      if (m.blocks.empty()) enter(m, slice->blocks, preempt, victims);
       const auto taken = std::ssize(slice->blocks) - std::ssize(m.blocks);
       RC_ASSERT(taken >= 0);
       while (free() + std::ssize(cached_) < taken && !victims.empty()) preempt();
       while (free() < taken) evict();
-      for (std::size_t at = m.blocks.size(); at < slice->blocks.size(); ++at) {
-        for (const auto& [other, o] : live_) {
-          RC_ASSERT(std::count(o.blocks.begin(), o.blocks.end(), slice->blocks[at]) == 0);
-        }
-        RC_ASSERT(std::count(cached_.begin(), cached_.end(), slice->blocks[at]) == 0);
-        m.blocks.push_back(slice->blocks[at]);
-      }
+      for (std::size_t at = m.blocks.size(); at < slice->blocks.size(); ++at) give_free(m, slice->blocks[at]);
       RC_ASSERT(std::equal(m.blocks.begin(), m.blocks.end(), slice->blocks.begin(), slice->blocks.end()));
     }
     while (!victims.empty()) preempt();
@@ -282,27 +282,51 @@ class Checker {
     return limits_.kv_blocks - std::ssize(taken);
   }
 
-  // Takes the longest beginning in the index, but never the last token.
-  void enter(Modelled& m) {
+  void give_free(Modelled& m, BlockId block) {
+    for (const auto& [other, o] : live_) RC_ASSERT(std::count(o.blocks.begin(), o.blocks.end(), block) == 0);
+    RC_ASSERT(std::count(cached_.begin(), cached_.end(), block) == 0);
+    m.blocks.push_back(block);
+  }
+
+  // Takes the longest beginning in the index, but never the last token: first what is on the device, then what is in host
+  // memory, which comes to blocks of the table that were free.
+  template <class Preempt>
+  void enter(Modelled& m, std::span<const BlockId> table, const Preempt& preempt, const std::deque<RequestId>& victims) {
     if (!limits_.prefix_reuse) return;
-    while ((m.indexed + 1) * block_tokens_ < m.tokens.size()) {
-      const auto found = index_.find(m.beginning((m.indexed + 1) * block_tokens_));
+    const auto next = [&] { return m.beginning((m.indexed + 1) * block_tokens_); };
+    const auto may_be_taken = [&] { return (m.indexed + 1) * block_tokens_ < m.tokens.size(); };
+    while (may_be_taken()) {
+      const auto found = index_.find(next());
       if (found == index_.end()) break;
       m.blocks.push_back(found->second);
       std::erase(cached_, found->second);
       ++m.indexed;
+    }
+    std::vector<Beginning> coming;
+    while (may_be_taken() && std::erase(host_, next()) > 0) {
+      coming.push_back(next());
+      ++m.indexed;
+    }
+    const auto needed = std::ssize(coming);
+    while (free() + std::ssize(cached_) < needed && !victims.empty()) preempt();
+    while (free() < needed) evict(needed);
+    for (const Beginning& beginning : coming) {
+      give_free(m, table[m.blocks.size()]);
+      RC_ASSERT(index_.emplace(beginning, m.blocks.back()).second);
     }
     m.computed = m.indexed * block_tokens_;
     if (m.entered) return;
     m.entered = true;
     query_tokens_ += std::ssize(m.tokens);
     hit_tokens_ += static_cast<std::int64_t>(m.computed);
+    host_hit_tokens_ += needed * limits_.block_tokens;
   }
 
   void publish(Modelled& m) {
     if (!limits_.prefix_reuse) return;
     for (; (m.indexed + 1) * block_tokens_ <= m.computed; ++m.indexed) {
       BlockId& block = m.blocks[m.indexed];
+      std::erase(host_, m.beginning((m.indexed + 1) * block_tokens_));  // computed again: not needed there any more
       const auto [entry, is_new] = index_.emplace(m.beginning((m.indexed + 1) * block_tokens_), block);
       if (is_new) continue;
       block = entry->second;
@@ -325,8 +349,9 @@ class Checker {
     m.computed = 0;
   }
 
-  // The block that is longest without an owner; nothing that goes on from it may be left.
-  void evict() {
+  // The block that is longest without an owner; nothing that goes on from it may be left on the device. It goes to host
+  // memory, of which `coming` blocks are still held by what is on its way to the device.
+  void evict(std::int64_t coming = 0) {
     RC_ASSERT(!cached_.empty());
     const BlockId block = cached_.front();
     cached_.pop_front();
@@ -334,11 +359,35 @@ class Checker {
     RC_ASSERT(entry != index_.end());
     const Beginning gone = entry->first;
     index_.erase(entry);
-    for (const auto& [beginning, other] : index_) {
-      // Not inside the assertion, whose operators look at both sides.
-      const bool goes_on = beginning.first == gone.first && beginning.second.size() > gone.second.size() &&
-                           std::equal(gone.second.begin(), gone.second.end(), beginning.second.begin());
-      RC_ASSERT(!goes_on);
+    for (const auto& [beginning, other] : index_) RC_ASSERT(!goes_on(gone, beginning));
+    const std::int64_t room = limits_.host_blocks - coming;
+    if (std::ssize(host_) >= room) {
+      if (host_.empty()) return;
+      const Beginning oldest = host_.front();
+      host_.pop_front();
+      for (const Beginning& beginning : host_) RC_ASSERT(!goes_on(oldest, beginning));
+    }
+    host_.push_back(gone);
+  }
+
+  static bool goes_on(const Beginning& first, const Beginning& longer) {
+    return longer.first == first.first && longer.second.size() > first.second.size() &&
+           std::equal(first.second.begin(), first.second.end(), longer.second.begin());
+  }
+
+  void copy_kv(const std::vector<KvCopy>& copies) {
+    for (const KvCopy& copy : copies) {
+      RC_ASSERT(copy.device >= 0 && copy.device < limits_.kv_blocks);
+      RC_ASSERT(copy.host >= 0 && copy.host < limits_.host_blocks);
+      for (std::size_t at = 0; at < block_tokens_; ++at) {
+        const std::size_t device = static_cast<std::size_t>(copy.device) * block_tokens_ + at;
+        const std::size_t host = static_cast<std::size_t>(copy.host) * block_tokens_ + at;
+        if (copy.to == KvCopy::To::kHost) {
+          host_kv_[host] = kv_.at(device);
+        } else {
+          kv_[device] = host_kv_.at(host);
+        }
+      }
     }
   }
 
@@ -412,9 +461,12 @@ class Checker {
   std::vector<std::vector<TokenId>> ended_;  // prompts and outputs
   std::map<Beginning, BlockId> index_;
   std::deque<BlockId> cached_;  // longest without an owner first
+  std::deque<Beginning> host_;  // blocks in host memory, longest there first
   std::map<std::size_t, Beginning> kv_;  // by place: what was written last
+  std::map<std::size_t, Beginning> host_kv_;
   std::int64_t query_tokens_ = 0;
   std::int64_t hit_tokens_ = 0;
+  std::int64_t host_hit_tokens_ = 0;
   std::ostringstream transcript_;
 };
 

@@ -49,20 +49,28 @@ rc::Gen<Case> any_case() {
 void tag(const Outcome& outcome) {
   RC_TAG(outcome.last.preemptions > 0 ? "preempts" : "does not preempt");
   if (outcome.last.prefix_query_tokens > 0) RC_TAG(outcome.last.prefix_hit_tokens > 0 ? "hits" : "does not hit");
+  if (outcome.last.host_hit_tokens > 0) RC_TAG("hits in host memory");
 }
 
-void keeps_its_promises_and_replays(bool prefix_reuse) {
+enum class Reuse { kNone, kOnDevice, kWithHostMemory };
+
+void set_reuse(Case& c, Reuse reuse) {
+  c.limits.prefix_reuse = reuse != Reuse::kNone;
+  if (reuse == Reuse::kWithHostMemory) c.limits.host_blocks = *rc::gen::inRange(1, 24);
+}
+
+void keeps_its_promises_and_replays(Reuse reuse) {
   Case c = *any_case();
-  c.limits.prefix_reuse = prefix_reuse;
+  set_reuse(c, reuse);
   const Outcome first = play(c);
   tag(first);
   RC_ASSERT(first.transcript == play(c).transcript);
 }
 
 // The same requests at once into a pool that holds few of them: most cases preempt.
-void serves_all_under_pressure(bool prefix_reuse) {
+void serves_all_under_pressure(Reuse reuse) {
   Case c = *any_case();
-  c.limits.prefix_reuse = prefix_reuse;
+  set_reuse(c, reuse);
   c.limits.max_sequences = 8;
   c.limits.kv_blocks = 24;
   c.limits.block_tokens = 2;
@@ -71,10 +79,14 @@ void serves_all_under_pressure(bool prefix_reuse) {
   tag(play(c));
 }
 
-RC_GTEST_PROP(SchedulerProperty, KeepsItsPromisesAndReplays, ()) { keeps_its_promises_and_replays(false); }
-RC_GTEST_PROP(SchedulerProperty, KeepsThemWithPrefixReuse, ()) { keeps_its_promises_and_replays(true); }
-RC_GTEST_PROP(SchedulerProperty, ServesAllUnderPressure, ()) { serves_all_under_pressure(false); }
-RC_GTEST_PROP(SchedulerProperty, ServesAllUnderPressureWithPrefixReuse, ()) { serves_all_under_pressure(true); }
+RC_GTEST_PROP(SchedulerProperty, KeepsItsPromisesAndReplays, ()) { keeps_its_promises_and_replays(Reuse::kNone); }
+RC_GTEST_PROP(SchedulerProperty, KeepsThemWithPrefixReuse, ()) { keeps_its_promises_and_replays(Reuse::kOnDevice); }
+RC_GTEST_PROP(SchedulerProperty, KeepsThemWithHostMemory, ()) { keeps_its_promises_and_replays(Reuse::kWithHostMemory); }
+RC_GTEST_PROP(SchedulerProperty, ServesAllUnderPressure, ()) { serves_all_under_pressure(Reuse::kNone); }
+RC_GTEST_PROP(SchedulerProperty, ServesAllUnderPressureWithPrefixReuse, ()) { serves_all_under_pressure(Reuse::kOnDevice); }
+RC_GTEST_PROP(SchedulerProperty, ServesAllUnderPressureWithHostMemory, ()) {
+  serves_all_under_pressure(Reuse::kWithHostMemory);
+}
 
 // Who has nothing in common with anybody gains nothing and loses nothing by reuse as long as nobody is preempted, who
 // would find its own blocks again.

@@ -463,6 +463,48 @@ TEST(PrefixReuse, EvictsWhatIsLongestWithoutAnOwner) {
   EXPECT_THAT(words(scheduler.plan()), ElementsAre("2@8+8!"));
 }
 
+// As EvictsWhatIsLongestWithoutAnOwner, but host memory has three blocks: the two that had to go lie there.
+TEST(PrefixReuse, HostMemoryKeepsWhatThePoolHasNoRoomFor) {
+  Limits limits = reusing();
+  limits.kv_blocks = 8;
+  limits.host_blocks = 3;
+  Scheduler scheduler(limits, Policy::kDecodeFirst);
+  for (const RequestId id : {1, 3}) {
+    submit(scheduler, make(id, 16, 1));
+    const Step step = scheduler.plan();
+    EXPECT_THAT(step.copies, IsEmpty());
+    complete(scheduler, step);
+  }
+  submit(scheduler, make(4, 6, 1));
+  const Step evicts = scheduler.plan();
+  using To = KvCopy::To;
+  // Leaf before parent: the fourth block of request 1, then its third.
+  EXPECT_THAT(evicts.copies, ElementsAre(KvCopy{To::kHost, 3, 0}, KvCopy{To::kHost, 2, 1}));
+  complete(scheduler, evicts);
+  EXPECT_EQ(scheduler.snapshot().blocks_on_host, 2);
+  // 20 tokens that begin as request 1: blocks 0 and 1 are there, two come back and one is computed. The pool holds a block of
+  // request 4, free is its half full one; two of request 3 have to go, of which host memory has room for the first, and for the
+  // second only in place of what it took last; all else there is on its way back.
+  submit(scheduler, alike(16, 20, 1));
+  const Step step = scheduler.plan();
+  EXPECT_THAT(words(step), ElementsAre("2@16+4!"));
+  EXPECT_EQ(scheduler.snapshot().prefix_hit_tokens, 16);
+  EXPECT_EQ(scheduler.snapshot().host_hit_tokens, 8);
+  ASSERT_EQ(step.slices[0].blocks.size(), 5u);
+  EXPECT_THAT(std::vector(step.slices[0].blocks.begin(), step.slices[0].blocks.begin() + 2), ElementsAre(0, 1));
+  std::vector<KvCopy> back;
+  for (const KvCopy& copy : step.copies) {
+    if (copy.to == To::kDevice) back.push_back(copy);
+  }
+  EXPECT_THAT(back, ElementsAre(KvCopy{To::kDevice, step.slices[0].blocks[2], 1}, KvCopy{To::kDevice, step.slices[0].blocks[3], 0}));
+}
+
+TEST(PrefixReuse, HostMemoryNeedsReuse) {
+  Limits limits = roomy();
+  limits.host_blocks = 1;
+  EXPECT_THROW(Scheduler(limits, Policy::kDecodeFirst), Error);
+}
+
 // As PreemptsTheLatestRequestAndRecomputesIt; of the 9 tokens of the second, two blocks of four were full. One had to
 // go for the first request's third block, its other one is found again.
 TEST(PrefixReuse, APreemptedRequestFindsItsOwnBlocks) {

@@ -12,7 +12,7 @@
 
 #include "exec/scheduler/admission.h"
 #include "exec/scheduler/router.h"
-#include "sim/maxplus.h"
+#include "sim/watched_replica.h"
 
 namespace lindos::sim {
 
@@ -20,81 +20,11 @@ namespace {
 
 constexpr Seconds kEnd{std::numeric_limits<double>::infinity()};
 
-// A replica as the router sees it.
-class Watched {
- public:
-  Watched(std::size_t group, ServingGroup& model, const Draw& draw, const std::function<bool()>& cancelled)
-      : group_(group), served_(model.replica, model.limits, draw, cancelled) {}
-
-  void add(const RequestSpec& request) {
-    served_.loop().add(request);
-    ++unfinished_;
-    requests_.push_back(request);
-  }
-  // One whose time has come; where it came by an ending (on_completion), a finer rung waits for that again.
-  void add_arrived(RequestSpec request) {
-    requests_.push_back(request);
-    request.on_completion = false;
-    served_.loop().add(request);
-    ++unfinished_;
-  }
-  void turn_away(const RequestSpec& request) { turned_away_.push_back(request); }
-  // Starts all that starts before `until`; what that ends, maybe later, is left to take_endings.
-  void run(Seconds until) {
-    served_.loop().run(until);
-    note_endings();
-  }
-  // The same, up to the first ending.
-  void run_to_ending(Seconds until) {
-    served_.loop().run_to_ending(until);
-    note_endings();
-  }
-  [[nodiscard]] Seconds next_start() { return served_.loop().next_start(); }
-  [[nodiscard]] std::vector<scheduler::ServingLoop::Ending> take_endings() { return std::exchange(endings_, {}); }
-  // As is known at `now`.
-  [[nodiscard]] std::int64_t unfinished(Seconds now) {
-    run(now);
-    while (!not_known_.empty() && not_known_.front() <= now) {
-      not_known_.pop_front();
-      --unfinished_;
-    }
-    return unfinished_;
-  }
-  [[nodiscard]] const RequestSpec& request(std::size_t i) const { return requests_[i]; }
-  [[nodiscard]] CellReplica finish() {
-    CellReplica out;
-    out.group = group_;
-    if (!requests_.empty()) {
-      run(kEnd);
-      out.run = served_.close();
-    }
-    out.requests = std::move(requests_);
-    out.turned_away = std::move(turned_away_);
-    return out;
-  }
-
- private:
-  void note_endings() {
-    for (const scheduler::ServingLoop::Ending& ending : served_.loop().take_endings()) {
-      not_known_.push_back(ending.at);
-      endings_.push_back(ending);
-    }
-  }
-
-  std::size_t group_;
-  MaxplusReplica served_;
-  std::vector<scheduler::ServingLoop::Ending> endings_;
-  std::deque<Seconds> not_known_;  // endings that the router does not know of yet
-  std::int64_t unfinished_ = 0;
-  std::vector<RequestSpec> requests_;
-  std::vector<RequestSpec> turned_away_;
-};
-
 // Routes over the replicas of some groups.
 class Pool {
  public:
   Pool(const Scenario& scenario, std::vector<std::size_t> groups, const std::vector<ServingGroup>& models,
-       const Cell& cell, const std::vector<std::size_t>& first, std::vector<Watched>& replicas)
+       const Cell& cell, const std::vector<std::size_t>& first, std::vector<WatchedReplica>& replicas)
       : router_(scenario.plan.routing, classes(groups, models, cell), scenario.workload.seed), replicas_(replicas) {
     for (const std::size_t g : groups) first_.push_back(first[g]);
   }
@@ -116,7 +46,7 @@ class Pool {
   }
   scheduler::Router router_;
   std::vector<std::size_t> first_;  // [class], index of its first replica
-  std::vector<Watched>& replicas_;
+  std::vector<WatchedReplica>& replicas_;
 };
 
 // A prompt whose KV is ready to go, and not routed on yet.
@@ -169,7 +99,7 @@ class CellServing {
     } else {
       serve_arrivals();
     }
-    for (Watched& replica : replicas_) run_.replicas.push_back(replica.finish());
+    for (WatchedReplica& replica : replicas_) run_.replicas.push_back(replica.finish());
     return std::move(run_);
   }
 
@@ -300,7 +230,7 @@ class CellServing {
     return !admission_ || admission_->admits(request, now, [&] {
       scheduler::AdmissionControl::Unfinished unfinished;
       unfinished.replica = replicas_[replica()].unfinished(now);
-      for (Watched& each : replicas_) unfinished.router += each.unfinished(now);
+      for (WatchedReplica& each : replicas_) unfinished.router += each.unfinished(now);
       return unfinished;
     });
   }
@@ -354,7 +284,7 @@ class CellServing {
   const Cell& cell_;
   const Draw centre_;
   std::vector<std::size_t> group_of_;  // [replica]
-  std::vector<Watched> replicas_;
+  std::vector<WatchedReplica> replicas_;
   std::optional<Pool> entry_;
   std::optional<Pool> decode_;
   std::unordered_map<std::uint64_t, RequestSpec> asked_;  // of the prompts under way

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include "cli/signals.h"
+#include "exec/telemetry/live_sampler.h"
 #include "exec/telemetry/measured_record.h"
+#include "exec/telemetry/measured_timeline.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
 
@@ -48,8 +50,10 @@ void warn_above_ceilings(const RunRecord& record, Progress& progress) {
 
 }  // namespace
 
-RunRecord measure(const Session& session, const exec::EngineConfig& config, exec::Replica& replica,
-                  const Profile& ceilings, int repeats, Progress& progress, const exec::DeviceTelemetry* devices) {
+Measurement measure(const Session& session, const exec::EngineConfig& config, exec::Replica& replica,
+                    const Profile& ceilings, const MeasureOptions& how, Progress& progress) {
+  const int repeats = how.repeats;
+  const exec::DeviceTelemetry* devices = how.devices;
   const Workload& workload = session.scenario.workload;
   const std::vector<RequestSpec> requests = generate_requests(workload.serving, workload.seed);
   exec::RunOptions options;
@@ -71,12 +75,23 @@ RunRecord measure(const Session& session, const exec::EngineConfig& config, exec
   std::optional<exec::DeviceWatch> watch;
   std::vector<std::vector<exec::DeviceSummary>> uses;
   if (devices != nullptr) watch.emplace(*devices);
+  exec::LiveCounters counters;
+  options.live = &counters;
+  SampleLog log;
+  exec::LiveSampler sampler({&counters, devices, config.cores, exec::processes_of_run(how.mpi)},
+                            [&](const RunSample& sample) {
+                              log.add(sample);
+                              progress.sample(sample);
+                            });
   for (int i = 0; i < repeats; ++i) {
+    const std::string phase = fmt::format("run {} of {}", i + 1, repeats);
     options.progress = [&](std::size_t finished, std::size_t total) {
-      progress.update(fmt::format("run {} of {}", i + 1, repeats), static_cast<double>(finished) / static_cast<double>(total));
+      progress.update(phase, static_cast<double>(finished) / static_cast<double>(total));
     };
     if (watch) watch->start();
+    sampler.start(phase);
     runs.push_back(replica.run(requests, options));
+    sampler.stop();
     if (watch) uses.push_back(watch->stop());
   }
   RunRecord record = exec::measured_record(runs, config, ceilings, session.scenario);
@@ -89,7 +104,14 @@ RunRecord measure(const Session& session, const exec::EngineConfig& config, exec
   progress.finish_phase(fmt::format("run      {} requests, {} repeats, {} ranks, output hash {}", requests.size(), repeats,
                                     config.group.ranks_per_replica(), record.output_hash.substr(0, 12)));
   warn_above_ceilings(record, progress);
-  return record;
+  RunTimeline timeline = exec::measured_timeline(runs, config.group.stages.size());
+  timeline.scenario_name = record.scenario_name;
+  timeline.scenario_digest = record.scenario_digest;
+  timeline.plan_name = record.plan_name;
+  timeline.plan_digest = record.plan_digest;
+  timeline.profile_digest = record.environment.profile_digest;
+  timeline.seed = record.seed;
+  return {std::move(record), log.samples(), std::move(timeline)};
 }
 
 }  // namespace lindos::cli

@@ -29,6 +29,7 @@ void Progress::clear_bar() {
 }
 
 void Progress::update(const std::string& phase, double fraction) {
+  const std::lock_guard lock(mutex_);
   const Clock::time_point now = Clock::now();
   if (phase != phase_) {
     phase_ = phase;
@@ -58,6 +59,7 @@ void Progress::update(const std::string& phase, double fraction) {
 }
 
 void Progress::warn(const std::string& text) {
+  const std::lock_guard lock(mutex_);
   clear_bar();
   if (style_ == ProgressStyle::kJson) {
     fmt::print(stderr, "{}\n", nlohmann::ordered_json{{"event", "warning"}, {"verb", verb_}, {"text", text}}.dump());
@@ -67,7 +69,33 @@ void Progress::warn(const std::string& text) {
   std::fflush(stderr);
 }
 
+void Progress::sample(const RunSample& sample) {
+  if (style_ != ProgressStyle::kJson) return;
+  const std::lock_guard lock(mutex_);
+  nlohmann::ordered_json subjects = nlohmann::ordered_json::object();
+  for (const SampledSubject& subject : sample.subjects) {
+    nlohmann::ordered_json own{{"values", subject.values}};
+    // Said once: it stays so.
+    auto& said = said_absent_[subject.name];
+    if (said != subject.absent) own["absent"] = subject.absent;
+    said = subject.absent;
+    subjects[subject.name] = std::move(own);
+  }
+  const nlohmann::ordered_json line{{"event", "telemetry"}, {"verb", verb_},          {"t_s", sample.t_s},
+                                    {"phase", sample.phase}, {"subjects", std::move(subjects)}};
+  fmt::print(stderr, "{}\n", line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void Progress::partial(const RunRecord& record) {
+  if (style_ != ProgressStyle::kJson) return;
+  const std::lock_guard lock(mutex_);
+  const nlohmann::ordered_json line{
+      {"event", "partial"}, {"verb", verb_}, {"record", nlohmann::ordered_json::parse(to_json(record, -1))}};
+  fmt::print(stderr, "{}\n", line.dump());
+}
+
 void Progress::finish_phase(const std::string& summary) {
+  const std::lock_guard lock(mutex_);
   clear_bar();
   if (style_ == ProgressStyle::kNone) return;
   if (style_ == ProgressStyle::kJson) {

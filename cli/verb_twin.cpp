@@ -2,6 +2,7 @@
 // lindos twin SCENARIO: the whole loop on this machine: probe → predict → run → compare.
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "scenarios/error.h"
+#include "scenarios/run_timeline.h"
 #include "sim/predict.h"
 
 namespace lindos::cli {
@@ -32,7 +34,7 @@ void require_device_each(const Scenario& scenario, const Place& place) {
 void add_twin(CLI::App& app) {
   struct Options {
     CommonOptions common;
-    std::string scenario, plan;
+    std::string scenario, plan, timeline;
     std::vector<std::string> profiles;
     std::string weights = "random:1";
     int repeats = 3;
@@ -47,6 +49,9 @@ void add_twin(CLI::App& app) {
       ->type_name("FILE");
   verb->add_option("--weights", options->weights, "checkpoint folder, or random:SEED")->type_name("DIR|random:SEED");
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
+  verb->add_option("--timeline", options->timeline,
+                   "write spans of the prediction, as lindos predict --timeline; those of the run are in the store")
+      ->type_name("FILE");
   add_device(*verb, options->device);
   add_common(*verb, options->common, true);
   verb->callback([options] {
@@ -55,6 +60,7 @@ void add_twin(CLI::App& app) {
     const Place place = place_of(session.scenario, options->device);
     require_device_each(session.scenario, place);
     require_context(session.scenario);
+    if (!options->timeline.empty()) require_writable(options->timeline);
     auto store = open_store(options->common);
     const auto profiles = profiles_for(session, options->profiles, place, progress);
     const Profile& profile = profiles.at(place.device->name);
@@ -64,19 +70,27 @@ void add_twin(CLI::App& app) {
     predict.backend = "thread";
     predict.progress = [&](double fraction) { progress.update("predict", fraction); };
     predict.cancelled = cancel_requested;
+    std::optional<RunTimeline> foreseen;
+    if (!options->timeline.empty()) predict.timeline = [&foreseen](RunTimeline t) { foreseen = std::move(t); };
     RunRecord predicted = sim::predict(session.scenario, profiles, predict);
     session.stamp(predicted, &profile);
+    if (foreseen) {
+      foreseen->profile_digest = predicted.environment.profile_digest;
+      write_file(options->timeline, to_json(*foreseen));
+    }
     progress.finish_phase(fmt::format("predict  {} with {} draws", predicted.fidelity, predicted.repeats));
+    progress.partial(predicted);
 
     const exec::EngineConfig config =
         engine_config(session.scenario, place, open_weights(options->weights, session.scenario),
                       place.gpu ? place.gpu->free_memory : profile.memory);
     const auto replica = exec::Replica::in_process(config);
     const std::optional<exec::DeviceTelemetry> devices = telemetry_of(place);
-    const RunRecord measured =
-        measure(session, config, *replica, profile, options->repeats, progress, devices ? &*devices : nullptr);
-
-    store_records(store, session, {&predicted, &measured}, &profile);
+    const Measurement measurement =
+        measure(session, config, *replica, profile, {options->repeats, devices ? &*devices : nullptr, false}, progress);
+    const RunRecord& measured = measurement.record;
+    const std::string timeline = to_json(measurement.timeline);
+    store_records(store, session, {&predicted, data::NewRun(&measured, &measurement.samples, &timeline)}, &profile);
     if (options->common.format == Format::kJson) {
       fmt::print("{}\n", comparison_json(predicted, measured));
     } else {

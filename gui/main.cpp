@@ -36,6 +36,7 @@ std::optional<View> view_named(const QString& name) {
   if (name == "why") return View::kWhy;
   if (name == "plans") return View::kPlans;
   if (name == "timeline") return View::kTimeline;
+  if (name == "live") return View::kLive;
   if (name == "power") return View::kPower;
   if (name == "accuracy") return View::kAccuracy;
   if (name == "compare") return View::kCompare;
@@ -88,8 +89,8 @@ int main(int argc, char** argv) {
   const QCommandLineOption search("search", "With --screenshot: search the scenario's plans instead of predicting it.");
   const QCommandLineOption screenshot(
       "screenshot",
-      "start, scenario, cluster, why, plans, timeline, power, accuracy, compare or runs: "
-      "predicts SCENARIO, writes the window to FILE, ends.",
+      "start, scenario, cluster, why, plans, timeline, live, power, accuracy, compare or runs: "
+      "predicts SCENARIO (live: and runs it here), writes the window to FILE, ends.",
       "VIEW");
   const QCommandLineOption colour("colour-by",
                                   "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
@@ -135,7 +136,7 @@ int main(int argc, char** argv) {
     view = view_named(parser.value(screenshot));
     if (!view)
       return usage(
-          "--screenshot: expected start, scenario, cluster, why, plans, timeline, power, accuracy, "
+          "--screenshot: expected start, scenario, cluster, why, plans, timeline, live, power, accuracy, "
           "compare or runs, "
           "saw \"" +
           parser.value(screenshot) + "\"");
@@ -184,6 +185,7 @@ int main(int argc, char** argv) {
   if (!words.isEmpty()) {
     const AfterOpen predict = parser.isSet(search)    ? AfterOpen::kSearch
                               : parser.isSet(explain) ? AfterOpen::kExplain
+                              : view == View::kLive   ? AfterOpen::kTwin
                                                       : AfterOpen::kPredict;
     if (words.first().endsWith(".json", Qt::CaseInsensitive)) {
       window.open_timeline(words.first());

@@ -272,6 +272,8 @@ RunRecord run_record_from_json(std::string_view text, const std::string& where) 
     record.ledger.push_back(read_ledger_entry(entry));
   }
   record.environment = read_environment(root.object("environment"));
+  // What `lindos run` prints beside its record is no part of it.
+  (void)root.optional("samples");
   root.finish();
   validate_run_record(record, where);
   return record;

@@ -66,7 +66,7 @@ void validate_run_record(const RunRecord& record, const std::string& where);
 
 // Each metric also carries its "definition" (registry). Throws as validate_run_record.
 [[nodiscard]] std::string to_json(const RunRecord& record, int indent = 2);
-// Throws Error{kInput} naming the JSON pointer.
+// Throws Error{kInput} naming the JSON pointer. "samples", which `lindos run` prints with a record, is passed over.
 [[nodiscard]] RunRecord run_record_from_json(std::string_view text, const std::string& where);
 
 [[nodiscard]] std::string to_json(const Environment& environment, int indent = 2);

@@ -9,6 +9,7 @@
 #include <SQLiteCpp/Statement.h>
 #include <SQLiteCpp/VariadicBind.h>
 
+#include "data/store/little_endian.h"
 #include "scenarios/error.h"
 
 namespace lindos::data {
@@ -20,23 +21,12 @@ using SQLite::Statement;
 
 constexpr std::size_t kSpanBytes = 8;
 
-void append(std::string& bytes, std::uint32_t word) {
-  for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(word >> shift & 0xFF);
-}
-
-std::uint32_t word_at(const std::string& bytes, std::size_t offset) {
-  std::uint32_t word = 0;
-  for (std::size_t i = 0; i < 4; ++i)
-    word |= static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[offset + i])) << (8 * i);
-  return word;
-}
-
 std::string bytes_of(const std::vector<FieldSpan>& spans) {
   std::string bytes;
   bytes.reserve(spans.size() * kSpanBytes);
   for (const FieldSpan& span : spans) {
-    append(bytes, span.devices);
-    append(bytes, std::bit_cast<std::uint32_t>(span.value));
+    append_word(bytes, span.devices);
+    append_word(bytes, std::bit_cast<std::uint32_t>(span.value));
   }
   return bytes;
 }

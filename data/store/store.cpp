@@ -11,6 +11,7 @@
 
 #include "data/store/connection.h"
 #include "data/store/device_map_rows.h"
+#include "data/store/run_sample_rows.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
 #include "scenarios/profile.h"
@@ -156,6 +157,17 @@ void load_tenants(Database& database, std::int64_t run, RunRecord& record) {
   }
 }
 
+void put_artifact(Database& database, std::int64_t run, const std::string& name, std::string_view content) {
+  Statement statement(database,
+                      "INSERT INTO artifact (run, name, content) VALUES (?, ?, ?) "
+                      "ON CONFLICT DO UPDATE SET content = excluded.content");
+  statement.bind(1, run);
+  statement.bind(2, name);
+  // SQLite takes a null pointer for NULL, and an empty view may have one.
+  statement.bind(3, content.empty() ? "" : content.data(), static_cast<int>(content.size()));
+  statement.exec();
+}
+
 RunSource source_of(const std::string& name) {
   // The schema admits these two names only.
   return name == name_of(RunSource::kMeasured) ? RunSource::kMeasured : RunSource::kPredicted;
@@ -207,6 +219,7 @@ std::vector<std::int64_t> Store::insert_together(const std::vector<NewRun>& reco
   for (const NewRun& run : records) {
     validate_run_record(*run.record, "run");
     if (run.devices != nullptr) validate_device_map(*run.devices, "run");
+    if (run.samples != nullptr) validate_run_samples(*run.samples, "run");
     if (!profile_json.empty() && run.record->environment.profile_digest.empty()) {
       throw Error(ErrorKind::kInput, "run: /environment/profile_digest",
                   "expected the digest of the profile that is stored with the run");
@@ -218,6 +231,8 @@ std::vector<std::int64_t> Store::insert_together(const std::vector<NewRun>& reco
     for (const NewRun& run : records) {
       runs.push_back(insert_run(database, *run.record, scenario_text, plan_json, profile_json));
       if (run.devices != nullptr) insert_device_map(database, runs.back(), *run.devices);
+      if (run.samples != nullptr) insert_run_samples(database, runs.back(), *run.samples);
+      if (run.timeline != nullptr) put_artifact(database, runs.back(), kTimelineArtifact, *run.timeline);
     }
     transaction.commit();
     return runs;
@@ -279,6 +294,15 @@ std::optional<DeviceMap> Store::load_device_map(std::int64_t id) const {
     DeviceMap map = read_device_map(database, id, connection_->path().string());
     if (map.pools.empty()) return std::nullopt;
     return map;
+  });
+}
+
+std::optional<RunSamples> Store::load_run_samples(std::int64_t id) const {
+  return connection_->run([&](Database& database) -> std::optional<RunSamples> {
+    SQLite::Transaction snapshot(database);
+    RunSamples samples = read_run_samples(database, id, connection_->path().string());
+    if (samples.series.empty()) return std::nullopt;
+    return samples;
   });
 }
 
@@ -370,14 +394,7 @@ void Store::attach(std::int64_t run, const std::string& name, std::string_view c
       throw Error(ErrorKind::kInput, connection_->path().string(),
                   "no run " + std::to_string(run) + " in the store");
     }
-    Statement statement(database,
-                        "INSERT INTO artifact (run, name, content) VALUES (?, ?, ?) "
-                        "ON CONFLICT DO UPDATE SET content = excluded.content");
-    statement.bind(1, run);
-    statement.bind(2, name);
-    // SQLite takes a null pointer for NULL, and an empty view may have one.
-    statement.bind(3, content.empty() ? "" : content.data(), static_cast<int>(content.size()));
-    statement.exec();
+    put_artifact(database, run, name, content);
     transaction.commit();
   });
 }

@@ -24,6 +24,7 @@
 #include "data/store/comparison.h"
 #include "scenarios/device_map.h"
 #include "scenarios/run_record.h"
+#include "scenarios/run_samples.h"
 
 namespace lindos::data {
 
@@ -49,13 +50,21 @@ struct RunSummary {
   std::string created_utc;  // when the store took it
 };
 
-// What a verb hands over: a record, and what it says about single devices if it says anything. Borrowed.
+// What a verb hands over: a record; if it has them, what it says about single devices (predictions), what it said while
+// it ran and its timeline as JSON (measurements). Borrowed.
 struct NewRun {
   // NOLINTNEXTLINE: a record alone is one
   NewRun(const RunRecord* run, const DeviceMap* map = nullptr) : record(run), devices(map) {}
+  NewRun(const RunRecord* run, const RunSamples* said, const std::string* spans)
+      : record(run), samples(said), timeline(spans) {}
   const RunRecord* record;
-  const DeviceMap* devices;
+  const DeviceMap* devices = nullptr;
+  const RunSamples* samples = nullptr;
+  const std::string* timeline = nullptr;
 };
+
+// Name of the artifact that holds the timeline of a measured run (docs/formats.md).
+inline constexpr const char* kTimelineArtifact = "timeline.json";
 
 struct RunPair {
   std::int64_t predicted = 0;
@@ -89,7 +98,7 @@ class Store {
   std::int64_t insert(const RunRecord& record, std::string_view scenario_text,
                       std::string_view plan_json, std::string_view profile_json);
   // All of the runs, which share the texts, or none; their numbers in the order given. Throws
-  // likewise, for the first bad record, and as validate_device_map.
+  // likewise, for the first bad record, and as validate_device_map and validate_run_samples.
   std::vector<std::int64_t> insert_together(const std::vector<NewRun>& records,
                                             std::string_view scenario_text,
                                             std::string_view plan_json,
@@ -99,6 +108,8 @@ class Store {
   // nullopt for a run that says nothing about single devices, or is not there. Throws Error{kInput} for a map of another
   // build's quantities, Error{kEnvironment} for a damaged one.
   [[nodiscard]] std::optional<DeviceMap> load_device_map(std::int64_t id) const;
+  // nullopt for a run without samples, or that is not there. Throws likewise.
+  [[nodiscard]] std::optional<RunSamples> load_run_samples(std::int64_t id) const;
   // Newest first.
   [[nodiscard]] std::vector<RunSummary> list(const RunFilter& filter) const;
   [[nodiscard]] std::optional<RunSummary> latest(RunFilter filter) const;

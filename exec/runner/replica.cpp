@@ -57,17 +57,23 @@ void require_context(const std::vector<RequestSpec>& requests, std::int64_t limi
 // The scheduler's driver on the real clock.
 class EngineBackend final : public scheduler::StepBackend {
  public:
-  EngineBackend(RankWorker& worker, EngineRun& run) : worker_(&worker), run_(&run), t0_(Clock::now()) {}
+  EngineBackend(RankWorker& worker, EngineRun& run, LiveCounters* live)
+      : worker_(&worker), run_(&run), live_(live), t0_(Clock::now()) {}
 
   Seconds now() override { return Clock::now() - t0_; }
 
   void start(const scheduler::Step& step) override {
     Batch batch;
+    Started started{step.id, Seconds{0}, {}};
     for (const scheduler::StepSlice& s : step.slices) {
       batch.push_back({s.first_position, static_cast<std::int64_t>(s.tokens.size()), s.wants_logits});
+      run_->first_step.emplace(s.request, run_->steps.size());
+      if (live_ != nullptr && s.wants_logits) started.sampled_for.push_back(s.request);
     }
     run_->steps.push_back(std::move(batch));
-    started_.push_back({step.id, now()});
+    started.at = now();
+    run_->step_starts.push_back(started.at);
+    started_.push_back(std::move(started));
     worker_->start(make_step_input(step));
   }
 
@@ -75,7 +81,9 @@ class EngineBackend final : public scheduler::StepBackend {
     scheduler::StepResult result;
     result.step = started_.front().id;
     result.sampled = worker_->wait();
-    run_->step_times.push_back(now() - started_.front().at);
+    const Seconds end = now();
+    run_->step_times.push_back(end - started_.front().at);
+    if (live_ != nullptr) live_->sampled(end, started_.front().sampled_for);
     started_.pop_front();
     return result;
   }
@@ -94,9 +102,11 @@ class EngineBackend final : public scheduler::StepBackend {
   struct Started {
     std::uint64_t id;
     Seconds at;
+    std::vector<scheduler::RequestId> sampled_for;
   };
   RankWorker* worker_;
   EngineRun* run_;
+  LiveCounters* live_;
   Clock::time_point t0_;
   std::deque<Started> started_;
 };
@@ -185,7 +195,18 @@ EngineRun Replica::run(const std::vector<RequestSpec>& requests, const RunOption
   hooks.cancelled = options.cancelled;
   hooks.admission = options.admission;
   try {
-    EngineBackend backend(*workers_.front(), run);
+    EngineBackend backend(*workers_.front(), run, options.live);
+    if (LiveCounters* live = options.live; live != nullptr) {
+      live->begin();
+      hooks.prompt = [&](const RequestSpec& spec) {
+        live->submitted(spec.id, spec.on_completion ? backend.now() : spec.arrival, spec.output_tokens);
+        return options.prompt(spec);
+      };
+      hooks.progress = [&](std::size_t finished, std::size_t total) {
+        live->state(scheduler.snapshot());
+        if (options.progress) options.progress(finished, total);
+      };
+    }
     run.outcome = scheduler::serve(scheduler, requests, static_cast<int>(config_.group.stages.size()),
                                    backend, hooks);
     run.wall = backend.now();

@@ -10,8 +10,10 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
+#include "exec/runner/live_counters.h"
 #include "exec/runner/rank_worker.h"
 #include "exec/scheduler/driver.h"
 
@@ -23,11 +25,14 @@ struct RunOptions {
   std::function<void(std::size_t finished, std::size_t total)> progress;
   std::function<bool()> cancelled;
   std::optional<scheduler::AdmissionControl> admission;  // each run begins with it anew; nothing: all are let in
+  LiveCounters* live = nullptr;        // counts what passes, for a watcher on another thread; borrowed
 };
 
 struct EngineRun {
   scheduler::ServeOutcome outcome;
   std::vector<Batch> steps;            // what ran, step by step: input of the ledger and of MFU
+  std::vector<Seconds> step_starts;    // since the run began, same order
+  std::unordered_map<std::uint64_t, std::size_t> first_step;   // request → position of the first step that it was in
   std::vector<Seconds> step_times;     // start of the step to its result at the driver, same order
   std::vector<RankReport> ranks;       // stage-major
   Seconds wall{0};

@@ -36,6 +36,10 @@ constexpr int kTimelines = 30;  // files that are kept
 constexpr std::uint64_t kVerbsSeed = 1;  // of the draws, where the verb is not told another
 const QString kClosed = "closed";
 
+const QString kNothingRuns = QObject::tr(
+    "Nothing is running.\n\nOpen a serving scenario and run it here: F6 predicts it first, Shift+F6 only runs it. Its tokens, "
+    "latencies, memory and devices are shown as it goes, with what was predicted behind them.");
+
 const std::array<std::pair<const char*, const char*>, 3> kFidelities = {{
     {"closed", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "closed: a formula, in well under a second")},
     {"maxplus", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "maxplus: every step of every rank")},
@@ -57,6 +61,11 @@ QString timeline_file(const std::string& scenario_digest, const std::string& pla
                              .arg(seed));
 }
 
+QString timeline_file_of(const RunRecord& predicted) {
+  return timeline_file(predicted.scenario_digest, predicted.plan_digest, QString::fromStdString(predicted.fidelity),
+                       predicted.seed);
+}
+
 }  // namespace
 
 MainWindow::MainWindow(const WindowOptions& options)
@@ -70,6 +79,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       why_(new WhyPage),
       plans_(new PlansPage),
       timeline_(new TimelinePage),
+      live_(new LivePage),
       power_(new PowerPage),
       accuracy_(new AccuracyPage),
       compare_(new ComparePage),
@@ -92,6 +102,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   tabs_->addTab(why_, tr("Why"));
   tabs_->addTab(plans_, tr("Plans"));
   tabs_->addTab(timeline_, tr("Timeline"));
+  tabs_->addTab(live_, tr("Live"));
   tabs_->addTab(power_, tr("Power"));
   tabs_->addTab(accuracy_, tr("Accuracy"));
   tabs_->addTab(compare_, tr("Compare"));
@@ -143,6 +154,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   connect(&reader_, &StoreReader::plan_read, plans_, &PlansPage::show_plan);
   connect(timeline_, &TimelinePage::timeline_requested, this, &MainWindow::make_timeline);
   connect(power_, &PowerPage::export_failed, this, &MainWindow::say_error);
+  connect(live_, &LivePage::export_failed, this, &MainWindow::say_error);
   connect(timeline_, &TimelinePage::export_failed, this, &MainWindow::say_error);
   connect(&reader_, &StoreReader::timeline_read, this, &MainWindow::timeline_arrived);
   connect(&reader_, &StoreReader::timeline_refused, this,
@@ -172,6 +184,7 @@ MainWindow::MainWindow(const WindowOptions& options)
                            "timeline that lindos predict "
                            "--timeline wrote (File)."),
                         false);
+  live_->show_empty(kNothingRuns);
   power_->show_empty(tr("Open a scenario (Ctrl+O): its nodes, its cooling and the cap of its site."));
   accuracy_->show_empty(
       tr("Nothing was measured yet.\n\nOpen a serving scenario and run its twin (F6): it is "
@@ -253,6 +266,7 @@ void MainWindow::make_actions() {
     if (tabs_->currentWidget() == accuracy_) return accuracy_->export_chart();
     if (tabs_->currentWidget() == timeline_) return timeline_->export_chart();
     if (tabs_->currentWidget() == power_) return power_->export_chart();
+    if (tabs_->currentWidget() == live_) return live_->export_chart();
     why_->export_chart();
   });
   report_ = actions_.add(file, tr("&Report…"), QKeySequence("Ctrl+Shift+E"), [this] { ask_for_report(); });
@@ -262,6 +276,7 @@ void MainWindow::make_actions() {
   actions_.add(view, tr("Why"), QKeySequence("Ctrl+2"), [this] { show_view(View::kWhy); });
   actions_.add(view, tr("Plans"), QKeySequence("Ctrl+3"), [this] { show_view(View::kPlans); });
   actions_.add(view, tr("Timeline"), QKeySequence("Ctrl+4"), [this] { show_view(View::kTimeline); });
+  actions_.add(view, tr("Live"), QKeySequence("Ctrl+5"), [this] { show_view(View::kLive); });
   actions_.add(view, tr("Power"), QKeySequence("Ctrl+9"), [this] { show_view(View::kPower); });
   actions_.add(view, tr("Accuracy"), QKeySequence("Ctrl+6"), [this] { show_view(View::kAccuracy); });
   actions_.add(view, tr("Compare"), QKeySequence("Ctrl+7"), [this] { show_view(View::kCompare); });
@@ -282,6 +297,7 @@ void MainWindow::make_actions() {
                [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
   table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] {
     if (shows(View::kTimeline)) return timeline_->toggle_table();
+    if (shows(View::kLive)) return live_->toggle_table();
     why_->toggle_table();
   });
   actions_.add(view, tr("Problems"), QKeySequence("Ctrl+Shift+M"), [this] {
@@ -298,6 +314,7 @@ void MainWindow::make_actions() {
   predict_ = actions_.add(run, tr("&Predict"), QKeySequence("F5"), [this] { predict(); });
   explain_ = actions_.add(run, tr("&Explain"), QKeySequence("F9"), [this] { explain(); });
   twin_ = actions_.add(run, tr("&Twin: predict and run here"), QKeySequence("F6"), [this] { run_twin(); });
+  run_here_ = actions_.add(run, tr("Run &here, without predicting"), QKeySequence("Shift+F6"), [this] { run_here(); });
   search_ = actions_.add(run, tr("Search p&lans"), QKeySequence("F7"), [this] { search_plans(); });
   stop_ = actions_.add(run, tr("&Stop"), QKeySequence("Shift+F5"), [this] { stop(); });
   actions_.add(run, tr("Use a device profile…"), {}, [this] { ask_for_profile(); });
@@ -434,6 +451,10 @@ void MainWindow::connect_job() {
     if (progress.remaining_s) text += tr(", about %1 left").arg(duration_text(*progress.remaining_s));
     job_text_->setText(text);
   });
+  connect(&job_, &Job::sampled, live_, &LivePage::add);
+  connect(&job_, &Job::partly_done, this, [this](const RunRecord& record) {
+    if (record.source == RunSource::kPredicted) live_->expect(record);
+  });
   connect(&job_, &Job::finished, this, &MainWindow::job_ended);
 }
 
@@ -493,6 +514,7 @@ void MainWindow::set_theme(ThemeChoice choice) {
   why_->set_theme(*theme_);
   plans_->set_theme(*theme_);
   timeline_->set_theme(*theme_);
+  live_->set_theme(*theme_);
   power_->set_theme(*theme_);
   accuracy_->set_theme(*theme_);
   editor_->set_theme(*theme_);
@@ -680,11 +702,11 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   }
 }
 
-void MainWindow::start_verb(const QStringList& words, const QString& title, bool stores) {
+bool MainWindow::start_verb(const QStringList& words, const QString& title, bool stores) {
   if (job_.running()) {
     message_->show_message(MessageKind::kInfo, tr("%1 is running; one job at a time.").arg(job_.request().title),
                            tr("Stop it"), [this] { stop(); });
-    return;
+    return false;
   }
   message_->hide();
   if (!why_->run() && scenario_)
@@ -699,6 +721,7 @@ void MainWindow::start_verb(const QStringList& words, const QString& title, bool
   request.title = title;
   job_.start(request);
   update_state();
+  return true;
 }
 
 void MainWindow::predict() {
@@ -780,9 +803,42 @@ void MainWindow::run_twin() {
   if (!scenario_ || faulty_) return;
   const QString path = document_.path_for_verbs();
   if (path.isEmpty()) return;
-  QStringList words{"twin", path};
+  QStringList words{"twin", path, "--timeline",
+                    timeline_file(scenario_->scenario_digest, scenario_->plan_digest, "simgrid", kVerbsSeed)};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
-  start_verb(words, tr("twin %1").arg(scenario_->name));
+  if (start_verb(words, tr("twin %1").arg(scenario_->name))) watch(tr("%1: predicted, then run here").arg(scenario_->name));
+}
+
+void MainWindow::run_here() {
+  if (!scenario_ || faulty_) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  QStringList words{"run", path};
+  if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  if (start_verb(words, tr("run %1").arg(scenario_->name))) watch(tr("%1, run here").arg(scenario_->name));
+}
+
+void MainWindow::watch(const QString& what) {
+  const auto& run = why_->run();
+  const bool own = run && run->record.source == RunSource::kPredicted &&
+                   run->record.scenario_digest == scenario_->scenario_digest &&
+                   run->record.plan_digest == scenario_->plan_digest;
+  live_->begin(what, own ? std::optional(run->record) : std::nullopt);
+  show_view(View::kLive);
+}
+
+void MainWindow::show_samples(const ShownRun& run) {
+  const bool measured = run.record.source == RunSource::kMeasured;
+  if (!run.samples) {
+    return live_->show_empty(measured ? tr("Run %1 has no samples: it was imported, or measured by an older version.").arg(run.id)
+                                      : kNothingRuns);
+  }
+  const RunRecord& own = measured ? run.record : *run.measured;
+  live_->show_past(tr("%1 · run %2 · %3")
+                       .arg(QString::fromStdString(own.scenario_name))
+                       .arg(measured ? run.id : run.measured_id)
+                       .arg(provenance_text(own)),
+                   *run.samples, measured ? run.prediction : std::optional(run.record));
 }
 
 void MainWindow::make_timeline() {
@@ -792,7 +848,7 @@ void MainWindow::make_timeline() {
   if (path.isEmpty()) return;
   const RunRecord& record = run->record;
   const QString fidelity = QString::fromStdString(record.fidelity);
-  const QString file = timeline_file(record.scenario_digest, record.plan_digest, fidelity, record.seed);
+  const QString file = timeline_file_of(record);
   QStringList words{"predict", path, "--fidelity", fidelity, "--seed", QString::number(record.seed), "--seeds",
                     QString::number(record.repeats), "--no-db", "--timeline", file};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
@@ -829,24 +885,29 @@ void MainWindow::show_power() {
 
 // What the run shown in Why has, or why it has none.
 void MainWindow::find_timeline(const ShownRun& run) {
-  const RunRecord& record = run.record;
-  const QString fidelity = QString::fromStdString(record.fidelity);
-  if (record.source == RunSource::kMeasured)
+  // Of a measured run the prediction before it stands above.
+  const bool measured = run.record.source == RunSource::kMeasured;
+  const RunRecord* predicted = !measured ? &run.record : run.prediction ? &*run.prediction : nullptr;
+  const QString kept = predicted != nullptr && predicted->fidelity != kClosed.toStdString() ? timeline_file_of(*predicted)
+                                                                                            : QString();
+  if (!kept.isEmpty() && QFileInfo::exists(kept)) {
+    reading_timeline_ = true;
+    reader_.read_timeline(kept);
+    return;
+  }
+  if (run.measured_timeline) {
+    return timeline_->show_timeline(nullptr, tr("Run %1").arg(measured ? run.id : run.measured_id), run.measured_timeline);
+  }
+  if (measured) {
     return timeline_->show_empty(
-        tr("Run %1 was measured, and the engine keeps no timeline. Predictions have one.")
-            .arg(run.id),
-        false);
-  if (fidelity == kClosed) {
+        tr("Run %1 has no timeline: it was imported, or measured by an older version.").arg(run.id), false);
+  }
+  const RunRecord& record = run.record;
+  if (record.fidelity == kClosed.toStdString()) {
     return timeline_->show_empty(tr("Run %1 was predicted by the closed rung, which prices a run as a whole and has no "
                                     "timeline.\n\nChoose maxplus or simgrid as fidelity and predict again (F5).")
                                      .arg(run.id),
                                  false);
-  }
-  const QString file = timeline_file(record.scenario_digest, record.plan_digest, fidelity, record.seed);
-  if (QFileInfo::exists(file)) {
-    reading_timeline_ = true;
-    reader_.read_timeline(file);
-    return;
   }
   const bool open = scenario_ && scenario_->scenario_digest == record.scenario_digest &&
                     scenario_->plan_digest == record.plan_digest;
@@ -864,13 +925,21 @@ void MainWindow::timeline_arrived(const QString& path, const std::shared_ptr<con
   QString whose = QFileInfo(path).fileName();
   if (run && path.startsWith(timeline_folder())) {
     // Files are named by what was predicted, not by how it was priced.
-    if (timeline->profile_digest != run->record.environment.profile_digest) {
+    const RunRecord& predicted = run->prediction ? *run->prediction : run->record;
+    if (timeline->profile_digest == predicted.environment.profile_digest) {
+      const bool below = run->measured_timeline && run->measured_id != 0;
+      timeline_->show_timeline(timeline,
+                               below ? tr("Run %1, below it run %2").arg(run->id).arg(run->measured_id)
+                                     : tr("Run %1").arg(run->id),
+                               run->measured_timeline);
+    } else if (run->measured_timeline) {
+      timeline_->show_timeline(nullptr, tr("Run %1").arg(run->measured_id != 0 ? run->measured_id : run->id),
+                               run->measured_timeline);
+    } else {
       timeline_->show_empty(
           tr("The timeline that is kept was made with another device profile than run %1.")
               .arg(run->id),
           true);
-    } else {
-      timeline_->show_timeline(timeline, tr("Run %1").arg(run->id));
     }
   } else {
     timeline_->show_timeline(timeline, whose);
@@ -898,6 +967,8 @@ void MainWindow::job_ended(const JobResult& result) {
     return;
   }
   const QString timeline = std::exchange(making_timeline_, QString());
+  live_->end(result.end == JobEnd::kDone ? tr("The run has ended; it is in the store.")
+                                         : tr("The run ended early: %1").arg(result.message));
   if (result.end != JobEnd::kDone) {
     if (!why_->run() && scenario_)
       why_->show_empty(tr("%1\n%2\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary));
@@ -945,6 +1016,7 @@ void MainWindow::display(const ShownRun& run) {
   why_->show_run(run);
   reading_timeline_ = false;
   find_timeline(run);
+  show_samples(run);
   show_power();
   if (run.fleet) {
     show_fleet(run.fleet, tr("run %1 · %2").arg(run.id).arg(provenance_text(run.record)));
@@ -1083,7 +1155,7 @@ void MainWindow::update_state() {
   search_->setEnabled(ready);
   plans_->set_can_search(ready);
   why_->set_can_predict(ready);
-  twin_->setEnabled(ready && !scenario_->training);
+  for (QAction* action : {twin_, run_here_}) action->setEnabled(ready && !scenario_->training);
   stop_->setEnabled(running);
   edit_->setEnabled(document_.is_open());
   save_->setEnabled(document_.modified());
@@ -1092,9 +1164,10 @@ void MainWindow::update_state() {
   copy_command_->setEnabled(!job_.request().program.isEmpty());
   const bool why = why_->run().has_value() && shows(View::kWhy);
   const bool timeline = timeline_->filled() && shows(View::kTimeline);
-  export_->setEnabled(why || timeline || shows(View::kAccuracy) || (power_->filled() && shows(View::kPower)));
+  const bool live = live_->filled() && shows(View::kLive);
+  export_->setEnabled(why || timeline || live || shows(View::kAccuracy) || (power_->filled() && shows(View::kPower)));
   report_->setEnabled(why_->run().has_value() && !running);
-  table_->setEnabled(why || timeline);
+  table_->setEnabled(why || timeline || live);
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);
   QString text = scenario_ ? scenario_->name + " · " + scenario_->summary : tr("No scenario open");
   if (!options_.profile.isEmpty()) text += tr(" · profile %1").arg(QFileInfo(options_.profile).fileName());

@@ -22,6 +22,7 @@
 #include "gui/pages/accuracy_page.h"
 #include "gui/pages/cluster_page.h"
 #include "gui/pages/compare_page.h"
+#include "gui/pages/live_page.h"
 #include "gui/pages/plans_page.h"
 #include "gui/pages/power_page.h"
 #include "gui/pages/runs_page.h"
@@ -48,6 +49,7 @@ enum class View {
   kWhy,
   kPlans,
   kTimeline,
+  kLive,
   kPower,
   kAccuracy,
   kCompare,
@@ -70,6 +72,8 @@ class MainWindow : public QMainWindow {
   // Of the shown run, or of A and B when Compare is shown: as HTML or PDF.
   void write_report(const QString& file);
   void run_twin();
+  // Runs the scenario here without predicting it again.
+  void run_here();
   // Of the shown run, by predicting it again.
   void make_timeline();
   // A file of `lindos predict --timeline`.
@@ -93,6 +97,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] WhyPage& why() { return *why_; }
   [[nodiscard]] PlansPage& plans() { return *plans_; }
   [[nodiscard]] TimelinePage& timeline() { return *timeline_; }
+  [[nodiscard]] LivePage& live() { return *live_; }
   [[nodiscard]] PowerPage& power() { return *power_; }
   [[nodiscard]] AccuracyPage& accuracy() { return *accuracy_; }
   [[nodiscard]] ComparePage& compare() { return *compare_; }
@@ -120,8 +125,8 @@ class MainWindow : public QMainWindow {
   void set_theme(ThemeChoice choice);
   void ask_for_scenario();
   void ask_for_profile();
-  // `stores`: the verb takes --db.
-  void start_verb(const QStringList& words, const QString& title, bool stores = true);
+  // `stores`: the verb takes --db. False: another one is running.
+  bool start_verb(const QStringList& words, const QString& title, bool stores = true);
   void job_ended(const JobResult& result);
   void scenario_is_open(const OpenedScenario& scenario);
   void display(const ShownRun& run);
@@ -140,6 +145,9 @@ class MainWindow : public QMainWindow {
   void choose_b(std::int64_t id);
   void compare_chosen();
   void show_power();
+  void show_samples(const ShownRun& run);
+  // The live view of a verb that runs the scenario here.
+  void watch(const QString& what);
   void find_timeline(const ShownRun& run);
   void timeline_arrived(const QString& path, const std::shared_ptr<const RunTimeline>& timeline);
   [[nodiscard]] bool shows(View view) const;
@@ -193,6 +201,7 @@ class MainWindow : public QMainWindow {
   WhyPage* why_;
   PlansPage* plans_;
   TimelinePage* timeline_;
+  LivePage* live_;
   PowerPage* power_;
   AccuracyPage* accuracy_;
   ComparePage* compare_;
@@ -219,6 +228,7 @@ class MainWindow : public QMainWindow {
   QAction* predict_ = nullptr;
   QAction* explain_ = nullptr;
   QAction* twin_ = nullptr;
+  QAction* run_here_ = nullptr;
   QAction* search_ = nullptr;
   QAction* stop_ = nullptr;
   QAction* swap_ = nullptr;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
 #include "gui/models/format.h"
 
@@ -18,15 +19,6 @@ namespace {
 
 constexpr double kReach = 14.0;  // pixels around a point in which it is meant
 constexpr double kMegawatt = 1e6;
-
-void style_axis(QCPAxis* axis, const Theme& t) {
-  axis->setBasePen(QPen(t.axis));
-  axis->setTickPen(QPen(t.axis));
-  axis->setSubTickPen(Qt::NoPen);
-  axis->setTickLabelColor(t.muted);
-  axis->setLabelColor(t.text);
-  axis->grid()->setPen(QPen(t.grid));
-}
 
 // Points from left to right that are higher than all to their left: less power for the same would be another plan.
 std::vector<const FoundPlan*> frontier(const std::vector<FoundPlan>& plans) {
@@ -77,9 +69,7 @@ void FrontChart::draw() {
   const Theme& t = *theme_;
   plot_->clearPlottables();
   plot_->clearItems();
-  plot_->setBackground(t.base);
-  plot_->setProperty("ground", t.base);
-  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) style_axis(axis, t);
+  style_plot(*plot_, t);
   plot_->legend->clearItems();
   plot_->legend->setVisible(true);
   plot_->legend->setBrush(t.base);

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <map>
 
+#include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
 #include "gui/map/map_colours.h"
 #include "gui/models/format.h"
@@ -24,16 +25,6 @@ constexpr double kBand = 0.10;
 constexpr double kReach = 12.0;  // pixels around a point in which it is meant
 constexpr std::array<QCPScatterStyle::ScatterShape, 4> kShapes = {
     QCPScatterStyle::ssDisc, QCPScatterStyle::ssDiamond, QCPScatterStyle::ssSquare, QCPScatterStyle::ssTriangle};
-
-void style_axis(QCPAxis* axis, const Theme& t) {
-  axis->setBasePen(QPen(t.axis));
-  axis->setTickPen(QPen(t.axis));
-  axis->setSubTickPen(QPen(t.axis));
-  axis->setTickLabelColor(t.muted);
-  axis->setLabelColor(t.text);
-  axis->grid()->setPen(QPen(t.grid));
-  axis->grid()->setSubGridVisible(false);
-}
 
 // "−10", as all other numbers of the window.
 class TrueMinus : public QCPAxisTicker {
@@ -100,13 +91,15 @@ void ParityChart::draw() {
   const Theme& t = *theme_;
   plot_->clearPlottables();
   plot_->clearItems();
-  plot_->setBackground(t.base);
-  plot_->setProperty("ground", t.base);
+  style_plot(*plot_, t);
   QCPAxisRect* top = plot_->axisRect(0);
   QCPAxisRect* bottom = plot_->axisRect(1);
   QCPAxis *x = top->axis(QCPAxis::atBottom), *y = top->axis(QCPAxis::atLeft);
   QCPAxis *rx = bottom->axis(QCPAxis::atBottom), *ry = bottom->axis(QCPAxis::atLeft);
-  for (QCPAxis* axis : {x, y, rx, ry}) style_axis(axis, t);
+  for (QCPAxis* axis : {x, y, rx, ry}) {
+    style_axis(*axis, t);
+    axis->setSubTickPen(QPen(t.axis));  // between the powers of ten
+  }
   if (points_.empty()) {
     plot_->replot();
     return;

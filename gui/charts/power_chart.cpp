@@ -10,6 +10,7 @@
 
 #include <qcustomplot.h>
 
+#include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
 #include "gui/map/map_colours.h"
 
@@ -64,16 +65,7 @@ void PowerChart::draw() {
   const Theme& t = *theme_;
   plot_->clearPlottables();
   plot_->clearItems();
-  plot_->setBackground(t.base);
-  plot_->setProperty("ground", t.base);
-  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
-    axis->setBasePen(QPen(t.axis));
-    axis->setTickPen(QPen(t.axis));
-    axis->setSubTickPen(Qt::NoPen);
-    axis->setTickLabelColor(t.muted);
-    axis->setLabelColor(t.text);
-    axis->grid()->setPen(QPen(t.grid));
-  }
+  style_plot(*plot_, t);
   plot_->yAxis->grid()->setVisible(false);
   double most = view_.cap;
   for (const PowerBar& bar : view_.bars)

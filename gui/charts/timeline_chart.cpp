@@ -10,6 +10,7 @@
 
 #include <qcustomplot.h>
 
+#include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
 #include "gui/models/format.h"
 
@@ -357,16 +358,7 @@ void TimelineChart::make_legend() {
 
 void TimelineChart::draw() {
   const Theme& t = *theme_;
-  plot_->setBackground(t.base);
-  plot_->setProperty("ground", t.base);
-  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
-    axis->setBasePen(QPen(t.axis));
-    axis->setTickPen(QPen(t.axis));
-    axis->setSubTickPen(Qt::NoPen);
-    axis->setTickLabelColor(t.muted);
-    axis->setLabelColor(t.text);
-    axis->grid()->setPen(QPen(t.grid));
-  }
+  style_plot(*plot_, t);
   spans_of(plot_)->set(view_.get(), theme_, selected_);
   make_legend();
   place_rows();

@@ -8,6 +8,7 @@
 #include <QVBoxLayout>
 #include <cmath>
 
+#include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
 #include "gui/models/format.h"
 
@@ -84,17 +85,8 @@ void WaterfallChart::draw() {
   const Theme& t = *theme_;
   plot_->clearPlottables();
   plot_->clearItems();
-  plot_->setBackground(t.base);
-  plot_->setProperty("ground", t.base);
+  style_plot(*plot_, t);
   plot_->axisRect()->setAutoMargins(QCP::msAll);
-  for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) {
-    axis->setBasePen(QPen(t.axis));
-    axis->setTickPen(QPen(t.axis));
-    axis->setSubTickPen(Qt::NoPen);
-    axis->setTickLabelColor(t.muted);
-    axis->setLabelColor(t.text);
-  }
-  plot_->yAxis->grid()->setPen(QPen(t.grid));
   plot_->xAxis->grid()->setVisible(false);
   plot_->xAxis->setTickPen(Qt::NoPen);
   if (!waterfall_) {

@@ -170,6 +170,20 @@ Table TimelineView::table(double from, double to) const {
   return table;
 }
 
+std::shared_ptr<const RunTimeline> joined(const std::shared_ptr<const RunTimeline>& predicted,
+                                          const std::shared_ptr<const RunTimeline>& measured) {
+  if (!predicted || !measured) return predicted ? predicted : measured;
+  auto both = std::make_shared<RunTimeline>(*predicted);
+  for (TimelineLane& lane : both->lanes) lane.group = "predicted · " + lane.group;
+  const auto first = static_cast<std::uint32_t>(both->lanes.size());
+  for (const TimelineLane& lane : measured->lanes) both->lanes.push_back({"measured · " + lane.group, lane.name});
+  for (TimelineSpan span : measured->spans) {
+    span.lane += first;
+    both->spans.push_back(std::move(span));
+  }
+  return both;
+}
+
 QString span_time_text(Seconds time) {
   const double s = time.count();
   if (s == 0.0) return "0 s";

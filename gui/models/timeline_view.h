@@ -74,6 +74,10 @@ class TimelineView {
   double end_ = 0.0;
 };
 
+// The measured spans below the predicted ones, on one axis of time; one of them alone as it is. REQUIRES: not both null.
+[[nodiscard]] std::shared_ptr<const RunTimeline> joined(const std::shared_ptr<const RunTimeline>& predicted,
+                                                        const std::shared_ptr<const RunTimeline>& measured);
+
 // "1.234 s", "12.34 ms", "56.7 µs".
 [[nodiscard]] QString span_time_text(Seconds time);
 

@@ -121,12 +121,17 @@ TimelinePage::TimelinePage(QWidget* parent)
   });
 }
 
-void TimelinePage::show_timeline(std::shared_ptr<const RunTimeline> timeline,
-                                 const QString& whose) {
-  view_ = std::make_shared<const TimelineView>(std::move(timeline));
-  const RunTimeline& t = view_->timeline();
+void TimelinePage::show_timeline(const std::shared_ptr<const RunTimeline>& timeline, const QString& whose,
+                                 const std::shared_ptr<const RunTimeline>& measured) {
+  view_ = std::make_shared<const TimelineView>(joined(timeline, measured));
+  const RunTimeline& t = timeline ? *timeline : *measured;
   title_->setText(tr("%1: %2").arg(whose, QString::fromStdString(t.what)));
   about_->setText(provenance_of(t));
+  if (timeline && measured) {
+    about_->setText(about_->text() +
+                    tr("\nBelow it what was measured: %1.").arg(QString::fromStdString(measured->what)) +
+                    (measured->cut.empty() ? QString() : tr(" Shows %1.").arg(QString::fromStdString(measured->cut))));
+  }
   as_table_->setChecked(false);
   pages_->setCurrentIndex(1);
   chart_->show_timeline(view_, title_->text() + "\n" + about_->text());

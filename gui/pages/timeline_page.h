@@ -20,8 +20,9 @@ class TimelinePage : public QWidget {
  public:
   explicit TimelinePage(QWidget* parent = nullptr);
 
-  // `whose`: "run 12", or the name of a file.
-  void show_timeline(std::shared_ptr<const RunTimeline> timeline, const QString& whose);
+  // `whose`: "run 12", or the name of a file. `measured` stands below; either may be null, not both.
+  void show_timeline(const std::shared_ptr<const RunTimeline>& timeline, const QString& whose,
+                     const std::shared_ptr<const RunTimeline>& measured = nullptr);
   // `can_make`: the button that asks for one is shown.
   void show_empty(const QString& text, bool can_make);
   void set_theme(const Theme& theme);

@@ -120,6 +120,10 @@ void Job::handle(const std::vector<VerbEvent>& events) {
     } else if (const auto* phase = std::get_if<PhaseEvent>(&event)) {
       emit phase_ended(phase->text);
       emit line_logged(phase->text);
+    } else if (const auto* sample = std::get_if<SampleEvent>(&event)) {
+      emit sampled(sample->sample);
+    } else if (const auto* partial = std::get_if<PartialEvent>(&event)) {
+      emit partly_done(partial->record);
     } else {
       const QString text = std::get<TextLine>(event).text;
       if (text.startsWith("lindos: ")) error_ = text.mid(8);

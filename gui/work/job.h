@@ -61,6 +61,8 @@ class Job : public QObject {
   void set_grace(std::chrono::milliseconds grace) { grace_ = grace; }
 
   [[nodiscard]] bool running() const { return running_; }
+  // Of the child, also its group's; 0 before the first start.
+  [[nodiscard]] qint64 process_id() const { return group_; }
   [[nodiscard]] const JobRequest& request() const { return request_; }
   // As a user would type it.
   [[nodiscard]] QString command_line() const;
@@ -68,6 +70,8 @@ class Job : public QObject {
  signals:
   void progressed(const lindos::gui::ProgressEvent& progress);
   void phase_ended(const QString& text);
+  void sampled(const lindos::RunSample& sample);
+  void partly_done(const lindos::RunRecord& record);
   void line_logged(const QString& text);
   void finished(const lindos::gui::JobResult& result);
 

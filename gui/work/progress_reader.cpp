@@ -4,10 +4,40 @@
 #include <QJsonDocument>
 #include <QJsonObject>
 #include <algorithm>
+#include <cmath>
+
+#include "scenarios/error.h"
 
 namespace lindos::gui {
 
 namespace {
+
+// Quantities that this version does not know are left out; so is what is no number.
+std::optional<RunSample> sample_of(const QJsonObject& object) {
+  const double t = object.value("t_s").toDouble(-1.0);
+  if (!std::isfinite(t) || t < 0.0 || !object.value("subjects").isObject()) return std::nullopt;
+  RunSample sample;
+  sample.t_s = t;
+  sample.phase = object.value("phase").toString().toStdString();
+  const QJsonObject subjects = object.value("subjects").toObject();
+  for (auto it = subjects.begin(); it != subjects.end(); ++it) {
+    SampledSubject subject;
+    subject.name = it.key().toStdString();
+    const QJsonObject values = it.value().toObject().value("values").toObject();
+    for (auto value = values.begin(); value != values.end(); ++value) {
+      const std::string quantity = value.key().toStdString();
+      if (value.value().isDouble() && find_sample_quantity(quantity) != nullptr)
+        subject.values[quantity] = value.value().toDouble();
+    }
+    const QJsonObject absent = it.value().toObject().value("absent").toObject();
+    for (auto reason = absent.begin(); reason != absent.end(); ++reason) {
+      const std::string quantity = reason.key().toStdString();
+      if (find_sample_quantity(quantity) != nullptr) subject.absent[quantity] = reason.value().toString().toStdString();
+    }
+    sample.subjects.push_back(std::move(subject));
+  }
+  return sample;
+}
 
 VerbEvent event_of(const QByteArray& line) {
   const QJsonObject object = QJsonDocument::fromJson(line).object();
@@ -20,6 +50,17 @@ VerbEvent event_of(const QByteArray& line) {
     return progress;
   }
   if (event == "phase") return PhaseEvent{object.value("text").toString()};
+  if (event == "telemetry") {
+    if (auto sample = sample_of(object)) return SampleEvent{std::move(*sample)};
+  }
+  if (event == "partial" && object.value("record").isObject()) {
+    try {
+      const QByteArray text = QJsonDocument(object.value("record").toObject()).toJson(QJsonDocument::Compact);
+      return PartialEvent{run_record_from_json(text.toStdString(), "partial")};
+    } catch (const Error&) {
+      // Of another build: nothing that the window could show, so it goes to the Log.
+    }
+  }
   return TextLine{QString::fromUtf8(line)};
 }
 

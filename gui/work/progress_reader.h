@@ -9,6 +9,9 @@
 #include <variant>
 #include <vector>
 
+#include "scenarios/run_record.h"
+#include "scenarios/run_samples.h"
+
 namespace lindos::gui {
 
 struct ProgressEvent {
@@ -22,7 +25,13 @@ struct PhaseEvent {
 struct TextLine {
   QString text;  // also JSON of an event that this version does not know
 };
-using VerbEvent = std::variant<ProgressEvent, PhaseEvent, TextLine>;
+struct SampleEvent {
+  RunSample sample;  // `absent` is said once by a verb and holds from then on
+};
+struct PartialEvent {
+  RunRecord record;  // what a verb has before its end: the prediction within a twin
+};
+using VerbEvent = std::variant<ProgressEvent, PhaseEvent, TextLine, SampleEvent, PartialEvent>;
 
 class ProgressReader {
  public:

@@ -22,6 +22,17 @@ std::optional<double> useful_share(const RunRecord& record) {
   return std::nullopt;
 }
 
+std::optional<RunRecord> prediction_before(const data::Store& store, std::int64_t id, const RunRecord& measured) {
+  data::RunFilter filter;
+  filter.source = RunSource::kPredicted;
+  filter.scenario_digest = measured.scenario_digest;
+  filter.plan_digest = measured.plan_digest;
+  for (const data::RunSummary& prediction : store.list(filter)) {
+    if (prediction.id < id) return store.load(prediction.id);
+  }
+  return std::nullopt;
+}
+
 ShownRun shown(const data::Store& store, std::int64_t id) {
   ShownRun run;
   run.id = id;
@@ -31,6 +42,16 @@ ShownRun shown(const data::Store& store, std::int64_t id) {
     run.measured_id = *measured;
     run.measured = store.load(*measured);
   }
+  const std::int64_t measured = run.record.source == RunSource::kMeasured ? id : run.measured_id;
+  if (measured == 0) return run;
+  if (auto samples = store.load_run_samples(measured)) {
+    run.samples = std::make_shared<const RunSamples>(std::move(*samples));
+  }
+  if (const auto text = store.find_artifact(measured, data::kTimelineArtifact)) {
+    run.measured_timeline = std::make_shared<const RunTimeline>(
+        run_timeline_from_json(*text, QObject::tr("timeline of run %1").arg(measured).toStdString()));
+  }
+  if (measured == id) run.prediction = prediction_before(store, id, run.record);
   return run;
 }
 
@@ -146,7 +167,9 @@ void StoreReader::show_latest(const std::string& scenario_digest, const std::str
       filter.source = RunSource::kPredicted;
       filter.scenario_digest = scenario_digest;
       filter.plan_digest = plan_digest;
-      const auto latest = store.latest(filter);
+      auto latest = store.latest(filter);
+      filter.source = RunSource::kMeasured;
+      if (!latest) latest = store.latest(filter);
       if (!latest) return [this] { emit no_run(); };
       return [this, run = shown(store, latest->id)] { emit run_shown(run); };
     } catch (const std::exception& e) {

@@ -41,6 +41,11 @@ struct ShownRun {
   std::optional<RunRecord> measured;
   std::int64_t measured_id = 0;
   std::shared_ptr<const Fleet> fleet;  // nullptr: the run says nothing about single devices
+  // Of this run, or of the measured one that belongs to it; nullptr: neither has any.
+  std::shared_ptr<const RunSamples> samples;
+  std::shared_ptr<const RunTimeline> measured_timeline;
+  // Of a measured run: the last prediction of the same scenario and plan before it.
+  std::optional<RunRecord> prediction;
 };
 
 struct RunPairShown {
@@ -73,7 +78,7 @@ class StoreReader : public QObject {
 
   void list_runs();
   void show_run(std::int64_t id);
-  // The newest predicted run of this scenario and plan; no_run() when there is none.
+  // The newest predicted run of this scenario and plan, else the newest measured one; no_run() when there is neither.
   void show_latest(const std::string& scenario_digest, const std::string& plan_digest);
   void compare_runs(std::int64_t a, std::int64_t b);
   // Up to the newest kListed measured runs with their predictions.

@@ -40,10 +40,58 @@ class Loop(CliTest):
     def test_twin_then_compare(self):
         done = self.verb("twin", self.tiny)
         events = {line["event"] for line in done.progress()}
-        self.assertLessEqual({"phase"}, events)
+        self.assertLessEqual({"phase", "partial", "telemetry"}, events)
+        partial, = (line for line in done.progress() if line["event"] == "partial")
+        self.assertEqual(partial["record"], done.json()["predicted"])
         self.assert_comparison(done.json())
         self.assertEqual(self.runs(), [(1, "predicted", "simgrid"), (2, "measured", "engine")])
         self.assertEqual(self.verb("compare").json(), done.json())
+
+    def test_a_run_says_what_it_does(self):
+        """Each repeat has a sample, their tokens are those of the workload; the record and the store keep them."""
+        done = self.verb("run", self.tiny, "--repeats", "2")
+        samples = [line for line in done.progress() if line["event"] == "telemetry"]
+        self.assertEqual([sample["phase"] for sample in samples], sorted(sample["phase"] for sample in samples))
+        self.assertEqual({sample["phase"] for sample in samples}, {"run 1 of 2", "run 2 of 2"})
+        times = [sample["t_s"] for sample in samples]
+        self.assertEqual(times, sorted(times))
+        # Four requests of eight tokens; the repeats of so small a model end within their first window.
+        if len(samples) == 2:
+            self.assertAlmostEqual(samples[0]["subjects"]["run"]["values"]["output_tokens_per_s"] * times[0], 32, delta=1e-3)
+        last = samples[-1]["subjects"]
+        self.assertEqual(last["run"]["values"]["running_requests"], 0)
+        self.assertGreater(last["run"]["values"]["resident_bytes"], 1e6)
+        self.assertIn("power_w", samples[0]["subjects"]["gpu"]["absent"])
+        self.assertNotIn("absent", last["gpu"])  # said once
+        kept = done.json()["samples"]
+        self.assertEqual([phase["name"] for phase in kept["phases"]], ["run 1 of 2", "run 2 of 2"])
+        series = {(s["subject"], s["quantity"]): s for s in kept["series"]}
+        rate = series["run", "output_tokens_per_s"]
+        self.assertEqual(rate["unit"], "token/s")
+        self.assertEqual(len(rate["points"]), len(samples))
+        self.assertEqual(series["gpu", "power_w"]["absent"], "the run computes on the CPU")
+        with contextlib.closing(sqlite3.connect(self.folder / "store.db")) as store:
+            for (subject, quantity), one in series.items():
+                absent, points = store.execute(
+                    "SELECT absent, points FROM sample_series WHERE run = 1 AND subject = ? AND quantity = ?",
+                    (subject, quantity)).fetchone()
+                self.assertEqual(absent, one.get("absent", ""))
+                self.assertEqual(len(points), 8 * len(one.get("points", [])))
+            timeline, = store.execute("SELECT content FROM artifact WHERE run = 1 AND name = 'timeline.json'").fetchone()
+        spans = [e for e in json.loads(timeline)["traceEvents"] if e["ph"] == "X"]
+        self.assertEqual(sum(e["cat"] == "decode" for e in spans), 4)
+
+    def test_ranks_as_processes_say_it_together(self):
+        write_tiny(self.folder, [('dtype = "f32"', 'dtype = "f32"\ntensor = 2')])
+        done = self.lindos("run", "tiny.toml", "--ranks", "mpi", "--no-db", "--repeats", "1", "--profile", self.profile,
+                           "--format", "json", "--progress", "json")
+        if done.code != 0 and "mpirun" in done.err:
+            self.skipTest("no mpirun here")
+        self.assertEqual(done.code, 0, done)
+        alone = self.succeed("run", "tiny.toml", "--no-db", "--repeats", "1", "--profile", self.profile, "--format", "json")
+        resident = [next(s for s in run["samples"]["series"] if s["quantity"] == "resident_bytes")["points"][0][1]
+                    for run in (done.json(), alone.json())]
+        self.assertGreater(resident[0], 1.4 * resident[1])  # two processes against two threads of one
 
     def test_prompts_that_begin_alike(self):
         """One client: each prompt finds all that an earlier one of its group left; the same tokens come out."""
@@ -136,6 +184,7 @@ class Loop(CliTest):
         self.fail_with(1, "no partner", "compare", "1", "--db", "store.db")
         measured = self.verb("run", self.tiny, "--repeats", "2").json()
         self.assertEqual(measured["repeats"], 2)
+        self.assertTrue(measured.pop("samples")["series"])  # of the run alone
         expected = {"predicted": predicted, "measured": measured}
         for arguments in ((), ("1",), ("2",), ("1", "2"), ("2", "1")):
             with self.subTest(arguments=arguments):

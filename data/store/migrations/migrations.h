@@ -10,7 +10,8 @@ namespace lindos::data {
 // The statements of each step; run in one transaction together with the new version number.
 extern const char* const kMigration001Initial;
 extern const char* const kMigration002DeviceMap;
-extern const char* const kMigration003Tenants;
+extern const char* const kMigration003RunSamples;
+extern const char* const kMigration004Tenants;
 
 // All steps in order; the size is the schema version that this build writes.
 [[nodiscard]] std::span<const char* const> migrations();

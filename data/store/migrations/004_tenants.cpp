@@ -4,7 +4,7 @@
 
 namespace lindos::data {
 
-const char* const kMigration003Tenants = R"sql(
+const char* const kMigration004Tenants = R"sql(
 CREATE TABLE tenant_metric (
   run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
   tenant TEXT NOT NULL,

@@ -14,7 +14,7 @@ namespace {
 constexpr double kSame = 1e-9;
 
 double octaves(std::int64_t a, std::int64_t b) {
-  return std::abs(std::log2(static_cast<double>(a) / static_cast<double>(b)));
+  return a == b ? 0.0 : std::abs(std::log2(static_cast<double>(a) / static_cast<double>(b)));
 }
 
 }  // namespace
@@ -200,6 +200,7 @@ std::optional<AttentionTime> AttentionTable::answer(bool is_decode, const Attent
       best_distance = d;
       best = &g;
     }
+    if (d == 0.0) break;
   }
   if (best == nullptr) return std::nullopt;
   AttentionTime result = on_grid(*best, x, y);

@@ -21,6 +21,7 @@ constexpr double kSameShape = 1e-9;
 }  // namespace
 
 double distance(ExecutionContext a, ExecutionContext b) {
+  if (a == b) return 0.0;
   return std::abs(std::log2(static_cast<double>(a.threads) / b.threads)) +
          std::abs(std::log2(static_cast<double>(a.active_ranks) / b.active_ranks));
 }

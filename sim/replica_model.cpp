@@ -33,6 +33,12 @@ const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice
   return found->second;
 }
 
+// Final norm, LM head and choice of candidates: what follows from the rows of logits.
+bool of_head(const Op& op) {
+  return op.layer < 0 && (op.kind == OpKind::kNorm || op.kind == OpKind::kGemm || op.kind == OpKind::kSample ||
+                          op.kind == OpKind::kAllGather);
+}
+
 // At which a rank of a host copies KV blocks: by the probe, or half of its read bandwidth, since a copy reads and writes.
 BytesPerSecond host_copy_rate(const Profile& profile, int threads, BytesPerSecond read_bandwidth) {
   for (const StreamSample& s : profile.stream) {
@@ -240,39 +246,38 @@ ExecutionContext ReplicaModel::context_of(std::size_t stage, std::size_t rank, i
   return {r.threads, static_cast<int>(stages_[stage].ranks.size()) * concurrent};
 }
 
-ReplicaModel::RestOfStep ReplicaModel::rest_of_step(const StepTotals& totals, std::size_t stage_index,
-                                                    int steps) const {
-  // Any batch with these totals but for its attention.
-  Batch batch;
-  if (totals.decodes) {
-    batch.assign(static_cast<std::size_t>(totals.tokens), {1, 1, false});
-    for (std::int64_t i = 0; i < totals.rows; ++i) batch[static_cast<std::size_t>(i)].wants_logits = true;
-  } else {
-    const std::int64_t others = std::max<std::int64_t>(0, totals.rows - 1);
-    batch.assign(static_cast<std::size_t>(others), {0, 1, true});
-    batch.push_back({0, totals.tokens - others, totals.rows > 0});
-  }
+ReplicaModel::BodyOfStep ReplicaModel::body_of_step(std::int64_t tokens, bool decodes, std::size_t stage, int steps) const {
+  const Composition& composition = composition_of(stage, steps, decodes);
+  const double in_place = composition.factor(static_cast<double>(tokens));
+  BodyOfStep body{price_part({{0, tokens, false}}, stage, steps, in_place), in_place};
+  body.work.sigma = composition.sigma(static_cast<double>(tokens));
+  return body;
+}
+
+StageWork ReplicaModel::head_of_step(std::int64_t rows, std::size_t stage, int steps) const {
+  return price_part(Batch(static_cast<std::size_t>(rows), {1, 1, true}), stage, steps, std::nullopt);
+}
+
+// The body of a step that does `batch`, or the head where there is no factor for the layers.
+StageWork ReplicaModel::price_part(const Batch& batch, std::size_t stage_index, int steps,
+                                   std::optional<double> in_place) const {
   const Stage& stage = stages_[stage_index];
   std::vector<std::vector<Op>> ops;
   for (const std::size_t r : stage.unlike) {
     ops.push_back(step_ops(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, batch));
-    std::erase_if(ops.back(), [](const Op& op) {
-      return op.kind == OpKind::kAttentionPrefill || op.kind == OpKind::kAttentionDecode;
+    std::erase_if(ops.back(), [&](const Op& op) {
+      const bool attention = op.kind == OpKind::kAttentionPrefill || op.kind == OpKind::kAttentionDecode;
+      return attention || of_head(op) == in_place.has_value();
     });
   }
-  const Composition& composition = composition_of(stage_index, steps, totals.decodes);
-  const auto tokens = static_cast<double>(totals.tokens);
-  RestOfStep rest;
-  rest.in_place = composition.factor(tokens);
   const ExecutionContext context = context_of(stage_index, 0, steps);
-  rest.work = make_stage_work(ops, [&](std::size_t, const Op& op) {
+  StageWork work = make_stage_work(ops, [&](std::size_t, const Op& op) {
     Priced priced = price_or_throw(stage.ranks.front(), op, context);
-    if (op.layer >= 0) priced.time *= rest.in_place;
+    if (op.layer >= 0) priced.time *= in_place.value_or(1.0);
     return priced;
   });
-  spread_over_ranks(stage, rest.work);
-  rest.work.sigma = composition.sigma(tokens);
-  return rest;
+  spread_over_ranks(stage, work);
+  return work;
 }
 
 void ReplicaModel::attention_of_step(const StepTotals& totals, std::size_t stage_index, int steps, double in_place,

@@ -79,13 +79,15 @@ class ReplicaModel {
   [[nodiscard]] bool uniform(std::size_t stage) const { return !stages_[stage].attention.empty(); }
   // REQUIRES: uniform(some stage).
   [[nodiscard]] const AttentionWindows& windows() const { return *windows_; }
-  // All of such a step but its attention.
-  struct RestOfStep {
-    StageWork work;
+  // All of such a step but its attention: the body by its tokens, and on the last stage the head by its rows of logits.
+  // The work of a step is the sum of both: what they share, the last segment of the body, all ranks do alike.
+  struct BodyOfStep {
+    StageWork work;         // sigma is the whole step's
     double in_place = 1.0;  // factor on the time of attention (composition.h)
   };
   // REQUIRES: uniform(stage).
-  [[nodiscard]] RestOfStep rest_of_step(const StepTotals& totals, std::size_t stage, int steps) const;
+  [[nodiscard]] BodyOfStep body_of_step(std::int64_t tokens, bool decodes, std::size_t stage, int steps) const;
+  [[nodiscard]] StageWork head_of_step(std::int64_t rows, std::size_t stage, int steps) const;
   // Its attention by window and kind, of each rank; in `into`, whose memory is used again.
   void attention_of_step(const StepTotals& totals, std::size_t stage, int steps, double in_place,
                          std::vector<PricedOp>& into) const;
@@ -143,6 +145,7 @@ class ReplicaModel {
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
   void find_unlike(std::size_t stage);
+  [[nodiscard]] StageWork price_part(const Batch& batch, std::size_t stage, int steps, std::optional<double> in_place) const;
   // From works of the unlike ranks to works of all.
   static void spread_over_ranks(const Stage& stage, StageWork& work);
   void find_uniform(std::size_t stage);

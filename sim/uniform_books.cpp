@@ -2,21 +2,27 @@
 #include "sim/uniform_books.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace lindos::sim {
 
 namespace {
 
-// Rests kept before they are counted up and forgotten; about a kilobyte each.
-constexpr std::size_t kKeptRests = 32768;
+// Parts kept before they are counted up and forgotten; about a kilobyte each.
+constexpr std::size_t kKeptParts = 32768;
+
+std::size_t mixed(std::uint64_t a, std::uint64_t b) {
+  return static_cast<std::size_t>(((a * 0x9E3779B97F4A7C15ULL ^ b) * 0xD6E8FEB86659FD93ULL) >> 20U);
+}
 
 }  // namespace
 
-std::size_t UniformBooks::KeyHash::operator()(const Key& key) const {
-  std::uint64_t hash = static_cast<std::uint64_t>(key.tokens) * 0x9E3779B97F4A7C15ULL;
-  hash ^= (static_cast<std::uint64_t>(key.rows) << 20U) + static_cast<std::uint64_t>(key.steps) * 2 +
-          (key.decodes ? 1U : 0U);
-  return static_cast<std::size_t>((hash * 0xD6E8FEB86659FD93ULL) >> 20U);
+std::size_t UniformBooks::KeyHash::operator()(const BodyKey& key) const {
+  return mixed(static_cast<std::uint64_t>(key.tokens), static_cast<std::uint64_t>(key.steps) * 2 + (key.decodes ? 1U : 0U));
+}
+
+std::size_t UniformBooks::KeyHash::operator()(const HeadKey& key) const {
+  return mixed(static_cast<std::uint64_t>(key.rows), std::bit_cast<std::uint64_t>(key.sigma) + static_cast<std::uint64_t>(key.steps));
 }
 
 UniformBooks::UniformBooks(const ReplicaModel& replica, const Draw& draw, std::size_t stage)
@@ -26,75 +32,93 @@ UniformBooks::UniformBooks(const ReplicaModel& replica, const Draw& draw, std::s
       ranks_(static_cast<double>(replica.ranks(stage).size())),
       ceiling_(replica.ranks(stage).front()) {}
 
-UniformBooks::Rest& UniformBooks::rest_of(const StepTotals& totals, int steps) {
-  const Key key{totals.tokens, totals.rows, steps, totals.decodes};
-  if (last_ != nullptr && key == last_key_) return *last_;
-  if (rests_.size() >= kKeptRests) count_up();
-  const auto [place, fresh] = rests_.try_emplace(key);
-  Rest& rest = place->second;
-  last_key_ = key;
-  last_ = &rest;
-  if (!fresh) return rest;
-
-  const ReplicaModel::RestOfStep priced = replica_.rest_of_step(totals, stage_, steps);
-  rest.in_place = priced.in_place;
-  rest.time = compute_time(priced.work, replica_.ranks(stage_), draw_);
-  book(priced.work, replica_.ranks(stage_), draw_, rest.ledger, rest.totals);
-  if (replica_.power()) {
-    for (const std::vector<PricedOp>& ops : priced.work.ranks) {
-      Work work{Flop{0}, Bytes{0}, 1.0};
-      for (const PricedOp& op : ops) {
-        if (op.family == Family::kHost) continue;
-        work.flop += op.flop;
-        work.bytes += op.bytes;
-      }
-      const auto same = std::find_if(rest.works.begin(), rest.works.end(), [&](const Work& w) {
-        return w.flop == work.flop && w.bytes == work.bytes;
-      });
-      if (same != rest.works.end()) {
-        same->ranks += 1.0;
-      } else {
-        rest.works.push_back(work);
-      }
+UniformBooks::Part UniformBooks::part_of(const StageWork& work) const {
+  Part part;
+  part.time = compute_time(work, replica_.ranks(stage_), draw_);
+  book(work, replica_.ranks(stage_), draw_, part.ledger, part.totals);
+  if (!replica_.power()) return part;
+  for (const std::vector<PricedOp>& ops : work.ranks) {
+    Work& own = part.works.emplace_back();
+    for (const PricedOp& op : ops) {
+      if (op.family == Family::kHost) continue;
+      own.flop += op.flop;
+      own.bytes += op.bytes;
     }
   }
-  rest.prefill_factor = draw_.factor(ceiling_.device, Family::kPrefillAttention, priced.work.sigma);
-  rest.decode_factor = draw_.factor(ceiling_.device, Family::kDecodeAttention, priced.work.sigma);
-  return rest;
+  const auto others = [&](const Work& own) { return own != part.works.front(); };
+  if (std::none_of(part.works.begin(), part.works.end(), others)) part.works.resize(1);
+  return part;
+}
+
+UniformBooks::Part& UniformBooks::body_of(const BodyKey& key) {
+  if (last_ != nullptr && key == last_key_) return *last_;
+  const auto [place, fresh] = bodies_.try_emplace(key);
+  Part& body = place->second;
+  last_key_ = key;
+  last_ = &body;
+  if (!fresh) return body;
+  const ReplicaModel::BodyOfStep priced = replica_.body_of_step(key.tokens, key.decodes, stage_, key.steps);
+  body = part_of(priced.work);
+  body.sigma = priced.work.sigma;
+  body.in_place = priced.in_place;
+  body.prefill_factor = draw_.factor(ceiling_.device, Family::kPrefillAttention, body.sigma);
+  body.decode_factor = draw_.factor(ceiling_.device, Family::kDecodeAttention, body.sigma);
+  return body;
+}
+
+UniformBooks::Part& UniformBooks::head_of(const HeadKey& key) {
+  const auto [place, fresh] = heads_.try_emplace(key);
+  if (fresh) {
+    StageWork work = replica_.head_of_step(key.rows, stage_, key.steps);
+    work.sigma = key.sigma;
+    place->second = part_of(work);
+  }
+  return place->second;
 }
 
 Seconds UniformBooks::step(const StepTotals& totals, int steps_under_way) {
+  if (bodies_.size() + heads_.size() >= kKeptParts) count_up();
   const int steps = std::min(static_cast<int>(replica_.stages()), steps_under_way);
-  Rest& rest = rest_of(totals, steps);
-  rest.steps += 1.0;
-  Seconds span = rest.time;
-  Flop flop{0};
-  Bytes bytes{0};
-  replica_.attention_of_step(totals, stage_, steps, rest.in_place, attention_);
+  Part& body = body_of({totals.tokens, steps, totals.decodes});
+  Part& head = head_of({totals.rows, steps, body.sigma});
+  body.steps += 1.0;
+  head.steps += 1.0;
+  Seconds span = body.time + head.time;
+  Work attention;
+  replica_.attention_of_step(totals, stage_, steps, body.in_place, attention_);
   for (const PricedOp& op : attention_) {
-    const Seconds time = op.time * (op.family == Family::kPrefillAttention ? rest.prefill_factor : rest.decode_factor);
+    const Seconds time = op.time * (op.family == Family::kPrefillAttention ? body.prefill_factor : body.decode_factor);
     span += time;
-    flop += op.flop;
-    bytes += op.bytes;
+    attention.flop += op.flop;
+    attention.bytes += op.bytes;
     ledger_.book_kernel(time, op.flop * ranks_, op.bytes * ranks_, ceiling_.peak * ranks_, ceiling_.bandwidth * ranks_);
     totals_.cold += op.cold * ranks_;
     totals_.speed_of_light += std::max(op.flop / ceiling_.peak, op.bytes / ceiling_.bandwidth) * ranks_;
     totals_.busy += time * ranks_;
     totals_.seconds[static_cast<std::size_t>(op.family)][static_cast<std::size_t>(op.tier)] += time.count() * ranks_;
   }
-  for (const Work& work : rest.works) {
-    const Joules added = replica_.added_energy(stage_, work.flop + flop, work.bytes + bytes);
-    totals_.added += std::min(added, ceiling_.added_limit * span) * work.ranks;
+  if (!replica_.power()) return span;
+  const std::size_t unlike = std::max(body.works.size(), head.works.size());
+  for (std::size_t r = 0; r < unlike; ++r) {
+    const Work& b = body.works[std::min(r, body.works.size() - 1)];
+    const Work& h = head.works[std::min(r, head.works.size() - 1)];
+    const Joules added = replica_.added_energy(stage_, b.flop + h.flop + attention.flop, b.bytes + h.bytes + attention.bytes);
+    totals_.added += std::min(added, ceiling_.added_limit * span) * (unlike == 1 ? ranks_ : 1.0);
   }
   return span;
 }
 
 void UniformBooks::count_up() {
-  for (const auto& [key, rest] : rests_) {
-    ledger_.merge(rest.ledger, rest.steps);
-    totals_.add(rest.totals, rest.steps);
-  }
-  rests_.clear();
+  const auto count = [this](const auto& parts) {
+    for (const auto& [key, part] : parts) {
+      ledger_.merge(part.ledger, part.steps);
+      totals_.add(part.totals, part.steps);
+    }
+  };
+  count(bodies_);
+  count(heads_);
+  bodies_.clear();
+  heads_.clear();
   last_ = nullptr;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times and books of one run on a uniform stage (ReplicaModel::uniform): as compute_time and book of stage_work.h, but
-// for all ranks at once and without listing ops. All of a step but its attention depends on few numbers, so it is
-// priced once for each and counted; attention is priced step by step. Agrees with op by op to rounding (tested).
+// for all ranks at once and without listing ops. All of a step but its attention depends on how many tokens it has and how
+// many of them want logits; both parts are priced once for each number and counted; attention is priced step by step.
+// Agrees with op by op to rounding (tested).
 #pragma once
 
 #include <cstddef>
@@ -27,33 +28,42 @@ class UniformBooks {
   void close(Ledger& ledger, WorkTotals& totals);
 
  private:
-  struct Key {
+  struct BodyKey {
     std::int64_t tokens = 0;
-    std::int64_t rows = 0;
     int steps = 1;
     bool decodes = true;
-    bool operator==(const Key&) const = default;
+    bool operator==(const BodyKey&) const = default;
+  };
+  struct HeadKey {
+    std::int64_t rows = 0;
+    int steps = 1;
+    double sigma = 0.0;  // of the step: the draw moves the head by it, too
+    bool operator==(const HeadKey&) const = default;
   };
   struct KeyHash {
-    std::size_t operator()(const Key& key) const;
+    std::size_t operator()(const BodyKey& key) const;
+    std::size_t operator()(const HeadKey& key) const;
   };
-  // What so many ranks do each, without the host's part.
+  // What a rank does, without the host's part.
   struct Work {
     Flop flop{0};
     Bytes bytes{0};
-    double ranks = 0.0;
+    bool operator==(const Work&) const = default;
   };
-  // All of a step but its attention, under the draw.
-  struct Rest {
+  // One of the two parts of a step under the draw.
+  struct Part {
     Seconds time{0};
     Ledger ledger;
     WorkTotals totals;
-    std::vector<Work> works;  // of the ranks, for power
+    std::vector<Work> works;  // [rank], for power; one for all where they are equal
+    double sigma = 0.0;
     double in_place = 1.0;
     double prefill_factor = 1.0, decode_factor = 1.0;  // of the draw
     double steps = 0.0;  // counted
   };
-  [[nodiscard]] Rest& rest_of(const StepTotals& totals, int steps);
+  [[nodiscard]] Part& body_of(const BodyKey& key);
+  [[nodiscard]] Part& head_of(const HeadKey& key);
+  [[nodiscard]] Part part_of(const StageWork& work) const;
   void count_up();
 
   const ReplicaModel& replica_;
@@ -61,9 +71,10 @@ class UniformBooks {
   std::size_t stage_;
   double ranks_;
   RankCeiling ceiling_;                // of one rank
-  std::unordered_map<Key, Rest, KeyHash> rests_;
-  Key last_key_;
-  Rest* last_ = nullptr;               // of last_key_
+  std::unordered_map<BodyKey, Part, KeyHash> bodies_;
+  std::unordered_map<HeadKey, Part, KeyHash> heads_;
+  BodyKey last_key_;
+  Part* last_ = nullptr;               // body of last_key_
   std::vector<PricedOp> attention_;
   Ledger ledger_;
   WorkTotals totals_;

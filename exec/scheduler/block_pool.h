@@ -14,8 +14,8 @@ class BlockPool {
  public:
   explicit BlockPool(std::int64_t total);
   [[nodiscard]] std::int64_t total() const { return total_; }
-  [[nodiscard]] std::int64_t free() const { return static_cast<std::int64_t>(free_.size()); }
-  [[nodiscard]] std::int64_t used() const { return total_ - free(); }
+  [[nodiscard]] std::int64_t free() const { return free_; }
+  [[nodiscard]] std::int64_t used() const { return total_ - free_; }
   // Appends `count` blocks to `table` and returns true, or leaves both untouched and returns false.
   [[nodiscard]] bool allocate(std::int64_t count, std::vector<BlockId>& table);
   // Takes a block back. REQUIRES: it was allocated here.
@@ -24,9 +24,12 @@ class BlockPool {
   void release(std::vector<BlockId>& table);
 
  private:
+  [[nodiscard]] BlockId take_lowest();
   std::int64_t total_;
-  std::vector<BlockId> free_;       // min-heap
-  std::vector<bool> in_use_;        // by block id; catches a double release
+  std::int64_t free_;
+  // A bit for each free block, and one for each word of those that has any: the lowest is found in few looks.
+  std::vector<std::uint64_t> words_;
+  std::vector<std::uint64_t> any_;
 };
 
 }  // namespace lindos::scheduler

@@ -17,7 +17,7 @@ namespace {
 constexpr double kWidth = 960.0;
 constexpr double kHeight = 400.0;
 constexpr double kLeft = 52.0;
-constexpr double kTop = 34.0;
+constexpr double kTop = 48.0;  // below the legend and the label of the first bar
 constexpr double kBottom = 330.0;
 constexpr double kBarShare = 0.64;  // of a column
 constexpr std::array<const char*, kLossGroups> kColours = {"#566273", "#b45309", "#0f766e", "#7c3aed"};

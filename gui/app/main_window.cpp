@@ -597,6 +597,7 @@ void MainWindow::scenario_changed(const OpenedScenario& scenario) {
   scenario_ = scenario;
   show_power();
   editor_->show_valid(scenario.summary);
+  editor_->show_plan(scenario.plan, scenario.training);
   plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   setWindowTitle(scenario.name + "[*] — Lindos");
   update_state();
@@ -673,6 +674,7 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   if (reloaded) {
     load_into_editor(scenario.path);
     editor_->show_valid(scenario.summary);
+    editor_->show_plan(scenario.plan, scenario.training);
     update_state();
     say_stale();
     return;
@@ -680,6 +682,7 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   message_->hide();
   editor_->show_valid(scenario.summary);
   load_into_editor(scenario.path);
+  editor_->show_plan(scenario.plan, scenario.training);
   update_state();
   remember(scenario.path, {});
   show_view(View::kWhy);

@@ -2,6 +2,7 @@
 #include "gui/docks/scenario_editor.h"
 
 #include <QHBoxLayout>
+#include <algorithm>
 #include <QPainter>
 #include <QRegularExpression>
 #include <QStyle>
@@ -9,6 +10,8 @@
 #include <QTextBlock>
 #include <QTextEdit>
 #include <QVBoxLayout>
+
+#include "gui/models/plan_text.h"
 
 namespace lindos::gui {
 
@@ -186,6 +189,7 @@ ScenarioEditor::ScenarioEditor(QWidget* parent)
       name_(new QLabel),
       save_(new QPushButton(tr("Save"))),
       revert_(new QPushButton(tr("Revert"))),
+      plan_(new PlanForm),
       state_(new QLabel) {
   edit_->setAccessibleName(tr("Scenario text"));
   edit_->setPlaceholderText(tr("Open a scenario (Ctrl+O)."));
@@ -205,6 +209,8 @@ ScenarioEditor::ScenarioEditor(QWidget* parent)
   column->addLayout(row);
   column->addWidget(edit_, 1);
   column->addWidget(state_);
+  column->addWidget(plan_);
+  plan_->hide();
   setMinimumWidth(320);
   set_modified(false);
 
@@ -218,6 +224,9 @@ ScenarioEditor::ScenarioEditor(QWidget* parent)
     timer_.start();
   });
   connect(&timer_, &QTimer::timeout, this, [this] { emit check_requested(text()); });
+  connect(plan_, &PlanForm::routing_changed, this,
+          [this](const Routing& routing) { replace(with_routing(text(), routing)); });
+  connect(plan_, &PlanForm::prefix_reuse_changed, this, [this](bool on) { replace(with_prefix_reuse(text(), on)); });
   connect(save_, &QPushButton::clicked, this, &ScenarioEditor::save_requested);
   connect(revert_, &QPushButton::clicked, this, &ScenarioEditor::revert_requested);
   connect(state_, &QLabel::linkActivated, this, [this] {
@@ -239,9 +248,18 @@ void ScenarioEditor::load(const QString& text, const QString& name) {
 }
 
 void ScenarioEditor::replace(const QString& text) {
-  QTextCursor all(edit_->document());
-  all.select(QTextCursor::Document);
-  all.insertText(text);
+  const QString old = edit_->toPlainText();
+  const qsizetype shorter = std::min(old.size(), text.size());
+  qsizetype begin = 0;
+  while (begin < shorter && old[begin] == text[begin]) ++begin;
+  qsizetype end = 0;
+  while (end < shorter - begin && old[old.size() - 1 - end] == text[text.size() - 1 - end]) ++end;
+  QTextCursor part(edit_->document());
+  part.beginEditBlock();
+  part.setPosition(static_cast<int>(begin));
+  part.setPosition(static_cast<int>(old.size() - end), QTextCursor::KeepAnchor);
+  part.insertText(text.mid(begin, text.size() - end - begin));
+  part.endEditBlock();
 }
 
 QString ScenarioEditor::text() const { return edit_->toPlainText(); }
@@ -261,6 +279,11 @@ void ScenarioEditor::show_valid(const QString& summary) {
   error_.reset();
   edit_->set_error(std::nullopt);
   say(summary, false);
+}
+
+void ScenarioEditor::show_plan(const Plan& plan, bool training) {
+  plan_->setVisible(!training);
+  plan_->show_plan(plan, why_plan_is_fixed(text()));
 }
 
 void ScenarioEditor::show_error(const std::optional<TextPlace>& place, const QString& message) {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "gui/app/theme.h"
+#include "gui/docks/plan_form.h"
 
 namespace lindos::gui {
 
@@ -32,15 +33,18 @@ class ScenarioEditor : public QWidget {
 
   // Replaces the text; undo starts anew.
   void load(const QString& text, const QString& name);
-  // Replaces the text as one step that undo takes back.
+  // Makes the text this one, as one step that undo takes back; what is equal at both ends stays untouched.
   void replace(const QString& text);
   [[nodiscard]] QString text() const;
   void show_valid(const QString& summary);
+  // The fields of a serving plan; of a training plan there are none. As the text was last found good.
+  void show_plan(const Plan& plan, bool training);
   void show_error(const std::optional<TextPlace>& place, const QString& message);
   void set_modified(bool modified);
   void set_theme(const Theme& theme);
   void go_to(const TextPlace& place);
   [[nodiscard]] QPlainTextEdit& edit();
+  [[nodiscard]] PlanForm& plan_form() { return *plan_; }
   [[nodiscard]] QString state_text() const { return said_; }  // plain
 
  signals:
@@ -57,6 +61,7 @@ class ScenarioEditor : public QWidget {
   QLabel* name_;
   QPushButton* save_;
   QPushButton* revert_;
+  PlanForm* plan_;
   QLabel* state_;  // says what is right or wrong; its link goes there
   QString said_;
   QTimer timer_;

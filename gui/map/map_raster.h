@@ -18,9 +18,9 @@ struct MapView {
   bool operator==(const MapView&) const = default;
 };
 
-// `image` is of Format_RGB32 and holds the ground already. `levels`: one per device. `scratch` keeps its memory
-// between calls.
+// `image` is of Format_RGB32; all of it is painted, `ground` where there are no cells. `levels`: one per device. `scratch`
+// keeps its memory between calls. Pictures of 4K are painted by two threads.
 void paint_cells(QImage& image, const FleetLayout& layout, const std::vector<Level>& levels,
-                 const LevelColours& colours, const MapView& view, std::vector<Level>& scratch);
+                 const LevelColours& colours, QRgb ground, const MapView& view, std::vector<Level>& scratch);
 
 }  // namespace lindos::gui

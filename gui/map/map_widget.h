@@ -70,6 +70,8 @@ class MapWidget : public QWidget {
   void recolour();
   void mark_selected();
   void render_cells();
+  // False: the device is no picture that can be written, or only a part is asked for.
+  [[nodiscard]] bool paint_cells_in_place(const QPainter& painter, const QRegion& asked);
   void paint_names(QPainter& painter) const;
   void paint_values(QPainter& painter) const;
   void paint_place(QPainter& painter) const;

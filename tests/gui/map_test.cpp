@@ -73,10 +73,9 @@ QImage painted(const FleetLayout& layout, std::vector<float> values, double scal
   levels_of(values, range, levels);
   QImage image(static_cast<int>(layout.width() * scale) + 2, static_cast<int>(layout.height() * scale) + 2,
                QImage::Format_RGB32);
-  image.fill(Qt::white);
   std::vector<Level> scratch;
   paint_cells(image, layout, levels, value_colours(ColourMap::kPurple, range, Qt::white, Qt::gray, false, false),
-              {scale, 0.0, 0.0}, scratch);
+              qRgb(255, 255, 255), {scale, 0.0, 0.0}, scratch);
   return image;
 }
 
@@ -104,6 +103,31 @@ TEST(MapRaster, ALoneStragglerIsSeenAtEveryZoom) {
       EXPECT_EQ(different_pixels(before, painted(layout, values, scale, range)), scale >= 2.0 ? 4 : 1)
           << scale << " " << straggler;
     }
+  }
+}
+
+// A picture that two threads paint is the one that a single thread paints: of a strip of it, with fewer pixels.
+TEST(MapRaster, TwoThreadsPaintWhatOnePaints) {
+  const FleetLayout layout(colossus());
+  ValueScale range;
+  range.low = 1.0;
+  range.high = 1.5;
+  std::vector<float> values(static_cast<std::size_t>(layout.devices()));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = 1.0F + 0.5F * static_cast<float>(i * 7919 % 101) / 100.0F;
+  std::vector<Level> levels, scratch;
+  levels_of(values, range, levels);
+  const auto colours = value_colours(ColourMap::kPurple, range, Qt::white, Qt::gray, false, false);
+  for (const MapView& view : {MapView{0.7, 3.3, -20.0}, MapView{2.37, 11.1, 7.7}, MapView{9.0, 100.0, 50.5}}) {
+    QImage whole(2600, 1700, QImage::Format_RGB32), strip(2000, 1700, QImage::Format_RGB32);
+    whole.fill(Qt::red);  // nothing of it may stay
+    paint_cells(whole, layout, levels, colours, qRgb(1, 2, 3), view, scratch);
+    paint_cells(strip, layout, levels, colours, qRgb(1, 2, 3), view, scratch);
+    EXPECT_EQ(different_pixels(whole.copy(strip.rect()), strip), 0) << view.scale;
+    int left = 0;
+    for (int y = 0; y < whole.height(); ++y) {
+      for (int x = 0; x < whole.width(); ++x) left += whole.pixel(x, y) == qRgb(255, 0, 0) ? 1 : 0;
+    }
+    EXPECT_EQ(left, 0) << view.scale;
   }
 }
 

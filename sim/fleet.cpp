@@ -111,7 +111,7 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
       devices.emplace(pool.name, std::move(profiled));
       devices_per_node.emplace(pool.name, pool.node.devices);
     }
-    ReplicaModel replica(scenario.model, group, scenario.cluster.fabric, devices, backend);
+    ReplicaModel replica(scenario.model, group, scenario.cluster.fabric, devices, backend, scenario.workload.serving.expert_skew);
     std::vector<PlatformDevice> platform = stage_devices(group, replica, devices, devices_per_node);
     Capacity capacity = capacity_or_throw(scenario.model, group, devices);
     const scheduler::Limits limits = scheduler::scheduler_limits(group, capacity.kv_blocks, capacity.host_blocks);
@@ -127,6 +127,7 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
     fleet.groups.push_back({group, std::move(capacity), limits, std::move(replica), std::move(platform), outward,
                             kv_bytes_per_token_of(scenario.model, group)});
   }
+  fleet.limits_admission = scenario.plan.admission.any();
   if (fleet.groups.empty()) throw Error(ErrorKind::kInput, "plan", "the plan has no groups");
   for (const auto& [label, count] : devices_used) {
     fleet.hardware += (fleet.hardware.empty() ? "" : ", ") + std::to_string(count) + " × " + label;

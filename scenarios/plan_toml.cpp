@@ -26,9 +26,8 @@ const std::initializer_list<std::string_view> kGroupKeys = {
     "overlap_tensor", "hierarchical_exchange"};
 // Those of them that only a training job has.
 const std::initializer_list<std::string_view> kTrainingKeys = {
-    "zero_stage", "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel",
-    "micro_batches", "fused_attention", "portable_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce",
-    "overlap_parameter_gather", "overlap_tensor", "hierarchical_exchange"};
+    "zero_stage", "virtual_stages", "sequence_parallel", "context_parallel", "micro_batches", "fused_attention",
+    "portable_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce", "overlap_parameter_gather", "overlap_tensor", "hierarchical_exchange"};
 
 // Keeps a slip of the finger from building millions of ranks; the largest real replicas have
 // thousands.
@@ -126,6 +125,25 @@ TrainingPlan read_training(const TomlTable& table) {
   return t;
 }
 
+// Serving: 1 cuts experts into columns, the number of a stage's ranks deals them out whole; by their width when absent.
+void read_expert_ranks(const TomlTable& table, const Model& model, GroupPlan& group) {
+  if (!table.has("expert_parallel")) return;
+  if (!model.is_moe()) table.fail("expert_parallel", "model \"" + model.name + "\" has no experts to deal out");
+  const auto ranks = static_cast<std::int64_t>(group.stages.front().ranks.size());
+  const std::int64_t dealt = table.integer("expert_parallel", 1, kMaxRanks);
+  const std::int64_t experts = model.moe.experts;
+  if ((dealt != 1 && dealt != ranks) || dealt > experts) {
+    table.fail("expert_parallel", "expected 1 or the " + std::to_string(ranks) + " ranks of a stage, of which each needs one of the " +
+                                      std::to_string(experts) + " experts; saw " + std::to_string(dealt));
+  }
+  for (StagePlan& stage : group.stages) {
+    for (std::int64_t r = 0; r < ranks; ++r) {
+      stage.ranks[static_cast<std::size_t>(r)].share.experts =
+          dealt == 1 ? Range{0, experts} : Range{experts * r / ranks, experts * (r + 1) / ranks};
+    }
+  }
+}
+
 GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   const Model& model = scenario.model;
   const Pool& pool = pool_of(table, scenario.cluster);
@@ -167,6 +185,7 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   if (trains) {
     group.training = read_training(table);
   } else {
+    read_expert_ranks(table, model, group);
     for (const std::string_view key : kTrainingKeys) {
       if (table.has(key)) table.fail(key, "is for training; the workload is serving");
     }

@@ -250,6 +250,7 @@ std::string workload(const Scenario& s) {
     out += "  prompts begin alike for " + plural(w.shared_prefix, "token") + " in " + plural(w.prefix_groups, "group") +
            '\n';
   }
+  if (w.expert_skew) out += "  experts are chosen by a power law of exponent " + number_text(*w.expert_skew) + '\n';
   for (const Tenant& tenant : w.tenants) out += "  " + wrapped(tenant_line(tenant), kWidth, 4) + '\n';
   if (s.slo == Slo{}) return out;
   out += "  promise: ";

@@ -180,7 +180,7 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:46:1: workload.global_batch: unknown key; known: \"kind\", \"requests\", "
        "\"arrival\", \"rate\", \"concurrency\", \"duration\", \"prompt\", \"output\", \"seed\", "
        "\"shared_prefix\", \"prefix_groups\", \"variation\", \"burst_rate\", \"burst_share\", "
-       "\"burst_length\", \"swing\", \"period\", \"peak_at\", \"tenant\""},
+       "\"burst_length\", \"swing\", \"period\", \"peak_at\", \"tenant\", \"expert_skew\""},
       {"TenantWithoutShare", "output = 32", "output = 32\ntenant = [{ name = \"a\" }]",
        "s.toml:46:11: workload.tenant: missing key \"share\""},
       {"TenantThatAsksNothing", "output = 32", "output = 32\ntenant = [{ name = \"a\", share = 0 }]",
@@ -271,6 +271,10 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:47:17: workload.prefix_groups: expected an integer from 1 to 1000000, saw 0"},
       {"PrefixReuseIsAnAnswerToYesOrNo", "tensor = 2", "tensor = 2\nprefix_reuse = \"on\"",
        "s.toml:52:16: plan.prefix_reuse: expected true or false, saw \"on\""},
+      {"SkewOfADenseModel", "output = 32", "output = 32\nexpert_skew = 1.2",
+       "s.toml:46:15: workload.expert_skew: model \"tiny\" has no experts to choose from"},
+      {"ExpertsOfADenseModel", "tensor = 2", "tensor = 2\nexpert_parallel = 2",
+       "s.toml:52:19: plan.expert_parallel: model \"tiny\" has no experts to deal out"},
       {"OffloadWithoutReuse", "tensor = 2", "tensor = 2\nkv_offload = \"64 GB\"",
        "s.toml:52:14: plan.kv_offload: host memory keeps what prompts that begin alike reuse; add prefix_reuse = true"},
       {"OffloadOfSeconds", "tensor = 2", "tensor = 2\nprefix_reuse = true\nkv_offload = \"64 s\"",

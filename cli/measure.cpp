@@ -68,6 +68,8 @@ Measurement measure(const Session& session, const exec::EngineConfig& config, ex
   }
   progress.update("run: warm-up", 0.0);
   (void)replica.run(warm_up, options);
+  const AdmissionLimits& limits = session.scenario.plan.admission;
+  if (limits.any()) options.admission.emplace(limits, workload.serving.tenants);
 
   std::vector<exec::EngineRun> runs;
   std::optional<exec::DeviceWatch> watch;
@@ -92,7 +94,7 @@ Measurement measure(const Session& session, const exec::EngineConfig& config, ex
     sampler.stop();
     if (watch) uses.push_back(watch->stop());
   }
-  RunRecord record = exec::measured_record(runs, config, ceilings, session.scenario.slo);
+  RunRecord record = exec::measured_record(runs, config, ceilings, session.scenario);
   session.stamp(record, &ceilings);
   if (devices != nullptr) {
     exec::record_devices(record, *devices, runs, uses);

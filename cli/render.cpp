@@ -85,6 +85,59 @@ std::string how(const RunRecord& record) {
   return fmt::format("predicted · {} · {} · seed {}", record.fidelity, counted(record.repeats, "draw"), record.seed);
 }
 
+// Label, predicted, band, measured, band, error, in band; the tenant before it where there is one.
+std::vector<std::string> comparison_row(const data::MetricComparison& c, const std::string& tenant = {}) {
+  const Metric& metric = metric_or_throw(c.name);
+  const auto value = [&](const std::optional<MetricValue>& v) { return v ? format_value(metric, v->p50) : "–"; };
+  const auto band = [&](const std::optional<MetricValue>& v) { return v ? interval(metric, *v) : ""; };
+  std::vector<std::string> row;
+  if (!tenant.empty()) row.push_back(tenant);
+  for (const std::string& cell : {std::string(metric.label), value(c.predicted), band(c.predicted), value(c.measured),
+                                  band(c.measured), c.error_ratio ? signed_percent(*c.error_ratio) : std::string("–"),
+                                  std::string(c.inside_interval ? (*c.inside_interval ? "yes" : "no") : "")}) {
+    row.push_back(cell);
+  }
+  return row;
+}
+
+// The figures that tell tenants apart; those that no tenant has are left out.
+std::vector<const Metric*> tenant_columns(const std::map<std::string, std::map<std::string, MetricValue>>& tenants) {
+  std::vector<const Metric*> columns;
+  for (const char* name : {"goodput", "rejected_share", "ttft_s", "tpot_s", "output_tokens_per_s"}) {
+    const bool any = std::any_of(tenants.begin(), tenants.end(), [&](const auto& t) { return t.second.contains(name); });
+    if (any) columns.push_back(&metric_or_throw(name));
+  }
+  return columns;
+}
+
+std::string tenants_table(const RunRecord& record) {
+  if (record.tenants.empty()) return {};
+  const std::vector<const Metric*> columns = tenant_columns(record.tenants);
+  std::vector<std::string> header = {"tenant"};
+  for (const Metric* metric : columns) header.push_back(std::string(metric->label) + " (p10 – p90)");
+  Table table(header);
+  for (const auto& [tenant, metrics] : record.tenants) {
+    std::vector<std::string> row = {tenant};
+    for (const Metric* metric : columns) {
+      const auto found = metrics.find(std::string(metric->name));
+      row.push_back(found == metrics.end() ? "–" : with_interval(*metric, found->second));
+    }
+    table.add(row);
+  }
+  return "\n" + table.text();
+}
+
+// Predicted and measured side by side, metric by metric.
+std::string tenants_comparison(const RunRecord& predicted, const RunRecord& measured) {
+  const std::vector<data::TenantComparison> tenants = data::compare_tenants(predicted, measured);
+  if (tenants.empty()) return {};
+  Table table({"tenant", "metric", "predicted", "p10 – p90", "measured", "p10 – p90", "error", "in band"});
+  for (const data::TenantComparison& tenant : tenants) {
+    for (const data::MetricComparison& c : tenant.metrics) table.add(comparison_row(c, tenant.tenant));
+  }
+  return "\n" + table.text();
+}
+
 }  // namespace
 
 std::string with_interval(const Metric& metric, const MetricValue& value) {
@@ -101,6 +154,7 @@ std::string render(const RunRecord& record) {
     metrics.add({std::string(metric.label), format_value(metric, v.p50), interval(metric, v), v.provenance});
   }
   out += metrics.text();
+  out += tenants_table(record);
   out += "\n" + waterfall(record.ledger);
   return out;
 }
@@ -109,15 +163,9 @@ std::string render_comparison(const RunRecord& predicted, const RunRecord& measu
   std::string out = fmt::format("{}   plan {}\n  {}\n  {}\n\n", predicted.scenario_name, predicted.plan_name,
                                 how(predicted), how(measured));
   Table metrics({"metric", "predicted", "p10 – p90", "measured", "p10 – p90", "error", "in band"});
-  for (const data::MetricComparison& c : data::compare_metrics(predicted, measured)) {
-    const Metric& metric = metric_or_throw(c.name);
-    const auto value = [&](const std::optional<MetricValue>& v) { return v ? format_value(metric, v->p50) : "–"; };
-    const auto band = [&](const std::optional<MetricValue>& v) { return v ? interval(metric, *v) : ""; };
-    metrics.add({std::string(metric.label), value(c.predicted), band(c.predicted), value(c.measured), band(c.measured),
-                 c.error_ratio ? signed_percent(*c.error_ratio) : "–",
-                 c.inside_interval ? (*c.inside_interval ? "yes" : "no") : ""});
-  }
+  for (const data::MetricComparison& c : data::compare_metrics(predicted, measured)) metrics.add(comparison_row(c));
   out += metrics.text();
+  out += tenants_comparison(predicted, measured);
   Table ledger({"where the time went", "predicted %", "measured %", "difference"});
   for (const data::LedgerComparison& c : data::compare_ledgers(predicted, measured)) {
     ledger.add({std::string(label_of(c.cause)), fmt::format("{:.1f}", c.predicted.share * 100.0),
@@ -132,7 +180,7 @@ std::string comparison_json(const RunRecord& predicted, const RunRecord& measure
   out["predicted"] = nlohmann::ordered_json::parse(to_json(predicted));
   out["measured"] = nlohmann::ordered_json::parse(to_json(measured));
   auto& metrics = out["comparison"]["metrics"] = nlohmann::ordered_json::array();
-  for (const data::MetricComparison& c : data::compare_metrics(predicted, measured)) {
+  const auto row_of = [](const data::MetricComparison& c) {
     nlohmann::ordered_json row{{"metric", c.name},        {"definition", c.definition},   {"unit", c.unit},
                                {"predicted", nullptr},    {"measured", nullptr},
                                {"error_ratio", nullptr},  {"inside_interval", nullptr}};
@@ -140,7 +188,11 @@ std::string comparison_json(const RunRecord& predicted, const RunRecord& measure
     if (c.measured) row["measured"] = c.measured->p50;
     if (c.error_ratio) row["error_ratio"] = *c.error_ratio;
     if (c.inside_interval) row["inside_interval"] = *c.inside_interval;
-    metrics.push_back(std::move(row));
+    return row;
+  };
+  for (const data::MetricComparison& c : data::compare_metrics(predicted, measured)) metrics.push_back(row_of(c));
+  for (const data::TenantComparison& tenant : data::compare_tenants(predicted, measured)) {
+    for (const data::MetricComparison& c : tenant.metrics) out["comparison"]["tenants"][tenant.tenant].push_back(row_of(c));
   }
   auto& ledger = out["comparison"]["ledger"] = nlohmann::ordered_json::array();
   for (const data::LedgerComparison& c : data::compare_ledgers(predicted, measured)) {

@@ -89,6 +89,20 @@ std::string metrics_table(const RunRecord& record) {
   return table.html();
 }
 
+std::string tenants_table(const RunRecord& record) {
+  if (record.tenants.empty()) return {};
+  Table table({"Tenant", "Metric", "#Median", "#P10 – P90", "Provenance"});
+  for (const auto& [tenant, metrics] : record.tenants) {
+    for (const Metric& metric : metric_registry()) {
+      const auto found = metrics.find(std::string(metric.name));
+      if (found == metrics.end()) continue;
+      table.row({tenant, std::string(metric.label), format_value(metric, found->second.p50),
+                 interval_text(metric, found->second), found->second.provenance});
+    }
+  }
+  return "<h3>Tenants</h3>\n" + table.html();
+}
+
 std::string ledger_table(const Waterfall& waterfall) {
   Table table({"Cause", "Group", "#Points lost", "#P10 – P90", "What it is"});
   for (const WaterfallStep& step : waterfall.steps) {
@@ -157,6 +171,7 @@ std::string run_section(const ReportedRun& run) {
     html += waterfall_svg(*waterfall) + ledger_table(*waterfall);
   }
   html += "<h3>Metrics</h3>\n" + metrics_table(run.record);
+  html += tenants_table(run.record);
   if (run.measured) html += comparison_section(run);
   if (run.devices) html += devices_section(*run.devices);
   return html;

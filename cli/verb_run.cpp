@@ -103,7 +103,7 @@ void answer(const RunVerb& options, const Session& session, exec::Replica& repli
   const exec::EngineRun run = replica.run({request}, run_options);
   const std::vector<std::int32_t>& output = run.outcome.outputs.front();
   const std::string text = tokenizer->decode(output, true);
-  const ServingSummary summary = summarise(run.outcome.timelines, {});
+  const ServingSummary summary = summarise(run.outcome.timelines, Slo{});
   if (options.common.format == Format::kJson) {
     fmt::print("{}\n", nlohmann::ordered_json{{"prompt", *options.prompt},
                                               {"completion", text},

@@ -16,9 +16,6 @@ namespace {
 std::uint32_t low_word(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
 std::uint32_t high_word(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32U); }
 
-// In [0, 1); exact.
-double unit(std::uint64_t word) { return static_cast<double>(word >> 11U) * 0x1p-53; }
-
 // Standard normal from one word (Box and Muller, 1958).
 double normal(std::uint64_t word) {
   const double radius = std::sqrt(-2.0 * portable::log(open_unit(high_word(word))));
@@ -80,28 +77,11 @@ class Poisson final : public Renewal {
   }
 };
 
-// Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS 26 (2000); below shape 1 a draw of
-// shape + 1 times u^(1/shape), as they say.
 class Gamma final : public Renewal {
  public:
   Gamma(Hertz rate, double variation, std::uint64_t seed)
       : Renewal(rate, seed), shape_(1.0 / (variation * variation)) {}
-  double gap(std::uint64_t id) const override {
-    const bool small = shape_ < 1.0;
-    const double d = (small ? shape_ + 1.0 : shape_) - 1.0 / 3.0;
-    const double c = 1.0 / std::sqrt(9.0 * d);
-    for (std::uint32_t turn = 0;; ++turn) {
-      const DrawnWords words = draw_words(seed_, id, Draw::kGap, turn);
-      const double x = normal(words.first);
-      const double root = 1.0 + c * x;
-      if (root <= 0.0) continue;
-      const double v = root * root * root;
-      if (portable::log(open_unit(high_word(words.second))) >= 0.5 * x * x + d - d * v + d * portable::log(v)) continue;
-      const double boost =
-          small ? portable::exp(portable::log(open_unit(low_word(words.second))) / shape_) : 1.0;
-      return d * v * boost / shape_;
-    }
-  }
+  double gap(std::uint64_t id) const override { return gamma_gap(shape_, seed_, id, Draw::kGap); }
 
  private:
   double shape_;
@@ -161,7 +141,7 @@ class Diurnal final : public ArrivalProcess {
       now_us_ += exponential_draw(high_word(words.first)) * gap_us_;
       const double turns = (now_us_ - peak_us_) / period_us_;
       const double rate = (1.0 + swing_ * portable::cos_of_turns(turns)) / (1.0 + swing_);
-      if (unit(words.second) < rate) return whole_microseconds(now_us_);
+      if (unit_draw(words.second) < rate) return whole_microseconds(now_us_);
     }
   }
 
@@ -200,13 +180,40 @@ DrawnWords draw_words(std::uint64_t seed, std::uint64_t request, Draw purpose, s
   return {join(words[0], words[1]), join(words[2], words[3])};
 }
 
+double unit_draw(std::uint64_t word) { return static_cast<double>(word >> 11U) * 0x1p-53; }
+
+// Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS 26 (2000); below shape 1 a draw of
+// shape + 1 times u^(1/shape), as they say.
+double gamma_gap(double shape, std::uint64_t seed, std::uint64_t request, Draw purpose) {
+  const bool small = shape < 1.0;
+  const double d = (small ? shape + 1.0 : shape) - 1.0 / 3.0;
+  const double c = 1.0 / std::sqrt(9.0 * d);
+  for (std::uint32_t turn = 0;; ++turn) {
+    const DrawnWords words = draw_words(seed, request, purpose, turn);
+    const double x = normal(words.first);
+    const double root = 1.0 + c * x;
+    if (root <= 0.0) continue;
+    const double v = root * root * root;
+    if (portable::log(open_unit(high_word(words.second))) >= 0.5 * x * x + d - d * v + d * portable::log(v)) continue;
+    const double boost = small ? portable::exp(portable::log(open_unit(low_word(words.second))) / shape) : 1.0;
+    return d * v * boost / shape;
+  }
+}
+
+// By inverse transform; the mean of scale 1 is Γ(1 + 1/shape).
+double weibull_gap(double shape, std::uint64_t seed, std::uint64_t request, Draw purpose) {
+  const double exponential = exponential_draw(high_word(draw_words(seed, request, purpose).first));
+  // −ln of a draw is at least 2^-33: far from the least normal number.
+  return portable::exp(portable::log(exponential) / shape - portable::log_gamma(1.0 + 1.0 / shape));
+}
+
 std::int64_t draw_length(const LengthRange& range, std::uint64_t word) {
   if (range.median > 0.0) {
     const double drawn = range.median * portable::exp(range.sigma * normal(word));
     const double bounded = std::clamp(drawn, static_cast<double>(range.low), static_cast<double>(range.high));
     return std::llround(bounded);
   }
-  const double u = unit(word);
+  const double u = unit_draw(word);
   if (!range.quantiles.empty()) {
     const double position = u * static_cast<double>(range.quantiles.size() - 1);
     const auto below = static_cast<std::size_t>(position);

@@ -140,10 +140,50 @@ struct Routing {
   bool operator==(const Routing&) const = default;
 };
 
+// A token bucket: what is let in takes from it, it fills at `rate` and holds at most `burst`, so that no time of length t
+// lets more than burst + rate × t in.
+struct RateLimit {
+  Hertz rate{0};           // 0 = no limit
+  std::int64_t burst = 0;  // full at the beginning
+  bool operator==(const RateLimit&) const = default;
+};
+
+struct TenantLimits {
+  std::string tenant;      // of the workload
+  RateLimit requests;
+  RateLimit tokens;        // of prompt and output, as asked
+  bool operator==(const TenantLimits&) const = default;
+};
+
+// So many unfinished requests turn the next one away; 0 = no bound.
+struct UnfinishedBounds {
+  std::int64_t replica = 0;
+  std::int64_t router = 0;  // of all replicas that a router sees
+  [[nodiscard]] bool any() const { return replica > 0 || router > 0; }
+  bool operator==(const UnfinishedBounds&) const = default;
+};
+
+// Who is let in before anything is computed; the others are turned away at once (HTTP 429). Where a fleet has several
+// routers each has its part of a tenant's rate, by the routing weight of its replicas, and the whole burst.
+struct AdmissionLimits {
+  UnfinishedBounds unfinished;
+  // Of requests of at most this priority, in place of `unfinished`; the first that covers a request counts.
+  struct OfPriority {
+    int priority = 0;
+    UnfinishedBounds unfinished;
+    bool operator==(const OfPriority&) const = default;
+  };
+  std::vector<OfPriority> priorities;  // ascending
+  std::vector<TenantLimits> tenants;   // others have no limit
+  [[nodiscard]] bool any() const { return unfinished.any() || !priorities.empty() || !tenants.empty(); }
+  bool operator==(const AdmissionLimits&) const = default;
+};
+
 struct Plan {
   std::string name;
   std::vector<GroupPlan> groups;
   Routing routing = {};
+  AdmissionLimits admission = {};
   bool operator==(const Plan&) const = default;
 };
 

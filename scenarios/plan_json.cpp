@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/json_reader.h"
+#include "scenarios/plan_admission.h"
 
 namespace lindos {
 namespace {
@@ -338,6 +339,7 @@ std::string to_json(const Plan& plan) {
   for (const GroupPlan& group : plan.groups) groups.push_back(json_of(group));
   Json document = {{"format", kFormat}, {"version", kVersion}, {"name", plan.name}};
   if (plan.routing != Routing{}) document["routing"] = json_of(plan.routing);
+  if (plan.admission.any()) document["admission"] = json_of(plan.admission);
   document["groups"] = std::move(groups);
   std::string out;
   print(document, 0, out);
@@ -353,6 +355,7 @@ Plan plan_from_json(std::string_view text, const std::string& where) {
   plan.name = root.text("name");
   if (root.optional("made_for")) static_cast<void>(root.text("made_for"));  // scenarios/made_for.h
   if (root.optional("routing")) plan.routing = routing_of(root.object("routing"));
+  if (root.optional("admission")) plan.admission = admission_of(root.object("admission"));
   for (JsonObject& group : root.objects("groups")) plan.groups.push_back(group_of(group));
   root.finish();
   return plan;

@@ -10,6 +10,7 @@
 
 #include "scenarios/error.h"
 #include "scenarios/json_reader.h"
+#include "scenarios/plan_admission.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/text_layout.h"
 #include "scenarios/training_plan.h"
@@ -46,7 +47,10 @@ void check_plan(const Plan& plan, const Scenario& scenario, const std::string& w
   validate_plan(plan, scenario.model, where);
   // Before the batch: how many replicas there can be is a question of devices first.
   check_pools(plan, scenario, where);
+  const Place admission(where, "/admission");
+  check_admission(plan.admission, scenario.workload.serving.tenants, admission);
   if (scenario.workload.kind == WorkloadKind::kTraining) {
+    admission.require(!plan.admission.any(), "limits the requests that are let in, and the workload is training");
     validate_training(plan, scenario.model, scenario.workload.training, where);
   }
 }

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "scenarios/plan_admission.h"
 #include "scenarios/text_layout.h"
 #include "scenarios/training_memory.h"
 #include "scenarios/training_plan.h"
@@ -156,10 +157,11 @@ std::string show_plan(const Scenario& s) {
       "\nPlan  " + s.plan.name + (s.plan_given ? "" : " (default; the scenario gives none)") + '\n';
   if (s.plan.routing != Routing{}) {
     out += "  requests routed by " + std::string(name_of(s.plan.routing.policy));
-    if (looks_at_load(s.plan.routing.policy))
+    if (looks_at_load(s.plan.routing.policy) || s.plan.admission.any())
       out += ", " + plural(s.plan.routing.replicas_per_router, "replica") + " per router";
     out += '\n';
   }
+  for (const std::string& line : show_admission(s.plan.admission)) out += "  " + wrapped(line, kWidth, 4) + '\n';
   for (const GroupPlan& g : s.plan.groups) {
     std::string line = g.name + ": " + std::string(name_of(g.role)) + ", " +
                        plural(g.replicas, "replica") + " of " +

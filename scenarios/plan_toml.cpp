@@ -7,6 +7,7 @@
 
 #include "scenarios/balance.h"
 #include "scenarios/error.h"
+#include "scenarios/plan_admission.h"
 #include "scenarios/plan_pools.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/scenario_toml.h"
@@ -173,15 +174,16 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   return group;
 }
 
-Routing read_routing(const TomlTable& table, const Scenario& scenario) {
+// `bounded`: a router that bounds what is unfinished looks at it, whatever the policy.
+Routing read_routing(const TomlTable& table, const Scenario& scenario, bool bounded) {
   if (scenario.workload.kind == WorkloadKind::kTraining)
     table.fail("", "requests are routed, and the workload is training");
   table.allow({"policy", "replicas_per_router", "load_bound"});
   Routing routing;
   routing.policy = kRoutingPolicies[table.choice(
       "policy", {"weighted-round-robin", "random", "least-outstanding", "power-of-two", "prefix-affinity"})];
-  if (table.has("replicas_per_router") && !looks_at_load(routing.policy))
-    table.fail("replicas_per_router", "only a policy that looks at the replicas' load needs it");
+  if (table.has("replicas_per_router") && !looks_at_load(routing.policy) && !bounded)
+    table.fail("replicas_per_router", "only a policy that looks at the replicas' load or admission limits need it");
   if (table.has("load_bound") && routing.policy != RoutingPolicy::kPrefixAffinity)
     table.fail("load_bound", "only the policy prefix-affinity has a bound");
   routing.replicas_per_router =
@@ -193,9 +195,16 @@ Routing read_routing(const TomlTable& table, const Scenario& scenario) {
 Plan read_simple(const TomlTable& table, const Scenario& scenario) {
   Plan plan;
   plan.name = table.text_or("name", "plan");
-  if (table.has("routing")) plan.routing = read_routing(table.table("routing"), scenario);
+  if (table.has("admission")) {
+    const TomlTable admission = table.table("admission");
+    if (scenario.workload.kind == WorkloadKind::kTraining)
+      admission.fail("", "limits the requests that are let in, and the workload is training");
+    plan.admission = read_admission(admission);
+  }
+  if (table.has("routing"))
+    plan.routing = read_routing(table.table("routing"), scenario, plan.admission.any());
   if (table.has("group")) {
-    table.allow({"name", "group", "routing"});
+    table.allow({"name", "group", "routing", "admission"});
     std::set<std::string> names;
     for (const TomlTable& entry : table.tables_or_none("group")) {
       entry.allow(kGroupKeys);
@@ -207,7 +216,7 @@ Plan read_simple(const TomlTable& table, const Scenario& scenario) {
     if (plan.groups.empty()) table.fail("group", "a plan needs at least one group");
     return plan;
   }
-  table.allow(kGroupKeys, {"file", "json", "group", "routing"});
+  table.allow(kGroupKeys, {"file", "json", "group", "routing", "admission"});
   plan.groups.push_back(read_group(table, scenario));
   return plan;
 }

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "scenarios/error.h"
+#include "scenarios/json_reader.h"
 #include "scenarios/trace_columns.h"
 #include "scenarios/trace_lines.h"
 #include "scenarios/trace_time.h"
@@ -26,19 +27,19 @@ enum class TimeKind { kDate, kSeconds, kMilliseconds };
 struct Dialect {
   std::string_view name;
   bool json = false;
-  TraceColumnNames columns;  // arrival, prompt, output, id, blocks
+  TraceColumnNames columns;  // arrival, prompt, output, id, blocks, tenant
   TimeKind time = TimeKind::kSeconds;
   bool times_tell_apart = false;  // fine enough that the same row twice is a mistake
   bool has_failures = false;      // no output = a failed request
 };
 
 constexpr Dialect kDialects[] = {
-    {"azure", false, {"TIMESTAMP", "ContextTokens", "GeneratedTokens", "", ""}, TimeKind::kDate, true, false},
-    {"burstgpt", false, {"Timestamp", "Request tokens", "Response tokens", "", ""}, TimeKind::kSeconds, false, true},
-    {"mooncake", true, {"timestamp", "input_length", "output_length", "", "hash_ids"}, TimeKind::kMilliseconds,
+    {"azure", false, {"TIMESTAMP", "ContextTokens", "GeneratedTokens", "", "", ""}, TimeKind::kDate, true, false},
+    {"burstgpt", false, {"Timestamp", "Request tokens", "Response tokens", "", "", ""}, TimeKind::kSeconds, false, true},
+    {"mooncake", true, {"timestamp", "input_length", "output_length", "", "hash_ids", ""}, TimeKind::kMilliseconds,
      false, false},
-    {"csv", false, {"arrival_s", "prompt_tokens", "output_tokens", "id", ""}, TimeKind::kSeconds, false, false},
-    {"jsonl", true, {"arrival_s", "prompt_tokens", "output_tokens", "id", ""}, TimeKind::kSeconds, false, false},
+    {"csv", false, {"arrival_s", "prompt_tokens", "output_tokens", "id", "", "tenant"}, TimeKind::kSeconds, false, false},
+    {"jsonl", true, {"arrival_s", "prompt_tokens", "output_tokens", "id", "", "tenant"}, TimeKind::kSeconds, false, false},
 };
 
 const Dialect& dialect_of(TraceFormat format) { return kDialects[static_cast<std::size_t>(format)]; }
@@ -89,19 +90,18 @@ class TextHash {
 
 }  // namespace
 
-std::string_view name_of(TraceFormat format) { return dialect_of(format).name; }
-
-std::optional<TraceFormat> find_trace_format(std::string_view name) {
-  for (std::size_t i = 0; i < std::size(kDialects); ++i) {
-    if (kDialects[i].name == name) return static_cast<TraceFormat>(i);
-  }
-  return std::nullopt;
+std::string_view name_of(TraceFormat format) {
+  return format == TraceFormat::kServegen ? "servegen" : dialect_of(format).name;
 }
 
 struct TraceReader::State {
-  State(std::istream& in, TraceFormat format, std::string name)
+  State(std::istream& in, TraceFormat format, std::string name, std::vector<std::string> names)
       : dialect(dialect_of(format)), where(std::move(name)), lines(in, where, kLongestLine),
-        columns(dialect.json ? json_columns(dialect.columns) : csv_columns(dialect.columns)) {}
+        tenants(std::move(names)) {
+    TraceColumnNames wanted = dialect.columns;
+    if (tenants.empty()) wanted[static_cast<std::size_t>(TraceColumn::kTenant)] = {};
+    columns = dialect.json ? json_columns(wanted) : csv_columns(wanted);
+  }
 
   [[noreturn]] void fail(const std::string& message) const {
     throw Error(ErrorKind::kInput, where + ':' + std::to_string(lines.number()), message);
@@ -114,10 +114,12 @@ struct TraceReader::State {
   [[nodiscard]] std::int64_t arrival();
   void check_id();
   [[nodiscard]] std::vector<std::uint64_t> blocks(std::int64_t prompt) const;
+  [[nodiscard]] std::uint32_t tenant() const;
 
   const Dialect& dialect;
   std::string where;
   TraceLines lines;
+  std::vector<std::string> tenants;
   std::unique_ptr<TraceColumns> columns;
   TextHash hash;
   TraceFields fields;
@@ -182,8 +184,19 @@ std::vector<std::uint64_t> TraceReader::State::blocks(std::int64_t prompt) const
   return fields.blocks;
 }
 
-TraceReader::TraceReader(std::istream& in, TraceFormat format, std::string where)
-    : state_(std::make_unique<State>(in, format, std::move(where))) {}
+std::uint32_t TraceReader::State::tenant() const {
+  if (tenants.empty()) return 0;
+  const std::string_view name = *fields.at(TraceColumn::kTenant);
+  const auto found = std::find(tenants.begin(), tenants.end(), name);
+  if (found == tenants.end()) {
+    fail(called(TraceColumn::kTenant) + ": the workload has no tenant \"" + std::string(name.substr(0, 60)) + '"' +
+         did_you_mean(name, tenants));
+  }
+  return static_cast<std::uint32_t>(found - tenants.begin());
+}
+
+TraceReader::TraceReader(std::istream& in, TraceFormat format, std::string where, std::vector<std::string> tenants)
+    : state_(std::make_unique<State>(in, format, std::move(where), std::move(tenants))) {}
 
 TraceReader::~TraceReader() = default;
 
@@ -203,6 +216,7 @@ std::optional<TraceRow> TraceReader::next() {
     row.output_tokens = state.count(TraceColumn::kOutput, state.dialect.has_failures ? 0 : 1, kMostTokens);
     state.check_id();
     row.blocks = state.blocks(row.prompt_tokens);
+    row.tenant = state.tenant();
     if (row.output_tokens == 0) {
       ++state.left_out;
       continue;
@@ -222,11 +236,12 @@ std::int64_t TraceReader::left_out() const { return state_->left_out; }
 
 std::string TraceReader::digest() const { return state_->hash.hex(); }
 
-TraceSummary scan_trace(const std::filesystem::path& path, TraceFormat format, std::int64_t max_tokens) {
+TraceSummary scan_trace(const std::filesystem::path& path, TraceFormat format, std::int64_t max_tokens,
+                        const std::vector<std::string>& tenants) {
   std::ifstream in(path, std::ios::binary);
   if (!in || !std::filesystem::is_regular_file(path))
     throw Error(ErrorKind::kInput, path.string(), "cannot be opened as a trace");
-  TraceReader reader(in, format, path.string());
+  TraceReader reader(in, format, path.string(), tenants);
   TraceSummary summary;
   summary.shortest_prompt = summary.shortest_output = std::numeric_limits<std::int64_t>::max();
   while (const std::optional<TraceRow> row = reader.next()) {

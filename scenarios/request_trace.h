@@ -5,7 +5,7 @@
 //   azure     CSV: TIMESTAMP (date and time), ContextTokens, GeneratedTokens
 //   burstgpt  CSV: Timestamp (s), Request tokens, Response tokens; no response = a failed request, which is left out
 //   mooncake  JSON lines: timestamp (ms), input_length, output_length, hash_ids (one per 512 tokens of the prompt)
-//   csv       CSV: arrival_s, prompt_tokens, output_tokens; may have id, ascending
+//   csv       CSV: arrival_s, prompt_tokens, output_tokens; may have id, ascending, and tenant
 //   jsonl     JSON lines with the keys of csv
 #pragma once
 
@@ -29,16 +29,18 @@ struct TraceRow {
   std::int64_t prompt_tokens = 0;
   std::int64_t output_tokens = 0;
   std::vector<std::uint64_t> blocks = {};  // ids of the prompt's blocks of kTraceBlockTokens; empty = not recorded
+  std::uint32_t tenant = 0;         // position in the names that the reader was given
   bool operator==(const TraceRow&) const = default;
 };
 
 // Reads row by row in memory that does not grow with the file. Throws Error{kInput} with file:line for what is not a
 // row of the format: a missing column, a number that is none, too large or negative, a time before the last one's, a
-// row twice (formats whose times tell rows apart), a gzip stream cut short.
+// row twice (formats whose times tell rows apart), a tenant that nobody knows, a gzip stream cut short.
 class TraceReader {
  public:
-  // `where` names the text in complaints. Borrows `in`, which must be open in binary mode.
-  TraceReader(std::istream& in, TraceFormat format, std::string where);
+  // `where` names the text in complaints. Borrows `in`, which must be open in binary mode. With `tenants` every row must
+  // name one of them. REQUIRES: a format of rows; one that names tenants where there are any.
+  TraceReader(std::istream& in, TraceFormat format, std::string where, std::vector<std::string> tenants = {});
   ~TraceReader();
   TraceReader(const TraceReader&) = delete;
   TraceReader& operator=(const TraceReader&) = delete;
@@ -71,6 +73,6 @@ struct TraceSummary {
 
 // Throws as TraceReader, for a file without rows and for a row of more than `max_tokens` in all (0 = any).
 [[nodiscard]] TraceSummary scan_trace(const std::filesystem::path& path, TraceFormat format,
-                                      std::int64_t max_tokens);
+                                      std::int64_t max_tokens, const std::vector<std::string>& tenants = {});
 
 }  // namespace lindos

@@ -35,8 +35,9 @@ std::string joined(const std::vector<std::string>& words) {
   throw Error(ErrorKind::kInput, where.empty() ? pointer : where + ": " + pointer, message);
 }
 
-void validate_metric(const std::string& name, const MetricValue& value, const std::string& where) {
-  const std::string pointer = "/metrics/" + name;
+void validate_metric(const std::string& name, const MetricValue& value, const std::string& parent,
+                     const std::string& where) {
+  const std::string pointer = parent + "/" + name;
   const Metric* metric = find_metric(name);
   if (metric == nullptr) {
     std::vector<std::string> names;
@@ -112,6 +113,19 @@ Environment read_environment(JsonObject object) {
   return environment;
 }
 
+Json metrics_json(const std::map<std::string, MetricValue>& metrics) {
+  Json json = Json::object();
+  for (const auto& [name, value] : metrics) {
+    json[name] = {{"p10", value.p10},
+                  {"p50", value.p50},
+                  {"p90", value.p90},
+                  {"unit", value.unit},
+                  {"provenance", value.provenance},
+                  {"definition", metric_or_throw(name).definition}};
+  }
+  return json;
+}
+
 MetricValue read_metric(const std::string& name, JsonObject object) {
   const MetricValue value{object.number("p10"), object.number("p50"), object.number("p90"),
                           object.text("unit"), object.text("provenance")};
@@ -123,6 +137,12 @@ MetricValue read_metric(const std::string& name, JsonObject object) {
   }
   object.finish();
   return value;
+}
+
+std::map<std::string, MetricValue> read_metrics(JsonObject object) {
+  std::map<std::string, MetricValue> metrics;
+  for (const std::string& name : object.keys()) metrics[name] = read_metric(name, object.object(name));
+  return metrics;
 }
 
 LedgerEntry read_ledger_entry(JsonObject object) {
@@ -179,7 +199,11 @@ void validate_run_record(const RunRecord& record, const std::string& where) {
   if (record.scenario_digest.empty()) complain(where, "/scenario_digest", "expected a digest");
   if (record.plan_digest.empty()) complain(where, "/plan_digest", "expected a digest");
   if (record.repeats < 1) complain(where, "/repeats", "expected at least 1");
-  for (const auto& [name, value] : record.metrics) validate_metric(name, value, where);
+  for (const auto& [name, value] : record.metrics) validate_metric(name, value, "/metrics", where);
+  for (const auto& [tenant, metrics] : record.tenants) {
+    if (tenant.empty()) complain(where, "/tenants", "expected the name of a tenant, saw \"\"");
+    for (const auto& [name, value] : metrics) validate_metric(name, value, "/tenants/" + tenant, where);
+  }
   validate_ledger(record.ledger, where);
 }
 
@@ -194,15 +218,8 @@ Environment environment_from_json(std::string_view text, const std::string& wher
 
 std::string to_json(const RunRecord& record, int indent) {
   validate_run_record(record, "");
-  Json metrics = Json::object();
-  for (const auto& [name, value] : record.metrics) {
-    metrics[name] = {{"p10", value.p10},
-                     {"p50", value.p50},
-                     {"p90", value.p90},
-                     {"unit", value.unit},
-                     {"provenance", value.provenance},
-                     {"definition", metric_or_throw(name).definition}};
-  }
+  Json tenants = Json::object();
+  for (const auto& [tenant, metrics] : record.tenants) tenants[tenant] = metrics_json(metrics);
   Json ledger = Json::array();
   for (const LedgerEntry& entry : record.ledger) {
     ledger.push_back({{"cause", name_of(entry.cause)},
@@ -210,19 +227,20 @@ std::string to_json(const RunRecord& record, int indent) {
                       {"p10", entry.p10},
                       {"p90", entry.p90}});
   }
-  const Json json = {{"source", name_of(record.source)},
-                     {"fidelity", record.fidelity},
-                     {"scenario_name", record.scenario_name},
-                     {"scenario_digest", record.scenario_digest},
-                     {"plan_name", record.plan_name},
-                     {"plan_digest", record.plan_digest},
-                     {"seed", record.seed},
-                     {"repeats", record.repeats},
-                     {"started_utc", record.started_utc},
-                     {"output_hash", record.output_hash},
-                     {"metrics", metrics},
-                     {"ledger", ledger},
-                     {"environment", environment_json(record.environment)}};
+  Json json = {{"source", name_of(record.source)},
+               {"fidelity", record.fidelity},
+               {"scenario_name", record.scenario_name},
+               {"scenario_digest", record.scenario_digest},
+               {"plan_name", record.plan_name},
+               {"plan_digest", record.plan_digest},
+               {"seed", record.seed},
+               {"repeats", record.repeats},
+               {"started_utc", record.started_utc},
+               {"output_hash", record.output_hash},
+               {"metrics", metrics_json(record.metrics)},
+               {"ledger", ledger},
+               {"environment", environment_json(record.environment)}};
+  if (!record.tenants.empty()) json["tenants"] = std::move(tenants);
   return dumped(json, indent);
 }
 
@@ -245,9 +263,10 @@ RunRecord run_record_from_json(std::string_view text, const std::string& where) 
   record.repeats = root.integer("repeats", 1);
   record.started_utc = root.text("started_utc");
   record.output_hash = root.text("output_hash");
-  JsonObject metrics = root.object("metrics");
-  for (const std::string& name : metrics.keys()) {
-    record.metrics[name] = read_metric(name, metrics.object(name));
+  record.metrics = read_metrics(root.object("metrics"));
+  if (root.optional("tenants")) {
+    JsonObject tenants = root.object("tenants");
+    for (const std::string& tenant : tenants.keys()) record.tenants[tenant] = read_metrics(tenants.object(tenant));
   }
   for (const JsonObject& entry : root.objects("ledger")) {
     record.ledger.push_back(read_ledger_entry(entry));

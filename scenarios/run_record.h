@@ -53,6 +53,7 @@ struct RunRecord {
   std::string started_utc;  // ISO 8601
   std::string output_hash;  // hash of all output token ids; measured runs
   std::map<std::string, MetricValue> metrics;   // by registry name
+  std::map<std::string, std::map<std::string, MetricValue>> tenants;  // by tenant, of its requests alone
   std::vector<LedgerEntry> ledger;
   Environment environment;
   bool operator==(const RunRecord&) const = default;

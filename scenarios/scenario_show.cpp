@@ -215,6 +215,19 @@ std::string traffic(const ServingWorkload& w) {
   return "";
 }
 
+std::string tenant_line(const Tenant& t) {
+  std::string out = "tenant " + t.name;
+  if (t.share > 0.0) out += ", share " + number_text(t.share, 4);
+  if (t.priority != 0) out += ", priority " + std::to_string(t.priority);
+  if (t.prompt) out += ", prompt " + length(*t.prompt);
+  if (t.output) out += ", output " + length(*t.output);
+  if (t.shared_prefix > 0)
+    out += ", begin alike for " + plural(t.shared_prefix, "token") + " in " + plural(t.prefix_groups, "group");
+  if (t.ttft) out += ", TTFT " + format(*t.ttft);
+  if (t.tpot) out += ", TPOT " + format(*t.tpot);
+  return out;
+}
+
 std::string workload(const Scenario& s) {
   if (s.workload.kind == WorkloadKind::kTraining) {
     const TrainingWorkload& t = s.workload.training;
@@ -237,6 +250,7 @@ std::string workload(const Scenario& s) {
     out += "  prompts begin alike for " + plural(w.shared_prefix, "token") + " in " + plural(w.prefix_groups, "group") +
            '\n';
   }
+  for (const Tenant& tenant : w.tenants) out += "  " + wrapped(tenant_line(tenant), kWidth, 4) + '\n';
   if (s.slo == Slo{}) return out;
   out += "  promise: ";
   if (s.slo.ttft != Seconds{0})

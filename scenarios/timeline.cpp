@@ -40,7 +40,7 @@ double quantile(std::vector<double> values, double q) {
   return low + fraction * (high - low);
 }
 
-ServingSummary summarise(const std::vector<RequestTimeline>& timelines, const Slo& slo) {
+ServingSummary summarise(const std::vector<RequestTimeline>& timelines, const Promises& promises) {
   LINDOS_ASSERT(!timelines.empty(), "a summary needs a request");
   std::vector<double> ttft;
   std::vector<double> tpot;
@@ -50,25 +50,48 @@ ServingSummary summarise(const std::vector<RequestTimeline>& timelines, const Sl
   std::size_t tokens = 0;
   std::size_t kept = 0;
   for (const RequestTimeline& request : timelines) {
+    if (request.turned_away()) continue;
     const RequestTimes times = times_of(request);
     ttft.push_back(times.ttft().count());
     e2e_latency.push_back(times.e2e_latency().count());
     if (times.tokens > 1) tpot.push_back(times.tpot().count());
-    kept += times.keeps(slo) ? 1U : 0U;
+    kept += times.keeps(promises.of(request.tenant)) ? 1U : 0U;
     tokens += static_cast<std::size_t>(times.tokens);
     first_arrival = std::min(first_arrival, times.arrival);
     last_token = std::max(last_token, times.last);
   }
-  const auto requests = static_cast<double>(timelines.size());
+  const auto asked = static_cast<double>(timelines.size());
   ServingSummary summary;
+  summary.answered = e2e_latency.size();
+  summary.goodput = static_cast<double>(kept) / asked;
+  summary.rejected_share = (asked - static_cast<double>(summary.answered)) / asked;
+  if (summary.answered == 0) return summary;
   summary.ttft = Seconds{quantile(ttft, 0.5)};
   summary.tpot = Seconds{tpot.empty() ? 0.0 : quantile(tpot, 0.5)};
   summary.e2e_latency = Seconds{quantile(e2e_latency, 0.5)};
   summary.makespan = last_token - first_arrival;
   summary.output_tokens_per_s = static_cast<double>(tokens) / summary.makespan.count();
-  summary.requests_per_s = requests / summary.makespan.count();
-  summary.goodput = static_cast<double>(kept) / requests;
+  summary.requests_per_s = static_cast<double>(summary.answered) / summary.makespan.count();
   return summary;
+}
+
+std::vector<std::optional<ServingSummary>> summarise_tenants(const std::vector<RequestTimeline>& timelines,
+                                                             const Promises& promises, Seconds makespan) {
+  if (promises.tenants.empty()) return {};
+  std::vector<std::vector<RequestTimeline>> own(promises.tenants.size());
+  for (const RequestTimeline& request : timelines) own[request.tenant].push_back(request);
+  std::vector<std::optional<ServingSummary>> summaries(own.size());
+  for (std::size_t t = 0; t < own.size(); ++t) {
+    if (own[t].empty()) continue;
+    ServingSummary& summary = summaries[t].emplace(summarise(own[t], promises));
+    if (summary.answered == 0) continue;
+    // From rates over the tenant's own time to rates over everybody's.
+    const double share = summary.makespan / makespan;
+    summary.output_tokens_per_s *= share;
+    summary.requests_per_s *= share;
+    summary.makespan = makespan;
+  }
+  return summaries;
 }
 
 }  // namespace lindos

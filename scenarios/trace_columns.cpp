@@ -12,8 +12,9 @@ namespace lindos {
 
 namespace {
 
-// Without these there is no request.
-constexpr TraceColumn kRequired[] = {TraceColumn::kArrival, TraceColumn::kPrompt, TraceColumn::kOutput};
+// Without these there is no request; those that the names leave out are not wanted.
+constexpr TraceColumn kRequired[] = {TraceColumn::kArrival, TraceColumn::kPrompt, TraceColumn::kOutput,
+                                     TraceColumn::kTenant};
 
 std::optional<std::size_t> find_column(const TraceColumnNames& names, std::string_view name) {
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -92,6 +93,7 @@ class CsvColumns final : public TraceColumns {
     }
     for (const TraceColumn column : kRequired) {
       const auto index = static_cast<std::size_t>(column);
+      if (names_[index].empty()) continue;
       if (std::find(targets_.begin(), targets_.end(), std::optional(index)) != targets_.end()) continue;
       const std::string name(names_[index]);
       fail("expected a header with column \"" + name + '"' + did_you_mean(name, seen));
@@ -176,7 +178,9 @@ class JsonRow final : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   bool fail_value(const std::string& seen) {
-    problem_ = "key \"" + std::string(names_[*column_]) + "\": expected a number, saw " + seen;
+    const bool named = *column_ == static_cast<std::size_t>(TraceColumn::kTenant);
+    problem_ = "key \"" + std::string(names_[*column_]) + "\": expected " + (named ? "a name" : "a number") + ", saw " +
+               seen;
     return false;
   }
   bool value(std::string text) {
@@ -217,7 +221,7 @@ class JsonColumns final : public TraceColumns {
     if (!nlohmann::json::sax_parse(line, &row)) fail(row.problem());
     for (const TraceColumn column : kRequired) {
       const auto index = static_cast<std::size_t>(column);
-      if (fields.text[index]) continue;
+      if (names_[index].empty() || fields.text[index]) continue;
       const std::string name(names_[index]);
       fail("expected key \"" + name + '"' + did_you_mean(name, row.keys()));
     }

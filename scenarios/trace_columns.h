@@ -15,10 +15,11 @@
 namespace lindos {
 
 // The columns that the simulator reads.
-enum class TraceColumn { kArrival, kPrompt, kOutput, kId, kBlocks };
-inline constexpr std::size_t kTraceColumns = 5;
+enum class TraceColumn { kArrival, kPrompt, kOutput, kId, kBlocks, kTenant };
+inline constexpr std::size_t kTraceColumns = 6;
 
-// How one format names them; an empty name: the format has no such column.
+// How one format names them; an empty name: the format has no such column, or nobody wants it. A line without arrival,
+// prompt, output or a tenant that is wanted is no row.
 using TraceColumnNames = std::array<std::string_view, kTraceColumns>;
 
 // Texts of the values of one line; nothing for an absent column. Borrowed from the line or the parser.

@@ -3,17 +3,20 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
 namespace lindos {
 
-enum class TraceFormat { kAzure, kBurstGpt, kMooncake, kCsv, kJsonl };
+// All but kServegen have a row per request; that one is a folder with the habits of each client (servegen.h).
+enum class TraceFormat { kAzure, kBurstGpt, kMooncake, kCsv, kJsonl, kServegen };
 [[nodiscard]] std::string_view name_of(TraceFormat format);  // "azure", …
-[[nodiscard]] std::optional<TraceFormat> find_trace_format(std::string_view name);
+// Whether it says whose a request is.
+[[nodiscard]] constexpr bool names_tenants(TraceFormat format) {
+  return format == TraceFormat::kCsv || format == TraceFormat::kJsonl || format == TraceFormat::kServegen;
+}
 
-// A recorded trace as a workload. `rows`, `longest` and `digest` are what the file held when the scenario was loaded.
+// A recorded trace as a workload; of clients the requests that are expected in the mean. `rows`, `longest` and `digest` are what the file held when the scenario was loaded.
 struct TraceSource {
   std::string path;
   TraceFormat format = TraceFormat::kCsv;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,29 @@ struct ArrivalShape {
   bool operator==(const ArrivalShape&) const = default;
 };
 
+// Service promises; 0 = none.
+struct Slo {
+  Seconds ttft{0};
+  Seconds tpot{0};
+  double percentile = 0.5;
+  bool operator==(const Slo&) const = default;
+};
+
+// Who asks. The tenant of a request is drawn by share, from seed and request number alone, or is the one that its trace
+// names.
+struct Tenant {
+  std::string name;
+  double share = 0.0;              // of the arrivals, in proportion to the other tenants'; 0 = the trace says whose they are
+  int priority = 0;                // higher first
+  std::optional<LengthRange> prompt = {};  // in place of the workload's
+  std::optional<LengthRange> output = {};
+  std::int64_t shared_prefix = 0;  // as the workload's, in groups of its own; 0 = the workload's
+  std::int64_t prefix_groups = 1;
+  std::optional<Seconds> ttft = {};  // promises in place of the scenario's
+  std::optional<Seconds> tpot = {};
+  bool operator==(const Tenant&) const = default;
+};
+
 struct ServingWorkload {
   std::int64_t requests = 0;       // 0: as many as arrive within `duration`
   Arrival arrival = Arrival::kTogether;
@@ -69,6 +93,7 @@ struct ServingWorkload {
   Seconds duration{0};             // of the arrivals, in place of `requests`; where has_rate, and of a trace
   ArrivalShape shape = {};
   TraceSource trace = {};             // kRecorded; prompt and output are the bounds of its lengths
+  std::vector<Tenant> tenants = {};   // none: nobody tells requests apart; all or none have a share
   bool operator==(const ServingWorkload&) const = default;
 };
 
@@ -99,14 +124,6 @@ struct Workload {
   bool operator==(const Workload&) const = default;
 };
 
-// Service promises; 0 = none.
-struct Slo {
-  Seconds ttft{0};
-  Seconds tpot{0};
-  double percentile = 0.5;
-  bool operator==(const Slo&) const = default;
-};
-
 // What a prompt may have in common with others: equal ids at the same place of two beginnings stand for equal tokens,
 // `tokens_per_id` of them or as many as both prompts have. The tokens after that are no other prompt's.
 struct PromptBeginning {
@@ -129,6 +146,8 @@ struct RequestSpec {
   std::uint64_t prefix = 0;        // equal for prompts that begin alike (their first id and 1); 0 = not known
   std::shared_ptr<const PromptBeginning> beginning = nullptr;  // null: nothing in common with any other prompt
   std::int64_t kv_tokens = 0;      // leading tokens of the prompt whose KV another replica computed and sends along
+  std::uint32_t tenant = 0;        // position in the workload's tenants; 0 where there are none
+  int priority = 0;                // the tenant's
 };
 // By value: beginnings count by what they say.
 [[nodiscard]] bool operator==(const RequestSpec& a, const RequestSpec& b);
@@ -138,6 +157,24 @@ struct RequestSpec {
 
 // The most tokens that prompt and output have together.
 [[nodiscard]] std::int64_t longest_request(const ServingWorkload& workload);
+
+// Tokens of a request: the middle of the ranges, of tenants by their shares.
+struct MiddleTokens {
+  double prompt = 0.0;
+  double output = 0.0;
+};
+[[nodiscard]] MiddleTokens middle_tokens(const ServingWorkload& workload);
+
+// What each tenant is promised: its own promises, the scenario's for those that it does not name.
+struct Promises {
+  Slo all;                      // where there are no tenants
+  std::vector<Slo> tenants = {};
+  [[nodiscard]] const Slo& of(std::uint32_t tenant) const { return tenants.empty() ? all : tenants[tenant]; }
+};
+[[nodiscard]] Promises promises_of(const ServingWorkload& workload, const Slo& slo);
+
+// The tenants by name where a trace says whose a request is; none where requests are drawn by share.
+[[nodiscard]] std::vector<std::string> recorded_names(const std::vector<Tenant>& tenants);
 
 // All requests of open_requests (request_stream.h).
 [[nodiscard]] std::vector<RequestSpec> generate_requests(const ServingWorkload& workload,

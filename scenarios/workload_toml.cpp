@@ -4,58 +4,14 @@
 #include <filesystem>
 #include <string>
 
+#include "scenarios/lengths_toml.h"
 #include "scenarios/request_trace.h"
 #include "scenarios/scenario_toml.h"
-#include "scenarios/trace_lengths.h"
+#include "scenarios/servegen.h"
+#include "scenarios/tenants_toml.h"
 
 namespace lindos {
 namespace {
-
-std::filesystem::path path_of(const TomlTable& table, std::string_view key, const std::filesystem::path& base) {
-  return (base / table.text(key)).lexically_normal();
-}
-
-TraceFormat read_format(const TomlTable& table) {
-  return static_cast<TraceFormat>(table.choice("format", {"azure", "burstgpt", "mooncake", "csv", "jsonl"}));
-}
-
-// { median = 512, sigma = 1.1, low = 1, high = 8192 }, { quantiles = [1, 300, 8192] } or { trace = "…", format = "…" }
-LengthRange read_shaped_length(const TomlTable& table, bool prompt, const std::filesystem::path& base) {
-  if (table.has("quantiles")) {
-    table.allow({"quantiles"});
-    const auto quantiles = table.integers("quantiles", 1, kMaxTokens);
-    if (quantiles.size() < 2 || !std::is_sorted(quantiles.begin(), quantiles.end()))
-      table.fail("quantiles", "expected two or more lengths in ascending order");
-    return {quantiles.front(), quantiles.back(), 0.0, 0.0, quantiles};
-  }
-  if (table.has("trace")) {
-    table.allow({"trace", "format"});
-    const TraceLengths lengths = fit_lengths(path_of(table, "trace", base), read_format(table));
-    return prompt ? lengths.prompt : lengths.output;
-  }
-  table.allow({"median", "sigma", "low", "high"});
-  LengthRange range;
-  range.low = table.integer_or("low", 1, 1, kMaxTokens);
-  range.high = table.integer("high", range.low, kMaxTokens);
-  range.median = table.number("median", 1.0, static_cast<double>(kMaxTokens));
-  constexpr double kWidest = 10.0;
-  range.sigma = table.number("sigma", 0.0, kWidest);
-  return range;
-}
-
-// `key = 128` (constant), `key = [64, 128]` (uniform) or a table.
-LengthRange read_length(const TomlTable& table, std::string_view key, const std::filesystem::path& base) {
-  if (table.is_table(key)) return read_shaped_length(table.table(key), key == "prompt", base);
-  if (!table.is_array(key)) {
-    const std::int64_t tokens = table.integer(key, 1, kMaxTokens);
-    return {tokens, tokens, 0.0, 0.0, {}};
-  }
-  const auto bounds = table.integers(key, 1, kMaxTokens);
-  if (bounds.size() != 2 || bounds[0] > bounds[1]) {
-    table.fail(key, "expected a length such as 128 or a range [low, high] such as [64, 128]");
-  }
-  return {bounds[0], bounds[1], 0.0, 0.0, {}};
-}
 
 void read_duration(const TomlTable& table, ServingWorkload& serving, const std::string& arrival) {
   if (table.has("requests")) table.fail("duration", "give either requests or the duration of the arrivals");
@@ -103,15 +59,20 @@ ArrivalShape read_shape(const TomlTable& table, const ServingWorkload& serving, 
 }
 
 ServingWorkload read_trace(const TomlTable& table, const std::filesystem::path& base, std::int64_t max_tokens) {
-  table.allow({"kind", "trace", "format", "speed", "requests", "duration", "digest", "seed"});
+  table.allow({"kind", "trace", "format", "speed", "requests", "duration", "digest", "seed", "tenant"});
   ServingWorkload serving;
   serving.arrival = Arrival::kRecorded;
   TraceSource& trace = serving.trace;
   trace.path = path_of(table, "trace", base).string();
-  trace.format = read_format(table);
+  trace.format = static_cast<TraceFormat>(
+      table.choice("format", {"azure", "burstgpt", "mooncake", "csv", "jsonl", "servegen"}));
   constexpr double kMostSpeed = 1e6;
   trace.speed = table.number_or("speed", 1.0, 1e-6, kMostSpeed);
-  const TraceSummary summary = scan_trace(trace.path, trace.format, max_tokens);
+  read_tenants(table, base, serving);
+  const bool clients = trace.format == TraceFormat::kServegen;
+  const TraceSummary summary =
+      clients ? scan_clients(trace.path, max_tokens, recorded_names(serving.tenants))
+              : scan_trace(trace.path, trace.format, max_tokens, recorded_names(serving.tenants));
   trace.rows = summary.rows;
   trace.longest = summary.longest;
   trace.digest = summary.digest;
@@ -133,24 +94,11 @@ ServingWorkload read_trace(const TomlTable& table, const std::filesystem::path& 
   return serving;
 }
 
-void read_shared_prefix(const TomlTable& table, ServingWorkload& serving) {
-  if (!table.has("shared_prefix")) {
-    if (table.has("prefix_groups")) table.fail("prefix_groups", "groups of what? give shared_prefix, in tokens");
-    return;
-  }
-  serving.shared_prefix = table.integer("shared_prefix", 1, kMaxTokens);
-  if (serving.shared_prefix >= serving.prompt.low) {
-    table.fail("shared_prefix", "must be below the shortest prompt of " + std::to_string(serving.prompt.low) +
-                                    " tokens, saw " + std::to_string(serving.shared_prefix));
-  }
-  constexpr std::int64_t kMostGroups = 1'000'000;
-  serving.prefix_groups = table.integer_or("prefix_groups", 1, 1, kMostGroups);
-}
-
 ServingWorkload read_serving(const TomlTable& table, const std::filesystem::path& base, std::int64_t max_tokens) {
   if (table.has("trace")) return read_trace(table, base, max_tokens);
   table.allow({"kind", "requests", "arrival", "rate", "concurrency", "duration", "prompt", "output", "seed"},
-              {"shared_prefix", "prefix_groups", "variation", "burst_rate", "burst_share", "burst_length", "swing", "period", "peak_at"});
+              {"shared_prefix", "prefix_groups", "variation", "burst_rate", "burst_share", "burst_length", "swing", "period", "peak_at",
+               "tenant"});
   ServingWorkload serving;
   constexpr Arrival kArrivals[] = {Arrival::kTogether, Arrival::kPoisson, Arrival::kUniform, Arrival::kClosedLoop,
                                    Arrival::kGamma,    Arrival::kBursty,  Arrival::kDiurnal};
@@ -181,7 +129,8 @@ ServingWorkload read_serving(const TomlTable& table, const std::filesystem::path
   }
   serving.prompt = read_length(table, "prompt", base);
   serving.output = read_length(table, "output", base);
-  read_shared_prefix(table, serving);
+  read_shared_prefix(table, serving.prompt.low, serving.shared_prefix, serving.prefix_groups);
+  read_tenants(table, base, serving);
   return serving;
 }
 
@@ -211,21 +160,6 @@ TrainingWorkload read_training(const TomlTable& table) {
   if (table.has("checkpoint")) training.checkpoint = read_checkpoint(table.table("checkpoint"));
   training.frozen_weights = table.boolean_or("frozen_weights", false);
   return training;
-}
-
-void write_length(TomlText& out, std::string_view key, const LengthRange& range) {
-  if (!range.quantiles.empty()) {
-    std::string list;
-    for (const std::int64_t v : range.quantiles) list += (list.empty() ? "" : ", ") + std::to_string(v);
-    out.raw(key, "{ quantiles = [" + list + "] }");
-  } else if (range.median > 0.0) {
-    out.raw(key, "{ median = " + toml_number(range.median) + ", sigma = " + toml_number(range.sigma) + ", low = " +
-                     std::to_string(range.low) + ", high = " + std::to_string(range.high) + " }");
-  } else if (range.low == range.high) {
-    out.integer(key, range.low);
-  } else {
-    out.integers(key, std::vector<std::int64_t>{range.low, range.high});
-  }
 }
 
 void write_serving(TomlText& out, const ServingWorkload& s) {
@@ -321,6 +255,7 @@ void write_workload(TomlText& out, const Workload& workload, const Slo& slo) {
   }
   out.integer("seed", static_cast<std::int64_t>(workload.seed));
   write_checkpoint(out, workload.training.checkpoint);
+  write_tenants(out, workload.serving);
   if (slo == Slo{}) return;
   out.header("slo");
   out.quantity("ttft", slo.ttft);

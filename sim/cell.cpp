@@ -2,14 +2,17 @@
 #include "sim/cell.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <limits>
+#include <optional>
 #include <queue>
 #include <unordered_map>
 #include <utility>
 
+#include "exec/scheduler/admission.h"
 #include "exec/scheduler/router.h"
-#include "sim/maxplus.h"
+#include "sim/watched_replica.h"
 
 namespace lindos::sim {
 
@@ -17,61 +20,11 @@ namespace {
 
 constexpr Seconds kEnd{std::numeric_limits<double>::infinity()};
 
-// A replica as the router sees it.
-class Watched {
- public:
-  Watched(std::size_t group, ServingGroup& model, const Draw& draw, const std::function<bool()>& cancelled)
-      : group_(group), served_(model.replica, model.limits, draw, cancelled) {}
-
-  void add(const RequestSpec& request) {
-    served_.loop().add(request);
-    ++unfinished_;
-    requests_.push_back(request);
-  }
-  // Starts all that starts before `until`; what that ends, maybe later, is left to take_endings.
-  void run(Seconds until) {
-    served_.loop().run(until);
-    for (const scheduler::ServingLoop::Ending& ending : served_.loop().take_endings()) {
-      not_known_.push_back(ending.at);
-      endings_.push_back(ending);
-    }
-  }
-  [[nodiscard]] std::vector<scheduler::ServingLoop::Ending> take_endings() { return std::exchange(endings_, {}); }
-  // As is known at `now`.
-  [[nodiscard]] std::int64_t unfinished(Seconds now) {
-    run(now);
-    while (!not_known_.empty() && not_known_.front() <= now) {
-      not_known_.pop_front();
-      --unfinished_;
-    }
-    return unfinished_;
-  }
-  [[nodiscard]] const RequestSpec& request(std::size_t i) const { return requests_[i]; }
-  [[nodiscard]] CellReplica finish() {
-    CellReplica out;
-    out.group = group_;
-    if (!requests_.empty()) {
-      run(kEnd);
-      out.run = served_.close();
-    }
-    out.requests = std::move(requests_);
-    return out;
-  }
-
- private:
-  std::size_t group_;
-  MaxplusReplica served_;
-  std::vector<scheduler::ServingLoop::Ending> endings_;
-  std::deque<Seconds> not_known_;  // endings that the router does not know of yet
-  std::int64_t unfinished_ = 0;
-  std::vector<RequestSpec> requests_;
-};
-
 // Routes over the replicas of some groups.
 class Pool {
  public:
   Pool(const Scenario& scenario, std::vector<std::size_t> groups, const std::vector<ServingGroup>& models,
-       const Cell& cell, const std::vector<std::size_t>& first, std::vector<Watched>& replicas)
+       const Cell& cell, const std::vector<std::size_t>& first, std::vector<WatchedReplica>& replicas)
       : router_(scenario.plan.routing, classes(groups, models, cell), scenario.workload.seed), replicas_(replicas) {
     for (const std::size_t g : groups) first_.push_back(first[g]);
   }
@@ -93,7 +46,7 @@ class Pool {
   }
   scheduler::Router router_;
   std::vector<std::size_t> first_;  // [class], index of its first replica
-  std::vector<Watched>& replicas_;
+  std::vector<WatchedReplica>& replicas_;
 };
 
 // A prompt whose KV is ready to go, and not routed on yet.
@@ -121,6 +74,8 @@ class CellServing {
   CellServing(std::vector<ServingGroup>& groups, const Scenario& scenario, const Cell& cell,
               const std::vector<Draw>* draws, const std::function<bool()>& cancelled)
       : groups_(groups), cell_(cell) {
+    if (scenario.plan.admission.any())
+      admission_.emplace(scenario.plan.admission, scenario.workload.serving.tenants, cell.share);
     std::vector<std::size_t> first;  // [group]
     std::vector<std::size_t> entry;
     std::vector<std::size_t> decode;
@@ -138,6 +93,19 @@ class CellServing {
   }
 
   CellRun run() {
+    const bool closed_loop = !cell_.requests.empty() && cell_.requests.back().on_completion;
+    if (closed_loop && (admission_ || decode_)) {
+      serve_clients();
+    } else {
+      serve_arrivals();
+    }
+    for (WatchedReplica& replica : replicas_) run_.replicas.push_back(replica.finish());
+    return std::move(run_);
+  }
+
+ private:
+  // Arrivals that wait for no ending, or for those of their own replica alone, which then counts them itself.
+  void serve_arrivals() {
     std::vector<std::size_t> clients;  // of a closed loop: replica of each
     std::size_t answered = 0;
     for (const RequestSpec& request : cell_.requests) {
@@ -146,21 +114,136 @@ class CellServing {
         continue;
       }
       hand_over(request.arrival);
-      const std::size_t replica = entry_->route(request, request.arrival);
-      clients.push_back(replica);
-      RequestSpec part = request;
-      if (prefills(replica)) {
-        part.output_tokens = 1;
-        if (request.output_tokens > 1) asked_.emplace(request.id, request);
+      std::optional<std::size_t> chosen;
+      const auto route = [&] { return *(chosen = entry_->route(request, request.arrival)); };
+      if (!admits(request, request.arrival, route)) {
+        replicas_[chosen.value_or(0)].turn_away(request);
+        continue;
       }
-      replicas_[replica].add(part);
+      const std::size_t replica = chosen ? *chosen : route();
+      clients.push_back(replica);
+      send(request, replica);
     }
     hand_over(kEnd);
-    for (Watched& replica : replicas_) run_.replicas.push_back(replica.finish());
-    return std::move(run_);
   }
 
- private:
+  // A closed loop whose clients wait for more than the endings of their own replica: all replicas go on side by side, so
+  // that endings are met in order of time. The one that is furthest behind runs as far as the next one has come: nothing
+  // that is still to start can end before that.
+  void serve_clients() {
+    std::vector<std::size_t> clients;  // replica of each, which is the one of its prompts
+    std::vector<std::size_t> refused;  // replicas of those who ask again at once
+    std::size_t answered = 0;
+    coming_.resize(replicas_.size());
+    for (const RequestSpec& request : cell_.requests) {
+      if (request.on_completion) {
+        coming_[clients[answered++ % clients.size()]].push_back(request);
+        continue;
+      }
+      clients.push_back(entry_->route(request, request.arrival));
+      if (!ask(request, clients.back())) refused.push_back(clients.back());
+    }
+    for (const std::size_t replica : refused) ask_next(replica, Seconds(0), false);
+    for (;;) {
+      auto [behind, start, next] = furthest_behind();
+      if (!ended_.empty() && ended_.top().at <= start) {
+        const Ended ended = ended_.top();
+        ended_.pop();
+        end(ended);
+        continue;
+      }
+      if (start == kEnd) return;
+      if (!ended_.empty()) next = std::min(next, ended_.top().at);
+      // Of two that have come equally far one starts a step.
+      replicas_[behind].run_to_ending(std::max(next, Seconds(std::nextafter(start.count(), kEnd.count()))));
+      for (const scheduler::ServingLoop::Ending& ending : replicas_[behind].take_endings())
+        ended_.push({ending.at, behind, replicas_[behind].request(ending.request).id});
+    }
+  }
+
+  struct Behind {
+    std::size_t replica = 0;
+    Seconds start{0};  // of its next step
+    Seconds next{0};   // of the replica after it
+  };
+  [[nodiscard]] Behind furthest_behind() {
+    Behind behind{0, kEnd, kEnd};
+    for (std::size_t r = 0; r < replicas_.size(); ++r) {
+      const Seconds start = replicas_[r].next_start();
+      if (start < behind.start) {
+        behind = {r, start, behind.start};
+      } else {
+        behind.next = std::min(behind.next, start);
+      }
+    }
+    return behind;
+  }
+
+  // The end of a prompt that is decoded elsewhere, or of a request.
+  struct Ended {
+    Seconds at{0};
+    std::size_t replica = 0;
+    std::uint64_t request = 0;
+    bool operator>(const Ended& other) const {
+      return at > other.at || (at == other.at && request > other.request);
+    }
+  };
+  void end(const Ended& ended) {
+    const auto asked = asked_.find(ended.request);
+    if (asked != asked_.end() && prefills(ended.replica)) {
+      const Ready ready{ended.at, ended.replica, asked->second};
+      asked_.erase(asked);
+      hand_on(ready);
+      return;
+    }
+    const auto home = home_.find(ended.request);
+    const std::size_t replica = home->second;
+    home_.erase(home);
+    ask_next(replica, ended.at, !decode_);
+  }
+
+  // The next request of a client whose last one was answered at `now`; one that is turned away is followed by the next.
+  // `waited`: for an ending of its replica, as a finer rung will let it.
+  void ask_next(std::size_t replica, Seconds now, bool waited) {
+    while (!coming_[replica].empty()) {
+      RequestSpec request = std::move(coming_[replica].front());
+      coming_[replica].pop_front();
+      request.arrival = now;
+      request.on_completion = waited;
+      if (ask(request, replica)) return;
+    }
+  }
+
+  // False for a request that is turned away.
+  bool ask(const RequestSpec& request, std::size_t replica) {
+    if (!admits(request, request.arrival, [&] { return replica; })) {
+      replicas_[replica].turn_away(request);
+      return false;
+    }
+    home_.emplace(request.id, replica);
+    send(request, replica);
+    return true;
+  }
+
+  // `replica`: the one that the request goes to, asked for when a bound depends on it.
+  [[nodiscard]] bool admits(const RequestSpec& request, Seconds now, const std::function<std::size_t()>& replica) {
+    return !admission_ || admission_->admits(request, now, [&] {
+      scheduler::AdmissionControl::Unfinished unfinished;
+      unfinished.replica = replicas_[replica()].unfinished(now);
+      for (WatchedReplica& each : replicas_) unfinished.router += each.unfinished(now);
+      return unfinished;
+    });
+  }
+
+  void send(const RequestSpec& request, std::size_t replica) {
+    RequestSpec part = request;
+    if (prefills(replica)) {
+      part.output_tokens = 1;
+      if (request.output_tokens > 1) asked_.emplace(request.id, request);
+    }
+    replicas_[replica].add_arrived(part);
+  }
+
   [[nodiscard]] bool prefills(std::size_t replica) const {
     return groups_[group_of_[replica]].plan.role == Role::kPrefill;
   }
@@ -181,29 +264,37 @@ class CellServing {
     while (!ready_.empty() && ready_.top().at <= now) {
       const Ready ready = ready_.top();
       ready_.pop();
-      const std::size_t to = decode_->route(ready.request, ready.at);
-      // One prompt at a time leaves a sender and reaches a receiver.
-      const Seconds begin = std::max({ready.at, sender_free_[ready.from], receiver_free_[to]});
-      const Seconds arrived =
-          begin + kv_path(groups_[group_of_[ready.from]], groups_[group_of_[to]]).time(ready.request.prompt_tokens);
-      sender_free_[ready.from] = arrived;
-      receiver_free_[to] = arrived;
-      replicas_[to].add(rest_of(ready.request, arrived));
-      run_.handovers.push_back(
-          {ready.request, {ready.from, to, ready.request.prompt_tokens, ready.at, arrived}});
+      hand_on(ready);
     }
+  }
+
+  void hand_on(const Ready& ready) {
+    const std::size_t to = decode_->route(ready.request, ready.at);
+    // One prompt at a time leaves a sender and reaches a receiver.
+    const Seconds begin = std::max({ready.at, sender_free_[ready.from], receiver_free_[to]});
+    const Seconds arrived =
+        begin + kv_path(groups_[group_of_[ready.from]], groups_[group_of_[to]]).time(ready.request.prompt_tokens);
+    sender_free_[ready.from] = arrived;
+    receiver_free_[to] = arrived;
+    replicas_[to].add(rest_of(ready.request, arrived));
+    run_.handovers.push_back({ready.request, {ready.from, to, ready.request.prompt_tokens, ready.at, arrived}});
   }
 
   std::vector<ServingGroup>& groups_;
   const Cell& cell_;
   const Draw centre_;
   std::vector<std::size_t> group_of_;  // [replica]
-  std::vector<Watched> replicas_;
+  std::vector<WatchedReplica> replicas_;
   std::optional<Pool> entry_;
   std::optional<Pool> decode_;
   std::unordered_map<std::uint64_t, RequestSpec> asked_;  // of the prompts under way
   std::priority_queue<Ready, std::vector<Ready>, std::greater<>> ready_;
   std::vector<Seconds> sender_free_, receiver_free_;  // [replica]
+  std::optional<scheduler::AdmissionControl> admission_;
+  // Of a closed loop whose clients are served side by side:
+  std::vector<std::deque<RequestSpec>> coming_;            // [replica], of its clients
+  std::unordered_map<std::uint64_t, std::size_t> home_;    // of unfinished requests: the replica of the client
+  std::priority_queue<Ended, std::vector<Ended>, std::greater<>> ended_;
   CellRun run_;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cell: the replicas that one router sees, served side by side on a virtual clock, each request sent where the router
-// sends it at the time it arrives. Where prefill and decode are apart, a request is routed twice: to a replica that
+// sends it at the time it arrives, unless the plan's admission limits turn it away. Where prefill and decode are apart, a request is routed twice: to a replica that
 // computes its prompt and first token, and, when that is done, to one that gets the prompt's KV and goes on. The
 // max-plus rung, because a router that looks at load needs every replica at every arrival; a finer rung then times each
 // replica with the requests that it was dealt (time_cell).
@@ -23,6 +23,7 @@ namespace lindos::sim {
 struct Cell {
   std::vector<std::int64_t> replicas;  // [group]
   std::vector<RequestSpec> requests;   // sorted by arrival
+  double share = 1.0;                  // of the fleet's routing weight, and so of the tenants' rates
 };
 
 struct CellReplica {
@@ -30,6 +31,7 @@ struct CellReplica {
   std::vector<RequestSpec> requests;  // dealt to it, in order of arrival; prompts are cut off at the first token, and
                                       // what a decoding replica gets begins with it
   ServingRun run;                     // empty without requests
+  std::vector<RequestSpec> turned_away;  // that the router would have sent here; where it chose none, of the first replica
 };
 
 struct CellRun {
@@ -41,7 +43,7 @@ struct CellRun {
   std::vector<Handover> handovers;
 };
 
-// The next request of a closed loop's client goes where its first one went. `draws`: [group], or null for the centre.
+// The next request of a closed loop's client goes where its first one went, at once where that was turned away. `draws`: [group], or null for the centre.
 // `cancelled` may be empty. REQUIRES: a replica with a routing weight above 0 for each part of the work.
 [[nodiscard]] CellRun serve_cell(std::vector<ServingGroup>& groups, const Scenario& scenario, const Cell& cell,
                                  const std::vector<Draw>* draws = nullptr,

@@ -30,15 +30,20 @@ std::int64_t sum(const std::vector<std::int64_t>& counts) {
   return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
 }
 
+// Of so many replicas of each group.
+double routing_weight(const std::vector<GroupPlan>& plans, const std::vector<std::int64_t>& replicas) {
+  double weight = 0.0;
+  for (std::size_t g = 0; g < plans.size(); ++g) weight += plans[g].routing_weight * static_cast<double>(replicas[g]);
+  return weight;
+}
+
 // Draws the cell of each request in proportion to the cells' routing weights.
 class CellDraw {
  public:
   CellDraw(const std::vector<GroupPlan>& plans, std::int64_t cells, std::uint64_t seed) : key_(philox_key(seed)) {
     double weight = 0.0;
     for (std::int64_t c = 0; c < cells; ++c) {
-      const std::vector<std::int64_t> replicas = replicas_in_cell(plans, cells, c);
-      for (std::size_t g = 0; g < plans.size(); ++g)
-        weight += plans[g].routing_weight * static_cast<double>(replicas[g]);
+      weight += routing_weight(plans, replicas_in_cell(plans, cells, c));
       bounds_.push_back(weight);
     }
   }
@@ -60,7 +65,7 @@ class CellDraw {
 class CellSampling final : public FleetSampling {
  public:
   CellSampling(const Scenario& scenario, const Fleet& fleet, const PredictOptions& options)
-      : options_(options), plans_(scenario.plan.groups) {
+      : options_(options), plans_(scenario.plan.groups), tenants_(scenario.workload.serving.tenants.size()) {
     const Routing& routing = scenario.plan.routing;
     const auto replicas = static_cast<std::int64_t>(fleet_replicas(fleet));
     count_ = (replicas + routing.replicas_per_router - 1) / routing.replicas_per_router;
@@ -78,8 +83,11 @@ class CellSampling final : public FleetSampling {
     const ReplicaSample sample({all}, most, options.seed);
     cells_.resize(sample.size(0));
     for (std::int64_t c = 0; c < count_; ++c) {
-      if (const std::int32_t place = sample.place(0, c); place != ReplicaSample::kNone)
-        cells_[static_cast<std::size_t>(place)].replicas = replicas_in_cell(plans_, count_, c);
+      const std::int32_t place = sample.place(0, c);
+      if (place == ReplicaSample::kNone) continue;
+      Cell& cell = cells_[static_cast<std::size_t>(place)];
+      cell.replicas = replicas_in_cell(plans_, count_, c);
+      cell.share = routing_weight(plans_, cell.replicas) / routing_weight(plans_, replicas_in_cell(plans_, 1, 0));
     }
     deal(scenario, sample);
     if (total_ == 0.0)
@@ -104,7 +112,8 @@ class CellSampling final : public FleetSampling {
   std::vector<SampleOutcome> replay(FleetRunner& runner, const std::vector<std::vector<Draw>>& draws,
                                     const std::function<void(double)>& progress) override {
     const Cell& first = first_served();
-    const Cell beginning{first.replicas, beginning_of(first.requests, static_cast<double>(sum(first.replicas)))};
+    const Cell beginning{first.replicas, beginning_of(first.requests, static_cast<double>(sum(first.replicas))),
+                         first.share};
     std::vector<FleetRunner::CellJob> jobs;
     for (const std::vector<Draw>& draw : draws) jobs.push_back({&beginning, &draw});
     std::vector<SampleOutcome> outcomes;
@@ -158,12 +167,18 @@ class CellSampling final : public FleetSampling {
     SampleOutcome outcome;
     outcome.requests.assign(plans_.size(), 0.0);
     std::vector<ClusterCount> clusters;
+    std::vector<std::vector<ClusterCount>> of_tenants(tenants_, std::vector<ClusterCount>(served.size()));
     double sampled = 0.0;
     for (std::vector<ReplicaOutcome>& cell : served) {
       ClusterCount& count = clusters.emplace_back();
       for (ReplicaOutcome& replica : cell) {
         count.requests += replica.requests();
         count.kept += replica.kept;
+        for (std::size_t t = 0; t < tenants_; ++t) {
+          ClusterCount& own = of_tenants[t][clusters.size() - 1];
+          own.requests += replica.tenants[t].requests();
+          own.kept += replica.tenants[t].kept;
+        }
         outcome.requests[replica.group] += replica.requests();
         outcome.replicas.push_back(replica);
       }
@@ -172,11 +187,14 @@ class CellSampling final : public FleetSampling {
     // What the routers of all cells send to a group is not known, only what those of the sampled cells do.
     for (double& requests : outcome.requests) requests *= sampled > 0.0 ? total_ / sampled : 0.0;
     outcome.goodput = estimate_goodput_of_clusters(clusters, static_cast<double>(count_));
+    for (const std::vector<ClusterCount>& own : of_tenants)
+      outcome.tenants.push_back(estimate_goodput_of_clusters(own, static_cast<double>(count_)));
     return outcome;
   }
 
   const PredictOptions& options_;
   const std::vector<GroupPlan> plans_;
+  const std::size_t tenants_;
   std::int64_t count_ = 1;    // cells of the fleet
   std::vector<Cell> cells_;   // sampled ones, in random order
   double total_ = 0.0;        // requests of all cells

@@ -175,7 +175,7 @@ void add_prompts(Batch& batch, double tokens, const MeanRequest& mean) {
 }
 
 void write_timeline(ServingRun& run, const RequestSpec& spec, Seconds arrival, Seconds first, Seconds per_token) {
-  RequestTimeline timeline{spec.id, arrival, spec.prompt_tokens, {}};
+  RequestTimeline timeline{spec.id, arrival, spec.prompt_tokens, {}, spec.tenant};
   for (std::int64_t i = 0; i < spec.output_tokens; ++i) {
     timeline.token_times.push_back(first + per_token * static_cast<double>(i));
   }

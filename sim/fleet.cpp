@@ -127,6 +127,7 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
     fleet.groups.push_back({group, std::move(capacity), limits, std::move(replica), std::move(platform), outward,
                             kv_bytes_per_token_of(scenario.model, group)});
   }
+  fleet.limits_admission = scenario.plan.admission.any();
   if (fleet.groups.empty()) throw Error(ErrorKind::kInput, "plan", "the plan has no groups");
   for (const auto& [label, count] : devices_used) {
     fleet.hardware += (fleet.hardware.empty() ? "" : ", ") + std::to_string(count) + " × " + label;

@@ -36,6 +36,7 @@ struct Fleet {
   std::vector<ServingGroup> groups;
   std::map<std::string, Profile> profiles;  // by device name, as used
   std::string hardware;                     // "8 × NVIDIA H200"
+  bool limits_admission = false;            // some requests may be turned away
 };
 
 // Throws Error{kInfeasible} with the capacity rule's reason, Error{kInput} for a training group, or where prompts are

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -116,7 +117,8 @@ double fleet_replicas(const Fleet& fleet) {
   return sum;
 }
 
-ReplicaOutcome replica_outcome(std::size_t group, ServingRun run, const Slo& slo) {
+ReplicaOutcome replica_outcome(std::size_t group, ServingRun run, const Promises& promises,
+                               const std::vector<RequestSpec>& turned_away) {
   ReplicaOutcome outcome;
   outcome.group = group;
   outcome.ledger = run.ledger;
@@ -126,6 +128,11 @@ ReplicaOutcome replica_outcome(std::size_t group, ServingRun run, const Slo& slo
   for (const Seconds t : run.step_times) outcome.step_times.push_back(t.count());
   outcome.prefix_query_tokens = static_cast<double>(run.prefix_query_tokens);
   outcome.prefix_hit_tokens = static_cast<double>(run.prefix_hit_tokens);
+  outcome.tenants.resize(promises.tenants.size());
+  outcome.turned_away = static_cast<double>(turned_away.size());
+  for (const RequestSpec& request : turned_away) {
+    if (!outcome.tenants.empty()) outcome.tenants[request.tenant].turned_away += 1.0;
+  }
   outcome.host_hit_tokens = static_cast<double>(run.host_hit_tokens);
   if (run.timelines.empty()) return outcome;
   outcome.first_arrival = Seconds{HUGE_VAL};
@@ -134,16 +141,58 @@ ReplicaOutcome replica_outcome(std::size_t group, ServingRun run, const Slo& slo
     outcome.ttft.push_back(times.ttft().count());
     outcome.e2e_latency.push_back(times.e2e_latency().count());
     if (times.tokens > 1) outcome.tpot.push_back(times.tpot().count());
-    outcome.kept += times.keeps(slo) ? 1.0 : 0.0;
+    const double kept = times.keeps(promises.of(request.tenant)) ? 1.0 : 0.0;
+    outcome.kept += kept;
     outcome.tokens += static_cast<double>(times.tokens);
+    if (!outcome.tenants.empty()) {
+      TenantOutcome& own = outcome.tenants[request.tenant];
+      own.ttft.push_back(times.ttft().count());
+      if (times.tokens > 1) own.tpot.push_back(times.tpot().count());
+      own.tokens += static_cast<double>(times.tokens);
+      own.kept += kept;
+    }
     outcome.first_arrival = std::min(outcome.first_arrival, times.arrival);
     outcome.last_token = std::max(outcome.last_token, times.last);
   }
   return outcome;
 }
 
+namespace {
+
+// Of one tenant. `each`: [group], how many requests one that was simulated stands for.
+std::map<std::string, double> tenant_metrics(std::size_t tenant, const std::vector<ReplicaOutcome>& replicas,
+                                             const std::vector<double>& each, double makespan, bool limited) {
+  Weighted ttft, tpot;
+  double asked = 0.0;
+  double answered = 0.0;
+  double kept = 0.0;
+  double tokens = 0.0;
+  for (const ReplicaOutcome& replica : replicas) {
+    const TenantOutcome& own = replica.tenants[tenant];
+    const double weight = each[replica.group];
+    ttft.add(own.ttft, weight);
+    tpot.add(own.tpot, weight);
+    asked += own.requests() * weight;
+    answered += static_cast<double>(own.ttft.size()) * weight;
+    kept += own.kept * weight;
+    tokens += own.tokens * weight;
+  }
+  std::map<std::string, double> m;
+  if (asked == 0.0) return m;
+  m["goodput"] = kept / asked;
+  if (limited) m["rejected_share"] = (asked - answered) / asked;
+  m["output_tokens_per_s"] = tokens / makespan;
+  m["requests_per_s"] = answered / makespan;
+  if (!ttft.empty()) m["ttft_s"] = ttft.quantile(0.5);
+  if (!tpot.empty()) m["tpot_s"] = tpot.quantile(0.5);
+  return m;
+}
+
+}  // namespace
+
 FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
                            const std::vector<ReplicaOutcome>& replicas, double power_sigmas) {
+  const bool limited = fleet.limits_admission;
   const std::vector<GroupSample> samples = by_group(fleet.groups.size(), replicas);
   FleetOutcome outcome;
   Seconds end{0};
@@ -159,11 +208,14 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   double host_hits = 0.0;
   bool offloads = false;
   double total = 0.0;
+  double answered = 0.0;
+  std::vector<double> each_of(fleet.groups.size(), 0.0);  // requests that a simulated one stands for
   for (std::size_t g = 0; g < fleet.groups.size(); ++g) {
     const double count = replicas_of(fleet.groups[g].plan);
     LINDOS_ASSERT(samples[g].replicas > 0.0, "each group has a simulated replica");
     bandwidth += fleet.groups[g].replica.bandwidth() * count;
     total += dealt[g];
+    if (samples[g].requests > 0.0) each_of[g] = dealt[g] / samples[g].requests;
   }
   for (const ReplicaOutcome& replica : replicas) {
     const GroupSample& sample = samples[replica.group];
@@ -182,7 +234,8 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
     host_hits += replica.host_hit_tokens * stands_for;
     offloads = offloads || group.limits.host_blocks > 0;
     if (replica.ttft.empty()) continue;
-    const double each = dealt[replica.group] / sample.requests;
+    const double each = each_of[replica.group];
+    answered += static_cast<double>(replica.ttft.size()) * each;
     ttft.add(replica.ttft, each);
     tpot.add(replica.tpot, each);
     e2e_latency.add(replica.e2e_latency, each);
@@ -192,16 +245,20 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
     first_arrival = std::min(first_arrival, replica.first_arrival);
     last_token = std::max(last_token, replica.last_token);
   }
-  const double makespan = (last_token - first_arrival).count();
   std::map<std::string, double>& m = outcome.metrics;
+  m["goodput"] = kept / total;
+  if (limited) m["rejected_share"] = (total - answered) / total;
+  if (ttft.empty()) return outcome;
+  const double makespan = (last_token - first_arrival).count();
+  for (std::size_t t = 0; t < replicas.front().tenants.size(); ++t)
+    outcome.tenants.push_back(tenant_metrics(t, replicas, each_of, makespan, limited));
   m["output_tokens_per_s"] = tokens / makespan;
-  m["requests_per_s"] = total / makespan;
+  m["requests_per_s"] = answered / makespan;
   m["ttft_s"] = ttft.quantile(0.5);
   // As ServingSummary: 0 where no request has two tokens.
   m["tpot_s"] = tpot.empty() ? 0.0 : tpot.quantile(0.5);
   m["e2e_latency_s"] = e2e_latency.quantile(0.5);
   if (!kv_transfer.empty()) m["kv_transfer_s"] = kv_transfer.quantile(0.5);
-  m["goodput"] = kept / total;
   m["step_time_s"] = step_times.quantile(0.5);
   // Of the groups that reuse prefixes.
   if (prefix_query > 0.0) m["prefix_hit_rate"] = prefix_hits / prefix_query;
@@ -221,23 +278,59 @@ FleetOutcome fleet_outcome(const Fleet& fleet, const std::vector<double>& dealt,
   return outcome;
 }
 
-GoodputEstimate estimate_goodput(const Fleet& fleet, const std::vector<double>& dealt,
-                                 const std::vector<ReplicaOutcome>& replicas) {
+namespace {
+
+// Of what `count` counts at a replica; `shares`: of all these requests, those of each group.
+GoodputEstimate estimate(const Fleet& fleet, const std::vector<double>& shares,
+                         const std::vector<ReplicaOutcome>& replicas,
+                         const std::function<ClusterCount(const ReplicaOutcome&)>& count) {
   std::vector<std::vector<ClusterCount>> groups(fleet.groups.size());
-  for (const ReplicaOutcome& replica : replicas) groups[replica.group].push_back({replica.requests(), replica.kept});
-  const double total = std::accumulate(dealt.begin(), dealt.end(), 0.0);
+  for (const ReplicaOutcome& replica : replicas) groups[replica.group].push_back(count(replica));
   GoodputEstimate estimate{0.0, 0.0};
   double variance = 0.0;
   double degrees = 0.0;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const RatioEstimate own = ratio_of(groups[g], replicas_of(fleet.groups[g].plan));
-    const double share = dealt[g] / total;
-    estimate.goodput += share * own.ratio;
-    variance += share * share * own.variance;
+    estimate.goodput += shares[g] * own.ratio;
+    variance += shares[g] * shares[g] * own.variance;
     degrees += own.degrees;
   }
   if (variance > 0.0) estimate.half_width = student_t(degrees) * std::sqrt(variance);
   return estimate;
+}
+
+}  // namespace
+
+GoodputEstimate estimate_goodput(const Fleet& fleet, const std::vector<double>& dealt,
+                                 const std::vector<ReplicaOutcome>& replicas) {
+  const double total = std::accumulate(dealt.begin(), dealt.end(), 0.0);
+  std::vector<double> shares;
+  for (const double requests : dealt) shares.push_back(requests / total);
+  return estimate(fleet, shares, replicas,
+                  [](const ReplicaOutcome& replica) { return ClusterCount{replica.requests(), replica.kept}; });
+}
+
+std::vector<GoodputEstimate> estimate_goodput_of_tenants(const Fleet& fleet, const std::vector<double>& dealt,
+                                                         const std::vector<ReplicaOutcome>& replicas) {
+  std::vector<GoodputEstimate> estimates;
+  const std::vector<GroupSample> samples = by_group(fleet.groups.size(), replicas);
+  for (std::size_t t = 0; t < replicas.front().tenants.size(); ++t) {
+    std::vector<double> shares(fleet.groups.size(), 0.0);
+    for (const ReplicaOutcome& replica : replicas) {
+      if (samples[replica.group].requests == 0.0) continue;
+      shares[replica.group] += dealt[replica.group] * replica.tenants[t].requests() / samples[replica.group].requests;
+    }
+    const double total = std::accumulate(shares.begin(), shares.end(), 0.0);
+    if (total == 0.0) {
+      estimates.push_back({0.0, 0.0});
+      continue;
+    }
+    for (double& share : shares) share /= total;
+    estimates.push_back(estimate(fleet, shares, replicas, [t](const ReplicaOutcome& replica) {
+      return ClusterCount{replica.tenants[t].requests(), replica.tenants[t].kept};
+    }));
+  }
+  return estimates;
 }
 
 GoodputEstimate estimate_goodput_of_clusters(const std::vector<ClusterCount>& clusters, double count) {

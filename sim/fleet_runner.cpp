@@ -86,7 +86,7 @@ std::vector<ReplicaOutcome> FleetRunner::serve(Fidelity fidelity, const std::vec
       fidelity, jobs.size(), requests,
       [&](Groups& groups, std::size_t i) {
         const Job& job = jobs[i];
-        outcomes[i] = replica_outcome(job.group, serve_one(fidelity, groups[job.group], job), scenario_.slo);
+        outcomes[i] = replica_outcome(job.group, serve_one(fidelity, groups[job.group], job), promises_);
       },
       progress);
   return outcomes;
@@ -116,7 +116,7 @@ std::vector<std::vector<ReplicaOutcome>> FleetRunner::serve_cells(Fidelity fidel
         }
         join_handovers(run);
         for (CellReplica& replica : run.replicas)
-          outcomes[i].push_back(replica_outcome(replica.group, std::move(replica.run), scenario_.slo));
+          outcomes[i].push_back(replica_outcome(replica.group, std::move(replica.run), promises_, replica.turned_away));
         for (const CellRun::Handover& handover : run.handovers)
           outcomes[i][handover.kv.to].kv_transfer.push_back((handover.kv.arrived - handover.kv.ready).count());
       },

@@ -30,7 +30,10 @@ class FleetRunner {
   };
   // All are borrowed. `cancelled` may be empty; several threads call it.
   FleetRunner(Fleet& fleet, const Scenario& scenario, const std::function<bool()>& cancelled)
-      : fleet_(fleet), scenario_(scenario), cancelled_(cancelled) {}
+      : fleet_(fleet),
+        scenario_(scenario),
+        promises_(promises_of(scenario.workload.serving, scenario.slo)),
+        cancelled_(cancelled) {}
 
   // [job]. Throws what the first job that failed threw. `progress`: of this call, in [0, 1]; may be empty.
   [[nodiscard]] std::vector<ReplicaOutcome> serve(Fidelity fidelity, const std::vector<Job>& jobs,
@@ -53,6 +56,7 @@ class FleetRunner {
 
   Fleet& fleet_;
   const Scenario& scenario_;
+  const Promises promises_;
   const std::function<bool()>& cancelled_;
   std::vector<Groups> copies_;  // of the workers beyond the first
 };

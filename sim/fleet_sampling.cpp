@@ -38,12 +38,8 @@ std::unique_ptr<FleetSampling> sample_fleet(const Scenario& scenario, const Flee
     throw Error(ErrorKind::kInput, "plan",
                 "the closed form has no queue between prefill and decode; fidelity maxplus or simgrid has");
   }
-  if (apart && scenario.workload.serving.arrival == Arrival::kClosedLoop) {
-    throw Error(ErrorKind::kInput, scenario.name,
-                "closed-loop arrivals are not covered where prefill and decode are apart");
-  }
-  return apart || looks_at_load(scenario.plan.routing.policy) ? sample_cells(scenario, fleet, options)
-                                                     : sample_replicas(scenario, fleet, options);
+  const bool side_by_side = apart || looks_at_load(scenario.plan.routing.policy) || scenario.plan.admission.any();
+  return side_by_side ? sample_cells(scenario, fleet, options) : sample_replicas(scenario, fleet, options);
 }
 
 }  // namespace lindos::sim

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which part of a fleet is simulated request by request, and how far the rest may differ from it. Where routing looks
 // at no load, replicas are served one by one (replica_sampling.cpp); where it does, all replicas behind a router are
-// served side by side (cell_sampling.cpp).
+// served side by side (cell_sampling.cpp), and where admission limits do, too.
 #pragma once
 
 #include <functional>
@@ -21,6 +21,7 @@ struct SampleOutcome {
   std::vector<ReplicaOutcome> replicas;
   std::vector<double> requests;  // [group], those of replicas that are not simulated among them
   GoodputEstimate goodput;
+  std::vector<GoodputEstimate> tenants;  // goodput of each tenant's requests
 };
 
 class FleetSampling {

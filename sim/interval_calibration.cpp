@@ -126,9 +126,13 @@ void widen_intervals(RunRecord& record, const std::vector<const Profile*>& profi
       largest = std::max(largest, factor.factor);
     }
   }
-  for (auto& [name, value] : record.metrics) {
-    if (const auto found = factors.find(name); found != factors.end()) widen(value, found->second);
-  }
+  const auto widen_all = [&](std::map<std::string, MetricValue>& metrics) {
+    for (auto& [name, value] : metrics) {
+      if (const auto found = factors.find(name); found != factors.end()) widen(value, found->second);
+    }
+  };
+  widen_all(record.metrics);
+  for (auto& [tenant, metrics] : record.tenants) widen_all(metrics);
 }
 
 }  // namespace lindos::sim

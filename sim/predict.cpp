@@ -47,6 +47,20 @@ MetricValue interval(double centre, double reference, const std::vector<double>&
   return value;
 }
 
+std::map<std::string, MetricValue> intervals(const std::map<std::string, double>& centre,
+                                             const std::map<std::string, double>& reference,
+                                             std::map<std::string, std::vector<double>>& draws,
+                                             const char* provenance) {
+  std::map<std::string, MetricValue> values;
+  for (const auto& [name, value] : centre) {
+    // A metric of rare events may lack in the beginning that the draws replay.
+    const auto drawn_centre = reference.find(name);
+    values[name] = interval(value, drawn_centre == reference.end() ? value : drawn_centre->second, draws[name],
+                            metric_or_throw(name), provenance);
+  }
+  return values;
+}
+
 std::vector<LedgerEntry> ledger_intervals(const Ledger& centre, const Ledger& reference,
                                           const std::vector<Ledger>& draws) {
   std::vector<LedgerEntry> entries = ledger_entries(centre);
@@ -132,11 +146,14 @@ RunRecord predict(const Scenario& scenario,
   FleetRunner runner(fleet, scenario, options.cancelled);
   const SampleOutcome sample = sampling->serve(runner);
   const FleetOutcome centre = fleet_outcome(fleet, sample.requests, sample.replicas, 0.0);
+  if (fleet.limits_admission && centre.metrics.at("rejected_share") == 1.0)
+    throw Error(ErrorKind::kInfeasible, scenario.name, "the plan's admission limits turn every request away");
   if (options.timeline)
     options.timeline(
         serving_timeline(fleet, scenario, sampling->one_replica_each(runner), options));
 
   std::map<std::string, std::vector<double>> drawn;
+  std::vector<std::map<std::string, std::vector<double>>> drawn_of_tenants(centre.tenants.size());
   std::vector<Ledger> drawn_ledgers;
   FleetOutcome reference = centre;
   int draws = options.draws;
@@ -161,6 +178,9 @@ RunRecord predict(const Scenario& scenario,
       const FleetOutcome outcome =
           fleet_outcome(fleet, replayed[d].requests, replayed[d].replicas, factors[d].front().power);
       for (const auto& [name, value] : outcome.metrics) drawn[name].push_back(value);
+      for (std::size_t t = 0; t < outcome.tenants.size(); ++t) {
+        for (const auto& [name, value] : outcome.tenants[t]) drawn_of_tenants[t][name].push_back(value);
+      }
       drawn_ledgers.push_back(outcome.ledger);
     }
   }
@@ -175,13 +195,16 @@ RunRecord predict(const Scenario& scenario,
   record.seed = options.seed;
   record.repeats = std::max(1, draws);
   const char* provenance = provenance_of(centre.totals);
-  for (const auto& [name, value] : centre.metrics) {
-    // A metric of rare events may lack in the beginning that the draws replay.
-    const auto drawn_centre = reference.metrics.find(name);
-    record.metrics[name] = interval(value, drawn_centre == reference.metrics.end() ? value : drawn_centre->second,
-                                    drawn[name], metric_or_throw(name), provenance);
-  }
+  record.metrics = intervals(centre.metrics, reference.metrics, drawn, provenance);
   widen(record.metrics.at("goodput"), sample.goodput.half_width);
+  for (std::size_t t = 0; t < centre.tenants.size(); ++t) {
+    if (centre.tenants[t].empty()) continue;  // asked nothing
+    const std::map<std::string, double> none;
+    std::map<std::string, MetricValue>& own = record.tenants[workload.tenants[t].name];
+    own = intervals(centre.tenants[t], reference.tenants.empty() ? none : reference.tenants[t], drawn_of_tenants[t],
+                    provenance);
+    widen(own.at("goodput"), sample.tenants[t].half_width);
+  }
   const auto exact = [&](const char* name, double value) {
     record.metrics[name] = interval(value, value, {}, metric_or_throw(name), "modelled");
   };

@@ -36,13 +36,15 @@ class ReplicaSampling final : public FleetSampling {
         const std::size_t until = std::min(target, traffic_.sampled[g].size());
         while (served[g] < until) jobs.push_back({g, &traffic_.sampled[g][served[g]++], nullptr});
       }
-      if (jobs.empty()) return outcome;
+      if (jobs.empty()) break;
       std::vector<ReplicaOutcome> more = runner.serve(options_.fidelity, jobs);
       std::move(more.begin(), more.end(), std::back_inserter(outcome.replicas));
       outcome.goodput = estimate_goodput(fleet_, outcome.requests, outcome.replicas);
-      if (is_narrow(outcome.goodput, options_)) return outcome;
+      if (is_narrow(outcome.goodput, options_)) break;
       target *= 2;
     }
+    outcome.tenants = estimate_goodput_of_tenants(fleet_, outcome.requests, outcome.replicas);
+    return outcome;
   }
 
   std::vector<SampleOutcome> replay(FleetRunner& runner, const std::vector<std::vector<Draw>>& draws,

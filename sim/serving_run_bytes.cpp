@@ -80,6 +80,7 @@ std::string to_bytes(const ServingRun& run) {
     put(bytes, t.id);
     put(bytes, t.arrival.count());
     put(bytes, t.prompt_tokens);
+    put(bytes, t.tenant);
     put(bytes, t.token_times);
   }
   return bytes;
@@ -97,12 +98,13 @@ ServingRun serving_run_from_bytes(std::string_view bytes) {
     run.ledger.book(static_cast<Cause>(i), Seconds(reader.get<double>()), kUnitPeak);
   }
   run.step_times = get_seconds(reader);
-  constexpr std::size_t kSmallestTimeline = 4 * sizeof(std::uint64_t);
+  constexpr std::size_t kSmallestTimeline = 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
   run.timelines.resize(reader.count(kSmallestTimeline));
   for (RequestTimeline& t : run.timelines) {
     t.id = reader.get<std::uint64_t>();
     t.arrival = Seconds(reader.get<double>());
     t.prompt_tokens = reader.get<std::int64_t>();
+    t.tenant = reader.get<std::uint32_t>();
     t.token_times = get_seconds(reader);
   }
   reader.end();

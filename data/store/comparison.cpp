@@ -93,9 +93,9 @@ void require_source(const RunRecord& record, const std::string& what, RunSource 
 std::string run_name(std::int64_t id) { return "run " + std::to_string(id); }
 
 // Of a record of this build.
-DefinedMetrics define(const RunRecord& record) {
+DefinedMetrics define(const std::map<std::string, MetricValue>& values) {
   DefinedMetrics metrics;
-  for (const auto& [name, value] : record.metrics) {
+  for (const auto& [name, value] : values) {
     metrics[name] = {std::string(metric_or_throw(name).definition), value};
   }
   return metrics;
@@ -127,7 +127,23 @@ std::vector<MetricComparison> compare_metrics(const RunRecord& predicted,
                                               const RunRecord& measured) {
   require_source(predicted, "the first record", RunSource::kPredicted);
   require_source(measured, "the second record", RunSource::kMeasured);
-  return compare_defined(define(predicted), define(measured));
+  return compare_defined(define(predicted.metrics), define(measured.metrics));
+}
+
+std::vector<TenantComparison> compare_tenants(const RunRecord& predicted, const RunRecord& measured) {
+  require_source(predicted, "the first record", RunSource::kPredicted);
+  require_source(measured, "the second record", RunSource::kMeasured);
+  std::set<std::string> names;
+  for (const auto& [name, unused] : predicted.tenants) names.insert(name);
+  for (const auto& [name, unused] : measured.tenants) names.insert(name);
+  const auto metrics_of = [](const RunRecord& record, const std::string& name) {
+    const auto found = record.tenants.find(name);
+    return found == record.tenants.end() ? DefinedMetrics{} : define(found->second);
+  };
+  std::vector<TenantComparison> rows;
+  for (const std::string& name : names)
+    rows.push_back({name, compare_defined(metrics_of(predicted, name), metrics_of(measured, name))});
+  return rows;
 }
 
 std::vector<LedgerComparison> compare_ledgers(const RunRecord& predicted,

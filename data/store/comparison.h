@@ -28,6 +28,13 @@ struct MetricComparison {
   bool operator==(const MetricComparison&) const = default;
 };
 
+// One tenant's metrics.
+struct TenantComparison {
+  std::string tenant;
+  std::vector<MetricComparison> metrics;
+  bool operator==(const TenantComparison&) const = default;
+};
+
 // A cause that a run does not list has the share 0 there.
 struct LedgerComparison {
   Cause cause = Cause::kUseful;
@@ -42,6 +49,8 @@ struct LedgerComparison {
 // are one predicted and one measured.
 [[nodiscard]] std::vector<MetricComparison> compare_metrics(const RunRecord& predicted,
                                                             const RunRecord& measured);
+// Every tenant that either record has, by name. Throws likewise.
+[[nodiscard]] std::vector<TenantComparison> compare_tenants(const RunRecord& predicted, const RunRecord& measured);
 // Every cause that either record booked, in the order of Cause. Throws likewise.
 [[nodiscard]] std::vector<LedgerComparison> compare_ledgers(const RunRecord& predicted,
                                                             const RunRecord& measured);

@@ -72,6 +72,18 @@ void insert_metrics(Database& database, std::int64_t run, const RunRecord& recor
   }
 }
 
+void insert_tenants(Database& database, std::int64_t run, const RunRecord& record) {
+  for (const auto& [tenant, metrics] : record.tenants) {
+    for (const auto& [name, value] : metrics) {
+      execute(database,
+              "INSERT INTO tenant_metric (run, tenant, name, definition, p10, p50, p90, unit, provenance) "
+              "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+              run, tenant, name, std::string(metric_or_throw(name).definition), value.p10, value.p50, value.p90,
+              value.unit, value.provenance);
+    }
+  }
+}
+
 void insert_ledger(Database& database, std::int64_t run, const RunRecord& record) {
   std::int64_t position = 0;
   for (const LedgerEntry& entry : record.ledger) {
@@ -107,6 +119,7 @@ std::int64_t insert_run(Database& database, const RunRecord& record,
           record.started_utc);
   const std::int64_t run = database.getLastInsertRowid();
   insert_metrics(database, run, record);
+  insert_tenants(database, run, record);
   insert_ledger(database, run, record);
   return run;
 }
@@ -131,6 +144,17 @@ Environment load_environment(Database& database, const std::string& digest) {
     environment.libraries[libraries.getColumn(0).getString()] = libraries.getColumn(1).getString();
   }
   return environment;
+}
+
+void load_tenants(Database& database, std::int64_t run, RunRecord& record) {
+  Statement rows(database,
+                 "SELECT tenant, name, p10, p50, p90, unit, provenance FROM tenant_metric WHERE run = ?");
+  SQLite::bind(rows, run);
+  while (rows.executeStep()) {
+    record.tenants[rows.getColumn(0).getString()][rows.getColumn(1).getString()] = {
+        rows.getColumn(2).getDouble(), rows.getColumn(3).getDouble(), rows.getColumn(4).getDouble(),
+        rows.getColumn(5).getString(), rows.getColumn(6).getString()};
+  }
 }
 
 void put_artifact(Database& database, std::int64_t run, const std::string& name, std::string_view content) {
@@ -249,6 +273,7 @@ RunRecord Store::load(std::int64_t id) const {
           metrics.getColumn(3).getDouble(), metrics.getColumn(4).getString(),
           metrics.getColumn(5).getString()};
     }
+    load_tenants(database, id, record);
     Statement ledger(
         database,
         "SELECT cause, share, p10, p90 FROM ledger_entry WHERE run = ? ORDER BY position");

@@ -193,6 +193,7 @@ EngineRun Replica::run(const std::vector<RequestSpec>& requests, const RunOption
   hooks.stop_tokens = options.stop_tokens;
   hooks.progress = options.progress;
   hooks.cancelled = options.cancelled;
+  hooks.admission = options.admission;
   try {
     EngineBackend backend(*workers_.front(), run, options.live);
     if (LiveCounters* live = options.live; live != nullptr) {

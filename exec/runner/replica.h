@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +24,7 @@ struct RunOptions {
   std::vector<scheduler::TokenId> stop_tokens;
   std::function<void(std::size_t finished, std::size_t total)> progress;
   std::function<bool()> cancelled;
+  std::optional<scheduler::AdmissionControl> admission;  // each run begins with it anew; nothing: all are let in
   LiveCounters* live = nullptr;        // counts what passes, for a watcher on another thread; borrowed
 };
 

@@ -21,7 +21,7 @@ ServingLoop::ServingLoop(Scheduler& scheduler, int steps_in_flight, StepBackend&
 
 void ServingLoop::add(const RequestSpec& request) {
   index_.emplace(request.id, outcome_.timelines.size());
-  outcome_.timelines.push_back({request.id, request.arrival, request.prompt_tokens, {}});
+  outcome_.timelines.push_back({request.id, request.arrival, request.prompt_tokens, {}, request.tenant});
   outcome_.outputs.emplace_back();
   coming_.push_back(request);
 }
@@ -39,21 +39,42 @@ Seconds ServingLoop::not_before() const {
   return coming_.empty() || coming_.front().on_completion ? kNever : coming_.front().arrival;
 }
 
+// A request that arrived while another one's last step ran does not know of that one's end, however late it is looked at.
+bool ServingLoop::lets_in(const RequestSpec& request, Seconds arrival) {
+  if (!hooks_.admission) return true;
+  while (!ended_at_.empty() && ended_at_.front() <= arrival) {
+    ended_at_.pop_front();
+    --unfinished_;
+  }
+  const bool admitted =
+      hooks_.admission->admits(request, arrival, [&] { return AdmissionControl::Unfinished{unfinished_, unfinished_}; });
+  if (admitted) ++unfinished_;
+  return admitted;
+}
+
 void ServingLoop::submit_arrivals(Seconds now) {
   while (const std::optional<Seconds> arrival = arrived(now)) {
     const RequestSpec& spec = coming_.front();
+    outcome_.timelines[index_.at(spec.id)].arrival = *arrival;
+    if (spec.on_completion) completions_.pop_front();
+    if (!lets_in(spec, *arrival)) {
+      coming_.pop_front();
+      ++finished_;
+      // Being turned away is an answer, the earliest that is not taken up.
+      if (waits_for_completion()) completions_.push_front(*arrival);
+      continue;
+    }
     Request request;
     request.id = spec.id;
     request.prompt = hooks_.prompt(spec);
     request.max_new_tokens = spec.output_tokens;
     request.stop_tokens = hooks_.stop_tokens;
     request.kv_tokens = spec.kv_tokens;
+    request.priority = spec.priority;
     const Admission admission = scheduler_.submit(request);
     if (const auto* rejected = std::get_if<Rejected>(&admission)) {
       throw Error(ErrorKind::kInfeasible, "request " + std::to_string(spec.id), rejected->reason);
     }
-    outcome_.timelines[index_.at(spec.id)].arrival = *arrival;
-    if (spec.on_completion) completions_.pop_front();
     coming_.pop_front();
   }
 }
@@ -64,7 +85,8 @@ void ServingLoop::collect() {
     outcome_.outputs[request] = std::move(done.output);
     const std::vector<Seconds>& tokens = outcome_.timelines[request].token_times;
     endings_.push_back({request, tokens.empty() ? backend_.now() : tokens.back()});
-    if (!coming_.empty() && coming_.front().on_completion) completions_.push_back(backend_.now());
+    if (hooks_.admission) ended_at_.push_back(endings_.back().at);
+    if (waits_for_completion()) completions_.push_back(backend_.now());
     ++finished_;
   }
   if (hooks_.progress) hooks_.progress(finished_, outcome_.timelines.size());
@@ -110,12 +132,19 @@ void ServingLoop::finish_step() {
   collect();
 }
 
-void ServingLoop::run(Seconds until) {
-  while (finished_ < outcome_.timelines.size()) {
+Seconds ServingLoop::next_start() {
+  if (finished_ == outcome_.timelines.size()) return kNever;
+  const Seconds now = backend_.now();
+  return scheduler_.idle() && in_flight_.empty() ? std::max(now, not_before()) : now;
+}
+
+void ServingLoop::run(Seconds until, bool to_ending) {
+  while (finished_ < outcome_.timelines.size() && !(to_ending && !endings_.empty())) {
     if (hooks_.cancelled && hooks_.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
     const Seconds now = backend_.now();
     if (now >= until) return;
     submit_arrivals(now);
+    if (finished_ == outcome_.timelines.size()) return;  // the last ones were turned away
     if (run_plain(until) || start_step()) continue;
     if (!in_flight_.empty()) {
       finish_step();

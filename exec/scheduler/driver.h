@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "exec/scheduler/admission.h"
 #include "exec/scheduler/scheduler.h"
 #include "scenarios/timeline.h"
 #include "scenarios/workload.h"
@@ -38,7 +39,7 @@ class StepBackend {
 };
 
 struct ServeOutcome {
-  std::vector<RequestTimeline> timelines;             // in order of RequestSpec
+  std::vector<RequestTimeline> timelines;             // in order of RequestSpec, those turned away without tokens
   std::vector<std::vector<TokenId>> outputs;          // the same order
   Snapshot final_snapshot;
 };
@@ -48,6 +49,7 @@ struct ServeHooks {
   std::vector<TokenId> stop_tokens;                   // end a request early; empty in twin runs
   std::function<void(std::size_t finished, std::size_t total)> progress;  // may be empty
   std::function<bool()> cancelled;                    // polled each step; may be empty
+  std::optional<AdmissionControl> admission = {};     // as before the run; nothing: all are let in
 };
 
 // One replica's serving, which can be left at a time and taken up again: several replicas on virtual clocks advance
@@ -58,17 +60,21 @@ class ServingLoop {
   ServingLoop(Scheduler& scheduler, int steps_in_flight, StepBackend& backend, ServeHooks hooks);
 
   // In order of arrival. REQUIRES: the replica was not run beyond the request's arrival. One that arrives on completion
-  // enters when an earlier one ends, each ending lets one in; the first must not wait for one.
+  // enters when an earlier one ends or is turned away, each lets one in; the first must not wait for one.
   void add(const RequestSpec& request);
   // Starts all that starts before `until`, or goes on to the end of what was added. What it started has its times at
   // once, also those beyond `until`. A request the scheduler rejects throws Error{kInfeasible} with the scheduler's
   // reason; cancellation throws Error{kCancelled}.
-  void run(Seconds until = Seconds{std::numeric_limits<double>::infinity()});
+  void run(Seconds until = Seconds{std::numeric_limits<double>::infinity()}) { run(until, false); }
+  // The same, but stops when a request has ended.
+  void run_to_ending(Seconds until) { run(until, true); }
+  // When it could start something; infinity when all that was added has ended.
+  [[nodiscard]] Seconds next_start();
   struct Ending {
     std::size_t request = 0;  // in order of add()
     Seconds at{0};
   };
-  // Since the last call, in order of ending.
+  // Since the last call, in order of ending; without those that were turned away.
   [[nodiscard]] std::vector<Ending> take_endings() { return std::exchange(endings_, {}); }
   // To be called once, last.
   [[nodiscard]] ServeOutcome close();
@@ -80,6 +86,10 @@ class ServingLoop {
   };
   [[nodiscard]] std::optional<Seconds> arrived(Seconds now) const;
   [[nodiscard]] Seconds not_before() const;
+  // Whether an ending lets a request in; those that arrive on completion are the last ones.
+  [[nodiscard]] bool waits_for_completion() const { return !coming_.empty() && coming_.back().on_completion; }
+  void run(Seconds until, bool to_ending);
+  [[nodiscard]] bool lets_in(const RequestSpec& request, Seconds arrival);
   void submit_arrivals(Seconds now);
   [[nodiscard]] bool run_plain(Seconds until);
   [[nodiscard]] bool start_step();
@@ -92,6 +102,8 @@ class ServingLoop {
   std::size_t steps_in_flight_;
   std::deque<RequestSpec> coming_;
   std::deque<Seconds> completions_;  // that no arrival answered yet
+  std::deque<Seconds> ended_at_;     // of those that count as unfinished for earlier arrivals
+  std::int64_t unfinished_ = 0;      // of those let in, as of the last arrival
   std::unordered_map<RequestId, std::size_t> index_;
   std::deque<InFlight> in_flight_;
   std::vector<Ending> endings_;

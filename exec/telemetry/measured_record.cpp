@@ -8,6 +8,7 @@
 #include <string>
 
 #include "scenarios/ceilings.h"
+#include "scenarios/error.h"
 #include "scenarios/metrics.h"
 #include "scenarios/ops.h"
 #include "scenarios/scenario.h"
@@ -135,9 +136,30 @@ Ledger measured_ledger(const EngineRun& run, const EngineConfig& config, const P
   return ledger;
 }
 
+namespace {
+
+MetricValue measured_value(const std::string& name, const std::vector<double>& repeats) {
+  return {quantile(repeats, 0.1), quantile(repeats, 0.5), quantile(repeats, 0.9),
+          std::string(metric_or_throw(name).unit), "measured"};
+}
+
+using Repeats = std::map<std::string, std::vector<double>>;  // by metric
+
+// What a tenant's record has, and everybody's.
+void add_serving(Repeats& values, const ServingSummary& s, bool limited) {
+  values["goodput"].push_back(s.goodput);
+  if (limited) values["rejected_share"].push_back(s.rejected_share);
+  values["output_tokens_per_s"].push_back(s.output_tokens_per_s);
+  values["requests_per_s"].push_back(s.requests_per_s);
+  if (s.answered == 0) return;
+  values["ttft_s"].push_back(s.ttft.count());
+  if (s.tpot > Seconds{0}) values["tpot_s"].push_back(s.tpot.count());
+}
+
+}  // namespace
+
 void set_measured(RunRecord& record, const std::string& name, const std::vector<double>& repeats) {
-  record.metrics[name] = {quantile(repeats, 0.1), quantile(repeats, 0.5), quantile(repeats, 0.9),
-                          std::string(metric_or_throw(name).unit), "measured"};
+  record.metrics[name] = measured_value(name, repeats);
 }
 
 std::vector<std::string> above_ceilings(const RunRecord& record) {
@@ -151,23 +173,30 @@ std::vector<std::string> above_ceilings(const RunRecord& record) {
 }
 
 RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config, const Profile& profile,
-                          const Slo& slo) {
+                          const Scenario& scenario) {
+  const ServingWorkload& workload = scenario.workload.serving;
+  const Promises promises = promises_of(workload, scenario.slo);
+  const bool limited = scenario.plan.admission.any();
   RunRecord record;
   record.source = RunSource::kMeasured;
   record.fidelity = "engine";
   record.repeats = static_cast<std::int64_t>(runs.size());
   record.output_hash = hash_outputs(runs.front());
 
-  std::map<std::string, std::vector<double>> values;
+  Repeats values;
+  std::map<std::string, Repeats> of_tenants;
   std::vector<Ledger> ledgers;
   for (const EngineRun& run : runs) {
-    const ServingSummary s = summarise(run.outcome.timelines, slo);
-    values["ttft_s"].push_back(s.ttft.count());
-    values["tpot_s"].push_back(s.tpot.count());
+    const ServingSummary s = summarise(run.outcome.timelines, promises);
+    if (s.answered == 0)
+      throw Error(ErrorKind::kInfeasible, scenario.name, "the plan's admission limits turned every request away");
+    add_serving(values, s, limited);
+    if (s.tpot == Seconds{0}) values["tpot_s"].push_back(0.0);  // as predicted where no answer has two tokens
     values["e2e_latency_s"].push_back(s.e2e_latency.count());
-    values["output_tokens_per_s"].push_back(s.output_tokens_per_s);
-    values["requests_per_s"].push_back(s.requests_per_s);
-    values["goodput"].push_back(s.goodput);
+    const auto tenants = summarise_tenants(run.outcome.timelines, promises, s.makespan);
+    for (std::size_t t = 0; t < tenants.size(); ++t) {
+      if (tenants[t]) add_serving(of_tenants[workload.tenants[t].name], *tenants[t], limited);
+    }
     ledgers.push_back(measured_ledger(run, config, profile));
     const Utilisation used = utilisation_of(run, config, profile, ledgers.back());
     values["mfu"].push_back(used.mfu);
@@ -189,6 +218,9 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
     }
   }
   for (const auto& [name, v] : values) set_measured(record, name, v);
+  for (const auto& [tenant, own] : of_tenants) {
+    for (const auto& [name, v] : own) record.tenants[tenant][name] = measured_value(name, v);
+  }
   record.ledger = ledger_entries(ledgers);
   return record;
 }

@@ -9,15 +9,16 @@
 #include "exec/runner/replica.h"
 #include "scenarios/profile.h"
 #include "scenarios/run_record.h"
-#include "scenarios/workload.h"
+#include "scenarios/scenario.h"
 
 namespace lindos::exec {
 
 // Fills source, fidelity, repeats, metrics, ledger and output_hash; provenance of the scenario, plan and
 // environment is the caller's. `ceilings` supplies matrix rate and read bandwidth of this machine.
-// REQUIRES: at least one run, all of the same requests.
+// Figures of tenants where the workload has some; rejected_share where `limited`. Throws Error{kInfeasible} where a run
+// turned every request away. REQUIRES: at least one run, all of the same requests.
 [[nodiscard]] RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config,
-                                        const Profile& ceilings, const Slo& slo);
+                                        const Profile& ceilings, const Scenario& scenario);
 
 // The utilisations of the record (mfu, mbu, roofline_utilisation) that no device can reach: a median beyond 1 by more
 // than a probe's noise. Either the ceilings are too low, or what was to come from memory came from caches.

@@ -61,6 +61,12 @@ void add_request(RunTimeline& timeline, const EngineRun& run, const RequestTimel
   const auto lane = static_cast<std::uint32_t>(timeline.lanes.size());
   const std::string name = fmt::format("request {}", request.id);
   timeline.lanes.push_back({"requests", name});
+  if (request.turned_away()) {
+    timeline.spans.push_back({lane, SpanKind::kArrival, request.arrival, Seconds{0}, name,
+                              fmt::format("{} in; turned away by the plan's admission limits",
+                                          plural(request.prompt_tokens, "token"))});
+    return;
+  }
   const RequestTimes times = times_of(request);
   timeline.spans.push_back({lane, SpanKind::kArrival, request.arrival, Seconds{0}, name,
                             fmt::format("{} in, {} out", plural(request.prompt_tokens, "token"),

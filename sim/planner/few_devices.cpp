@@ -160,7 +160,7 @@ std::vector<DealtReplica> dealt_replicas(const Scenario& scenario, const std::ve
 }
 
 // All of them, one after the other.
-ServingSummary served(Fleet& fleet, const std::vector<DealtReplica>& shares, const Slo& slo,
+ServingSummary served(Fleet& fleet, const std::vector<DealtReplica>& shares, const Promises& promises,
                       const std::vector<std::vector<Factors>>* sigmas, const ServingQuestion& question,
                       std::uint32_t draw, WorkTotals* totals) {
   std::vector<RequestTimeline> timelines;
@@ -172,7 +172,7 @@ ServingSummary served(Fleet& fleet, const std::vector<DealtReplica>& shares, con
     if (totals != nullptr) totals[share.group] = run.totals;
     std::move(run.timelines.begin(), run.timelines.end(), std::back_inserter(timelines));
   }
-  return summarise(timelines, slo);
+  return summarise(timelines, promises);
 }
 
 }  // namespace
@@ -191,6 +191,7 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
   ServingAnswer answer;
   const std::vector<Plan> plans = few_plans(scenario, profiles);
   std::string first_reason;
+  const Promises promises = promises_of(scenario.workload.serving, scenario.slo);
   for (std::size_t i = 0; i < plans.size(); ++i) {
     ++answer.shapes;
     PlannedServing planned;
@@ -202,7 +203,7 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
       Fleet fleet = make_fleet(planned.scenario, profiles, question.predict.backend);
       const std::vector<DealtReplica> shares = dealt_replicas(planned.scenario, plans[i].groups);
       std::vector<WorkTotals> totals(fleet.groups.size());
-      const ServingSummary centre = served(fleet, shares, scenario.slo, nullptr, question, 0, totals.data());
+      const ServingSummary centre = served(fleet, shares, promises, nullptr, question, 0, totals.data());
       std::vector<std::vector<Factors>> sigmas;
       for (std::size_t g = 0; g < fleet.groups.size(); ++g)
         sigmas.push_back(systematic_sigmas(fleet.groups[g].replica, totals[g]));
@@ -212,7 +213,7 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
       planned.objective = planned.tokens_per_s;
       for (int d = 0; d < std::max(1, question.predict.draws); ++d) {
         planned.drawn.push_back(
-            value(served(fleet, shares, scenario.slo, &sigmas, question, static_cast<std::uint32_t>(d), nullptr)));
+            value(served(fleet, shares, promises, &sigmas, question, static_cast<std::uint32_t>(d), nullptr)));
       }
       const double per_token = planned.tokens_per_s > 0.0 ? planned.requests_per_s / planned.tokens_per_s : 0.0;
       planned.p10 = quantile(planned.drawn, 0.1) * per_token;

@@ -66,6 +66,7 @@ Scenario fit_here(const Scenario& fleet, const Plan& plan, const Scenario& here,
   serving.rate = Hertz(0);
   serving.prompt = shortened(serving.prompt, kLongestPrompt);
   serving.output = shortened(serving.output, kLongestOutput);
+  serving.tenants.clear();  // nothing is promised here
   out.slo = {};
 
   std::vector<double> tensor_weights;

@@ -364,8 +364,7 @@ class ServingPlanner {
     }
     plan.p10 = quantile(plan.drawn, 0.1);
     plan.p90 = quantile(plan.drawn, 0.9);
-    const LengthRange& output = scenario_.workload.serving.output;
-    plan.tokens_per_s = plan.requests_per_s * 0.5 * static_cast<double>(output.low + output.high);
+    plan.tokens_per_s = plan.requests_per_s * middle_tokens(scenario_.workload.serving).output;
     plan.power = metered(scenario_, added);
     plan.objective = question_.objective == ServingObjective::kGoodput
                          ? plan.requests_per_s
@@ -604,8 +603,7 @@ class ServingPlanner {
           best = &shape;
         }
         if (best == nullptr) continue;
-        const LengthRange& output = scenario_.workload.serving.output;
-        point.tokens_per_s_device += own * most * 0.5 * static_cast<double>(output.low + output.high);
+        point.tokens_per_s_device += own * most * middle_tokens(scenario_.workload.serving).output;
         point.shapes += (point.shapes.empty() ? "" : "; ") + scenario_.cluster.pools[p].name + " ";
         point.shapes += text_of(best->shape);
       }

@@ -42,7 +42,7 @@ class Trial {
       if (timeline.arrival.count() >= first && timeline.arrival.count() <= last) counted.push_back(std::move(timeline));
     }
     if (counted.empty()) counted = std::move(run.timelines);
-    const ServingSummary summary = summarise(counted, slo_);
+    const ServingSummary summary = summarise(counted, promises_of(workload, slo_));
     return {rate, summary.goodput, summary.ttft, summary.tpot, run.totals};
   }
 
@@ -61,7 +61,7 @@ class Trial {
 BorneLoad borne_load(ServingGroup& group, const ServingWorkload& workload, const Slo& slo, double guess,
                      std::uint64_t seed, const std::function<bool()>& cancelled) {
   const Trial trial(group, workload, slo, seed, cancelled);
-  const double output = 0.5 * static_cast<double>(workload.output.low + workload.output.high);
+  const double output = middle_tokens(workload).output;
   const double stay = slo.ttft.count() + output * (slo.tpot.count() > 0.0 ? slo.tpot.count() : 0.05);
   double low = 0.5 * guess;
   double high = 2.0 * guess;

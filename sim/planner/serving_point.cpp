@@ -15,7 +15,6 @@ namespace {
 constexpr double kLargestBatch = 1024.0;
 constexpr int kHalvings = 40;
 
-double mean_of(const LengthRange& range) { return 0.5 * static_cast<double>(range.low + range.high); }
 
 // What lower clocks add to the compute time of a stage: each op keeps the longer of its arithmetic and its memory time.
 std::vector<double> added_by_clocks(const StageWork& work, const RankCeiling& rank, const std::vector<double>& clocks) {
@@ -79,7 +78,7 @@ GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int
   limits.max_sequences = static_cast<std::int64_t>(kLargestBatch);
   limits.kv_blocks = 0;
   limits.block_tokens = kGpuBlockTokens;
-  const std::int64_t longest = scenario.workload.serving.prompt.high + scenario.workload.serving.output.high;
+  const std::int64_t longest = longest_request(scenario.workload.serving);
   limits.max_context = std::min(scenario.model.max_positions, longest);
   Plan plan = make_plan(scenario.model, pool.name, shape.stages,
                         std::vector<double>(static_cast<std::size_t>(shape.tensor), 1.0), {}, shape.weights, limits,
@@ -94,8 +93,8 @@ GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int
 ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw,
                              const std::vector<double>& clocks)
     : group_(group),
-      prompt_tokens_(std::max(1.0, mean_of(workload.prompt))),
-      output_tokens_(std::max(2.0, mean_of(workload.output))) {
+      prompt_tokens_(std::max(1.0, middle_tokens(workload).prompt)),
+      output_tokens_(std::max(2.0, middle_tokens(workload).output)) {
   const scheduler::Limits& limits = group.limits;
   const double blocks = std::ceil((prompt_tokens_ + output_tokens_ - 1.0) / static_cast<double>(limits.block_tokens));
   fit_ = std::min({std::floor(static_cast<double>(limits.kv_blocks) / blocks),

@@ -25,7 +25,8 @@ TIMEOUT_S = 600
 # The registry of metrics: docs/metrics.md.
 UNITS = {
     "mfu": "1", "mbu": "1", "roofline_utilisation": "1", "output_tokens_per_s": "token/s", "requests_per_s": "1/s",
-    "ttft_s": "s", "tpot_s": "s", "e2e_latency_s": "s", "kv_transfer_s": "s", "step_time_s": "s", "goodput": "1", "memory_peak_bytes": "B",
+    "ttft_s": "s", "tpot_s": "s", "e2e_latency_s": "s", "kv_transfer_s": "s", "step_time_s": "s", "goodput": "1", "rejected_share": "1",
+    "memory_peak_bytes": "B",
     "kv_blocks": "1", "steady_mfu": "1", "trained_tokens_per_s": "token/s", "interruption_interval_s": "s",
     "checkpoint_interval_s": "s", "young_interval_s": "s", "daly_interval_s": "s",
     "prefix_hit_rate": "1", "host_hit_rate": "1", "power_w": "W", "energy_per_token_j": "J",

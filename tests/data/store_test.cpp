@@ -40,6 +40,28 @@ TEST_F(StoreTest, GivesBackWhatItTook) {
   EXPECT_EQ(store_.load(store_.insert(measured, "", "", "")), measured);
 }
 
+TEST_F(StoreTest, KeepsAndComparesEachTenantsFigures) {
+  RunRecord predicted = sample_run(RunSource::kPredicted);
+  predicted.tenants["chat"]["goodput"] = {0.5, 0.75, 1.0, "1", "modelled"};
+  predicted.tenants["chat"]["ttft_s"] = {0.1, 0.2, 0.3, "s", "modelled"};
+  predicted.tenants["batch"]["rejected_share"] = {0.0, 0.0, 0.0, "1", "modelled"};
+  EXPECT_EQ(store_.load(store_.insert(predicted, "", "", "")), predicted);
+  RunRecord measured = sample_run(RunSource::kMeasured);
+  measured.tenants["chat"]["ttft_s"] = {0.4, 0.4, 0.4, "s", "measured"};
+  measured.tenants["late"]["goodput"] = {1.0, 1.0, 1.0, "1", "measured"};
+  EXPECT_EQ(store_.load(store_.insert(measured, "", "", "")), measured);
+  const std::vector<TenantComparison> tenants = compare_tenants(predicted, measured);
+  ASSERT_EQ(tenants.size(), 3U);
+  EXPECT_EQ(tenants[0].tenant, "batch");
+  EXPECT_EQ(tenants[2].tenant, "late");
+  ASSERT_EQ(tenants[1].metrics.size(), 2U);
+  const MetricComparison& ttft = tenants[1].metrics[0];
+  EXPECT_EQ(ttft.name, "ttft_s");
+  EXPECT_DOUBLE_EQ(ttft.error_ratio.value(), -0.5);
+  EXPECT_FALSE(ttft.inside_interval.value());
+  EXPECT_FALSE(tenants[1].metrics[1].measured) << "goodput is predicted only";
+}
+
 TEST_F(StoreTest, KeepsItAfterClosing) {
   const std::int64_t id = insert_sample(store_, RunSource::kPredicted);
   const auto path = folder_ / "new/lindos.db";

@@ -22,7 +22,7 @@ TEST(Metrics, TheNamesOfTheDesignInOrder) {
   for (const Metric& metric : metric_registry()) names.push_back(metric.name);
   EXPECT_THAT(names, ElementsAre("mfu", "steady_mfu", "mbu", "roofline_utilisation",
                                  "output_tokens_per_s", "trained_tokens_per_s", "requests_per_s",
-                                 "ttft_s", "tpot_s", "e2e_latency_s", "kv_transfer_s", "step_time_s", "goodput",
+                                 "ttft_s", "tpot_s", "e2e_latency_s", "kv_transfer_s", "step_time_s", "goodput", "rejected_share",
                                  "goodput_sampling_error", "simulated_replicas",
                                  "interruption_interval_s", "checkpoint_interval_s",
                                  "young_interval_s", "daly_interval_s",

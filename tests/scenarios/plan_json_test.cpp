@@ -45,6 +45,12 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
   group.limits.max_context = *rc::gen::inRange(0, 1000);
   group.limits.memory_fraction = *rc::gen::inRange(1, 1000) / 1000.0;
   group.limits.prefix_reuse = *rc::gen::arbitrary<bool>();
+  if (*rc::gen::arbitrary<bool>()) {
+    plan.admission.unfinished = {*rc::gen::inRange<std::int64_t>(0, 100), *rc::gen::inRange<std::int64_t>(1, 100)};
+    plan.admission.priorities = {{*rc::gen::inRange(-9, 9), {3, 0}}};
+    plan.admission.tenants = {{"a", {Hertz(*rc::gen::inRange(1, 1000) / 7.0), *rc::gen::inRange<std::int64_t>(1, 99)}, {}},
+                              {"b", {}, {Hertz(2e6), 1'000'000}}};
+  }
   if (group.limits.prefix_reuse) group.limits.kv_offload = Bytes{*rc::gen::inRange(0, 1'000'000) * 1e3};
   group.training = {.zero_stage = *rc::gen::inRange(0, 4),
                     .virtual_stages = *rc::gen::inRange(1, 5),

@@ -214,5 +214,47 @@ TEST(TraceTime, ReadsDatesAndUnits) {
   EXPECT_EQ(parse_trace_units("", 1), std::nullopt);
 }
 
+std::vector<TraceRow> rows_of_tenants(const std::string& text, TraceFormat format) {
+  std::istringstream in(text);
+  TraceReader reader(in, format, "trace", {"batch", "chat"});
+  std::vector<TraceRow> rows;
+  while (const std::optional<TraceRow> row = reader.next()) rows.push_back(*row);
+  return rows;
+}
+
+std::string complaint_about_tenants(const std::string& text, TraceFormat format) {
+  try {
+    static_cast<void>(rows_of_tenants(text, format));
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(RequestTrace, ReadsWhoseARequestIs) {
+  const std::string csv = "arrival_s,prompt_tokens,output_tokens,tenant\n0,1,1,chat\n1,2,2,batch\n";
+  const std::string json =
+      "{\"arrival_s\":0,\"prompt_tokens\":1,\"output_tokens\":1,\"tenant\":\"chat\"}\n"
+      "{\"arrival_s\":1,\"prompt_tokens\":2,\"output_tokens\":2,\"tenant\":\"batch\"}\n";
+  const std::vector<TraceRow> expected = {{0, 1, 1, {}, 1}, {1'000'000'000, 2, 2, {}, 0}};
+  EXPECT_EQ(rows_of_tenants(csv, TraceFormat::kCsv), expected);
+  EXPECT_EQ(rows_of_tenants(json, TraceFormat::kJsonl), expected);
+  // Who has no tenants skips the column, as any other.
+  EXPECT_EQ(rows_of(csv, TraceFormat::kCsv), (std::vector<TraceRow>{{0, 1, 1}, {1'000'000'000, 2, 2}}));
+}
+
+TEST(RequestTrace, EveryRowNamesATenantThatThereIs) {
+  EXPECT_EQ(complaint_about_tenants("arrival_s,prompt_tokens,output_tokens,tenant\n0,1,1,chat\n1,2,2,chta\n",
+                                    TraceFormat::kCsv),
+            "trace:3: column \"tenant\": the workload has no tenant \"chta\" (did you mean \"chat\"?)");
+  EXPECT_EQ(complaint_about_tenants("arrival_s,prompt_tokens,output_tokens,tenants\n0,1,1,chat\n", TraceFormat::kCsv),
+            "trace:1: expected a header with column \"tenant\" (did you mean \"tenants\"?)");
+  EXPECT_EQ(complaint_about_tenants("{\"arrival_s\":0,\"prompt_tokens\":1,\"output_tokens\":1}\n", TraceFormat::kJsonl),
+            "trace:1: expected key \"tenant\"");
+  EXPECT_EQ(complaint_about_tenants("{\"arrival_s\":0,\"prompt_tokens\":1,\"output_tokens\":1,\"tenant\":[]}\n",
+                                    TraceFormat::kJsonl),
+            "trace:1: key \"tenant\": expected a name, saw an array");
+}
+
 }  // namespace
 }  // namespace lindos

@@ -71,6 +71,23 @@ TEST(RunRecord, ReadsWhatItWrote) {
   EXPECT_EQ(environment_from_json(to_json(record.environment), "x"), record.environment);
 }
 
+TEST(RunRecord, CarriesEachTenantsFigures) {
+  RunRecord record = sample_record();
+  EXPECT_FALSE(nlohmann::json::parse(to_json(record)).contains("tenants"));
+  record.tenants["chat \"a\""]["ttft_s"] = {0.1, 0.2, 0.3, "s", "modelled"};
+  record.tenants["batch"]["rejected_share"] = {0.0, 0.5, 1.0, "1", "modelled"};
+  const auto json = nlohmann::json::parse(to_json(record));
+  EXPECT_EQ(json["tenants"]["batch"]["rejected_share"]["definition"], "rejected_share/1");
+  EXPECT_EQ(run_record_from_json(to_json(record), "x"), record);
+  record.tenants["batch"]["rejected_share"].unit = "s";
+  try {
+    validate_run_record(record, "run.json");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "run.json: /tenants/batch/rejected_share/unit: expected \"1\", saw \"s\"");
+  }
+}
+
 RC_GTEST_PROP(RunRecordProperty, ReadsWhatItWrote,
               (std::uint64_t seed, bool measured, std::array<double, 3> values)) {
   RC_PRE(std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }));

@@ -500,6 +500,18 @@ Scenario any_scenario() {
     traffic.shared_prefix = traffic.prompt.low - 1;
     traffic.prefix_groups = *rc::gen::inRange<std::int64_t>(1, 1000);
   }
+  if (*rc::gen::arbitrary<bool>()) {
+    traffic.tenants = {{"a", *number(0.1, 10.0)}, {"b \"c\"", 1.0, *rc::gen::inRange(-5, 5)}};
+    traffic.tenants[0].prompt = LengthRange{100, 200};
+    traffic.tenants[0].shared_prefix = *rc::gen::inRange<std::int64_t>(0, 100);
+    if (traffic.tenants[0].shared_prefix == 0) traffic.tenants[0].shared_prefix = 1;
+    traffic.tenants[0].prefix_groups = 3;
+    traffic.tenants[1].output = LengthRange{1, 90, 12.5, 0.75, {}};
+    traffic.tenants[1].ttft = Seconds(*number(0.0, 1.0));
+    s.plan.admission.unfinished = {*rc::gen::inRange<std::int64_t>(0, 9), 100};
+    s.plan.admission.priorities = {{-1, {4, 0}}, {3, {0, 7}}};
+    s.plan.admission.tenants = {{"b \"c\"", {Hertz(*number(1e-3, 1e3)), 7}, {}}, {"a", {}, {Hertz(12.5), 900}}};
+  }
   s.workload.seed = *rc::gen::inRange<std::uint64_t>(0, 1'000'000'000);
   s.slo.tpot = Seconds(*number(0.0, 1.0));
   s.slo.percentile = *number(0.01, 1.0);

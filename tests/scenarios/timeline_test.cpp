@@ -28,7 +28,7 @@ const std::vector<RequestTimeline> kTwo = {served(0, 1.0, {1.5, 1.7, 1.9}),
                                            served(1, 2.0, {2.1, 2.5})};
 
 TEST(Timeline, SummaryByHand) {
-  const ServingSummary summary = summarise(kTwo, {});
+  const ServingSummary summary = summarise(kTwo, Slo{});
   EXPECT_NEAR(summary.ttft.count(), 0.3, 1e-12);
   EXPECT_NEAR(summary.tpot.count(), 0.3, 1e-12);
   EXPECT_NEAR(summary.e2e_latency.count(), 0.7, 1e-12);
@@ -40,7 +40,7 @@ TEST(Timeline, SummaryByHand) {
 
 TEST(Timeline, GoodputNeedsBothPromisesKept) {
   const auto goodput = [](double ttft, double tpot) {
-    return summarise(kTwo, {Seconds{ttft}, Seconds{tpot}, 0.5}).goodput;
+    return summarise(kTwo, Slo{Seconds{ttft}, Seconds{tpot}, 0.5}).goodput;
   };
   EXPECT_EQ(goodput(0.3, 0.0), 0.5);  // only B is early enough
   EXPECT_EQ(goodput(0.0, 0.3), 0.5);  // only A is quick enough
@@ -49,12 +49,50 @@ TEST(Timeline, GoodputNeedsBothPromisesKept) {
 }
 
 TEST(Timeline, ARequestOfOneTokenHasNoPace) {
-  const ServingSummary alone = summarise({served(0, 0.0, {1.0})}, {Seconds{0}, Seconds{1e-9}, 0.5});
+  const ServingSummary alone = summarise({served(0, 0.0, {1.0})}, Slo{Seconds{0}, Seconds{1e-9}, 0.5});
   EXPECT_EQ(alone.tpot.count(), 0.0);
   EXPECT_EQ(alone.goodput, 1.0);
   std::vector<RequestTimeline> three = kTwo;
   three.push_back(served(2, 2.0, {2.1}));
-  EXPECT_NEAR(summarise(three, {}).tpot.count(), 0.3, 1e-12);
+  EXPECT_NEAR(summarise(three, Slo{}).tpot.count(), 0.3, 1e-12);
+}
+
+// Of four requests one is turned away and one late: it is asked and not kept, and in no latency.
+TEST(Timeline, WhatIsTurnedAwayIsAskedAndNotKept) {
+  std::vector<RequestTimeline> four = kTwo;
+  four.push_back(served(2, 0.0, {}));
+  four.push_back(served(3, 0.5, {9.5}));
+  const ServingSummary summary = summarise(four, Slo{Seconds{1}, Seconds{0}, 0.5});
+  EXPECT_EQ(summary.answered, 3U);
+  EXPECT_EQ(summary.goodput, 0.5);
+  EXPECT_EQ(summary.rejected_share, 0.25);
+  EXPECT_NEAR(summary.requests_per_s, 3.0 / summary.makespan.count(), 1e-12);
+  std::vector<RequestTimeline> answered = four;
+  answered.erase(answered.begin() + 2);
+  EXPECT_EQ(summary.ttft, summarise(answered, Slo{}).ttft);
+  EXPECT_EQ(summarise({served(0, 0.0, {})}, Slo{}).answered, 0U);
+  EXPECT_EQ(summarise({served(0, 0.0, {})}, Slo{}).goodput, 0.0);
+}
+
+// Two tenants: rates over everybody's time, so that they add up; promises of their own.
+TEST(Timeline, TenantsAddUp) {
+  std::vector<RequestTimeline> requests = kTwo;
+  requests[1].tenant = 2;
+  requests.push_back(served(2, 0.0, {}));
+  requests.back().tenant = 2;
+  Promises promises{Slo{}, {Slo{}, Slo{}, Slo{Seconds{1e-9}, Seconds{0}, 0.5}}};
+  const ServingSummary all = summarise(requests, promises);
+  const auto tenants = summarise_tenants(requests, promises, all.makespan);
+  ASSERT_EQ(tenants.size(), 3U);
+  ASSERT_TRUE(tenants[0] && tenants[2]);
+  EXPECT_FALSE(tenants[1]) << "asked nothing";
+  EXPECT_NEAR(tenants[0]->output_tokens_per_s + tenants[2]->output_tokens_per_s, all.output_tokens_per_s, 1e-12);
+  EXPECT_NEAR(tenants[0]->requests_per_s + tenants[2]->requests_per_s, all.requests_per_s, 1e-12);
+  EXPECT_EQ(tenants[0]->goodput, 1.0);
+  EXPECT_EQ(tenants[2]->goodput, 0.0);
+  EXPECT_EQ(tenants[2]->rejected_share, 0.5);
+  EXPECT_NEAR(all.goodput, 1.0 / 3.0, 1e-12);
+  EXPECT_TRUE(summarise_tenants(requests, Promises{}, all.makespan).empty());
 }
 
 // Type 7 of {1, 2, 3, 4}: position 3q.

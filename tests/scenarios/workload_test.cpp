@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -286,6 +288,88 @@ TEST(Workload, ADurationEndsTheArrivals) {
   EXPECT_LT(requests.back().arrival, Seconds{10.0});
   EXPECT_GE(longer.back().arrival, Seconds{10.0});
   EXPECT_TRUE(std::equal(requests.begin(), requests.end(), longer.begin()));
+}
+
+// Shares of 3 to 1: of 40,000 requests 30,000 ± 87 (one sigma, binomial) are the first one's.
+TEST(Workload, TenantsAreDrawnByShare) {
+  ServingWorkload workload = poisson(40'000, 10.0);
+  const auto without = generate_requests(workload, 7);
+  workload.tenants = {{"a", 6.0}, {"b", 2.0, 3}};
+  workload.tenants[1].output = LengthRange{500, 600};
+  const auto requests = generate_requests(workload, 7);
+  double first = 0.0;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const RequestSpec& r = requests[i];
+    first += r.tenant == 0 ? 1.0 : 0.0;
+    ASSERT_LT(r.tenant, 2U);
+    EXPECT_EQ(r.priority, r.tenant == 1 ? 3 : 0);
+    // Whose it is changes nothing but what its tenant says.
+    EXPECT_EQ(r.arrival, without[i].arrival);
+    EXPECT_EQ(r.prompt_tokens, without[i].prompt_tokens);
+    if (r.tenant == 0) {
+      EXPECT_EQ(r.output_tokens, without[i].output_tokens);
+    } else {
+      EXPECT_GE(r.output_tokens, 500);
+    }
+  }
+  EXPECT_NEAR(first, 30'000.0, 350.0);
+  EXPECT_EQ(longest_request(workload), 1024 + 600);
+}
+
+// The first n requests do not depend on how many follow, nor on who else draws.
+TEST(Workload, ATenantIsAFunctionOfSeedAndNumber) {
+  ServingWorkload workload = poisson(500, 10.0);
+  workload.tenants = {{"a", 1.0}, {"b", 1.0}, {"c", 1.0}};
+  const auto few = generate_requests(workload, 3);
+  workload.requests = 1000;
+  workload.arrival = Arrival::kUniform;
+  const auto more = generate_requests(workload, 3);
+  const auto other = generate_requests(workload, 4);
+  std::size_t same = 0;
+  for (std::size_t i = 0; i < few.size(); ++i) {
+    EXPECT_EQ(few[i].tenant, more[i].tenant);
+    same += few[i].tenant == other[i].tenant ? 1U : 0U;
+  }
+  EXPECT_LT(same, 250U) << "a third of 500 are the same by chance";
+}
+
+// Prompts of a tenant with groups of its own begin like no other tenant's.
+TEST(Workload, ATenantsPrefixesAreItsOwn) {
+  ServingWorkload workload = poisson(600, 10.0);
+  workload.shared_prefix = 8;
+  workload.prefix_groups = 3;
+  workload.tenants = {{"a", 1.0}, {"b", 1.0}, {"c", 1.0}};
+  workload.tenants[1].shared_prefix = 12;
+  workload.tenants[1].prefix_groups = 2;
+  std::map<std::uint32_t, std::set<std::uint64_t>> ids;
+  for (const RequestSpec& r : generate_requests(workload, 3)) {
+    ASSERT_TRUE(r.beginning);
+    EXPECT_EQ(r.beginning->tokens_per_id, r.tenant == 1 ? 12 : 8);
+    EXPECT_EQ(r.prefix, r.beginning->ids.front() + 1);
+    ids[r.tenant].insert(r.beginning->ids.front());
+  }
+  EXPECT_EQ(ids[0], (std::set<std::uint64_t>{0, 1, 2}));
+  EXPECT_EQ(ids[1], (std::set<std::uint64_t>{3, 4}));
+  EXPECT_EQ(ids[2], ids[0]) << "without a prefix of its own a tenant has the workload's";
+}
+
+TEST(Workload, ATenantsPromisesStandInForTheScenarios) {
+  ServingWorkload workload;
+  workload.tenants = {{"a", 1.0}, {"b", 1.0}};
+  workload.tenants[1].tpot = Seconds(0.5);
+  const Promises promises = promises_of(workload, {Seconds(1), Seconds(2), 0.9});
+  EXPECT_EQ(promises.of(0), (Slo{Seconds(1), Seconds(2), 0.9}));
+  EXPECT_EQ(promises.of(1), (Slo{Seconds(1), Seconds(0.5), 0.9}));
+  EXPECT_EQ(promises_of({}, {Seconds(1), Seconds(2), 0.9}).of(0).ttft, Seconds(1));
+}
+
+TEST(Workload, MiddleTokensWeighTenantsByShare) {
+  ServingWorkload workload = poisson(1, 1.0);
+  EXPECT_EQ(middle_tokens(workload).prompt, 520.0);
+  EXPECT_EQ(middle_tokens(workload).output, 64.5);
+  workload.tenants = {{"a", 3.0}, {"b", 1.0}};
+  workload.tenants[1].prompt = LengthRange{100, 140};
+  EXPECT_EQ(middle_tokens(workload).prompt, (3.0 * 520.0 + 120.0) / 4.0);
 }
 
 }  // namespace

@@ -130,6 +130,45 @@ TEST(Disaggregation, EveryRequestIsAnsweredOnceInFull) {
   }
 }
 
+// Each request but the clients' first ones arrives at the end of another one, each end lets one in.
+TEST(Disaggregation, AClosedLoopGoesOnWhenAnAnswerIsWhole) {
+  Scenario scenario = apart(2, 3);
+  ServingWorkload& workload = scenario.workload.serving;
+  workload.arrival = Arrival::kClosedLoop;
+  workload.rate = Hertz(0);
+  workload.duration = Seconds(0);
+  workload.requests = 150;
+  workload.concurrency = 12;
+  for (const RoutingPolicy policy : kRoutingPolicies) {
+    scenario.plan.routing.policy = policy;
+    Fleet fleet = make_fleet(scenario, profiles(), "");
+    const std::vector<RequestSpec> requests = generate_requests(workload, 3);
+    CellRun run = serve_cell(fleet.groups, scenario, cell_of(scenario, requests));
+    join_handovers(run);
+    std::vector<Seconds> arrivals;
+    std::vector<Seconds> endings;
+    for (const CellReplica& replica : run.replicas) {
+      for (const RequestTimeline& t : replica.run.timelines) {
+        EXPECT_EQ(std::ssize(t.token_times), requests[t.id].output_tokens);
+        arrivals.push_back(t.arrival);
+        endings.push_back(t.token_times.back());
+      }
+    }
+    ASSERT_EQ(arrivals.size(), requests.size());
+    std::multiset<Seconds> unused(endings.begin(), endings.end());
+    std::sort(arrivals.begin(), arrivals.end());
+    for (std::size_t i = 0; i < arrivals.size(); ++i) {
+      if (i < 12) {
+        EXPECT_EQ(arrivals[i], Seconds(0));
+        continue;
+      }
+      const auto end = unused.find(arrivals[i]);
+      ASSERT_NE(end, unused.end()) << name_of(policy) << ' ' << i;
+      unused.erase(end);
+    }
+  }
+}
+
 TEST(Disaggregation, FlowsAgreeWithTheClosedFormWhereNobodyElseSends) {
   const Scenario scenario = apart(1, 2);
   Fleet fleet = make_fleet(scenario, profiles(), "");
@@ -244,11 +283,6 @@ TEST(Disaggregation, WhatCannotWorkIsRefused) {
   Scenario weight = apart(1, 1);
   weight.plan.groups[1].routing_weight = 0.0;
   EXPECT_EQ(complaint(weight), "plan: prefill and decode each need a group with a routing_weight above 0");
-  Scenario loop = apart(1, 1);
-  loop.workload.serving.arrival = Arrival::kClosedLoop;
-  loop.workload.serving.requests = 8;
-  loop.workload.serving.concurrency = 2;
-  EXPECT_EQ(complaint(loop), "apart: closed-loop arrivals are not covered where prefill and decode are apart");
   EXPECT_EQ(complaint(apart(1, 1), Fidelity::kClosed),
             "plan: the closed form has no queue between prefill and decode; fidelity maxplus or simgrid has");
 }

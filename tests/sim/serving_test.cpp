@@ -168,8 +168,8 @@ TEST(Closed, EqualRequestsTogetherMatchMaxplusWithinOnePercent) {
   const ServingRun closed = serve_closed(replica, limits_of(plan), requests);
   const ServingRun maxplus = serve_maxplus(replica, limits_of(plan), requests, {});
   EXPECT_NEAR(closed.end / maxplus.end, 1.0, 0.01);
-  const ServingSummary a = summarise(closed.timelines, {});
-  const ServingSummary b = summarise(maxplus.timelines, {});
+  const ServingSummary a = summarise(closed.timelines, Slo{});
+  const ServingSummary b = summarise(maxplus.timelines, Slo{});
   EXPECT_NEAR(a.ttft / b.ttft, 1.0, 0.01);
   EXPECT_NEAR(a.tpot / b.tpot, 1.0, 0.01);
   EXPECT_NEAR(closed.ledger.share(Cause::kUseful), maxplus.ledger.share(Cause::kUseful), 0.01);
@@ -194,12 +194,12 @@ TEST(Closed, ClientsOfAClosedLoopMatchMaxplusWithinOnePercent) {
   const ServingRun closed = serve_closed(replica, limits_of(plan), requests);
   const ServingRun maxplus = serve_maxplus(replica, limits_of(plan), requests, {});
   EXPECT_NEAR(closed.end / maxplus.end, 1.0, 0.01);
-  const ServingSummary a = summarise(closed.timelines, {});
-  const ServingSummary b = summarise(maxplus.timelines, {});
+  const ServingSummary a = summarise(closed.timelines, Slo{});
+  const ServingSummary b = summarise(maxplus.timelines, Slo{});
   EXPECT_NEAR(a.ttft / b.ttft, 1.0, 0.01);
   EXPECT_NEAR(a.tpot / b.tpot, 1.0, 0.01);
   // All 24 at once would wait for two waves more.
-  EXPECT_LT(3.0 * a.ttft.count(), summarise(serve_closed(replica, limits_of(plan_of(1, 1, 8)), requests_of(24, 64, 17)).timelines, {}).ttft.count());
+  EXPECT_LT(3.0 * a.ttft.count(), summarise(serve_closed(replica, limits_of(plan_of(1, 1, 8)), requests_of(24, 64, 17)).timelines, Slo{}).ttft.count());
 }
 
 // The same clients in each rung of event level, and the engine's driver is the same code.
@@ -227,10 +227,10 @@ TEST(Closed, BelowSaturationArrivalsCountByTheirMeanRateOnly) {
   auto burst = even;  // the same span, hence the same rate
   for (std::size_t i = 1; i + 1 < burst.size(); ++i) burst[i].arrival = burst.front().arrival;
   const auto closed = [&](const std::vector<RequestSpec>& requests) {
-    return summarise(serve_closed(replica, limits_of(plan), requests).timelines, {});
+    return summarise(serve_closed(replica, limits_of(plan), requests).timelines, Slo{});
   };
   const auto maxplus = [&](const std::vector<RequestSpec>& requests) {
-    return summarise(serve_maxplus(replica, limits_of(plan), requests, {}).timelines, {});
+    return summarise(serve_maxplus(replica, limits_of(plan), requests, {}).timelines, Slo{});
   };
   EXPECT_NEAR(closed(even).ttft / closed(burst).ttft, 1.0, 1e-6);
   EXPECT_NEAR(closed(even).tpot / closed(burst).tpot, 1.0, 1e-6);

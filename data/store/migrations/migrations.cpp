@@ -6,8 +6,8 @@
 namespace lindos::data {
 
 std::span<const char* const> migrations() {
-  static const std::array<const char*, 3> kMigrations = {kMigration001Initial, kMigration002DeviceMap,
-                                                         kMigration003RunSamples};
+  static const std::array<const char*, 4> kMigrations = {kMigration001Initial, kMigration002DeviceMap,
+                                                         kMigration003RunSamples, kMigration004Tenants};
   return kMigrations;
 }
 

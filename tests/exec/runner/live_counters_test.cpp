@@ -57,7 +57,7 @@ TEST(LiveCounters, AgreeWithTheRun) {
     EXPECT_EQ(seen.scheduler.running, 0);
     ASSERT_EQ(seen.ttft_s.size(), 3u);
     ASSERT_EQ(seen.tpot_s.size(), 2u);
-    const ServingSummary summary = summarise(run.outcome.timelines, {});
+    const ServingSummary summary = summarise(run.outcome.timelines, Slo{});
     // The driver stamps a token some microseconds after its step's result; the machine may be busy.
     EXPECT_NEAR(quantile(seen.ttft_s, 0.5), summary.ttft.count(), 0.05);
     EXPECT_NEAR(quantile(seen.tpot_s, 0.5), summary.tpot.count(), 0.05);

@@ -267,6 +267,102 @@ RC_GTEST_PROP(Serve, ForesightChangesNothing, ()) {
   RC_CLASSIFY(a.final_snapshot.host_hit_tokens > 0, "hits in host memory");
 }
 
+// Counted again from the finished timelines: a request is turned away where as many as the bound are unfinished when it
+// arrives, and all others are answered in full.
+RC_GTEST_PROP(Serve, TurnsAwayWhatABoundDoesNotLetIn, ()) {
+  const int stages = *rc::gen::inRange(1, 4);
+  const auto bound = *rc::gen::inRange<std::size_t>(1, 6);
+  const auto gaps = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 9));
+  std::vector<RequestSpec> requests;
+  Seconds arrival(0);
+  for (const int gap : gaps) {
+    arrival += Seconds(gap * 0.2503);  // nobody arrives at the very end of a step
+    requests.push_back({requests.size(), arrival, *rc::gen::inRange(1, 40), *rc::gen::inRange(1, 12)});
+  }
+  AdmissionLimits limits;
+  limits.unfinished.replica = static_cast<std::int64_t>(bound);
+  ServeHooks hooks = plain_hooks();
+  hooks.admission.emplace(limits, std::vector<Tenant>{});
+  Scheduler scheduler(limits_with(stages - 1, 64), Policy::kDecodeFirst);
+  FakePipeline backend(stages);
+  const ServeOutcome outcome = serve(scheduler, requests, stages, backend, hooks);
+  std::size_t refused = 0;
+  for (const RequestSpec& spec : requests) {
+    std::size_t unfinished = 0;
+    for (std::uint64_t before = 0; before < spec.id; ++before) {
+      const RequestTimeline& other = outcome.timelines[before];
+      if (!other.turned_away() && other.token_times.back() > spec.arrival) ++unfinished;
+    }
+    const RequestTimeline& own = outcome.timelines[spec.id];
+    RC_ASSERT(own.arrival == spec.arrival);
+    RC_ASSERT(own.turned_away() == (unfinished >= bound));
+    RC_ASSERT(own.turned_away() || own.token_times.size() == static_cast<std::size_t>(spec.output_tokens));
+    refused += own.turned_away() ? 1U : 0U;
+  }
+  RC_CLASSIFY(refused > 0, "refused");
+  RC_ASSERT(scheduler.idle());
+}
+
+// Two clients, 0.5 requests/s with a burst of 2, steps of 1 s, by hand: both ask at 0 and are answered at 3 (prompt and
+// first token in the first step). The bucket holds 1.5 then: request 2 is let in; the other client asks 3, 4 and 5 in
+// vain, one right after the other. Request 2 ends alone at 6.
+TEST(Serve, AClientThatIsTurnedAwayAsksItsNextAtOnce) {
+  std::vector<RequestSpec> requests;
+  for (std::uint64_t i = 0; i < 6; ++i) requests.push_back({i, Seconds(0), 4, 3, i >= 2});
+  AdmissionLimits limits;
+  limits.tenants = {{"a", {Hertz(0.5), 2}, {}}};
+  ServeHooks hooks = plain_hooks();
+  hooks.admission.emplace(limits, std::vector<Tenant>{{"a", 1.0}});
+  Scheduler scheduler(limits_with(0, 64), Policy::kDecodeFirst);
+  FakePipeline backend(1);
+  const ServeOutcome outcome = serve(scheduler, requests, 1, backend, hooks);
+  for (const std::size_t i : {0, 1, 2}) EXPECT_FALSE(outcome.timelines[i].turned_away()) << i;
+  for (const std::size_t i : {3, 4, 5}) {
+    EXPECT_TRUE(outcome.timelines[i].turned_away()) << i;
+    EXPECT_EQ(outcome.timelines[i].arrival, Seconds(3)) << i;
+  }
+  EXPECT_EQ(outcome.timelines[2].arrival, Seconds(3));
+  EXPECT_EQ(outcome.timelines[2].token_times.back(), Seconds(6));
+}
+
+TEST(Serve, EndsWhereEveryRequestIsTurnedAway) {
+  AdmissionLimits limits;
+  limits.tenants = {{"a", {}, {Hertz(1.0), 5}}};
+  ServeHooks hooks = plain_hooks();
+  hooks.admission.emplace(limits, std::vector<Tenant>{{"a", 1.0}});
+  Scheduler scheduler(limits_with(0, 64), Policy::kDecodeFirst);
+  FakePipeline backend(1);
+  const ServeOutcome outcome = serve(scheduler, {{0, Seconds(0), 4, 3}, {1, Seconds(7), 4, 3}}, 1, backend, hooks);
+  EXPECT_TRUE(outcome.timelines[0].turned_away());
+  EXPECT_TRUE(outcome.timelines[1].turned_away());
+}
+
+// Of two that wait, the one of higher priority is computed first, whenever it came.
+RC_GTEST_PROP(Serve, NobodyWaitsBehindALowerPriority, ()) {
+  const int stages = *rc::gen::inRange(1, 4);
+  const auto gaps = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 4));
+  std::vector<RequestSpec> requests;
+  Seconds arrival(0);
+  for (const int gap : gaps) {
+    arrival += Seconds(gap * 0.5);
+    RequestSpec spec{requests.size(), arrival, *rc::gen::inRange(1, 40), *rc::gen::inRange(1, 12)};
+    spec.priority = *rc::gen::inRange(0, 3);
+    requests.push_back(spec);
+  }
+  Scheduler scheduler(limits_with(stages - 1, 16), *rc::gen::element(Policy::kDecodeFirst, Policy::kPrefillFirst));
+  FakePipeline backend(stages);
+  static_cast<void>(serve(scheduler, requests, stages, backend, plain_hooks()));
+  std::size_t overtaken = 0;
+  for (const RequestSpec& high : requests) {
+    for (const RequestSpec& low : requests) {
+      if (low.priority >= high.priority || high.arrival > backend.first_seen(low.id)) continue;
+      RC_ASSERT(backend.first_seen(high.id) <= backend.first_seen(low.id));
+      if (low.id < high.id) ++overtaken;
+    }
+  }
+  RC_CLASSIFY(overtaken > 0, "overtaken");
+}
+
 TEST(Serve, KeepsAPipelineFull) {
   Scheduler scheduler(limits_with(1, 64), Policy::kDecodeFirst);
   FakePipeline backend(2);

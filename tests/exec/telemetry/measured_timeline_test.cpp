@@ -38,6 +38,15 @@ TEST(MeasuredTimeline, SaysWhenWhatRan) {
   EXPECT_EQ(t.spans, expected);
 }
 
+TEST(MeasuredTimeline, ARequestThatIsTurnedAwayOnlyArrives) {
+  EngineRun run = made_run(1.0);
+  run.outcome.timelines.push_back({11, Seconds{1.25}, 30, {}});
+  const RunTimeline t = measured_timeline({run}, 1);
+  EXPECT_EQ(t.lanes.back(), (TimelineLane{"requests", "request 11"}));
+  EXPECT_EQ(t.spans.back(), (TimelineSpan{2, SpanKind::kArrival, Seconds{1.25}, Seconds{0}, "request 11",
+                                          "30 tokens in; turned away by the plan's admission limits"}));
+}
+
 TEST(MeasuredTimeline, IsBoundedAndSaysSo) {
   EngineRun run = made_run(1.0);
   for (std::size_t i = 0; i < 2 * kMostMeasuredSpans; ++i) {

@@ -32,7 +32,7 @@ LiveChart::LiveChart(const Metric& quantity, QWidget* parent)
   column->addWidget(plot_);
   setAccessibleName(to_qt(quantity.label));
   setAccessibleDescription(tr("%1 The table of this page has the numbers.").arg(to_qt(quantity.sentence)));
-  setMinimumSize(320, 106);
+  setMinimumSize(280, 106);
   plot_->installEventFilter(this);
   plot_->setInteractions(QCP::iRangeDrag | QCP::iRangeZoom);
   plot_->axisRect()->setRangeDrag(Qt::Horizontal);

@@ -19,7 +19,7 @@ namespace {
 constexpr int kTick = 200;          // ms: five pictures a second at most
 constexpr double kFollowed = 300.0;  // seconds in sight at most while it follows
 constexpr double kLeast = 15.0;      // and at least
-constexpr int kColumns = 2;
+constexpr std::size_t kMany = 10;    // charts from which on three stand side by side
 
 QLabel* label_of(const char* name) {
   auto* label = new QLabel;
@@ -215,19 +215,18 @@ void LivePage::place_charts() {
   if (same) return;
   for (LiveChart* chart : charts_) delete chart;
   charts_.clear();
+  const std::size_t columns = quantities.size() > kMany ? 3 : 2;
   for (const Metric* quantity : quantities) {
     auto* chart = new LiveChart(*quantity);
-    const auto at = static_cast<int>(charts_.size());
-    grid_->addWidget(chart, at / kColumns, at % kColumns);
+    grid_->addWidget(chart, static_cast<int>(charts_.size() / columns), static_cast<int>(charts_.size() % columns));
     connect(chart, &LiveChart::range_moved, this, [this](double from, double to) {
       following_ = false;
       set_range(from, to);
     });
     charts_.push_back(chart);
   }
-  const std::size_t last_row = charts_.empty() ? 0 : (charts_.size() - 1) / kColumns;
-  for (std::size_t i = 0; i < charts_.size(); ++i)
-    charts_[i]->set_time_labels(i / kColumns == last_row || i + kColumns >= charts_.size());
+  // The lowest of each column.
+  for (std::size_t i = 0; i < charts_.size(); ++i) charts_[i]->set_time_labels(i + columns >= charts_.size());
 }
 
 void LivePage::say_state() {
@@ -273,14 +272,13 @@ void LivePage::refresh() {
   if (view_.phases().size() > 1) {
     for (const SamplePhase& phase : view_.phases()) marks.push_back({phase.t_s, QString::fromStdString(phase.name), false});
   }
+  // Names of the repeats stand in the first chart only.
+  std::vector<LiveMark> bare = marks;
+  for (LiveMark& mark : bare) mark.text = mark.own ? mark.text : QString();
   for (LiveChart* chart : charts_) {
     chart->set_theme(*theme_);
     chart->set_range(from_, to_);
-    chart->set_marks(chart == charts_.front() || chart == charts_[std::min<std::size_t>(1, charts_.size() - 1)] ? marks : [&] {
-      std::vector<LiveMark> bare = marks;
-      for (LiveMark& mark : bare) mark.text = mark.own ? mark.text : QString();
-      return bare;
-    }());
+    chart->set_marks(chart == charts_.front() ? marks : bare);
     chart->set_data(view_.lines(chart->quantity()), view_.band(chart->quantity()));
     // Only what is in sight; scrolling draws what comes into it.
     if (chart->wants_drawing()) chart->redraw();

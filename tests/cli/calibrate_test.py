@@ -40,7 +40,8 @@ class Calibrate(CliTest):
         after = self.succeed("predict", self.tiny_of(11), "--profile", "new.json", "--fidelity", "maxplus", "--db", "store.db",
                              "--format", "json").json()["metrics"]["ttft_s"]
         self.assertEqual(after["p50"], before["metrics"]["ttft_s"]["p50"])
-        self.assertLessEqual(after["p10"], after["p50"] / 100.0 * (1 + 1e-9))
+        # Its own measurement lies above; how far the band reaches down follows from other predictions of other widths.
+        self.assertLess(after["p10"], after["p50"] / 50.0)
         self.assertGreaterEqual(after["p90"], after["p50"] * 100.0 * (1 - 1e-9))
         self.assertIn("calibrated on 8 pairs", json.loads((self.folder / "new.json").read_text())["source"])
         # Measured again, the calibrated prediction is the one of its pair; it must not calibrate again.

@@ -4,16 +4,10 @@ import json
 
 import lindos_cli
 from import_samples import VLLM, write_json
-from lindos_cli import CliTest, profile_of, temporary_folder, write_tiny
+from lindos_cli import ProbedTest, write_tiny
 
 
-class Calibrate(CliTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        folder = cls.enterClassContext(temporary_folder())
-        cls.profile = profile_of(write_tiny(folder), folder)
-
+class Calibrate(ProbedTest):
     def pair(self, output, factor):
         """A prediction, and a measurement whose TTFT is `factor` times what was predicted."""
         scenario = write_tiny(self.folder, [("output = 8", f"output = {output}")])

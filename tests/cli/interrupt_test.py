@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import lindos_cli
-from lindos_cli import CliTest, profile_of, temporary_folder, write_tiny
+from lindos_cli import ProbedTest, write_tiny
 
 # Enough requests that every phase is still busy when the signal comes.
 LONG = [("requests = 4", "requests = 20000"), ("output = 8", "output = 40")]
@@ -30,13 +30,7 @@ def processes_of(session):
     return found
 
 
-class Interrupted(CliTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        folder = cls.enterClassContext(temporary_folder())
-        cls.profile = profile_of(write_tiny(folder), folder)
-
+class Interrupted(ProbedTest):
     def start(self, *arguments):
         process = subprocess.Popen([lindos_cli.BINARY, *map(str, arguments)], cwd=self.folder,
                                    env=lindos_cli.environment(self.folder), stdin=subprocess.DEVNULL,

@@ -196,6 +196,16 @@ class CliTest(unittest.TestCase):
         self.assertAlmostEqual(math.fsum(entry["share"] for entry in record["ledger"]), 1.0, delta=1e-9)
 
 
+class ProbedTest(CliTest):
+    """With a profile of this machine for the shapes of tiny.toml, probed once."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = cls.enterClassContext(temporary_folder())
+        cls.profile = profile_of(write_tiny(folder), folder)
+
+
 def main():
     global BINARY
     if len(sys.argv) < 2:

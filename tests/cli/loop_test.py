@@ -5,16 +5,10 @@ import json
 import sqlite3
 
 import lindos_cli
-from lindos_cli import CliTest, profile_of, temporary_folder, write_tiny
+from lindos_cli import ProbedTest, profile_of, write_tiny
 
 
-class Loop(CliTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        folder = cls.enterClassContext(temporary_folder())
-        cls.profile = profile_of(write_tiny(folder), folder)
-
+class Loop(ProbedTest):
     def verb(self, name, *arguments):
         known = ("--db", "store.db", "--format", "json", "--progress", "json")
         return self.succeed(name, *arguments, *(("--profile", self.profile) if name != "compare" else ()), *known)

@@ -8,7 +8,7 @@ import stat
 import subprocess
 
 import lindos_cli
-from lindos_cli import CliTest, profile_of, temporary_folder, write_tiny
+from lindos_cli import ProbedTest
 
 NOBODY = 65534
 
@@ -20,13 +20,7 @@ def database(path):
         yield connection
 
 
-class Store(CliTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        folder = cls.enterClassContext(temporary_folder())
-        cls.profile = profile_of(write_tiny(folder), folder)
-
+class Store(ProbedTest):
     def predict(self, db):
         return ("predict", self.tiny, "--profile", self.profile, "--fidelity", "closed", "--progress", "json", "--db", db)
 

@@ -3,7 +3,7 @@
 import json
 
 import lindos_cli
-from lindos_cli import CliTest, profile_of, temporary_folder, write_tiny
+from lindos_cli import ProbedTest, write_tiny
 
 # Chat asks steadily, batch comes in two crowds. Seconds, prompt, output, tenant.
 ROWS = sorted([(0.03 * i, 8, 4, "chat") for i in range(24)] +
@@ -48,13 +48,7 @@ def turned_away(rows):
     return count
 
 
-class Tenants(CliTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        folder = cls.enterClassContext(temporary_folder())
-        cls.profile = profile_of(write_tiny(folder), folder)
-
+class Tenants(ProbedTest):
     def verb(self, name, *arguments):
         return self.succeed(name, "tiny.toml", "--profile", self.profile, "--db", "store.db", *arguments)
 

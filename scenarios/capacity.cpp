@@ -89,7 +89,12 @@ Bytes activation_bytes(const Model& model, const GroupPlan& group, ShardId shard
 }
 
 Bytes device_memory_of_host(Bytes memory, const EngineLimits& limits) {
-  return std::max(Bytes{0}, memory - limits.kv_offload);
+  if (limits.kv_offload > Bytes{0} && limits.kv_offload >= memory) {
+    throw Error(ErrorKind::kInfeasible, "plan: kv_offload",
+                text(limits.kv_offload) + " are taken from the " + text(memory) +
+                    " of the host that computes itself; weights and pool need the rest, ask for less");
+  }
+  return memory - limits.kv_offload;
 }
 
 std::variant<Capacity, Infeasible> kv_capacity(const Model& model, const GroupPlan& group,

@@ -38,7 +38,7 @@ struct Infeasible {
 [[nodiscard]] std::variant<Capacity, Infeasible> kv_capacity(
     const Model& model, const GroupPlan& group, const std::vector<std::vector<Bytes>>& memory);
 
-// Memory of a host that computes itself, without what kv_offload takes of it.
+// Memory of a host that computes itself, without what kv_offload takes of it. Throws Error{kInfeasible} where nothing is left.
 [[nodiscard]] Bytes device_memory_of_host(Bytes memory, const EngineLimits& limits);
 
 // Scratch of one rank for one step at the limits: residual, norm output, qkv, attention output, gate/up,

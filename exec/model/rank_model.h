@@ -46,7 +46,7 @@ class RankModel final : public StageModel {
   [[nodiscard]] std::span<const float> last_logits() override { return last_logits_; }
 
   [[nodiscard]] std::size_t weight_bytes() const override { return weights_.bytes(); }
-  [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes() + host_kv_.bytes(); }
+  [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes(); }
   [[nodiscard]] std::size_t scratch_bytes() const override;
 
  private:

@@ -44,7 +44,7 @@ class StageModel {
   [[nodiscard]] virtual std::span<const float> last_logits() = 0;
 
   [[nodiscard]] virtual std::size_t weight_bytes() const = 0;
-  [[nodiscard]] virtual std::size_t kv_bytes() const = 0;
+  [[nodiscard]] virtual std::size_t kv_bytes() const = 0;  // of the pool, not of host memory beside it
   [[nodiscard]] virtual std::size_t scratch_bytes() const = 0;
 };
 

@@ -123,12 +123,14 @@ class Loop(ProbedTest):
         self.profile = profile_of(self.folder / plan('kv_blocks = 4\nkv_offload = "4 MB"'), self.folder)
         twin = self.verb("twin", "tiny.toml", "--repeats", "1").json()
         self.assert_comparison(twin)
+        self.assertEqual(*(twin[side]["metrics"]["memory_peak_bytes"]["p50"] for side in ("predicted", "measured")))
         for record in (twin["predicted"], twin["measured"]):
             self.assertEqual(record["metrics"]["prefix_hit_rate"]["p50"], rate)
             self.assertGreater(record["metrics"]["host_hit_rate"]["p50"], 0.0)
             self.assertGreater(sum(e["share"] for e in record["ledger"] if e["cause"] == "transfer"), 0.0)
         self.assertEqual(*(twin[side]["metrics"]["host_hit_rate"]["p50"] for side in ("predicted", "measured")))
         self.assertEqual(twin["measured"]["output_hash"], roomy["output_hash"])
+        self.fail_with(3, ["kv_offload", "are taken from the", "ask for less"], "run", plan('kv_blocks = 4\nkv_offload = "4 PB"'))
 
     def test_twin_keeps_both_records_or_none(self):
         self.verb("twin", self.tiny, "--repeats", "1")

@@ -15,7 +15,7 @@ namespace lindos::exec {
 
 // Fills source, fidelity, repeats, metrics, ledger and output_hash; provenance of the scenario, plan and
 // environment is the caller's. `ceilings` supplies matrix rate and read bandwidth of this machine.
-// Figures of tenants where the workload has some; rejected_share where `limited`. Throws Error{kInfeasible} where a run
+// Figures of tenants where the workload has some; rejected_share where the plan limits admission. Throws Error{kInfeasible} where a run
 // turned every request away. REQUIRES: at least one run, all of the same requests.
 [[nodiscard]] RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig& config,
                                         const Profile& ceilings, const Scenario& scenario);

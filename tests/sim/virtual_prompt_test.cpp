@@ -95,6 +95,12 @@ class PrefixReuse : public ::testing::Test {
   static scheduler::Limits limits(int stages, bool reuse, std::int64_t blocks = 4096) {
     return scheduler::scheduler_limits(plan(stages, reuse), blocks, 0);
   }
+  static std::vector<RequestSpec> in_turns() {  // four groups
+    std::vector<RequestSpec> requests;
+    for (std::uint64_t i = 0; i < 12; ++i)
+      requests.push_back(request(i, 100, 64, {i % 4}, Seconds{static_cast<double>(i)}));
+    return requests;
+  }
   static std::vector<RequestSpec> apart() {  // each ends long before the next arrives
     std::vector<RequestSpec> requests;
     for (std::uint64_t i = 0; i < 6; ++i)
@@ -148,9 +154,7 @@ TEST_F(PrefixReuse, AllRungsFindTheSameWhereNobodyMeets) {
 // A pool of two prompts forgets each group before it comes again when four groups take turns; a large one does not.
 TEST_F(PrefixReuse, ASmallPoolForgets) {
   ReplicaModel one = replica(1);
-  std::vector<RequestSpec> requests;
-  for (std::uint64_t i = 0; i < 12; ++i)
-    requests.push_back(request(i, 100, 64, {i % 4}, Seconds{static_cast<double>(i)}));
+  const std::vector<RequestSpec> requests = in_turns();
   EXPECT_EQ(serve_maxplus(one, limits(1, true, 4096), requests, {}).prefix_hit_tokens, 8 * 64);
   EXPECT_EQ(serve_maxplus(one, limits(1, true, 14), requests, {}).prefix_hit_tokens, 0);
 }
@@ -172,9 +176,7 @@ class CopyWatch final : public ServingWatch {
 // 16 tokens of KV over the link.
 TEST_F(PrefixReuse, HostMemoryRemembersAtThePriceOfItsLink) {
   ReplicaModel one = replica(1, Bytes{1e9});
-  std::vector<RequestSpec> requests;
-  for (std::uint64_t i = 0; i < 12; ++i)
-    requests.push_back(request(i, 100, 64, {i % 4}, Seconds{static_cast<double>(i)}));
+  const std::vector<RequestSpec> requests = in_turns();
   scheduler::Limits limits = this->limits(1, true, 14);
   limits.host_blocks = 1000;
   CopyWatch watch;
@@ -198,9 +200,7 @@ TEST_F(PrefixReuse, HostMemoryRemembersAtThePriceOfItsLink) {
 
 TEST_F(PrefixReuse, BothEventRungsPriceTheSameCopies) {
   ReplicaModel two = replica(2, Bytes{1e9});
-  std::vector<RequestSpec> requests;
-  for (std::uint64_t i = 0; i < 12; ++i)
-    requests.push_back(request(i, 100, 64, {i % 4}, Seconds{static_cast<double>(i)}));
+  const std::vector<RequestSpec> requests = in_turns();
   scheduler::Limits limits = this->limits(2, true, 14);
   limits.host_blocks = 20;
   const ServingRun maxplus = serve_maxplus(two, limits, requests, {});

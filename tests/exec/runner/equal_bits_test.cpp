@@ -135,19 +135,29 @@ TEST(EqualTokens, WithAndWithoutPreemption) {
   }
 }
 
-// Eight prompts in two groups that begin alike for 35 tokens, that is two full blocks of 16; in a pool that holds all,
-// and in one of 8 where some are preempted and cached blocks are evicted.
-TEST(EqualTokens, WithAndWithoutPrefixReuse) {
+// Prompts that take turns in so many groups, of which each begins alike for `shared` tokens.
+std::vector<Tokens> alike(std::uint64_t count, std::uint64_t groups, std::int64_t shared) {
   std::vector<Tokens> prompts;
-  for (std::uint64_t i = 0; i < 8; ++i) {
-    Tokens prompt = harness::make_prompt(35, i % 2, 200);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    Tokens prompt = harness::make_prompt(shared, i % groups, 200);
     const Tokens own = harness::make_prompt(1 + static_cast<std::int64_t>(i * 5 % 13), 100 + i, 200);
     prompt.insert(prompt.end(), own.begin(), own.end());
     prompts.push_back(prompt);
   }
-  for (const Layout& layout :
-       {Layout{}, Layout{"", {1, 1}, {1}, KvSplit::kReplicate}, Layout{"", {1}, {2, 1}, KvSplit::kReplicate},
-        Layout{"", {2, 1}, {1, 1}, KvSplit::kReplicate}}) {
+  return prompts;
+}
+
+// One rank, a pipeline, uneven tensor shares, both.
+std::vector<Layout> reuse_layouts() {
+  return {Layout{}, Layout{"", {1, 1}, {1}, KvSplit::kReplicate}, Layout{"", {1}, {2, 1}, KvSplit::kReplicate},
+          Layout{"", {2, 1}, {1, 1}, KvSplit::kReplicate}};
+}
+
+// Eight prompts in two groups that begin alike for 35 tokens, that is two full blocks of 16; in a pool that holds all,
+// and in one of 8 where some are preempted and cached blocks are evicted.
+TEST(EqualTokens, WithAndWithoutPrefixReuse) {
+  const std::vector<Tokens> prompts = alike(8, 2, 35);
+  for (const Layout& layout : reuse_layouts()) {
     EngineConfig config = harness::tiny_config(layout);
     config.group.limits.max_sequences = 3;
     const EngineRun apart = Engine(config).serve(prompts, 20);
@@ -168,16 +178,8 @@ TEST(EqualTokens, WithAndWithoutPrefixReuse) {
 
 // 8 blocks hold little more than one request; what they have no room for goes to host memory and comes back.
 TEST(EqualTokens, WithAndWithoutHostMemory) {
-  std::vector<Tokens> prompts;
-  for (std::uint64_t i = 0; i < 9; ++i) {
-    Tokens prompt = harness::make_prompt(67, i % 3, 200);
-    const Tokens own = harness::make_prompt(1 + static_cast<std::int64_t>(i * 5 % 13), 100 + i, 200);
-    prompt.insert(prompt.end(), own.begin(), own.end());
-    prompts.push_back(prompt);
-  }
-  for (const Layout& layout :
-       {Layout{}, Layout{"", {1, 1}, {1}, KvSplit::kReplicate}, Layout{"", {1}, {2, 1}, KvSplit::kReplicate},
-        Layout{"", {2, 1}, {1, 1}, KvSplit::kReplicate}}) {
+  const std::vector<Tokens> prompts = alike(9, 3, 67);
+  for (const Layout& layout : reuse_layouts()) {
     EngineConfig config = harness::tiny_config(layout);
     config.group.limits.max_sequences = 3;
     const EngineRun apart = Engine(config).serve(prompts, 20);

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "gui/models/format.h"
+#include "gui/pages/empty_or_filled.h"
 
 namespace lindos::gui {
 
@@ -23,8 +24,6 @@ AccuracyPage::AccuracyPage(QWidget* parent)
       by_metric_(new TableView(tr("Errors by metric"))),
       by_cause_(new TableView(tr("Errors by cause of loss"))),
       history_(new TableView(tr("Errors over time, of this metric"))) {
-  empty_->setAlignment(Qt::AlignCenter);
-  empty_->setWordWrap(true);
   auto* label = new QLabel(tr("Metric"));
   label->setBuddy(metric_);
   metric_->setAccessibleName(tr("Metric"));
@@ -62,11 +61,7 @@ AccuracyPage::AccuracyPage(QWidget* parent)
   column->addLayout(row);
   column->addWidget(both, 1);
   column->addWidget(rule);
-  pages_->addWidget(empty_);
-  pages_->addWidget(filled);
-  auto* all = new QVBoxLayout(this);
-  all->setContentsMargins(0, 0, 0, 0);
-  all->addWidget(pages_);
+  show_empty_or_filled(*this, *pages_, *empty_, *filled);
 
   connect(metric_, &QComboBox::activated, this,
           [this] { show_metric(metric_->currentData().toString().toStdString()); });

@@ -7,6 +7,7 @@
 #include <QVBoxLayout>
 
 #include "gui/models/format.h"
+#include "gui/pages/empty_or_filled.h"
 
 namespace lindos::gui {
 
@@ -37,8 +38,6 @@ ClusterPage::ClusterPage(QWidget* parent)
       note_(new ElidedLabel),
       map_(new MapWidget),
       wanted_("slowdown") {
-  empty_->setAlignment(Qt::AlignCenter);
-  empty_->setWordWrap(true);
   auto* label = new QLabel(tr("Colour by"));
   label->setBuddy(colour_);
   colour_->setAccessibleName(tr("Colour the map by"));
@@ -71,11 +70,7 @@ ClusterPage::ClusterPage(QWidget* parent)
   column->setSpacing(0);
   column->addLayout(row);
   column->addWidget(map_, 1);
-  pages_->addWidget(empty_);
-  pages_->addWidget(filled);
-  auto* all = new QVBoxLayout(this);
-  all->setContentsMargins(0, 0, 0, 0);
-  all->addWidget(pages_);
+  show_empty_or_filled(*this, *pages_, *empty_, *filled);
 
   connect(colour_, &QComboBox::activated, this, [this] {
     wanted_ = colour_->currentData().toString();

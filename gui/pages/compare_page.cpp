@@ -6,6 +6,7 @@
 
 #include "gui/models/format.h"
 #include "gui/models/tables.h"
+#include "gui/pages/empty_or_filled.h"
 
 namespace lindos::gui {
 
@@ -29,8 +30,6 @@ ComparePage::ComparePage(QWidget* parent)
       b_(new QLabel),
       metrics_(new TableView(tr("Metrics of A and B"))),
       causes_(new TableView(tr("Ledgers of A and B"))) {
-  empty_->setAlignment(Qt::AlignCenter);
-  empty_->setWordWrap(true);
   for (QLabel* label : {a_, b_}) {
     label->setTextFormat(Qt::RichText);
     label->setWordWrap(true);
@@ -51,11 +50,7 @@ ComparePage::ComparePage(QWidget* parent)
   rule->setObjectName("muted");
   rule->setWordWrap(true);
   column->addWidget(rule);
-  pages_->addWidget(empty_);
-  pages_->addWidget(filled);
-  auto* all = new QVBoxLayout(this);
-  all->setContentsMargins(0, 0, 0, 0);
-  all->addWidget(pages_);
+  show_empty_or_filled(*this, *pages_, *empty_, *filled);
 }
 
 void ComparePage::show_pair(const RunPairShown& pair) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/pages/live_page.h"
+#include "gui/pages/empty_or_filled.h"
 
 #include <QFileDialog>
 #include <QFont>
@@ -87,13 +88,7 @@ LivePage::LivePage(QWidget* parent)
   column->addWidget(alarm_);
   column->addWidget(picture_, 1);
   column->addWidget(absences_);
-  empty_->setAlignment(Qt::AlignCenter);
-  empty_->setWordWrap(true);
-  pages_->addWidget(empty_);
-  pages_->addWidget(filled);
-  auto* all = new QVBoxLayout(this);
-  all->setContentsMargins(0, 0, 0, 0);
-  all->addWidget(pages_);
+  show_empty_or_filled(*this, *pages_, *empty_, *filled);
 
   timer_.setInterval(kTick);
   connect(&timer_, &QTimer::timeout, this, &LivePage::refresh);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/pages/power_page.h"
+#include "gui/pages/empty_or_filled.h"
 
 #include <QFileDialog>
 #include <QHBoxLayout>
@@ -50,13 +51,7 @@ PowerPage::PowerPage(QWidget* parent)
   column->addLayout(top);
   column->addWidget(both, 1);
   column->addWidget(rule);
-  empty_->setAlignment(Qt::AlignCenter);
-  empty_->setWordWrap(true);
-  pages_->addWidget(empty_);
-  pages_->addWidget(filled);
-  auto* all = new QVBoxLayout(this);
-  all->setContentsMargins(0, 0, 0, 0);
-  all->addWidget(pages_);
+  show_empty_or_filled(*this, *pages_, *empty_, *filled);
   connect(export_button, &QPushButton::clicked, this, &PowerPage::export_chart);
 }
 

@@ -16,11 +16,11 @@
 #include "gui/app/main_window.h"
 #include "gui/work/progress_reader.h"
 #include "tests/data/sample_run.h"
+#include "tests/gui/window_fixture.h"
 
 namespace lindos::gui {
 namespace {
 
-constexpr int kPatience = 240000;  // the machine may be busy
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 RunRecord prediction() {
@@ -225,14 +225,11 @@ TEST_F(LivePageTest, ExportsWhatItShows) {
   EXPECT_NE(page_.export_to("/nowhere/a.csv"), "");
 }
 
-class LiveWindowTest : public ::testing::Test {
+class LiveWindowTest : public WindowFixture {
  protected:
   WindowOptions options(const QString& lindos = LINDOS_BIN_DIR "/lindos") {
-    WindowOptions o;
+    WindowOptions o = window_options("closed");
     o.lindos = lindos;
-    o.store = folder_ / "lindos.db";
-    o.fidelity = "closed";
-    o.theme = ThemeChoice::kLight;
     return o;
   }
   // Samples, then `rest`.
@@ -246,13 +243,6 @@ class LiveWindowTest : public ::testing::Test {
     file.setPermissions(QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
     return path;
   }
-  template <class Act>
-  void settle(MainWindow& window, const Act& act) {
-    QSignalSpy settled(&window, &MainWindow::settled);
-    act();
-    ASSERT_TRUE(settled.wait(kPatience));
-  }
-  data::ScratchFolder folder_;
 };
 
 // The samples that a real run streams are those that the store keeps of it.

@@ -19,11 +19,10 @@
 #include "gui/app/main_window.h"
 #include "gui/pages/timeline_page.h"
 #include "tests/data/sample_run.h"
+#include "tests/gui/window_fixture.h"
 
 namespace lindos::gui {
 namespace {
-
-constexpr int kPatience = 240000;  // the machine may be busy
 
 // Two stages and a request. Stage 0: a long forward, then a thousand short passes in turn with
 // bubbles half as long.
@@ -264,27 +263,15 @@ TEST_F(TimelinePageTest, ExportsPictures) {
   EXPECT_NE(page_.chart().export_to(folder.filePath("t.gif")), "");
 }
 
-class TimelineWindowTest : public ::testing::Test {
+class TimelineWindowTest : public WindowFixture {
  protected:
   WindowOptions options() {
-    WindowOptions o;
-    o.lindos = LINDOS_BIN_DIR "/lindos";
-    o.store = folder_ / "lindos.db";
-    o.fidelity = "maxplus";
-    o.theme = ThemeChoice::kLight;
-    return o;
-  }
-  template <class Act>
-  void settle(MainWindow& window, const Act& act) {
-    QSignalSpy settled(&window, &MainWindow::settled);
-    act();
-    ASSERT_TRUE(settled.wait(kPatience));
+    return window_options("maxplus");
   }
   void SetUp() override { QDir(kept()).removeRecursively(); }
   static QString kept() {
     return QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/timelines";
   }
-  data::ScratchFolder folder_;
 };
 
 // F5 brings the timeline of a training step; it is the step that the map of GPUs shows.

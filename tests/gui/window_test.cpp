@@ -16,33 +16,21 @@
 #include "gui/app/main_window.h"
 #include "gui/models/format.h"
 #include "tests/data/sample_run.h"
+#include "tests/gui/window_fixture.h"
 
 namespace lindos::gui {
 namespace {
 
-constexpr int kPatience = 240000;  // the machine may be busy
 const QString kScenario = LINDOS_SOURCE_DIR "/scenarios/one-h200-llama8b.toml";
 const QString kProfile = LINDOS_SOURCE_DIR "/data/measurements/2026-11-26-h200-profile.json";
 
-class WindowTest : public ::testing::Test {
+class WindowTest : public WindowFixture {
  protected:
   WindowOptions options() {
-    WindowOptions o;
-    o.lindos = LINDOS_BIN_DIR "/lindos";
-    o.store = folder_ / "lindos.db";
-    o.fidelity = "closed";
+    WindowOptions o = window_options("closed");
     o.profile = kProfile;
-    o.theme = ThemeChoice::kLight;
     return o;
   }
-  // Waits until the window shows the answer to `act`.
-  template <class Act>
-  void settle(MainWindow& window, const Act& act) {
-    QSignalSpy settled(&window, &MainWindow::settled);
-    act();
-    ASSERT_TRUE(settled.wait(kPatience));
-  }
-  data::ScratchFolder folder_;
 };
 
 TEST_F(WindowTest, OpenPredictWhyCompare) {

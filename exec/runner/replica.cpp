@@ -196,7 +196,8 @@ EngineRun Replica::run(const std::vector<RequestSpec>& requests, const RunOption
   hooks.admission = options.admission;
   try {
     EngineBackend backend(*workers_.front(), run, options.live);
-    if (LiveCounters* live = options.live; live != nullptr) {
+    LiveCounters* const live = options.live;
+    if (live != nullptr) {
       live->begin();
       hooks.prompt = [&](const RequestSpec& spec) {
         live->submitted(spec.id, spec.on_completion ? backend.now() : spec.arrival, spec.output_tokens);

@@ -140,6 +140,22 @@ std::string tenants_comparison(const RunRecord& predicted, const RunRecord& meas
 
 }  // namespace
 
+std::string json_with(const RunRecord& record, const RunSamples& samples) {
+  auto json = nlohmann::ordered_json::parse(to_json(record, -1));
+  json["samples"] = nlohmann::ordered_json::parse(to_json(samples, -1));
+  return json.dump(2);
+}
+
+std::string render_limits(const RunSamples& samples) {
+  std::string out;
+  for (const SampleSeries& series : samples.series) {
+    if (series.quantity != "device_limit_w") continue;
+    out += fmt::format("{}{:.0f} W per device of {}", out.empty() ? "\npower limits by the caps of [power]: " : ", ",
+                       series.points.front().value, series.subject);
+  }
+  return out.empty() ? out : out + "\n";
+}
+
 std::string with_interval(const Metric& metric, const MetricValue& value) {
   return fmt::format("{} ({})", format_value(metric, value.p50), interval(metric, value));
 }

@@ -7,11 +7,16 @@
 
 #include "scenarios/metrics.h"
 #include "scenarios/run_record.h"
+#include "scenarios/run_samples.h"
 
 namespace lindos::cli {
 
 // One record: metrics and ledger.
 [[nodiscard]] std::string render(const RunRecord& record);
+// The record with what it says over time as "samples".
+[[nodiscard]] std::string json_with(const RunRecord& record, const RunSamples& samples);
+// Which devices may draw less than their own maximum; empty where all may.
+[[nodiscard]] std::string render_limits(const RunSamples& samples);
 // "26.8 % (18.8 – 35.3)".
 [[nodiscard]] std::string with_interval(const Metric& metric, const MetricValue& value);
 // Predicted beside measured, metric by metric and ledger entry by entry.

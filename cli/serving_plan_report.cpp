@@ -48,7 +48,6 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
     groups.push_back({{"name", part.name},
                       {"what", part.what},
                       {"replicas", part.replicas},
-                      {"clock", part.clock},
                       {"device_limit_w", part.device_limit.value()},
                       {"screened_rate", part.screened_rate},
                       {"rate", part.rate},
@@ -79,7 +78,7 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
     for (const sim::ServingPart& part : answer.plans[i].parts) {
       parts.add({part.name, with_thousands(part.replicas), part.what, fmt::format("{:.3f}", part.rate),
                  fmt::format("{:.0f} ms", part.ttft.count() * 1e3), fmt::format("{:.1f} ms", part.tpot.count() * 1e3),
-                 part.clock < 1.0 ? fmt::format("{:.0f} W", part.device_limit.value()) : "none"});
+                 part.limited ? fmt::format("{:.0f} W", part.device_limit.value()) : "none"});
     }
     out += parts.text() + "\n";
   }

@@ -89,10 +89,13 @@ void add_predict(CLI::App& app) {
     std::optional<DeviceMap> devices;
     std::optional<RunTimeline> timeline;
     if (!options->timeline.empty()) options->predict.timeline = [&timeline](RunTimeline t) { timeline = std::move(t); };
+    std::optional<RunSamples> samples;
+    options->predict.samples = [&samples](RunSamples over_time) { samples = std::move(over_time); };
     if (store) options->predict.devices = [&devices](DeviceMap map) { devices = std::move(map); };
     const auto keep = [&](RunRecord& record) {
       session.stamp(record, profile);
-      store_records(store, session, {data::NewRun(&record, devices ? &*devices : nullptr)}, profile);
+      store_records(store, session,
+                    {data::NewRun(&record, devices ? &*devices : nullptr, samples ? &*samples : nullptr)}, profile);
       if (!timeline) return;
       timeline->profile_digest = record.environment.profile_digest;
       write_file(options->timeline, to_json(*timeline));
@@ -103,7 +106,8 @@ void add_predict(CLI::App& app) {
     if (!options->explain) {
       RunRecord record = sim::predict(session.scenario, profiles, options->predict);
       keep(record);
-      fmt::print("{}\n", json ? to_json(record) : render(record) + render_sources(profiles));
+      fmt::print("{}\n", json ? (samples ? json_with(record, *samples) : to_json(record))
+                              : render(record) + (samples ? render_limits(*samples) : "") + render_sources(profiles));
       return;
     }
     if (options->predict.fidelity == sim::Fidelity::kSimgrid && session.scenario.workload.kind == WorkloadKind::kTraining) {

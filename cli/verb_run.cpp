@@ -119,13 +119,6 @@ void answer(const RunVerb& options, const Session& session, exec::Replica& repli
              ids.size(), output.size(), summary.ttft.count() * 1e3, summary.tpot.count() * 1e3);
 }
 
-// The record with what the run said of itself as "samples".
-std::string with_samples(const Measurement& measured) {
-  auto json = nlohmann::ordered_json::parse(to_json(measured.record, -1));
-  json["samples"] = nlohmann::ordered_json::parse(to_json(measured.samples, -1));
-  return json.dump(2);
-}
-
 // What each process does once its ranks are known. `speaks`: the process that prints and stores.
 void run_ranks(const RunVerb& options, const Session& session, const Place& place, bool mpi, bool speaks) {
   std::optional<data::Store> store;
@@ -158,7 +151,7 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
                                        {options.repeats, devices ? &*devices : nullptr, mpi}, progress);
   const std::string timeline = to_json(measured.timeline);
   store_records(store, session, {data::NewRun(&measured.record, &measured.samples, &timeline)}, nullptr);
-  fmt::print("{}\n", options.common.format == Format::kJson ? with_samples(measured) : render(measured.record));
+  fmt::print("{}\n", options.common.format == Format::kJson ? json_with(measured.record, measured.samples) : render(measured.record));
 }
 
 void execute(RunVerb& options) {

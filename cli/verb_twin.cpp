@@ -72,6 +72,8 @@ void add_twin(CLI::App& app) {
     predict.cancelled = cancel_requested;
     std::optional<RunTimeline> foreseen;
     if (!options->timeline.empty()) predict.timeline = [&foreseen](RunTimeline t) { foreseen = std::move(t); };
+    std::optional<RunSamples> samples;
+    predict.samples = [&samples](RunSamples over_time) { samples = std::move(over_time); };
     RunRecord predicted = sim::predict(session.scenario, profiles, predict);
     session.stamp(predicted, &profile);
     if (foreseen) {
@@ -90,7 +92,8 @@ void add_twin(CLI::App& app) {
         measure(session, config, *replica, profile, {options->repeats, devices ? &*devices : nullptr, false}, progress);
     const RunRecord& measured = measurement.record;
     const std::string timeline = to_json(measurement.timeline);
-    store_records(store, session, {&predicted, data::NewRun(&measured, &measurement.samples, &timeline)}, &profile);
+    store_records(store, session, {data::NewRun(&predicted, nullptr, samples ? &*samples : nullptr),
+                                   data::NewRun(&measured, &measurement.samples, &timeline)}, &profile);
     if (options->common.format == Format::kJson) {
       fmt::print("{}\n", comparison_json(predicted, measured));
     } else {

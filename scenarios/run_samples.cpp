@@ -81,6 +81,19 @@ const std::vector<Metric>& sample_quantity_registry() {
       {"received_bytes_per_s", "received_bytes_per_s/1", "InfiniBand received", "B/s", "GB/s", 1e-9, 4,
        "growth of port_rcv_data in the window × 4 B / its length", "What the port received, for all processes.",
        Better::kNeither, Worst::kMax, false},
+      {"power_mean_w", "power_mean_w/1", "Mean power", "W", "MW", 1e-6, 4,
+       "(idle power of the nodes + energy that the steps of the window add / its length + busy hosts) × PUE",
+       "What the site, or a pool, draws at the meter in the mean of the window. Predicted.", Better::kLower, Worst::kMax,
+       false},
+      {"power_most_w", "power_most_w/1", "Highest power", "W", "MW", 1e-6, 4,
+       "most of power_mean_w over the slices of the window",
+       "What the site, or a pool, draws at the meter in the slice of the window that draws most. Predicted.",
+       Better::kLower, Worst::kMax, false},
+      {"power_cap_w", "power_cap_w/1", "Power cap", "W", "MW", 1e-6, 4, "site_cap of [power]",
+       "What the site may draw at the meter.", Better::kNeither, Worst::kMax, false},
+      {"device_limit_w", "device_limit_w/1", "Power limit of a device", "W", "W", 1.0, 4,
+       "least of device_cap, an even part of rack_cap and the share of dynamic power that site_cap leaves",
+       "What each device of the pool may draw under the caps of the scenario.", Better::kNeither, Worst::kMax, false},
   };
   return kRegistry;
 }

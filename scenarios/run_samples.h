@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a measured run said of itself while it ran, about twice a second: tokens, latencies, requests, memory of the
-// process, and what its GPUs and links report. One sample at a time on the way to who watches; as series, bounded, with
-// the run's record. What a machine does not have is absent with its reason, never zero. Plain values.
+// process, and what its GPUs and links report; and what a prediction says over time: the power of site and pools. One
+// sample at a time on the way to who watches; as series, bounded, with the run's record. What a machine does not have is
+// absent with its reason, never zero. Plain values.
 #pragma once
 
 #include <cstddef>

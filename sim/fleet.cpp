@@ -7,8 +7,11 @@
 
 #include "exec/scheduler/limits_from_plan.h"
 #include "scenarios/error.h"
+#include "scenarios/quantity_text.h"
+#include "scenarios/text_layout.h"
 #include "sim/datasheet.h"
 #include "sim/interconnect.h"
+#include "sim/serving_power.h"
 #include "sim/simgrid_serving.h"
 
 namespace lindos::sim {
@@ -90,6 +93,7 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
   Fleet fleet;
   std::map<std::string, std::int64_t> devices_used;  // by label
   check_roles(scenario.plan.groups);
+  const std::map<std::string, Watts> device_limits = serving_limits(scenario);
   for (const GroupPlan& group : scenario.plan.groups) {
     std::map<std::string, ProfiledDevice> devices;
     std::map<std::string, int> devices_per_node;
@@ -107,6 +111,14 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
                               given != profiles_by_device.end()
                                   ? given->second
                                   : datasheet_profile(device->second, group.weight_dtype)};
+      if (const Watts limit = device_limits.at(pool.name); limit < device->second.power_max) {
+        if (is_host(device->second)) {
+          throw Error(ErrorKind::kInput, "pool \"" + pool.name + "\"",
+                      "a cap of [power] leaves its hosts " + format(rounded_quantity(limit)) +
+                          ", and what hosts draw is not predicted; leave the cap out");
+        }
+        profiled.cap = limit;
+      }
       fleet.profiles.insert_or_assign(device->first, profiled.profile);
       devices.emplace(pool.name, std::move(profiled));
       devices_per_node.emplace(pool.name, pool.node.devices);

@@ -133,6 +133,7 @@ ReplicaOutcome replica_outcome(std::size_t group, ServingRun run, const Promises
   for (const RequestSpec& request : turned_away) {
     if (!outcome.tenants.empty()) outcome.tenants[request.tenant].turned_away += 1.0;
   }
+  outcome.power = std::move(run.power);
   outcome.host_hit_tokens = static_cast<double>(run.host_hit_tokens);
   if (run.timelines.empty()) return outcome;
   outcome.first_arrival = Seconds{HUGE_VAL};

@@ -12,6 +12,7 @@
 #include "scenarios/ledger.h"
 #include "scenarios/workload.h"
 #include "sim/fleet.h"
+#include "sim/power_series.h"
 #include "sim/serving_run.h"
 #include "sim/stage_work.h"
 
@@ -45,6 +46,7 @@ struct ReplicaOutcome {
   double turned_away = 0.0;               // requests that it would have been sent
   std::vector<TenantOutcome> tenants;     // [tenant]; none where the workload has none
   double host_hit_tokens = 0.0;
+  PowerSeries power;                      // of its steps; empty on the closed rung and where power is not known
   [[nodiscard]] double requests() const { return static_cast<double>(ttft.size()) + turned_away; }
 };
 

@@ -30,7 +30,7 @@ class MaxplusBackend final : public scheduler::StepBackend {
     Seconds arrived = clock_;
     for (std::size_t stage = 0; stage < free_.size(); ++stage) {
       const Seconds entered = std::max(free_[stage], arrived);
-      arrived = entered + books_.compute(plan, stage);
+      arrived = entered + books_.compute(plan, stage, entered);
       const Seconds computed = arrived;
       // Nothing was sampled: nothing goes back to the driver.
       const bool last = stage + 1 == free_.size();
@@ -66,7 +66,7 @@ class MaxplusBackend final : public scheduler::StepBackend {
       if (done > 0) move_on(totals, steps.contexts, done, replica_.windows());
       const Seconds begin = clock_;
       clock_ += books_.overhead();
-      clock_ += books_.compute(totals, 1, 0);
+      clock_ += books_.compute(totals, 1, 0, clock_);
       books_.step_done(clock_ - begin);
       ends.push_back(clock_);
     }

@@ -28,6 +28,12 @@ class PowerModel {
   // that draws no more than idle). The limit is the profile's, else `board_limit`; none where both are 0.
   [[nodiscard]] static std::optional<PowerModel> of(const Profile& profile, Watts board_limit);
 
+  // Of a GPU whose profile has no samples, from what it draws idle and at most: c is 1, a byte and a FLOP cost what they do
+  // in the kernels of other devices, relative to their ceilings. Nothing where idle or limit are not known.
+  [[nodiscard]] static std::optional<PowerModel> typical(const Profile& profile, Watts idle, Watts limit);
+
+  // Samples of this device, not those of others, are behind it.
+  [[nodiscard]] bool sampled() const { return !points_.empty(); }
   [[nodiscard]] Watts idle() const { return idle_; }
   // Infinite where it is not known.
   [[nodiscard]] Watts limit() const { return limit_; }
@@ -46,7 +52,7 @@ class PowerModel {
 
   Watts idle_{0}, limit_{0};
   double joules_per_byte_ = 0.0, joules_per_flop_ = 0.0;
-  std::vector<Point> points_;  // ascending by share, no two alike; ceilings among them
+  std::vector<Point> points_;  // ascending by share, no two alike; ceilings among them; none without samples
   double sigma_ = 0.0;
 };
 

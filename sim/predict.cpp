@@ -13,6 +13,7 @@
 #include "scenarios/timeline.h"
 #include "sim/fleet.h"
 #include "sim/fleet_outcome.h"
+#include "sim/fleet_power.h"
 #include "sim/fleet_runner.h"
 #include "sim/fleet_sampling.h"
 #include "sim/interval_calibration.h"
@@ -102,6 +103,12 @@ Bytes fullest_rank(const Fleet& fleet) {
     }
   }
   return most;
+}
+
+bool power_is_sampled(const Fleet& fleet) {
+  return std::all_of(fleet.groups.begin(), fleet.groups.end(), [](const ServingGroup& group) {
+    return !group.replica.power() || group.replica.power()->sampled;
+  });
 }
 
 // The sampling error joins what the draws say of the metric.
@@ -216,6 +223,22 @@ RunRecord predict(const Scenario& scenario,
   if (static_cast<double>(sample.replicas.size()) < fleet_replicas(fleet)) {
     exact("simulated_replicas", static_cast<double>(sample.replicas.size()));
     exact("goodput_sampling_error", sample.goodput.half_width);
+  }
+  if (const auto power = FleetPower::of(scenario, fleet, sample.replicas)) {
+    constexpr double kTo80 = 1.2815515655446004;
+    const auto add = [&](const char* name, Watts (FleetPower::*figure)(double) const) {
+      record.metrics[name] = {((*power).*figure)(-kTo80).value(), ((*power).*figure)(0.0).value(),
+                              ((*power).*figure)(kTo80).value(), std::string(metric_or_throw(name).unit), provenance};
+    };
+    add("site_power_w", &FleetPower::mean);
+    add("site_power_peak_w", &FleetPower::peak);
+    if (options.samples) options.samples(power->samples());
+  }
+  // What devices draw by the ceilings of other devices is further from a measurement than their times are.
+  if (!power_is_sampled(fleet)) {
+    for (const char* name : {"power_w", "energy_per_token_j", "site_power_w", "site_power_peak_w"}) {
+      if (const auto found = record.metrics.find(name); found != record.metrics.end()) found->second.provenance = "extrapolated";
+    }
   }
   record.ledger = ledger_intervals(centre.ledger, reference.ledger, drawn_ledgers);
   record.environment.hardware = fleet.hardware;

@@ -13,6 +13,7 @@
 #include "scenarios/device_map.h"
 #include "scenarios/profile.h"
 #include "scenarios/run_record.h"
+#include "scenarios/run_samples.h"
 #include "scenarios/run_timeline.h"
 #include "scenarios/scenario.h"
 #include "scenarios/workload.h"
@@ -34,6 +35,8 @@ struct PredictOptions {
   std::function<void(double done)> progress;  // in [0, 1]; may be empty
   std::function<bool()> cancelled;            // polled each step, by several threads; may be empty
   std::function<void(DeviceMap)> devices;     // is given what is known per device: training; may be empty
+  // Is given the power of site and pools over time: serving on an event rung, where power is known; may be empty.
+  std::function<void(RunSamples)> samples;
   // Is given spans of one training step, or of the first requests of a replica of each group; may be empty. For the
   // closed rung, which has no steps, Error{kInput}.
   std::function<void(RunTimeline)> timeline;

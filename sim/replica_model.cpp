@@ -36,6 +36,13 @@ const ProfiledDevice& device_or_throw(const std::map<std::string, ProfiledDevice
   return found->second;
 }
 
+// By the samples of the profile; without any, a typical one.
+std::shared_ptr<const PowerModel> power_model_of(const ProfiledDevice& d) {
+  std::optional<PowerModel> model = PowerModel::of(d.profile, d.device.power_max);
+  if (!model && d.profile.power.empty()) model = PowerModel::typical(d.profile, d.device.power_idle, d.device.power_max);
+  return model ? std::make_shared<const PowerModel>(std::move(*model)) : nullptr;
+}
+
 // Final norm, LM head and choice of candidates: what follows from the rows of logits.
 bool of_head(const Op& op) {
   return op.layer < 0 && (op.kind == OpKind::kNorm || op.kind == OpKind::kGemm || op.kind == OpKind::kSample ||
@@ -111,11 +118,10 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
         name = device_names_.insert(name, d.device.name);
         device_costs_.push_back(cost);
       }
-      Rank rank{cost, 1, is_host(d.device), !d.profile.experts.empty(), nullptr};
+      Rank rank{cost, 1, is_host(d.device), !d.profile.experts.empty(), nullptr, Watts{0}};
       if (!rank.is_host) {
         const auto [power, fresh] = powers.try_emplace(d.device.name);
-        if (const auto known = fresh ? PowerModel::of(d.profile, d.device.power_max) : std::nullopt)
-          power->second = std::make_shared<const PowerModel>(*known);
+        if (fresh) power->second = power_model_of(d);
         rank.power = power->second;
       }
       double share = 1.0;
@@ -127,6 +133,9 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
       stage.ceilings.push_back({static_cast<std::size_t>(name - device_names_.begin()),
                                 d.profile.matrix_rate * share, d.profile.read_bandwidth * share,
                                 rank.power ? rank.power->limit() - rank.power->idle() : Watts{0}});
+      // What a node draws at rest counts with the catalogue's idle power, whatever the samples say.
+      if (rank.power) rank.at_rest = std::max(rank.power->idle(), d.device.power_idle);
+      cap_rank(stage.ceilings.back(), rank, d.cap);
       if (!stage.ranks.empty() && (stage.ceilings.back().device != stage.ceilings.front().device ||
                                    rank.threads != stage.ranks.front().threads)) {
         stage.alike = false;
@@ -156,12 +165,15 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
                        .profile.step_overhead;
   power_ = ReplicaPower{};
   for (const Stage& stage : stages_) {
-    for (const Rank& rank : stage.ranks) {
+    for (std::size_t r = 0; r < stage.ranks.size(); ++r) {
+      const Rank& rank = stage.ranks[r];
       if (!rank.power) power_.reset();
       if (!power_) break;
+      const RankCeiling& ceiling = stage.ceilings[r];
       power_->idle += rank.power->idle();
-      power_->limit += rank.power->limit();
+      power_->limit += rank.power->idle() + std::min(ceiling.added_limit, ceiling.added_cap);
       power_->sigma = std::max(power_->sigma, rank.power->sigma());
+      power_->sampled = power_->sampled && rank.power->sampled();
     }
   }
   composed_ = true;
@@ -346,7 +358,8 @@ ReplicaModel::StepCompositions ReplicaModel::compose(const Profile& profile, std
     if (!timed_here(sample)) continue;
     const Batch batch(static_cast<std::size_t>(sample.sequences),
                       {sample.context, sample.tokens, false});
-    const StageWork layers = price_stage(batch, stage_index, steps, Part::kLayers);
+    StageWork layers = price_stage(batch, stage_index, steps, Part::kLayers);
+    layers.added.clear();  // the samples knew no cap of the cluster
     const double share = static_cast<double>(sample.layers) / static_cast<double>(plan.layers.size());
     const Seconds priced = compute_time(layers, stage.ceilings, Draw{}) * share;
     if (priced.count() <= 0.0) continue;
@@ -359,6 +372,18 @@ ReplicaModel::StepCompositions ReplicaModel::compose(const Profile& profile, std
   constexpr std::size_t kLine = 2;
   if (decodes.size() < kLine || prompts.size() < kLine) return {Composition(all), Composition(all)};
   return {Composition(std::move(decodes)), Composition(std::move(prompts))};
+}
+
+void ReplicaModel::cap_rank(RankCeiling& ceiling, const Rank& rank, Watts cap) {
+  if (!rank.power || cap >= rank.power->limit()) return;
+  ceiling.added_cap = std::min(ceiling.added_cap, cap - rank.at_rest);
+  ceiling.power_sigma = rank.power->sigma();
+}
+
+std::vector<RankCeiling> ReplicaModel::ranks_under(std::size_t stage, Watts limit) const {
+  std::vector<RankCeiling> ranks = stages_[stage].ceilings;
+  for (std::size_t r = 0; r < ranks.size(); ++r) cap_rank(ranks[r], stages_[stage].ranks[r], limit);
+  return ranks;
 }
 
 FlopPerSecond ReplicaModel::peak() const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,13 +33,15 @@ namespace lindos::sim {
 struct ProfiledDevice {
   Device device;
   Profile profile;
+  Watts cap{std::numeric_limits<double>::infinity()};  // what the cluster's caps leave one device
 };
 
 // Σ over the ranks of a replica; sigma is that of the least certain.
 struct ReplicaPower {
   Watts idle{0};
-  Watts limit{0};  // infinite where one is not known
+  Watts limit{0};  // by the boards and the cluster's caps; infinite where one is not known
   double sigma = 0.0;
+  bool sampled = true;  // every device has samples of its own (PowerModel::sampled)
 };
 
 class ReplicaModel {
@@ -57,6 +60,8 @@ class ReplicaModel {
   [[nodiscard]] const std::vector<RankCeiling>& ranks(std::size_t stage) const {
     return stages_[stage].ceilings;
   }
+  // The same where each device may draw no more than `limit` either.
+  [[nodiscard]] std::vector<RankCeiling> ranks_under(std::size_t stage, Watts limit) const;
   // From the stage to the next; from the last one back to the first.
   [[nodiscard]] const Interconnect& path(std::size_t stage) const { return stages_[stage].path; }
   [[nodiscard]] FlopPerSecond peak() const;        // Σ over ranks
@@ -65,7 +70,7 @@ class ReplicaModel {
   // One KV block of the stage, all layers and ranks, from or to host memory; the slowest rank counts. REQUIRES: the group
   // has kv_offload.
   [[nodiscard]] Seconds block_copy(std::size_t stage) const { return stages_[stage].block_copy; }
-  // Nothing where the profile of one of its devices has no power samples, and for hosts.
+  // Nothing where one of its devices has neither power samples nor a catalogue's idle and maximum, and for hosts.
   [[nodiscard]] const std::optional<ReplicaPower>& power() const { return power_; }
   // Median spread of a family's samples on a device, for the draws; 0 where the spread of whole stages
   // stands in the works (StageWork::sigma) and holds that of their kernels.
@@ -106,6 +111,7 @@ class ReplicaModel {
     bool is_host = false;
     bool samples_experts = false;
     std::shared_ptr<const PowerModel> power;  // null where it is not known
+    Watts at_rest{0};                         // above which its caps leave something
   };
   // Steps of decodes alone and steps with prompts: on a GPU the ones are replayed graphs of overlapping kernels, the
   // others launched one by one.
@@ -145,6 +151,7 @@ class ReplicaModel {
   enum class Part { kStep, kLayers };
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
+  static void cap_rank(RankCeiling& ceiling, const Rank& rank, Watts cap);
   void find_unlike(std::size_t stage);
   [[nodiscard]] StageWork price_part(const Batch& batch, std::size_t stage, int steps, std::optional<double> in_place) const;
   // From works of the unlike ranks to works of all.

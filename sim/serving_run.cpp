@@ -41,7 +41,7 @@ double ServingBooks::message_factor(std::size_t stage) const {
   return draw_.factor(replica_.ranks(stage).front().device, Family::kCollective);
 }
 
-ServingBooks::ServingBooks(ReplicaModel& replica, const Draw& draw) : replica_(replica), draw_(draw) {
+ServingBooks::ServingBooks(ReplicaModel& replica, const Draw& draw) : replica_(replica), draw_(draw), has_power_(replica.power().has_value()) {
   for (std::size_t s = 0; s < replica.stages(); ++s) {
     uniform_.emplace_back();
     if (replica.uniform(s)) uniform_.back().emplace(replica, draw, s);
@@ -61,13 +61,15 @@ Seconds ServingBooks::copy(std::int64_t blocks, std::size_t stage) {
   return span;
 }
 
-Seconds ServingBooks::compute(const StepPlan& step, std::size_t stage) {
+Seconds ServingBooks::compute(const StepPlan& step, std::size_t stage, Seconds at) {
   const Seconds copied = copy(step.copies, stage);
   if (uniform_[stage])
-    return copied + compute(totals_of(step.batch, replica_.windows()), step.steps_under_way, stage);
+    return copied + compute(totals_of(step.batch, replica_.windows()), step.steps_under_way, stage, at + copied);
   const StageWork& work = replica_.work(step.batch, stage, step.steps_under_way);
-  book(work, replica_.ranks(stage), draw_, stages_[stage], totals_);
-  return copied + compute_time(work, replica_.ranks(stage), draw_);
+  const Joules added = book(work, replica_.ranks(stage), draw_, stages_[stage], totals_);
+  const Seconds span = compute_time(work, replica_.ranks(stage), draw_);
+  spend(stage, at + copied, span, added);
+  return copied + span;
 }
 
 Seconds ServingBooks::send_start(std::size_t stage) {
@@ -116,6 +118,7 @@ ServingRun ServingBooks::close(Seconds end) {
   }
   run.totals = totals_;
   run.step_times = std::move(step_times_);
+  run.power = std::move(power_);
   return run;
 }
 

@@ -15,6 +15,7 @@
 #include "scenarios/ledger.h"
 #include "scenarios/timeline.h"
 #include "scenarios/workload.h"
+#include "sim/power_series.h"
 #include "sim/replica_model.h"
 #include "sim/stage_work.h"
 #include "sim/step_totals.h"
@@ -32,6 +33,7 @@ struct ServingRun {
   std::int64_t prefix_query_tokens = 0;
   std::int64_t prefix_hit_tokens = 0;
   std::int64_t host_hit_tokens = 0;  // of these, those that lay in host memory
+  PowerSeries power;  // of all its steps, on an event rung; empty where power is not known
   void count_prefixes(const scheduler::Snapshot& last) {
     prefix_query_tokens = last.prefix_query_tokens;
     prefix_hit_tokens = last.prefix_hit_tokens;
@@ -67,12 +69,14 @@ class ServingBooks {
   // Both are borrowed.
   ServingBooks(ReplicaModel& replica, const Draw& draw);
 
-  // Every step asks once per stage.
+  // Every step asks once per stage, which it enters at `at`.
   [[nodiscard]] Seconds overhead();
-  [[nodiscard]] Seconds compute(const StepPlan& step, std::size_t stage);
+  [[nodiscard]] Seconds compute(const StepPlan& step, std::size_t stage, Seconds at);
   // The same by totals. REQUIRES: the stage is uniform.
-  [[nodiscard]] Seconds compute(const StepTotals& totals, int steps_under_way, std::size_t stage) {
-    return uniform_[stage]->step(totals, steps_under_way);
+  [[nodiscard]] Seconds compute(const StepTotals& totals, int steps_under_way, std::size_t stage, Seconds at) {
+    const Seconds span = uniform_[stage]->step(totals, steps_under_way);
+    spend(stage, at, span, uniform_[stage]->added());
+    return span;
   }
   // To the next stage, or sampled ids from the last to the first; zero when there is one stage.
   // Start-up and transfer of an unshared link; a rung that shares links sends send_bytes and books
@@ -89,6 +93,9 @@ class ServingBooks {
   [[nodiscard]] ServingRun close(Seconds end);
 
  private:
+  void spend(std::size_t stage, Seconds at, Seconds span, Joules added) {
+    if (has_power_) power_.add(at, span, added, static_cast<double>(replica_.ranks(stage).size()));
+  }
   [[nodiscard]] Seconds copy(std::int64_t blocks, std::size_t stage);
   void book_on_stage(Cause cause, Seconds span, std::size_t stage);
   [[nodiscard]] double message_factor(std::size_t stage) const;
@@ -101,6 +108,8 @@ class ServingBooks {
   WorkTotals totals_;
   std::vector<Seconds> step_times_;
   Seconds idle_{0};
+  const bool has_power_;
+  PowerSeries power_;
 };
 
 // Prompts of zeros, as many tokens as asked, where the scheduler sees lengths only; with prefix reuse virtual_prompt.

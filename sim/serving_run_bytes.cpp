@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "scenarios/error.h"
 
@@ -75,6 +77,9 @@ std::string to_bytes(const ServingRun& run) {
   for (std::size_t i = 0; i < kCauseCount; ++i)
     put(bytes, run.ledger.amount(static_cast<Cause>(i)));
   put(bytes, run.step_times);
+  put(bytes, run.power.slice_length().count());
+  put(bytes, static_cast<std::uint64_t>(run.power.slices().size()));
+  for (const PowerSeries::Slice& slice : run.power.slices()) put(bytes, slice);
   put(bytes, static_cast<std::uint64_t>(run.timelines.size()));
   for (const RequestTimeline& t : run.timelines) {
     put(bytes, t.id);
@@ -98,6 +103,10 @@ ServingRun serving_run_from_bytes(std::string_view bytes) {
     run.ledger.book(static_cast<Cause>(i), Seconds(reader.get<double>()), kUnitPeak);
   }
   run.step_times = get_seconds(reader);
+  const Seconds slice_length(reader.get<double>());
+  std::vector<PowerSeries::Slice> slices(reader.count(sizeof(PowerSeries::Slice)));
+  for (PowerSeries::Slice& slice : slices) slice = reader.get<PowerSeries::Slice>();
+  run.power = PowerSeries(slice_length, std::move(slices));
   constexpr std::size_t kSmallestTimeline = 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
   run.timelines.resize(reader.count(kSmallestTimeline));
   for (RequestTimeline& t : run.timelines) {

@@ -64,7 +64,7 @@ class SimgridBackend final : public scheduler::StepBackend {
     message->plan = {batch_of(step), pipe_.enter(!message->result.sampled.empty()), std::ssize(step.copies)};
     if (message->result.sampled.empty() || stages_ == 1) done_.push_back(message->result);
     spend(books_.overhead());
-    spend(books_.compute(message->plan, 0));
+    spend(books_.compute(message->plan, 0, clock_now()));
     if (stages_ == 1) {
       books_.step_done(clock_now() - message->begin);
       return;
@@ -101,7 +101,7 @@ void run_stage(ServingBooks& books, std::size_t stage, std::size_t stages) {
   own_mailbox(stage);
   for (;;) {
     std::unique_ptr<Message> message = mailbox_of(stage)->get_unique<Message>();
-    spend(books.compute(message->plan, stage));
+    spend(books.compute(message->plan, stage, clock_now()));
     const Seconds begin = message->begin;
     const bool last = stage + 1 == stages;
     // Nothing was sampled: nothing goes back to the driver.

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "scenarios/ledger.h"
@@ -40,6 +41,10 @@ struct RankCeiling {
   FlopPerSecond peak{0};   // this rank's share of its device
   BytesPerSecond bandwidth{0};
   Watts added_limit{0};    // what the board's limit leaves above idle power
+  // What the caps of the cluster leave above idle power; infinite where they leave what the board's limit does.
+  Watts added_cap{std::numeric_limits<double>::infinity()};
+  double power_sigma = 0.0;  // of log(StageWork::added)
+  [[nodiscard]] bool capped() const { return added_cap.value() < std::numeric_limits<double>::infinity(); }
 };
 
 struct StageWork {
@@ -82,12 +87,21 @@ struct WorkTotals {
   void add(const WorkTotals& part, double weight);
 };
 
-// From the start of the step on this stage until its output is ready to be sent.
+// The relative clock down to which an op keeps its pace: what its arithmetic takes of its memory time, at most 1. Below it
+// the op takes bound / clock as long.
+[[nodiscard]] double clock_bound(const PricedOp& op, const RankCeiling& rank);
+// What a step that would add `wanted` to idle power × span may keep of its clock under the rank's cap; 1 where that holds.
+[[nodiscard]] double capped_clock(Joules wanted, Seconds span, const RankCeiling& rank, const Draw& draw);
+// What such a step adds at most, in the power model's own energy: the draw's factor comes later.
+[[nodiscard]] Joules capped_energy(Joules wanted, Seconds span, const RankCeiling& rank, const Draw& draw);
+
+// From the start of the step on this stage until its output is ready to be sent, slowed by the caps: ranks on one kind of
+// device keep one clock, the lowest that a cap asks of any of them, since all wait for the slowest.
 [[nodiscard]] Seconds compute_time(const StageWork& work, const std::vector<RankCeiling>& ranks,
                                    const Draw& draw);
-// Books that time, rank by rank: kernels, waits for slower ranks (straggler mix), collectives
-// (by their cause), sampling (host overhead). Sums to compute_time × Σ peaks.
-void book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw,
+// Books that time, rank by rank: kernels, what caps add to them, waits for slower ranks (straggler mix), collectives
+// (by their cause), sampling (host overhead). Sums to compute_time × Σ peaks. Returns what the step adds to idle power × time.
+Joules book(const StageWork& work, const std::vector<RankCeiling>& ranks, const Draw& draw,
           Ledger& ledger, WorkTotals& totals);
 
 }  // namespace lindos::sim

@@ -47,7 +47,52 @@ UniformBooks::Part UniformBooks::part_of(const StageWork& work) const {
   }
   const auto others = [&](const Work& own) { return own != part.works.front(); };
   if (std::none_of(part.works.begin(), part.works.end(), others)) part.works.resize(1);
+  if (ceiling_.capped()) find_bounds(work, part);
   return part;
+}
+
+UniformBooks::Bound UniformBooks::bound_of(const PricedOp& op, double sigma) const {
+  return {clock_bound(op, ceiling_), op.time * draw_.factor(ceiling_.device, op.family, sigma)};
+}
+
+void UniformBooks::find_bounds(const StageWork& work, Part& part) const {
+  const auto ascending = [](std::vector<Bound> all) {
+    std::sort(all.begin(), all.end(), [](const Bound& a, const Bound& b) { return a.clock < b.clock; });
+    std::vector<Bound> distinct;
+    for (const Bound& bound : all) {
+      if (distinct.empty() || distinct.back().clock != bound.clock) distinct.push_back({bound.clock, Seconds(0)});
+      distinct.back().time += bound.time;
+    }
+    return distinct;
+  };
+  std::vector<std::vector<Seconds>> segments(work.ranks.size());  // [rank][segment]
+  for (std::size_t r = 0; r < work.ranks.size(); ++r) {
+    segments[r].assign(work.collectives.size(), Seconds(0));
+    std::vector<Bound> own;
+    for (const PricedOp& op : work.ranks[r]) {
+      own.push_back(bound_of(op, work.sigma));
+      segments[r][op.segment] += own.back().time;
+    }
+    if (r < part.works.size()) part.bounds.push_back(ascending(std::move(own)));
+  }
+  std::vector<Bound> gating;
+  for (std::size_t s = 0; s < work.collectives.size(); ++s) {
+    std::size_t slowest = 0;
+    for (std::size_t r = 1; r < segments.size(); ++r) {
+      if (segments[r][s] > segments[slowest][s]) slowest = r;
+    }
+    for (const PricedOp& op : work.ranks[slowest]) {
+      if (op.segment == s) gating.push_back(bound_of(op, work.sigma));
+    }
+  }
+  part.gating = ascending(std::move(gating));
+}
+
+Seconds UniformBooks::lost_at(const std::vector<Bound>& bounds, double clock) {
+  Seconds lost{0};
+  for (auto bound = bounds.rbegin(); bound != bounds.rend() && bound->clock > clock; ++bound)
+    lost += bound->time * (bound->clock / clock - 1.0);
+  return lost;
 }
 
 UniformBooks::Part& UniformBooks::body_of(const BodyKey& key) {
@@ -86,9 +131,11 @@ Seconds UniformBooks::step(const StepTotals& totals, int steps_under_way) {
   Seconds span = body.time + head.time;
   Work attention;
   replica_.attention_of_step(totals, stage_, steps, body.in_place, attention_);
+  if (ceiling_.capped()) attention_bounds_.clear();
   for (const PricedOp& op : attention_) {
     const Seconds time = op.time * (op.family == Family::kPrefillAttention ? body.prefill_factor : body.decode_factor);
     span += time;
+    if (ceiling_.capped()) attention_bounds_.push_back({clock_bound(op, ceiling_), time});
     attention.flop += op.flop;
     attention.bytes += op.bytes;
     ledger_.book_kernel(time, op.flop * ranks_, op.bytes * ranks_, ceiling_.peak * ranks_, ceiling_.bandwidth * ranks_);
@@ -99,13 +146,37 @@ Seconds UniformBooks::step(const StepTotals& totals, int steps_under_way) {
   }
   if (!replica_.power()) return span;
   const std::size_t unlike = std::max(body.works.size(), head.works.size());
+  wanted_.resize(unlike);
+  double clock = 1.0;
   for (std::size_t r = 0; r < unlike; ++r) {
     const Work& b = body.works[std::min(r, body.works.size() - 1)];
     const Work& h = head.works[std::min(r, head.works.size() - 1)];
-    const Joules added = replica_.added_energy(stage_, b.flop + h.flop + attention.flop, b.bytes + h.bytes + attention.bytes);
-    totals_.added += std::min(added, ceiling_.added_limit * span) * (unlike == 1 ? ranks_ : 1.0);
+    wanted_[r] = replica_.added_energy(stage_, b.flop + h.flop + attention.flop, b.bytes + h.bytes + attention.bytes);
+    clock = std::min(clock, capped_clock(wanted_[r], span, ceiling_, draw_));
+  }
+  if (clock < 1.0) span += slow_down(body, head, clock);
+  added_ = Joules{0};
+  for (const Joules wanted : wanted_) {
+    const Joules added = capped_energy(wanted, span, ceiling_, draw_) * (unlike == 1 ? ranks_ : 1.0);
+    added_ += added;
+    totals_.added += added;
   }
   return span;
+}
+
+Seconds UniformBooks::slow_down(const Part& body, const Part& head, double clock) {
+  std::sort(attention_bounds_.begin(), attention_bounds_.end(), [](const Bound& a, const Bound& b) { return a.clock < b.clock; });
+  const Seconds attention = lost_at(attention_bounds_, clock);
+  const Seconds lost = lost_at(body.gating, clock) + lost_at(head.gating, clock) + attention;
+  const double each = wanted_.size() == 1 ? ranks_ : 1.0;
+  for (std::size_t r = 0; r < wanted_.size(); ++r) {
+    const Seconds own = lost_at(body.bounds[std::min(r, body.bounds.size() - 1)], clock) +
+                        lost_at(head.bounds[std::min(r, head.bounds.size() - 1)], clock) + attention;
+    ledger_.book(Cause::kPowerCap, own, ceiling_.peak * each);
+    ledger_.book(Cause::kStragglerMix, std::max(Seconds{0}, lost - own), ceiling_.peak * each);
+    totals_.busy += own * each;
+  }
+  return lost;
 }
 
 void UniformBooks::count_up() {

@@ -24,6 +24,8 @@ class UniformBooks {
 
   // Books such a step; from its start on this stage until its output is ready to be sent.
   [[nodiscard]] Seconds step(const StepTotals& totals, int steps_under_way);
+  // What that step adds to idle power × time, all ranks; 0 where power is not known.
+  [[nodiscard]] Joules added() const { return added_; }
   // Adds all that was booked; the books are empty then.
   void close(Ledger& ledger, WorkTotals& totals);
 
@@ -50,12 +52,19 @@ class UniformBooks {
     Bytes bytes{0};
     bool operator==(const Work&) const = default;
   };
+  // Time of ops that keep their pace down to this relative clock (clock_bound).
+  struct Bound {
+    double clock = 0.0;
+    Seconds time{0};
+  };
   // One of the two parts of a step under the draw.
   struct Part {
     Seconds time{0};
     Ledger ledger;
     WorkTotals totals;
     std::vector<Work> works;  // [rank], for power; one for all where they are equal
+    std::vector<std::vector<Bound>> bounds;  // under a cap: [rank], as works; each ascending, no two alike
+    std::vector<Bound> gating;               // of the slowest rank of each segment
     double sigma = 0.0;
     double in_place = 1.0;
     double prefill_factor = 1.0, decode_factor = 1.0;  // of the draw
@@ -64,6 +73,11 @@ class UniformBooks {
   [[nodiscard]] Part& body_of(const BodyKey& key);
   [[nodiscard]] Part& head_of(const HeadKey& key);
   [[nodiscard]] Part part_of(const StageWork& work) const;
+  void find_bounds(const StageWork& work, Part& part) const;
+  [[nodiscard]] Bound bound_of(const PricedOp& op, double sigma) const;
+  // Books what this clock adds to the step with these parts and attention_. Takes the slowest rank of a segment to stay so.
+  [[nodiscard]] Seconds slow_down(const Part& body, const Part& head, double clock);
+  [[nodiscard]] static Seconds lost_at(const std::vector<Bound>& bounds, double clock);
   void count_up();
 
   const ReplicaModel& replica_;
@@ -76,6 +90,9 @@ class UniformBooks {
   BodyKey last_key_;
   Part* last_ = nullptr;               // body of last_key_
   std::vector<PricedOp> attention_;
+  std::vector<Bound> attention_bounds_;
+  std::vector<Joules> wanted_;  // [rank], as works
+  Joules added_{0};
   Ledger ledger_;
   WorkTotals totals_;
 };

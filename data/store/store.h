@@ -50,11 +50,12 @@ struct RunSummary {
   std::string created_utc;  // when the store took it
 };
 
-// What a verb hands over: a record; if it has them, what it says about single devices (predictions), what it said while
-// it ran and its timeline as JSON (measurements). Borrowed.
+// What a verb hands over: a record; if it has them, what it says about single devices (predictions), what it says over
+// time (predictions of serving; measurements) and its timeline as JSON (measurements). Borrowed.
 struct NewRun {
   // NOLINTNEXTLINE: a record alone is one
-  NewRun(const RunRecord* run, const DeviceMap* map = nullptr) : record(run), devices(map) {}
+  NewRun(const RunRecord* run, const DeviceMap* map = nullptr, const RunSamples* over_time = nullptr)
+      : record(run), devices(map), samples(over_time) {}
   NewRun(const RunRecord* run, const RunSamples* said, const std::string* spans)
       : record(run), samples(said), timeline(spans) {}
   const RunRecord* record;

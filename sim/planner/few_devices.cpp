@@ -220,7 +220,7 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
       planned.p90 = quantile(planned.drawn, 0.9) * per_token;
       for (const GroupPlan& group : plans[i].groups) {
         const auto replicas = static_cast<double>(std::max<std::int64_t>(1, group.replicas));
-        planned.parts.push_back({{}, group.name, plans[i].name, group.replicas, 1.0, Watts{0}, 0.0,
+        planned.parts.push_back({{}, group.name, plans[i].name, group.replicas, Watts{0}, false, 0.0,
                                  planned.requests_per_s / replicas, centre.ttft, centre.tpot});
       }
       answer.verified += static_cast<std::int64_t>(shares.size());

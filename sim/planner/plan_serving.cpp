@@ -16,8 +16,8 @@
 #include "scenarios/timeline.h"
 #include "sim/planner/allocate.h"
 #include "sim/planner/serving_load.h"
-#include "sim/planner/serving_power.h"
 #include "sim/planner/training_space.h"
+#include "sim/serving_power.h"
 #include "sim/training/power_limit.h"
 #include "sim/uncertainty.h"
 
@@ -30,20 +30,25 @@ using Profiles = std::map<std::string, Profile>;
 constexpr std::int64_t kWidestTensor = 16;
 constexpr int kMostStages = 4;
 constexpr std::int64_t kBudgets[] = {1024, 2048, 4096, 8192, 16384};
-// Clocks that a power limit may give, in steps of 5 %.
-constexpr double kLowestClock = 0.5;
-constexpr std::size_t kClockSteps = 11;
+// What a power limit may leave of a device's dynamic power, in steps of 7.5 %.
+constexpr double kLeastShare = 0.25;
+constexpr std::size_t kLimitSteps = 11;
 // Shapes of a pool that stay in the running once all are screened.
 constexpr std::size_t kKeptShapes = 3;
 constexpr double kUserSpeeds[] = {10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0};
 
-double clock_of(std::size_t step) {
-  return 1.0 - (1.0 - kLowestClock) * static_cast<double>(step) / static_cast<double>(kClockSteps - 1);
+double share_of(std::size_t step) {
+  return 1.0 - (1.0 - kLeastShare) * static_cast<double>(step) / static_cast<double>(kLimitSteps - 1);
 }
 
-std::vector<double> clocks() {
-  std::vector<double> out;
-  for (std::size_t step = 0; step < kClockSteps; ++step) out.push_back(clock_of(step));
+// What a device of the pool may draw; step 0 is what the caps of devices and racks leave.
+Watts limit_of(const Scenario& scenario, const Pool& pool, std::size_t step) {
+  return limit_at_share(scenario, pool, share_of(step));
+}
+
+std::vector<Watts> limits_of(const Scenario& scenario, const Pool& pool) {
+  std::vector<Watts> out;
+  for (std::size_t step = 0; step < kLimitSteps; ++step) out.push_back(limit_of(scenario, pool, step));
   return out;
 }
 
@@ -53,8 +58,8 @@ const Device& device_of(const Scenario& scenario, const Pool& pool) { return sce
 struct PricedShape {
   ServingShape shape;
   std::unique_ptr<ServingGroup> group;
-  double rates[kClockSteps] = {};            // screened, by clock
-  ServingPoint point;                        // at full clock
+  double rates[kLimitSteps] = {};            // screened, by limit
+  ServingPoint point;                        // under the loosest limit
   double correction = 1.0;                   // simulated / screened
   std::optional<BorneLoad> load;
   std::vector<Factors> sigmas;               // of the draws
@@ -66,6 +71,7 @@ std::unique_ptr<ServingGroup> make_group(const Scenario& scenario, const GroupPl
                                          std::string& reason) {
   Scenario alone = scenario;
   alone.plan.groups = {group};
+  alone.cluster.power.site_cap = Watts{0};  // shared out by limits
   try {
     validate_plan(alone.plan, alone.model, "plan");
     Fleet fleet = make_fleet(alone, profiles, "");
@@ -187,7 +193,7 @@ class ServingPlanner {
       answer_.pruned.add("memory", 1, reason);
       return;
     }
-    const ServingPrices prices(*priced.group, scenario_.workload.serving, Draw{}, clocks());
+    const ServingPrices prices(*priced.group, scenario_.workload.serving, Draw{}, limits_of(scenario_, pool));
     priced.point = prices.most(scenario_.slo);
     if (priced.point.rate <= 0.0) {
       const ServingPoint alone = prices.at(1.0, scenario_.slo);
@@ -198,7 +204,7 @@ class ServingPlanner {
       answer_.points += prices.points();
       return;
     }
-    for (std::size_t step = 0; step < kClockSteps; ++step) priced.rates[step] = prices.most(scenario_.slo, step).rate;
+    for (std::size_t step = 0; step < kLimitSteps; ++step) priced.rates[step] = prices.most(scenario_.slo, step).rate;
     answer_.points += prices.points();
     shapes_[shape.pool].push_back(std::move(priced));
   }
@@ -295,10 +301,10 @@ class ServingPlanner {
   }
 
   // Load of a shape in one draw, as screened, relative to its centre: what one kernel price off by a factor does.
-  [[nodiscard]] double drawn_ratio(PricedShape& shape, std::uint32_t index, double clock) const {
+  [[nodiscard]] double drawn_ratio(PricedShape& shape, std::uint32_t index, Watts limit) const {
     const Draw draw = draw_factors(shape.sigmas, question_.predict.seed, index);
     const auto most = [&](const Draw& with) {
-      return ServingPrices(*shape.group, scenario_.workload.serving, with, {clock}).most(scenario_.slo).rate;
+      return ServingPrices(*shape.group, scenario_.workload.serving, with, {limit}).most(scenario_.slo).rate;
     };
     const double drawn = most(draw);
     const double centre = most(Draw{});
@@ -309,10 +315,14 @@ class ServingPlanner {
 
   struct Chosen {
     PricedShape* shape;
-    std::size_t clock_step;
+    std::size_t limit_step;
     std::int64_t replicas;
     double weight;   // of routing, per replica
   };
+
+  [[nodiscard]] const Pool& pool_of(const Chosen& chosen) const {
+    return scenario_.cluster.pools[chosen.shape->shape.pool];
+  }
 
   // What the parts serve together: requests go out by weight, so that the first part to reach its limit ends it.
   PlannedServing plan_of(const std::string& name, const std::vector<Chosen>& chosen) {
@@ -338,17 +348,17 @@ class ServingPlanner {
     Watts added{0};
     std::map<std::string, int> names;
     for (const Chosen& c : chosen) {
-      const Pool& pool = scenario_.cluster.pools[c.shape->shape.pool];
-      const double clock = clock_of(c.clock_step);
-      rates.push_back(c.shape->rates[c.clock_step] * c.shape->correction);
-      added += added_per_device(scenario_, pool, clock) * static_cast<double>(c.shape->shape.devices() * c.replicas);
+      const Pool& pool = pool_of(c);
+      const Watts limit = limit_of(scenario_, pool, c.limit_step);
+      rates.push_back(c.shape->rates[c.limit_step] * c.shape->correction);
+      added += added_per_device(scenario_, pool, limit) * static_cast<double>(c.shape->shape.devices() * c.replicas);
       GroupPlan group = c.shape->group->plan;
       group.replicas = c.replicas;
       group.routing_weight = c.weight;
       group.name = pool.name;
       if (const int again = names[pool.name]++; again > 0) group.name += "-" + std::to_string(again + 1);
-      plan.parts.push_back({c.shape->shape, group.name, text_of(c.shape->shape), c.replicas, clock,
-                            limit_for(device_of(scenario_, pool), clock), c.shape->rates[c.clock_step],
+      plan.parts.push_back({c.shape->shape, group.name, text_of(c.shape->shape), c.replicas, limit,
+                            limit < device_of(scenario_, pool).power_max, c.shape->rates[c.limit_step],
                             rates.back(), c.shape->load->ttft, c.shape->load->tpot});
       plan.scenario.plan.groups.push_back(std::move(group));
     }
@@ -358,7 +368,7 @@ class ServingPlanner {
       std::vector<double> drawn;
       for (std::size_t i = 0; i < chosen.size(); ++i) {
         drawn.push_back(rates[i] * drawn_ratio(*chosen[i].shape, static_cast<std::uint32_t>(d),
-                                               clock_of(chosen[i].clock_step)));
+                                               limit_of(scenario_, pool_of(chosen[i]), chosen[i].limit_step)));
       }
       plan.drawn.push_back(served(drawn));
     }
@@ -388,12 +398,12 @@ class ServingPlanner {
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       const Pool& pool = scenario_.cluster.pools[shapes[i]->shape.pool];
       limits.devices.push_back((pool.nodes - pool.spares.value_or(0)) * pool.node.devices);
-      for (std::size_t step = 0; step < kClockSteps; ++step) {
+      for (std::size_t step = 0; step < kLimitSteps; ++step) {
         const double rate = shapes[i]->rates[step] * shapes[i]->correction;
         if (rate <= 0.0) continue;
         const std::int64_t devices = shapes[i]->shape.devices();
         kinds.push_back({i, devices, rate,
-                         added_per_device(scenario_, pool, clock_of(step)) * static_cast<double>(devices)});
+                         added_per_device(scenario_, pool, limit_of(scenario_, pool, step)) * static_cast<double>(devices)});
         chosen.push_back({shapes[i], step, 0, rate});
       }
     }
@@ -438,10 +448,10 @@ class ServingPlanner {
       double rate = 0.0;
       Watts added{0};
       for (const Chosen& c : chosen) {
-        const Pool& pool = scenario_.cluster.pools[c.shape->shape.pool];
+        const Pool& pool = pool_of(c);
         rate += c.weight * static_cast<double>(c.replicas);
         const auto devices = static_cast<double>(c.shape->shape.devices() * c.replicas);
-        added += added_per_device(scenario_, pool, clock_of(c.clock_step)) * devices;
+        added += added_per_device(scenario_, pool, limit_of(scenario_, pool, c.limit_step)) * devices;
       }
       if (rate > 0.0) {
         const bool goodput = question_.objective == ServingObjective::kGoodput;
@@ -488,16 +498,17 @@ class ServingPlanner {
     report(0.9);
   }
 
-  // Where the site's cap binds, without a planner every device gives way alike: the highest common clock that keeps it.
+  // Where the site's cap binds, without a planner every device gives way alike: the largest common share of dynamic power
+  // that keeps it.
   void add_baseline(const std::string& name, std::vector<Chosen> chosen) {
     const bool capped = scenario_.cluster.power.site_cap.value() > 0.0;
-    for (std::size_t step = 0; step < kClockSteps; ++step) {
+    for (std::size_t step = 0; step < kLimitSteps; ++step) {
       Watts added{0};
       bool serves = true;
       for (Chosen& c : chosen) {
-        c.clock_step = step;
-        const Pool& pool = scenario_.cluster.pools[c.shape->shape.pool];
-        added += added_per_device(scenario_, pool, clock_of(step)) *
+        c.limit_step = step;
+        const Pool& pool = pool_of(c);
+        added += added_per_device(scenario_, pool, limit_of(scenario_, pool, step)) *
                  static_cast<double>(c.shape->shape.devices() * c.replicas);
         serves = serves && c.shape->rates[step] > 0.0;
       }
@@ -506,7 +517,7 @@ class ServingPlanner {
       answer_.baselines.push_back(plan_of(name, chosen));
       return;
     }
-    answer_.pruned.add("a baseline that cannot keep promises and site power at any common clock", 1, name);
+    answer_.pruned.add("a baseline that cannot keep promises and site power at any common share of dynamic power", 1, name);
   }
 
   // As the scenario states it, with its routing weights.
@@ -535,9 +546,9 @@ class ServingPlanner {
         answer_.pruned.add("the scenario's own plan does not fit", 1, reason);
         return;
       }
-      const ServingPrices prices(*priced->group, scenario_.workload.serving, Draw{}, clocks());
+      const ServingPrices prices(*priced->group, scenario_.workload.serving, Draw{}, limits_of(scenario_, *found));
       priced->point = prices.most(scenario_.slo);
-      for (std::size_t step = 0; step < kClockSteps; ++step)
+      for (std::size_t step = 0; step < kLimitSteps; ++step)
         priced->rates[step] = prices.most(scenario_.slo, step).rate;
       if (priced->rates[0] <= 0.0) {
         answer_.pruned.add("the scenario's own plan does not keep the promises", 1, "group " + group.name);

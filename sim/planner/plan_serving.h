@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which replicas of what on each pool of a serving fleet, and at which clock, so that most requests keep the promises
-// under the site's power:
+// Which replicas of what on each pool of a serving fleet, and under which power limit, so that most requests keep the
+// promises under the site's power:
 //
-//   shapes ─ ServingPrices ─▶ load per replica by clock ─ borne_load ─▶ corrected ─ allocate (MILP) ─▶ ranked plans
+//   shapes ─ ServingPrices ─▶ load per replica by limit ─ borne_load ─▶ corrected ─ allocate (MILP) ─▶ ranked plans
 //
 // Replicas wait for nobody, so pools share only the power and the stream of requests. docs/planning.md.
 #pragma once
@@ -42,8 +42,8 @@ struct ServingPart {
   std::string name;                 // of the group
   std::string what;                 // "TP8 bf16, steps of 8192 tokens"
   std::int64_t replicas = 0;
-  double clock = 1.0;               // relative
-  Watts device_limit{0};            // power limit per device that gives this clock
+  Watts device_limit{0};            // that each device enforces
+  bool limited = false;             // it is below the device's own maximum
   double screened_rate = 0.0;       // requests per second and replica
   double rate = 0.0;                // after verification
   Seconds ttft{0};                  // median at that load, of the verification; else as screened
@@ -76,7 +76,7 @@ struct ServingAnswer {
   std::vector<PlannedServing> baselines;
   std::vector<ParetoPoint> pareto;
   std::int64_t shapes = 0;
-  std::int64_t points = 0;          // shape, clock and load, priced for pace and first token
+  std::int64_t points = 0;          // shape, limit and load, priced for pace and first token
   double screening_s = 0.0;         // wall time of that
   std::int64_t verified = 0;        // replicas simulated request by request
   Pruned pruned;

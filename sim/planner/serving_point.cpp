@@ -15,40 +15,24 @@ namespace {
 constexpr double kLargestBatch = 1024.0;
 constexpr int kHalvings = 40;
 
-
-// What lower clocks add to the compute time of a stage: each op keeps the longer of its arithmetic and its memory time.
-std::vector<double> added_by_clocks(const StageWork& work, const RankCeiling& rank, const std::vector<double>& clocks) {
-  std::vector<double> added(clocks.size(), 0.0);
-  for (const PricedOp& op : work.ranks.front()) {
-    const double arithmetic = (op.flop / rank.peak).count();
-    const double memory = (op.bytes / rank.bandwidth).count();
-    const double longest = std::max(arithmetic, memory);
-    if (longest <= 0.0) continue;
-    for (std::size_t c = 0; c < clocks.size(); ++c)
-      added[c] += op.time.count() * (std::max(arithmetic / clocks[c], memory) / longest - 1.0);
-  }
-  return added;
-}
-
-// One round: every stage has worked on every micro-batch once (sim/closed_serving.cpp).
+// One round: every stage has worked on every micro-batch once (sim/closed_serving.cpp). [limit].
 std::vector<double> periods(ReplicaModel& replica, const Batch& micro_batch, std::size_t micro_batches,
-                            const Draw& draw, const std::vector<double>& clocks) {
+                            const Draw& draw, const std::vector<Watts>& limits) {
   const int steps = static_cast<int>(std::min(micro_batches, replica.stages()));
-  std::vector<double> latency(clocks.size(), 0.0);
-  std::vector<double> slowest(clocks.size(), 0.0);
+  std::vector<double> latency(limits.size(), 0.0);
+  std::vector<double> slowest(limits.size(), 0.0);
   for (std::size_t s = 0; s < replica.stages(); ++s) {
     double fixed = s == 0 ? replica.step_overhead().count() : 0.0;
     if (replica.stages() > 1) fixed += replica.path(s).transfer(replica.sent_bytes(micro_batch, s, steps)).count();
     const StageWork& work = replica.work(micro_batch, s, steps);
-    const double nominal = fixed + compute_time(work, replica.ranks(s), draw).count();
-    const std::vector<double> added = added_by_clocks(work, replica.ranks(s).front(), clocks);
-    for (std::size_t c = 0; c < clocks.size(); ++c) {
-      latency[c] += nominal + added[c];
-      slowest[c] = std::max(slowest[c], nominal + added[c]);
+    for (std::size_t l = 0; l < limits.size(); ++l) {
+      const double period = fixed + compute_time(work, replica.ranks_under(s, limits[l]), draw).count();
+      latency[l] += period;
+      slowest[l] = std::max(slowest[l], period);
     }
   }
-  for (std::size_t c = 0; c < clocks.size(); ++c)
-    latency[c] = std::max(latency[c], slowest[c] * static_cast<double>(micro_batches));
+  for (std::size_t l = 0; l < limits.size(); ++l)
+    latency[l] = std::max(latency[l], slowest[l] * static_cast<double>(micro_batches));
   return latency;
 }
 
@@ -91,16 +75,16 @@ GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int
 }
 
 ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw,
-                             const std::vector<double>& clocks)
+                             const std::vector<Watts>& limits)
     : group_(group),
       prompt_tokens_(std::max(1.0, middle_tokens(workload).prompt)),
       output_tokens_(std::max(2.0, middle_tokens(workload).output)) {
-  const scheduler::Limits& limits = group.limits;
-  const double blocks = std::ceil((prompt_tokens_ + output_tokens_ - 1.0) / static_cast<double>(limits.block_tokens));
-  fit_ = std::min({std::floor(static_cast<double>(limits.kv_blocks) / blocks),
-                   static_cast<double>(limits.max_sequences), kLargestBatch});
+  const scheduler::Limits& engine = group.limits;
+  const double blocks = std::ceil((prompt_tokens_ + output_tokens_ - 1.0) / static_cast<double>(engine.block_tokens));
+  fit_ = std::min({std::floor(static_cast<double>(engine.kv_blocks) / blocks),
+                   static_cast<double>(engine.max_sequences), kLargestBatch});
   if (fit_ < 1.0) return;
-  times_.resize(clocks.size());
+  times_.resize(limits.size());
   const auto stages = static_cast<std::size_t>(group.replica.stages());
   const auto context = static_cast<std::int64_t>(std::llround(prompt_tokens_ + 0.5 * output_tokens_));
   for (double size = 1.0;; size = std::min(2.0 * size, fit_)) {
@@ -108,20 +92,20 @@ ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workloa
     const auto each = static_cast<std::size_t>(std::ceil(size / static_cast<double>(micro)));
     sizes_.push_back(size);
     const Batch batch(each, Slice{context, 1, true});
-    const std::vector<double> rounds = periods(group.replica, batch, micro, draw, clocks);
-    for (std::size_t c = 0; c < clocks.size(); ++c) times_[c].push_back(rounds[c]);
+    const std::vector<double> rounds = periods(group.replica, batch, micro, draw, limits);
+    for (std::size_t l = 0; l < limits.size(); ++l) times_[l].push_back(rounds[l]);
     if (size >= fit_) break;
   }
-  const double chunk = std::min(prompt_tokens_, static_cast<double>(limits.max_batched_tokens));
+  const double chunk = std::min(prompt_tokens_, static_cast<double>(engine.max_batched_tokens));
   const auto cached = static_cast<std::int64_t>(std::llround(0.5 * (prompt_tokens_ - chunk)));
   const Batch prompt = {Slice{cached, static_cast<std::int64_t>(std::llround(chunk)), true}};
   // Prompts follow each other through the stages.
-  for (const double round : periods(group.replica, prompt, stages, draw, clocks))
+  for (const double round : periods(group.replica, prompt, stages, draw, limits))
     prompt_s_.push_back(round / static_cast<double>(stages) * (prompt_tokens_ / chunk));
 }
 
-double ServingPrices::decode(double batch, std::size_t clock) const {
-  const std::vector<double>& times = times_[clock];
+double ServingPrices::decode(double batch, std::size_t limit) const {
+  const std::vector<double>& times = times_[limit];
   if (sizes_.size() == 1 || batch <= sizes_.front()) return times.front();
   const auto above = std::upper_bound(sizes_.begin() + 1, sizes_.end() - 1, batch);
   const auto i = static_cast<std::size_t>(above - sizes_.begin());
@@ -129,11 +113,11 @@ double ServingPrices::decode(double batch, std::size_t clock) const {
   return times[i - 1] + share * (times[i] - times[i - 1]);
 }
 
-ServingPoint ServingPrices::at(double batch, const Slo& slo, std::size_t clock) const {
+ServingPoint ServingPrices::at(double batch, const Slo& slo, std::size_t limit) const {
   ++points_;
   const double rounds = output_tokens_ - 1.0;
-  const double step = decode(batch, clock);
-  const double prompt = prompt_s_[clock];
+  const double step = decode(batch, limit);
+  const double prompt = prompt_s_[limit];
   ServingPoint point;
   point.batch = batch;
   const double tau = step + batch * prompt / rounds;
@@ -152,16 +136,16 @@ ServingPoint ServingPrices::at(double batch, const Slo& slo, std::size_t clock) 
   return point;
 }
 
-ServingPoint ServingPrices::most(const Slo& slo, std::size_t clock) const {
+ServingPoint ServingPrices::most(const Slo& slo, std::size_t limit) const {
   if (fit_ < 1.0) return {};
   // Sequences come and go: the number that decode fluctuates as Poisson's.
   const double spread = slo.percentile > 0.5 ? normal_tail_quantile(1.0 - slo.percentile) : 0.0;
   const auto keeps = [&](double batch) {
     const double crowded = batch + spread * std::sqrt(batch);
     if (crowded > fit_) return false;
-    const ServingPoint mean = at(batch, slo, clock);
+    const ServingPoint mean = at(batch, slo, limit);
     // A request's pace is a mean over its own tokens, which sees half of the fluctuation.
-    const ServingPoint busy = at(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), slo, clock);
+    const ServingPoint busy = at(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), slo, limit);
     return (slo.tpot.count() <= 0.0 || busy.tpot <= slo.tpot) && (slo.ttft.count() <= 0.0 || mean.ttft <= slo.ttft);
   };
   double low = 0.01;
@@ -171,7 +155,7 @@ ServingPoint ServingPrices::most(const Slo& slo, std::size_t clock) const {
     const double middle = 0.5 * (low + high);
     (keeps(middle) ? low : high) = middle;
   }
-  return at(low, slo, clock);
+  return at(low, slo, limit);
 }
 
 }  // namespace lindos::sim

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -49,29 +50,30 @@ struct ServingPoint {
 
 class ServingPrices {
  public:
-  // REQUIRES: a group of one kind of device. `clocks`: of its devices relative to nominal, each in (0, 1]: arithmetic
-  // takes 1/clock as long, memory and links keep their pace. The group must outlive this.
+  static constexpr Watts kNoLimit{std::numeric_limits<double>::infinity()};
+  // REQUIRES: a group of one kind of device. `limits`: what each of its devices may draw (sim/serving_power.h); infinite:
+  // no less than the caps of its scenario leave it. The group must outlive this.
   ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw = {},
-                const std::vector<double>& clocks = {1.0});
+                const std::vector<Watts>& limits = {kNoLimit});
 
   // The highest load that keeps the promises; rate 0 when not even one sequence at a time does. A promise of 0 is none.
-  // `clock` counts into `clocks`.
-  [[nodiscard]] ServingPoint most(const Slo& slo, std::size_t clock = 0) const;
+  // `limit` counts into `limits`.
+  [[nodiscard]] ServingPoint most(const Slo& slo, std::size_t limit = 0) const;
   // At `batch` sequences in the mean.
-  [[nodiscard]] ServingPoint at(double batch, const Slo& slo, std::size_t clock = 0) const;
+  [[nodiscard]] ServingPoint at(double batch, const Slo& slo, std::size_t limit = 0) const;
   // Loads priced so far: one per call of at.
   [[nodiscard]] std::int64_t points() const { return points_; }
 
  private:
-  [[nodiscard]] double decode(double batch, std::size_t clock) const;
+  [[nodiscard]] double decode(double batch, std::size_t limit) const;
 
   ServingGroup& group_;
   double prompt_tokens_;
   double output_tokens_;
   double fit_ = 0.0;                 // sequences that the KV cache and the limits hold
-  std::vector<double> prompt_s_;     // [clock] of one prompt alone
+  std::vector<double> prompt_s_;     // [limit] of one prompt alone
   std::vector<double> sizes_;        // decode batches priced, ascending
-  std::vector<std::vector<double>> times_;  // [clock][size]
+  std::vector<std::vector<double>> times_;  // [limit][size]
   mutable std::int64_t points_ = 0;
 };
 

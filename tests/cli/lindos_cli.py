@@ -29,7 +29,8 @@ UNITS = {
     "memory_peak_bytes": "B",
     "kv_blocks": "1", "steady_mfu": "1", "trained_tokens_per_s": "token/s", "interruption_interval_s": "s",
     "checkpoint_interval_s": "s", "young_interval_s": "s", "daly_interval_s": "s",
-    "prefix_hit_rate": "1", "host_hit_rate": "1", "power_w": "W", "energy_per_token_j": "J",
+    "prefix_hit_rate": "1", "host_hit_rate": "1", "power_w": "W",
+    "site_power_w": "W", "site_power_peak_w": "W", "energy_per_token_j": "J",
 }
 
 CONFIG = {

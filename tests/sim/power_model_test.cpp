@@ -9,34 +9,18 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "scenarios/balance.h"
 #include "sim/predict.h"
 #include "sim/stage_work.h"
-#include "tests/sim/toy_profile.h"
+#include "tests/sim/toy_power.h"
 
 namespace lindos::sim {
 namespace {
 
-PowerSample sample(const char* load, double watts, double flop_per_s, double bytes_per_s) {
-  return {load, 0, 0, Watts{watts}, FlopPerSecond{flop_per_s}, BytesPerSecond{bytes_per_s}, Seconds{1}};
-}
-
-// Idle 100 W. Reading adds 300 W at 3 TB/s: 100 pJ per byte. The product adds 600 W, of which its 1 TB/s are 100 W, at
-// 1 PFLOP/s: 0.5 pJ per FLOP.
-Profile ceilings_only() {
-  Profile profile = toy::bare_profile();
-  profile.power_limit = Watts{700};
-  profile.power = {sample("idle", 100, 0, 0), sample("read", 400, 0, 3e12), sample("matrix", 700, 1e15, 1e12)};
-  return profile;
-}
-
-// By the ceilings such steps add 2 TB/s × 100 pJ + 0.2 PFLOP/s × 0.5 pJ = 300 W, a third of it for FLOP; they add
-// 350 W.
-Profile with_steps() {
-  Profile profile = ceilings_only();
-  profile.power.push_back(sample("steps", 450, 2e14, 2e12));
-  return profile;
-}
+using toy::ceilings_only;
+using toy::kLoad;
+using toy::toy_gpu_profile;
+using toy::toy_scenario;
+using toy::with_steps;
 
 TEST(PowerModel, SolvesBytesAndFlopFromTheCeilings) {
   const auto model = PowerModel::of(ceilings_only(), Watts{0});
@@ -98,44 +82,6 @@ TEST(PowerBooks, AStepAddsNoMoreThanTheLimitLeaves) {
   EXPECT_DOUBLE_EQ(totals.added.value(), 900.0 + 800.0);
 }
 
-Scenario toy_scenario(const ServingWorkload& load, int devices) {
-  Scenario scenario;
-  scenario.name = "toy";
-  scenario.model = toy::model();
-  scenario.devices["toy-gpu"] = toy::gpu_device();
-  Pool pool;
-  pool.name = "gpu";
-  pool.node.name = "toy-node";
-  pool.node.device = "toy-gpu";
-  pool.node.devices = 2;
-  pool.nodes = 1;
-  scenario.cluster.name = "toy";
-  scenario.cluster.pools = {pool};
-  scenario.workload.serving = load;
-  EngineLimits limits;
-  limits.kv_blocks = 4096;
-  scenario.plan = make_plan(scenario.model, "gpu", 1, std::vector<double>(static_cast<std::size_t>(devices), 1.0), {},
-                            Dtype::kBf16, limits, kCpuGranule);
-  return scenario;
-}
-
-// At the toy's ceilings, 100 GB/s and 1 TFLOP/s, the same watts.
-Profile toy_gpu_profile() {
-  Profile profile = with_steps();
-  for (PowerSample& s : profile.power) {
-    s.byte_rate = s.byte_rate / 30.0;
-    s.flop_rate = s.flop_rate / 1000.0;
-  }
-  profile.device = "toy-gpu";
-  profile.cores = 1;
-  profile.compute_capability = 90;
-  profile.memory = Bytes{16e9};
-  profile.step_overhead = Seconds{20e-6};
-  return profile;
-}
-
-const ServingWorkload kLoad{8, Arrival::kPoisson, Hertz{20000}, {16, 64}, {4, 12}};
-
 TEST(PredictPower, FillsPowerAndEnergyOnEveryRung) {
   for (const Fidelity fidelity : {Fidelity::kClosed, Fidelity::kMaxplus, Fidelity::kSimgrid}) {
     PredictOptions options;
@@ -152,12 +98,22 @@ TEST(PredictPower, FillsPowerAndEnergyOnEveryRung) {
   }
 }
 
-TEST(PredictPower, IsAbsentWithoutSamples) {
+TEST(PredictPower, IsAbsentWithoutSamplesAndCatalogue) {
   Profile profile = toy_gpu_profile();
   profile.power.clear();
-  const RunRecord record = predict(toy_scenario(kLoad, 1), {{"toy-gpu", profile}}, {});
-  EXPECT_FALSE(record.metrics.contains("power_w"));
-  EXPECT_FALSE(record.metrics.contains("energy_per_token_j"));
+  Scenario scenario = toy_scenario(kLoad, 1);
+  const RunRecord record = predict(scenario, {{"toy-gpu", profile}}, {});
+  for (const char* name : {"power_w", "energy_per_token_j", "site_power_w", "site_power_peak_w"})
+    EXPECT_FALSE(record.metrics.contains(name)) << name;
+  // What the catalogue says of the device gives a typical one, and the record says so.
+  scenario.devices.at("toy-gpu").power_idle = Watts{100};
+  scenario.devices.at("toy-gpu").power_max = Watts{700};
+  const RunRecord typical = predict(scenario, {{"toy-gpu", profile}}, {});
+  for (const char* name : {"power_w", "energy_per_token_j", "site_power_w", "site_power_peak_w"}) {
+    ASSERT_TRUE(typical.metrics.contains(name)) << name;
+    EXPECT_EQ(typical.metrics.at(name).provenance, "extrapolated") << name;
+  }
+  EXPECT_EQ(typical.metrics.at("tpot_s"), record.metrics.at("tpot_s"));
 }
 
 RC_GTEST_PROP(PredictPower, LiesBetweenIdleAndTheLimit, ()) {

@@ -26,6 +26,16 @@ std::map<std::string, ProfiledDevice> gpus() {
   return {{"pool", {toy::gpu_device(), datasheet_profile(toy::gpu_device())}}};
 }
 
+// Held to `cap`, of 700 W at most and 100 W idle.
+std::map<std::string, ProfiledDevice> powered_gpus(Watts cap) {
+  std::map<std::string, ProfiledDevice> devices = gpus();
+  ProfiledDevice& gpu = devices.at("pool");
+  gpu.device.power_idle = Watts{100};
+  gpu.device.power_max = Watts{700};
+  gpu.cap = cap;
+  return devices;
+}
+
 Batch any_batch() {
   Batch batch;
   const int slices = *rc::gen::inRange(1, 12);
@@ -46,7 +56,9 @@ RC_GTEST_PROP(UniformBooks, AgreesWithOpByOp, ()) {
   model.vocab = 257;  // one rank holds a row more
   if (*rc::gen::arbitrary<bool>()) model.sliding_window = {128, 0};
   const GroupPlan plan = plan_of(model, 2);
-  ReplicaModel replica(model, plan, {}, gpus());
+  const bool powered = *rc::gen::arbitrary<bool>();
+  ReplicaModel replica(model, plan, {},
+                       powered ? powered_gpus(Watts{static_cast<double>(*rc::gen::inRange(101, 800))}) : gpus());
   RC_ASSERT(replica.uniform(0));
   Draw draw;
   if (*rc::gen::arbitrary<bool>()) {
@@ -72,6 +84,8 @@ RC_GTEST_PROP(UniformBooks, AgreesWithOpByOp, ()) {
   books.close(by_totals, totals);
   for (std::size_t c = 0; c < kCauseCount; ++c)
     expect_close(by_totals.amount(static_cast<Cause>(c)), by_ops.amount(static_cast<Cause>(c)));
+  expect_close(totals.added.value(), expected.added.value());
+  RC_TAG(by_totals.amount(Cause::kPowerCap) > 0.0 ? "slowed" : "not slowed");
   expect_close(totals.cold.value(), expected.cold.value());
   expect_close(totals.speed_of_light.count(), expected.speed_of_light.count());
   expect_close(totals.busy.count(), expected.busy.count());

@@ -105,11 +105,11 @@ TEST(ServingPrices, AgreeWithTheClosedRung) {
   EXPECT_NEAR(summary.tpot / point.tpot, 1.0, 0.02);
 }
 
-TEST(ServingPrices, MoreLoadIsSlowerAndALowerClockBearsLess) {
+TEST(ServingPrices, MoreLoadIsSlowerAndALowerLimitBearsLess) {
   const Scenario scenario = fleet();
   ServingGroup group = group_with(scenario, {0, 1, 1, Dtype::kBf16, Dtype::kBf16, 2048});
   const ServingPrices full(group, scenario.workload.serving);
-  const ServingPrices slow(group, scenario.workload.serving, Draw{}, {0.6});
+  const ServingPrices slow(group, scenario.workload.serving, Draw{}, {Watts(300)});
   EXPECT_LT(full.at(4.0, scenario.slo).tpot, full.at(40.0, scenario.slo).tpot);
   EXPECT_LT(full.at(4.0, scenario.slo).rate, full.at(40.0, scenario.slo).rate);
   EXPECT_LT(slow.most(scenario.slo).rate, full.most(scenario.slo).rate);

@@ -40,6 +40,7 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
   out["p10"] = plan.p10;
   out["p90"] = plan.p90;
   out["output_tokens_per_s"] = plan.tokens_per_s;
+  if (plan.without_site_cap > 0.0) out["without_site_cap"] = plan.without_site_cap;
   out["power_w"] = nullptr;  // of hosts it is not known
   if (plan.power.value() > 0.0) out["power_w"] = plan.power.value();
   out["objective"] = plan.objective;
@@ -80,7 +81,13 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
                  fmt::format("{:.0f} ms", part.ttft.count() * 1e3), fmt::format("{:.1f} ms", part.tpot.count() * 1e3),
                  part.limited ? fmt::format("{:.0f} W", part.device_limit.value()) : "none"});
     }
-    out += parts.text() + "\n";
+    out += parts.text();
+    const sim::PlannedServing& plan = answer.plans[i];
+    if (plan.without_site_cap > 0.0) {
+      out += fmt::format("the site's cap costs {:.1f} %: without it these shapes keep {} requests/s\n",
+                         100.0 * (1.0 - plan.requests_per_s / plan.without_site_cap), rate_text(plan.without_site_cap));
+    }
+    out += "\n";
   }
   out += gains_table(answer.plans.front().gains);
   if (!answer.pareto.empty()) {

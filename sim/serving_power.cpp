@@ -84,7 +84,7 @@ std::map<std::string, Watts> serving_limits(const Scenario& scenario) {
   const std::map<std::string, std::int64_t> used = devices_by_pool(scenario.plan);
   std::map<std::string, Watts> limits;
   for (const Pool& pool : scenario.cluster.pools) {
-    if (!used.contains(pool.name)) continue;
+    if (!used.contains(pool.name) || !scenario.devices.contains(pool.node.device)) continue;
     const Device& device = device_of(scenario, pool);
     if (dynamic_power(scenario, pool) < (device.power_max - device.power_idle) * kLeastDynamicShare)
       refuse_cap(scenario, "device_cap or rack_cap in [power]", "pool \"" + pool.name + "\"");

@@ -391,7 +391,7 @@ class ServingPlanner {
   }
 
   // The best replicas of these shapes, one per pool, under the power and the devices; requests by load.
-  [[nodiscard]] std::vector<Chosen> allocated(const std::vector<PricedShape*>& shapes) const {
+  [[nodiscard]] std::vector<Chosen> allocated(const std::vector<PricedShape*>& shapes, bool site_cap = true) const {
     std::vector<ReplicaKind> kinds;
     std::vector<Chosen> chosen;
     AllocationLimits limits;
@@ -407,7 +407,7 @@ class ServingPlanner {
         chosen.push_back({shapes[i], step, 0, rate});
       }
     }
-    if (scenario_.cluster.power.site_cap.value() > 0.0) limits.added = added_budget(scenario_);
+    if (site_cap && scenario_.cluster.power.site_cap.value() > 0.0) limits.added = added_budget(scenario_);
     if (question_.objective == ServingObjective::kPower) limits.demand = scenario_.workload.serving.rate.value();
     const auto replicas = allocate(kinds, limits);
     if (!replicas) return {};
@@ -473,8 +473,14 @@ class ServingPlanner {
                      [](const Ranked& a, const Ranked& b) { return a.objective > b.objective; });
     const std::size_t shown = std::min(ranked.size(), static_cast<std::size_t>(question_.top));
     answer_.pruned.add("less than the plans shown, once allocated", static_cast<std::int64_t>(ranked.size() - shown));
-    for (std::size_t i = 0; i < shown; ++i)
+    for (std::size_t i = 0; i < shown; ++i) {
       answer_.plans.push_back(plan_of(name_of_parts(scenario_, ranked[i].shapes), ranked[i].chosen));
+      if (question_.objective != ServingObjective::kGoodput) continue;
+      double free = 0.0;
+      for (const Chosen& c : allocated(ranked[i].shapes, false)) free += c.weight * static_cast<double>(c.replicas);
+      // CBC's answers are exact to its tolerance.
+      if (free > answer_.plans.back().requests_per_s * (1.0 + 1e-4)) answer_.plans.back().without_site_cap = free;
+    }
     report(0.95);
   }
 

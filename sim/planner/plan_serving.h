@@ -55,6 +55,7 @@ struct PlannedServing {
   Scenario scenario;                // with the plan
   std::vector<ServingPart> parts;
   double requests_per_s = 0.0;      // that keep the promises
+  double without_site_cap = 0.0;    // the same of these shapes if the site had no cap; 0: the cap holds no device back
   double p10 = 0.0;
   double p90 = 0.0;
   double tokens_per_s = 0.0;        // output

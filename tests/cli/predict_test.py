@@ -204,6 +204,38 @@ class Predict(CliTest):
         self.fail_with(1, 'group "one" has 1 replica, fewer than the 2 routers with 8 replicas each', "predict",
                        self.fleet(("one", "both", 1), ("many", "both", 9)), "--no-db")
 
+    def test_a_power_cap_from_the_scenario_to_the_store(self):
+        scenario = self.folder / "capped.toml"
+
+        def predict(cap, *arguments):
+            scenario.write_text(f'format = "lindos-scenario"\nversion = 1\nname = "capped"\n'
+                                f'extends = "{SCENARIOS / "hgx-h100-llama70b.toml"}"\n'
+                                f'[power]\n{cap}\nsource = "test"\n')
+            return self.succeed("predict", scenario, "--db", "power.db", "--fidelity", "maxplus", "--seeds", "5",
+                                "--progress", "none", *arguments)
+
+        free, held = (predict(cap, "--format", "json").json() for cap in ("pue = 1.0", 'site_cap = "5.5 kW"'))
+        self.assertNotIn("power_cap", [entry["cause"] for entry in free["ledger"] if entry["share"] > 0.0])
+        self.assertIn("power_cap", [entry["cause"] for entry in held["ledger"] if entry["share"] > 0.0])
+        self.assertGreater(self.median(held, "ttft_s"), self.median(free, "ttft_s"))
+        self.assertLessEqual(held["metrics"]["site_power_peak_w"]["p90"], 5500.0)
+        series = {(s["subject"], s["quantity"]): s["points"] for s in held["samples"]["series"]}
+        self.assertEqual({value for _, value in series["site", "power_cap_w"]}, {5500.0})
+        for subject in ("site", *{s for s, _ in series if s.startswith("pool ")}):
+            self.assertLessEqual(len(series[subject, "power_mean_w"]), 240)
+            for (_, mean), (_, most) in zip(series[subject, "power_mean_w"], series[subject, "power_most_w"], strict=True):
+                self.assertLessEqual(mean, most * 1.000001)
+                self.assertLessEqual(most, 5500.001)
+        with contextlib.closing(sqlite3.connect(self.folder / "power.db")) as store:
+            self.assertEqual(store.execute("SELECT count(*) FROM sample_series WHERE run = 2").fetchone(), (len(series),))
+        self.assertRegex(predict('site_cap = "5.5 kW"').out, r"power limits by the caps of \[power\]: \d+ W per device")
+        self.fail_with(3, "no clock keeps it", "predict", self.capped_to(scenario, "3.5 kW"), "--no-db")
+
+    @staticmethod
+    def capped_to(scenario, cap):
+        scenario.write_text(scenario.read_text().replace("5.5 kW", cap))
+        return scenario
+
     def test_closed_says_that_arrivals_count_by_their_rate(self):
         for fidelity, scenario, said in (("closed", SCENARIOS / "one-h200-llama8b.toml", True),
                                          ("maxplus", SCENARIOS / "one-h200-llama8b.toml", False),

@@ -163,6 +163,10 @@ TEST(PlanServing, KeepsTheSitesCap) {
   EXPECT_LE(capped.plans.front().power.value(), 25e3 + 1e-6);
   EXPECT_LT(capped.plans.front().requests_per_s, free.plans.front().requests_per_s);
   EXPECT_GT(capped.plans.front().requests_per_s, 0.0);
+  // What the cap costs: the best shapes without it bear no more than what is found without it.
+  EXPECT_EQ(free.plans.front().without_site_cap, 0.0);
+  EXPECT_GT(capped.plans.front().without_site_cap, capped.plans.front().requests_per_s);
+  EXPECT_LE(capped.plans.front().without_site_cap, free.plans.front().requests_per_s * 1.001);
   for (const PlannedServing& baseline : capped.baselines) {
     EXPECT_LE(baseline.power.value(), 25e3 + 1e-6) << baseline.name;
     EXPECT_LE(baseline.requests_per_s, capped.plans.front().requests_per_s * 1.001) << baseline.name;

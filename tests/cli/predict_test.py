@@ -83,7 +83,10 @@ class Predict(CliTest):
         default = self.predict(*arguments)
         named = self.predict(*arguments, "--profile", ROOT / "data" / "profiles" / "h200-sxm.json")
         self.assertEqual(timeless(default), timeless(named))
-        self.assertEqual({v["provenance"] for v in default["metrics"].values()}, {"modelled"})
+        # No power was measured on it.
+        self.assertEqual({name for name, v in default["metrics"].items() if v["provenance"] == "extrapolated"},
+                         {"power_w", "energy_per_token_j"})
+        self.assertEqual({v["provenance"] for v in default["metrics"].values()}, {"modelled", "extrapolated"})
         # A catalogue without profiles beside it: the datasheet, which knows less.
         shutil.copytree(ROOT / "data" / "catalogue", self.folder / "catalogue")
         datasheet = self.predict(*arguments, "--catalogue", self.folder / "catalogue")

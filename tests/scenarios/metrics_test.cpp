@@ -27,7 +27,7 @@ TEST(Metrics, TheNamesOfTheDesignInOrder) {
                                  "interruption_interval_s", "checkpoint_interval_s",
                                  "young_interval_s", "daly_interval_s",
                                  "memory_peak_bytes", "kv_blocks", "prefix_hit_rate", "host_hit_rate", "power_w",
-                                 "energy_per_token_j"));
+                                 "site_power_w", "site_power_peak_w", "energy_per_token_j"));
 }
 
 TEST(Metrics, EachIsComplete) {

@@ -194,6 +194,7 @@ Predicted predicted(const Scenario& scenario, Fidelity fidelity, int draws = 0) 
   PredictOptions options;
   options.fidelity = fidelity;
   options.draws = draws;
+  options.goodput_width = 0.0;  // all replicas: a sample of them may have no request
   options.samples = [&out](RunSamples samples) { out.samples = std::move(samples); };
   out.record = predict(scenario, {{"toy-gpu", toy::toy_gpu_profile()}}, options);
   return out;

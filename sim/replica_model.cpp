@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <variant>
 
+#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/ops_builder.h"
 #include "sim/expert_imbalance.h"
@@ -131,7 +132,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
         share = static_cast<double>(rank.threads) / cores;
       }
       stage.ceilings.push_back({static_cast<std::size_t>(name - device_names_.begin()),
-                                d.profile.matrix_rate * share, d.profile.read_bandwidth * share,
+                                matrix_rate_of(d.profile, group.weight_dtype) * share, d.profile.read_bandwidth * share,
                                 rank.power ? rank.power->limit() - rank.power->idle() : Watts{0}});
       // What a node draws at rest counts with the catalogue's idle power, whatever the samples say.
       if (rank.power) rank.at_rest = std::max(rank.power->idle(), d.device.power_idle);

@@ -153,4 +153,64 @@ PowerView power_view(const SitePower& site, const RunRecord* record, const Fleet
   return view;
 }
 
+std::optional<PowerOverTime> power_over_time(const RunSamples& samples, const SitePower& site) {
+  PowerOverTime power;
+  std::vector<QString> limits;
+  const auto pool_of = [&](const std::string& subject) {
+    for (std::size_t p = 0; p < site.pools.size(); ++p) {
+      if (subject == "pool " + site.pools[p].pool) return static_cast<int>(p);
+    }
+    return -1;
+  };
+  for (const SampleSeries& series : samples.series) {
+    if (series.points.empty()) continue;
+    const int pool = pool_of(series.subject);
+    const bool mean = series.quantity == "power_mean_w";
+    if (series.quantity == "power_cap_w") power.cap = static_cast<double>(series.points.front().value);
+    if (series.quantity == "device_limit_w" && pool >= 0) {
+      limits.push_back(QObject::tr("%1 per GPU of %2")
+                           .arg(watts_text(static_cast<double>(series.points.front().value)),
+                                QString::fromStdString(site.pools[static_cast<std::size_t>(pool)].pool)));
+    }
+    if (!mean && series.quantity != "power_most_w") continue;
+    if (mean) {
+      power.lines.push_back({pool < 0 ? QObject::tr("site")
+                                      : QString::fromStdString(site.pools[static_cast<std::size_t>(pool)].pool),
+                             pool, {}, {}, {}});
+    }
+    if (power.lines.empty()) continue;
+    PowerLine& line = power.lines.back();
+    for (const SamplePoint& point : series.points) {
+      if (mean) line.t_s.push_back(static_cast<double>(point.t_s));
+      (mean ? line.mean : line.most).push_back(static_cast<double>(point.value));
+    }
+  }
+  const bool whole = std::all_of(power.lines.begin(), power.lines.end(), [&](const PowerLine& line) {
+    return line.mean.size() == line.most.size() && line.t_s == power.lines.front().t_s;
+  });
+  if (power.lines.empty() || power.lines.front().pool >= 0 || !whole) return std::nullopt;
+  const PowerLine& all = power.lines.front();
+  const double peak = *std::max_element(all.most.begin(), all.most.end());
+  power.headline = power.cap > 0.0 ? QObject::tr("Over time: the site draws at most %1 at the meter, %2 of its cap.")
+                                         .arg(watts_text(peak), percent(peak / power.cap))
+                                   : QObject::tr("Over time: the site draws at most %1 at the meter.").arg(watts_text(peak));
+  for (std::size_t i = 0; i < limits.size(); ++i)
+    power.headline += (i == 0 ? QObject::tr(" Held to ") : QString(", ")) + limits[i];
+  if (!limits.empty()) power.headline += ".";
+  power.table.columns = {QObject::tr("Around")};
+  for (const PowerLine& line : power.lines)
+    power.table.columns << QObject::tr("%1, mean").arg(line.name) << QObject::tr("%1, at most").arg(line.name);
+  for (std::size_t i = 0; i < all.t_s.size(); ++i) {
+    TableRow row;
+    row.key = static_cast<std::int64_t>(i);
+    row.cells.push_back(number(QString::number(all.t_s[i], 'f', 1) + " s", all.t_s[i]));
+    for (const PowerLine& line : power.lines) {
+      row.cells.push_back(number(watts_text(line.mean[i]), line.mean[i]));
+      row.cells.push_back(number(watts_text(line.most[i]), line.most[i]));
+    }
+    power.table.rows.push_back(std::move(row));
+  }
+  return power;
+}
+
 }  // namespace lindos::gui

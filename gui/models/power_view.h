@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Power of a site as it is shown: bars by pool against the cap, one sentence, and a table. Watts at
 // the meter unless a bar says otherwise. What is not known is absent: no power is predicted for
-// training yet, and none over time.
+// training yet; over time a prediction of serving has it.
 #pragma once
 
 #include <QString>
@@ -11,6 +11,7 @@
 #include "gui/models/fleet.h"
 #include "gui/models/table_model.h"
 #include "scenarios/run_record.h"
+#include "scenarios/run_samples.h"
 #include "scenarios/site_power.h"
 
 namespace lindos::gui {
@@ -40,6 +41,23 @@ struct PowerView {
 // `record` and `fleet` of the shown run of this scenario; absent: nothing is predicted.
 [[nodiscard]] PowerView power_view(const SitePower& site, const RunRecord* record,
                                    const Fleet* fleet);
+// One window of the run after the other, in watts at the meter.
+struct PowerLine {
+  QString name;
+  int pool = -1;                   // position in the scenario; −1: the site
+  std::vector<double> t_s;         // middle of the window
+  std::vector<double> mean, most;  // of its slices
+};
+
+struct PowerOverTime {
+  std::vector<PowerLine> lines;  // the site first
+  double cap = 0.0;              // 0: none
+  QString headline;
+  Table table;
+};
+
+// What a prediction says over time; nothing where it says nothing of power.
+[[nodiscard]] std::optional<PowerOverTime> power_over_time(const RunSamples& samples, const SitePower& site);
 // "317.2 MW", "612 W".
 [[nodiscard]] QString watts_text(double watts);
 

@@ -42,6 +42,10 @@ ShownRun shown(const data::Store& store, std::int64_t id) {
     run.measured_id = *measured;
     run.measured = store.load(*measured);
   }
+  if (run.record.source == RunSource::kPredicted) {
+    if (auto samples = store.load_run_samples(id))
+      run.predicted_samples = std::make_shared<const RunSamples>(std::move(*samples));
+  }
   const std::int64_t measured = run.record.source == RunSource::kMeasured ? id : run.measured_id;
   if (measured == 0) return run;
   if (auto samples = store.load_run_samples(measured)) {

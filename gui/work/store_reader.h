@@ -43,6 +43,7 @@ struct ShownRun {
   std::shared_ptr<const Fleet> fleet;  // nullptr: the run says nothing about single devices
   // Of this run, or of the measured one that belongs to it; nullptr: neither has any.
   std::shared_ptr<const RunSamples> samples;
+  std::shared_ptr<const RunSamples> predicted_samples;  // of a predicted run: what it says over time
   std::shared_ptr<const RunTimeline> measured_timeline;
   // Of a measured run: the last prediction of the same scenario and plan before it.
   std::optional<RunRecord> prediction;

@@ -99,8 +99,13 @@ void LiveMap::paintEvent(QPaintEvent* /*event*/) {
     painter.fillRect(box.adjusted(0, 0, -gap, -gap), colour_of(i));
   }
   painter.setBrush(Qt::NoBrush);
-  painter.setPen(QPen(theme_->text, 1.5));
-  for (const std::size_t i : worst_) painter.drawRect(cell_box(i).adjusted(0.5, 0.5, -1.5, -1.5));
+  // Dark and light, so that it stands out from any colour.
+  for (const std::size_t i : worst_) {
+    painter.setPen(QPen(theme_->text, 1.5));
+    painter.drawRect(cell_box(i).adjusted(0.5, 0.5, -1.5, -1.5));
+    painter.setPen(QPen(theme_->base, 1.5));
+    painter.drawRect(cell_box(i).adjusted(2, 2, -3, -3));
+  }
   for (std::size_t i = 0; i < cells_.size(); ++i) {
     if (cells_[i].subject != chosen_) continue;
     painter.setPen(QPen(theme_->accent, 2.5));

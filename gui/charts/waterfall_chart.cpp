@@ -207,13 +207,18 @@ void WaterfallChart::draw() {
   plot_->axisRect()->insetLayout()->setInsetAlignment(0, Qt::AlignTop | Qt::AlignRight);
   plot_->xAxis->setTicker(names);
   plot_->xAxis->setRange(-0.6, last + 0.6);
-  plot_->yAxis->setRange(0, 109);
+  // Room for the text above the peak, and beside a short axis for a legend in one row.
+  constexpr double kBelowAxis = 80.0;  // pixels: names of four lines
+  constexpr double kText = 22.0;
+  constexpr double kShort = 170.0;
+  const double axis = std::max(60.0, plot_->height() - kBelowAxis);
+  plot_->yAxis->setRange(0, std::max(109.0, 100.0 * axis / (axis - kText)));
+  plot_->legend->setFillOrder(axis < kShort ? QCPLegend::foColumnsFirst : QCPLegend::foRowsFirst);
   QSharedPointer<QCPAxisTickerFixed> percents(new QCPAxisTickerFixed);
   percents->setTickStep(20);
   plot_->yAxis->setTicker(percents);
   const QString title = tr("Left of dense peak FLOP/s × time, %");
-  constexpr double kBelowAxis = 80.0;  // pixels: names of four lines
-  const bool fits = QFontMetricsF(plot_->yAxis->labelFont()).horizontalAdvance(title) < plot_->height() - kBelowAxis;
+  const bool fits = QFontMetricsF(plot_->yAxis->labelFont()).horizontalAdvance(title) < axis;
   plot_->yAxis->setLabel(fits ? title : tr("Left of peak, %"));
   plot_->replot();
 }

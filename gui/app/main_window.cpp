@@ -991,7 +991,8 @@ void MainWindow::accept_calibration() {
 
 void MainWindow::import_measurement(const QString& tool, const QString& file) {
   if (!scenario_ || faulty_)
-    return complain(file, tr("is a measurement by %1: open the scenario that it measured first (Ctrl+O), then drop it again").arg(tool));
+    return complain(
+        file, tr("is a measurement by %1: open the scenario that it measured first (Ctrl+O), then drop it again").arg(tool));
   const QString path = document_.path_for_verbs();
   if (path.isEmpty()) return;
   if (start_verb({"import", tool, path, file}, tr("import %1").arg(QFileInfo(file).fileName()))) measuring_ = true;

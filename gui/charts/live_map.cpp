@@ -28,7 +28,8 @@ LiveMap::LiveMap(QWidget* parent) : QWidget(parent) {
   setFocusPolicy(Qt::StrongFocus);
   setMinimumHeight(96);
   setAccessibleName(tr("Map of the devices that run"));
-  setAccessibleDescription(tr("Every device is a cell, by its newest value. Arrows choose one. The table of this page has the numbers."));
+  setAccessibleDescription(
+      tr("Every device is a cell, by its newest value. Arrows choose one. The table of this page has the numbers."));
 }
 
 void LiveMap::show_cells(const Metric& quantity, std::vector<LiveCell> cells) {

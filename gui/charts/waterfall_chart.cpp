@@ -260,7 +260,8 @@ QString WaterfallChart::text_at(double x) const {
   const WaterfallStep& step = waterfall_->steps[static_cast<std::size_t>(index)];
   QString text = tr("%1: %2 of peak").arg(to_qt(step.label), percent(step.share));
   if (step.p10 && *step.p10 != *step.p90) text += tr(" (P10–P90 %1)").arg(percent_interval(*step.p10, *step.p90));
-  if (step.measured) text += QString(", %1 %2").arg(diamonds_ == tr("Measured") ? tr("measured") : diamonds_, percent(*step.measured));
+  const QString whose = diamonds_ == tr("Measured") ? tr("measured") : diamonds_;
+  if (step.measured) text += QString(", %1 %2").arg(whose, percent(*step.measured));
   return text + "\n" + to_qt(step.sentence);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Keys of [plan], [plan.routing] and [plan.admission] changed in the text of a scenario, and nothing else of it: comments, order and spelling
-// of the rest stay. No widgets.
+// Keys of [plan], [plan.routing] and [plan.admission] changed in the text of a scenario, and nothing else of it: comments,
+// order and spelling of the rest stay. No widgets.
 #pragma once
 
 #include <QString>

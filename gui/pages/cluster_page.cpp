@@ -71,9 +71,10 @@ ClusterPage::ClusterPage(QWidget* parent)
   row->addSpacing(8);
   as_table_->setCheckable(true);
   auto* export_button = new QPushButton(tr("Export…"));
-  row->addWidget(fit);
-  row->addWidget(as_table_);
-  row->addWidget(export_button);
+  for (QPushButton* button : {fit, as_table_, export_button}) {
+    row->addWidget(button);
+    row->addSpacing(button == export_button ? 0 : 6);
+  }
   auto* filled = new QWidget;
   auto* column = new QVBoxLayout(filled);
   column->setContentsMargins(0, 0, 0, 0);

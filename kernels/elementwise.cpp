@@ -28,17 +28,15 @@ void for_rows(CpuPool& pool, std::int64_t m, std::int64_t width, Body body) {
 void embedding(CpuPool& pool, const PackedWeights& table, const std::int32_t* ids, std::int64_t m, float* out,
                std::int64_t ldo) {
   for_rows(pool, m, table.k, [&](std::int64_t row) {
-    const std::int64_t panel = ids[row] / kPanel * table.k * kPanel;
     const std::int64_t lane = ids[row] % kPanel;
+    const auto* panel = static_cast<const std::byte*>(table.data) + packed_bytes(table.type, ids[row] - lane, table.k);
     float* to = out + row * ldo;
     if (table.type == WeightType::kF32) {
-      const float* from = static_cast<const float*>(table.data) + panel + lane;
+      const float* from = reinterpret_cast<const float*>(panel) + lane;
       for (std::int64_t i = 0; i < table.k; ++i) to[i] = from[i * kPanel];
     } else {
-      constexpr std::int64_t kHalf = kPanel / 2;  // interleaved: see pack_weights
-      const auto* from =
-          static_cast<const std::uint16_t*>(table.data) + panel + (lane < kHalf ? 2 * lane : 2 * (lane - kHalf) + 1);
-      for (std::int64_t i = 0; i < table.k; ++i) to[i] = from_bf16(from[i * kPanel]);
+      const auto* from = reinterpret_cast<const std::uint16_t*>(panel) + 2 * lane;
+      for (std::int64_t i = 0; i < table.k; ++i) to[i] = from_bf16(from[i / 2 * 2 * kPanel + i % 2]);
     }
   });
 }

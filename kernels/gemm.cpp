@@ -2,6 +2,7 @@
 #include "kernels/gemm.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "kernels/bf16.h"
@@ -10,9 +11,9 @@
 namespace lindos::kernels {
 namespace {
 
-std::size_t element_bytes(WeightType type) { return type == WeightType::kF32 ? 4 : 2; }
-
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+constexpr std::size_t kPanelRowBytes = kPanel * sizeof(float);
 
 // Members as row parts x panel parts.
 struct Grid {
@@ -40,7 +41,8 @@ Grid choose_grid(std::int64_t m, std::int64_t panels, std::int64_t tile_rows, in
 }  // namespace
 
 std::size_t packed_bytes(WeightType type, std::int64_t n, std::int64_t k) {
-  return static_cast<std::size_t>(ceil_div(n, kPanel) * kPanel * k) * element_bytes(type);
+  const std::int64_t words = type == WeightType::kF32 ? k : ceil_div(k, 2);
+  return static_cast<std::size_t>(ceil_div(n, kPanel) * kPanel * words) * sizeof(std::uint32_t);
 }
 
 void pack_weights(WeightType type, std::int64_t n, std::int64_t k, std::int64_t row, std::int64_t rows,
@@ -48,20 +50,21 @@ void pack_weights(WeightType type, std::int64_t n, std::int64_t k, std::int64_t 
   for (std::int64_t r0 = row; r0 < std::min(row + rows, n); r0 += kPanel) {
     const std::int64_t present = std::min({kPanel, row + rows - r0, n - r0});
     const float* from = source + (r0 - row) * k;
-    const std::int64_t offset = r0 * k;
-    for (std::int64_t kk = 0; kk < k; ++kk) {
-      float column[kPanel] = {};
-      for (std::int64_t i = 0; i < present; ++i) column[i] = from[i * k + kk];
-      if (type == WeightType::kF32) {
-        std::memcpy(static_cast<float*>(destination) + offset + kk * kPanel, column, sizeof column);
-      } else {
-        // Word i holds outputs i (low half) and i + 8 (high half): widening is one shift or one mask.
-        std::uint16_t words[kPanel];
-        for (std::int64_t i = 0; i < kPanel / 2; ++i) {
-          words[2 * i] = to_bf16(column[i]);
-          words[2 * i + 1] = to_bf16(column[i + kPanel / 2]);
+    auto* panel = static_cast<std::byte*>(destination) + packed_bytes(type, r0, k);
+    if (type == WeightType::kF32) {
+      for (std::int64_t kk = 0; kk < k; ++kk, panel += kPanelRowBytes) {
+        float column[kPanel] = {};
+        for (std::int64_t i = 0; i < present; ++i) column[i] = from[i * k + kk];
+        std::memcpy(panel, column, kPanelRowBytes);
+      }
+    } else {
+      for (std::int64_t kk = 0; kk < k; kk += 2, panel += kPanelRowBytes) {
+        std::uint16_t pairs[2 * kPanel] = {};
+        for (std::int64_t i = 0; i < present; ++i) {
+          pairs[2 * i] = to_bf16(from[i * k + kk]);
+          if (kk + 1 < k) pairs[2 * i + 1] = to_bf16(from[i * k + kk + 1]);
         }
-        std::memcpy(static_cast<std::uint16_t*>(destination) + offset + kk * kPanel, words, sizeof words);
+        std::memcpy(panel, pairs, kPanelRowBytes);
       }
     }
   }
@@ -79,7 +82,6 @@ void gemm(CpuPool& pool, const PackedWeights& w, const float* x, std::int64_t ld
     if (rows.begin == rows.end || columns.begin == columns.end) return;
     GemmPart part;
     part.weights = w.data;
-    part.type = w.type;
     part.n = w.n;
     part.k = w.k;
     part.panel_begin = columns.begin;
@@ -90,8 +92,8 @@ void gemm(CpuPool& pool, const PackedWeights& w, const float* x, std::int64_t ld
     part.y = y + rows.begin * ldy;
     part.ldy = ldy;
     part.accumulate = accumulate;
-    if (part.rows > table.small_rows) part.scratch = thread_scratch(ScratchSlot::kGemm, kGemmScratch);
-    table.gemm(part);
+    part.scratch = thread_scratch(ScratchSlot::kGemm, gemm_scratch(part.rows, table.small_rows, w.k));
+    (w.type == WeightType::kF32 ? table.gemm_f32 : table.gemm_bf16)(part);
   });
 }
 

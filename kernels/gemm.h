@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // y = x · Wᵀ (+ y) for weights packed in panels of 16 outputs. FLOP: 2·m·n·k; bytes: n·k·sizeof(W) + small.
-// Weights f32 or bf16 (widened in registers), activations and accumulation f32.
+// f32: everything f32. bf16: weights and, as they meet them, activations are rounded to bf16; products are exact,
+// sums f32.
 // Numerics: each output is summed over k in one fixed order that depends neither on m, nor on the number of
 // threads, nor on which other rows are in the batch: a row's bits are the same alone and in any batch.
 #pragma once
@@ -15,7 +16,8 @@ namespace lindos::kernels {
 enum class WeightType { kF32, kBf16 };
 inline constexpr std::int64_t kPanel = 16;
 
-// [ceil(n/16)][k][16]; missing columns are zero. bf16 panels are interleaved for cheap widening (gemm.cpp).
+// f32: [ceil(n/16)][k][16]. bf16: [ceil(n/16)][ceil(k/2)][16][2], the layout of processors that multiply pairs of k.
+// Missing columns and the missing half of the last pair are zero.
 struct PackedWeights {
   const void* data = nullptr;   // 64-byte aligned
   WeightType type = WeightType::kF32;
@@ -33,7 +35,7 @@ void pack_weights(WeightType type, std::int64_t n, std::int64_t k, std::int64_t 
 void gemm(CpuPool& pool, const PackedWeights& w, const float* x, std::int64_t ldx, std::int64_t m,
           float* y, std::int64_t ldy, bool accumulate);
 
-// Instruction set in use: "avx512", "avx2" or "portable"; chosen once from the CPU.
+// Instruction set in use: "avx512_bf16", "avx512", "avx2" or "portable"; chosen once from the CPU.
 [[nodiscard]] const char* gemm_isa();
 
 }  // namespace lindos::kernels

@@ -187,14 +187,14 @@ class GroupAttention {
   LINDOS_INLINE void scores(std::int64_t group, std::int64_t first, std::int64_t page_begin,
                             std::int64_t page_end) {
     constexpr int kPanels = panels_for(kRows);
-    const PackedRows q{query_ + first * part_.head_dim};
+    const PackedRows<float> q{query_ + first * part_.head_dim};
     std::int64_t p = page_begin;
     for (; p + kPanels <= page_end; p += kPanels) score_pages<kRows, kPanels>(q, group, p);
     for (; p < page_end; ++p) score_pages<kRows, 1>(q, group, p);
   }
 
   template <int kRows, int kPanels>
-  LINDOS_INLINE void score_pages(PackedRows q, std::int64_t group, std::int64_t first_page) {
+  LINDOS_INLINE void score_pages(PackedRows<float> q, std::int64_t group, std::int64_t first_page) {
     const Element* k[kPanels];
     for (int p = 0; p < kPanels; ++p) k[p] = page(part_.k, group * kGroupPages + first_page + p);
     Tile<kRows, kPanels> tile;
@@ -253,7 +253,7 @@ class GroupAttention {
     tile.clear();
     for (std::int64_t p = values.page_begin; p * 16 < values.key_end; ++p) {
       const Element* v = page(part_.v, values.group * kGroupPages + p) + column;
-      const StridedRows weights{score_ + p * 16, kKeyGroup};
+      const StridedRows<float> weights{score_ + p * 16, kKeyGroup};
       const std::int64_t keys = smaller(16, values.key_end - p * 16);
       if (columns == 16) {
         const Element* b[kPanels];

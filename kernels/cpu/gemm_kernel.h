@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One member's part of a GEMM. Few rows: panels stream past the activations once, straight from memory.
 // Many rows: a block of rows is packed k-major and meets every panel while the panel's k block is in L1.
+// Against bf16 weights activations are rounded to bf16 first. Depth counts rows of panels (Weights::kDepth values of k).
 #pragma once
 
 #include "kernels/cpu/microtile.h"
@@ -36,41 +37,77 @@ LINDOS_INLINE void finish(const GemmPart& g, std::int64_t row, std::int64_t pane
   }
 }
 
-template <class Load, int kRows, int kPanels>
-[[gnu::noinline]] void stream_panels(const GemmPart& g, std::int64_t panel) {
-  const auto* weights = static_cast<const typename Load::Element*>(g.weights);
-  const typename Load::Element* b[kPanels];
-  for (int p = 0; p < kPanels; ++p) b[p] = weights + (panel + p) * g.k * 16;
+template <class Weights>
+LINDOS_INLINE const typename Weights::Element* panel_at(const GemmPart& g, std::int64_t panel, std::int64_t row) {
+  const std::int64_t panel_rows = (g.k + Weights::kDepth - 1) / Weights::kDepth;
+  return static_cast<const typename Weights::Element*>(g.weights) + (panel * panel_rows + row) * 16;
+}
+
+// Rounds values [begin, end) of one row of x; what is missing to whole pairs is zero.
+inline void round_row(const float* x, std::int64_t begin, std::int64_t end, RoundedLeft* to) {
+  constexpr std::int64_t kStored = kRounded / 2 * kLeftsOfPair;
+  std::int64_t k = begin;
+  for (; k + kRounded <= end; k += kRounded, to += kStored) round_lefts(x + k, to);
+  if (k == end) return;
+  float rest[kRounded] = {};
+  RoundedLeft rounded[kStored];
+  for (std::int64_t i = 0; k + i < end; ++i) rest[i] = x[k + i];
+  round_lefts(rest, rounded);
+  for (std::int64_t i = 0; i < (end - k + 1) / 2 * kLeftsOfPair; ++i) to[i] = rounded[i];
+}
+
+// Rows [row, row + rows) of x, panel rows [d0, d0 + depth): where they lie, or rounded to `rounded`.
+template <class Weights>
+LINDOS_INLINE StridedRows<typename Weights::Left> left_rows(const GemmPart& g, std::int64_t row, std::int64_t rows,
+                                                            std::int64_t d0, std::int64_t depth, float* rounded) {
+  const float* x = g.x + row * g.ldx;
+  if constexpr (Weights::kDepth == 1) {
+    return {x + d0, g.ldx};
+  } else {
+    const std::int64_t stride = depth * Weights::kLefts;
+    auto* to = reinterpret_cast<typename Weights::Left*>(rounded);
+    const std::int64_t end = smaller((d0 + depth) * Weights::kDepth, g.k);
+    for (std::int64_t r = 0; r < rows; ++r) round_row(x + r * g.ldx, d0 * Weights::kDepth, end, to + r * stride);
+    return {to, stride};
+  }
+}
+
+template <class Weights, int kRows, int kPanels>
+[[gnu::noinline]] void stream_panels(const GemmPart& g, StridedRows<typename Weights::Left> x, std::int64_t depth,
+                                     std::int64_t panel) {
+  const typename Weights::Element* b[kPanels];
+  for (int p = 0; p < kPanels; ++p) b[p] = panel_at<Weights>(g, panel + p, 0);
   Tile<kRows, kPanels> tile;
   tile.clear();
-  multiply_streaming<Load>(StridedRows{g.x, g.ldx}, b, g.k, tile);
+  multiply_streaming<Weights>(x, b, depth, tile);
   finish(g, 0, panel, tile);
 }
 
-template <class Load>
+template <class Weights>
 void gemm_few_rows(const GemmPart& g) {
+  const std::int64_t depth = (g.k + Weights::kDepth - 1) / Weights::kDepth;
+  const auto x = left_rows<Weights>(g, 0, g.rows, 0, depth, g.scratch);
   with_rows(g.rows, [&](auto rows) {
     constexpr int kRows = decltype(rows)::value;
     constexpr int kPanels = panels_for(kRows);
     std::int64_t panel = g.panel_begin;
-    for (; panel + kPanels <= g.panel_end; panel += kPanels) stream_panels<Load, kRows, kPanels>(g, panel);
-    for (; panel < g.panel_end; ++panel) stream_panels<Load, kRows, 1>(g, panel);
+    for (; panel + kPanels <= g.panel_end; panel += kPanels) stream_panels<Weights, kRows, kPanels>(g, x, depth, panel);
+    for (; panel < g.panel_end; ++panel) stream_panels<Weights, kRows, 1>(g, x, depth, panel);
   });
 }
 
-// x rows [row, row + rows), k block [k0, k0 + depth) -> [depth][kTileRows]; absent rows are not touched.
-inline void pack_rows(const GemmPart& g, std::int64_t row, std::int64_t rows, std::int64_t k0, std::int64_t depth,
-                      float* to) {
-  const float* from = g.x + row * g.ldx + k0;
+// `count` entries of `rows` rows -> [count][kTileRows]; absent rows are not touched.
+template <class Left>
+void pack_rows(StridedRows<Left> from, std::int64_t rows, std::int64_t count, Left* to) {
   if (rows == kTileRows) {
-    for (std::int64_t k = 0; k < depth; ++k) {
+    for (std::int64_t i = 0; i < count; ++i) {
 #pragma GCC unroll 6
-      for (int r = 0; r < kTileRows; ++r) to[k * kTileRows + r] = from[r * g.ldx + k];
+      for (int r = 0; r < kTileRows; ++r) to[i * kTileRows + r] = from.at(r, i);
     }
     return;
   }
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t k = 0; k < depth; ++k) to[k * kTileRows + r] = from[r * g.ldx + k];
+  for (int r = 0; r < rows; ++r) {
+    for (std::int64_t i = 0; i < count; ++i) to[i * kTileRows + r] = from.at(r, i);
   }
 }
 
@@ -80,10 +117,10 @@ struct DepthBlock {
   bool first, last;
 };
 
-template <int kRows, int kPanels>
-[[gnu::noinline]] void block_tile(const GemmPart& g, const float* packed, const float* const (&b)[kPanels],
-                                  const DepthBlock& block, std::int64_t row, std::int64_t panel, Ahead ahead,
-                                  float* partial) {
+template <class Weights, int kRows, int kPanels>
+[[gnu::noinline]] void block_tile(const GemmPart& g, const typename Weights::Left* packed,
+                                  const typename Weights::Element* const (&b)[kPanels], const DepthBlock& block,
+                                  std::int64_t row, std::int64_t panel, Ahead ahead, float* partial) {
   Tile<kRows, kPanels> tile;
   if (block.first) {
     tile.clear();
@@ -94,7 +131,7 @@ template <int kRows, int kPanels>
       for (int p = 0; p < kPanels; ++p) tile.acc[r][p] = load16(partial + (p * kTileRows + r) * 16);
     }
   }
-  multiply_ahead<LoadF32>(PackedRows{packed}, b, block.depth, ahead, tile);
+  multiply_ahead<Weights>(PackedRows{packed}, b, block.depth, ahead, tile);
   if (block.last) {
     finish(g, row, panel, tile);
     return;
@@ -106,53 +143,41 @@ template <int kRows, int kPanels>
   }
 }
 
-// f32 panels are used where they lie; bf16 ones are widened once per row block.
-template <class Load>
-const float* panel_block(const GemmPart& g, std::int64_t panel, std::int64_t k0, std::int64_t depth, float* wide) {
-  const auto* from = static_cast<const typename Load::Element*>(g.weights) + (panel * g.k + k0) * 16;
-  if constexpr (sizeof(typename Load::Element) == sizeof(float)) {
-    return from;
-  } else {
-    for (std::int64_t k = 0; k < depth; ++k) store16(wide + k * 16, Load::row(from + k * 16));
-    return wide;
-  }
-}
-
-template <class Load, int kPanels>
-LINDOS_INLINE void block_panels(const GemmPart& g, const float* packed, float* wide, const DepthBlock& block,
-                                std::int64_t k0, std::int64_t row0, std::int64_t rows, std::int64_t tile_rows,
+template <class Weights, int kPanels>
+LINDOS_INLINE void block_panels(const GemmPart& g, const typename Weights::Left* packed, const DepthBlock& block,
+                                std::int64_t d0, std::int64_t row0, std::int64_t rows, std::int64_t tile_rows,
                                 std::int64_t panel, float* partial) {
-  const float* b[kPanels];
-  for (int p = 0; p < kPanels; ++p) {
-    b[p] = panel_block<Load>(g, panel + p, k0, block.depth, wide + p * kGemmDepthBlock * 16);
-  }
+  using Element = typename Weights::Element;
+  const Element* b[kPanels];
+  for (int p = 0; p < kPanels; ++p) b[p] = panel_at<Weights>(g, panel + p, d0);
   // The tiles of these panels together request the next panels' k block, each an equal share of it.
-  using Element = typename Load::Element;
   const std::int64_t tiles = (rows + tile_rows - 1) / tile_rows;
-  const auto* next = static_cast<const Element*>(g.weights) + ((panel + kPanels) * g.k + k0) * 16;
-  Ahead ahead{reinterpret_cast<const char*>(next), kPanels * 16 * static_cast<std::int64_t>(sizeof(Element)) / tiles};
+  const auto* next = reinterpret_cast<const char*>(panel_at<Weights>(g, panel + kPanels, d0));
+  Ahead ahead{next, kPanels * 16 * static_cast<std::int64_t>(sizeof(Element)) / tiles};
   for (std::int64_t row = 0, t = 0; row < rows; row += tile_rows, ++t) {
-    const float* a = packed + t * block.depth * kTileRows;
+    const auto* a = packed + t * block.depth * Weights::kLefts * kTileRows;
     float* state = partial + t * kGemmPanelBlock * kTileRows * 16;
     with_rows(smaller(tile_rows, rows - row), [&](auto count) {
-      block_tile<decltype(count)::value, kPanels>(g, a, b, block, row0 + row, panel, ahead, state);
+      block_tile<Weights, decltype(count)::value, kPanels>(g, a, b, block, row0 + row, panel, ahead, state);
     });
     ahead.address += ahead.step * block.depth;
   }
 }
 
-template <class Load>
+template <class Weights>
 void gemm_many_rows(const GemmPart& g) {
   constexpr int kPanels = kVecs == 1 ? 2 : 1;
   // The largest row block that holds whole tiles: partial sums and packed rows are laid out by tile.
   constexpr std::int64_t kRowBlock = kGemmRowBlock / kTileRows * kTileRows;
-  float* packed = g.scratch;
-  float* wide = packed + kGemmRowBlock * kGemmDepthBlock;
-  float* partial = wide + 2 * kGemmDepthBlock * 16;
+  constexpr std::int64_t kDepthBlock = kGemmDepthBlock / Weights::kLefts;
+  auto* packed = reinterpret_cast<typename Weights::Left*>(g.scratch);
+  float* partial = g.scratch + kGemmRowBlock * kGemmDepthBlock;
+  float* rounded = partial + kGemmRowBlock * kGemmPanelBlock * 16;
   const std::int64_t tiles = (g.rows + kTileRows - 1) / kTileRows;
   const std::int64_t row_blocks = (tiles * kTileRows + kRowBlock - 1) / kRowBlock;
   const std::int64_t row_block = (tiles + row_blocks - 1) / row_blocks * kTileRows;
-  const std::int64_t depth_blocks = g.k > 0 ? (g.k + kGemmDepthBlock - 1) / kGemmDepthBlock : 1;
+  const std::int64_t depth = (g.k + Weights::kDepth - 1) / Weights::kDepth;
+  const std::int64_t depth_blocks = depth > 0 ? (depth + kDepthBlock - 1) / kDepthBlock : 1;
   for (std::int64_t panel0 = g.panel_begin; panel0 < g.panel_end; panel0 += kGemmPanelBlock) {
     const std::int64_t panel1 = smaller(panel0 + kGemmPanelBlock, g.panel_end);
     for (std::int64_t row0 = 0; row0 < g.rows; row0 += row_block) {
@@ -161,34 +186,31 @@ void gemm_many_rows(const GemmPart& g) {
       const std::int64_t block_tiles = (rows + kTileRows - 1) / kTileRows;
       const std::int64_t tile_rows = (rows + block_tiles - 1) / block_tiles;
       for (std::int64_t d = 0; d < depth_blocks; ++d) {
-        const std::int64_t k0 = g.k * d / depth_blocks;
-        const DepthBlock block{g.k * (d + 1) / depth_blocks - k0, d == 0, d + 1 == depth_blocks};
+        const std::int64_t d0 = depth * d / depth_blocks;
+        const DepthBlock block{depth * (d + 1) / depth_blocks - d0, d == 0, d + 1 == depth_blocks};
         for (std::int64_t row = 0, t = 0; row < rows; row += tile_rows, ++t) {
-          pack_rows(g, row0 + row, smaller(tile_rows, rows - row), k0, block.depth,
-                    packed + t * block.depth * kTileRows);
+          const std::int64_t present = smaller(tile_rows, rows - row);
+          pack_rows(left_rows<Weights>(g, row0 + row, present, d0, block.depth, rounded), present,
+                    block.depth * Weights::kLefts, packed + t * block.depth * Weights::kLefts * kTileRows);
         }
         std::int64_t panel = panel0;
         for (; panel + kPanels <= panel1; panel += kPanels) {
-          block_panels<Load, kPanels>(g, packed, wide, block, k0, row0, rows, tile_rows, panel,
-                                      partial + (panel - panel0) * kTileRows * 16);
+          block_panels<Weights, kPanels>(g, packed, block, d0, row0, rows, tile_rows, panel,
+                                         partial + (panel - panel0) * kTileRows * 16);
         }
         for (; panel < panel1; ++panel) {
-          block_panels<Load, 1>(g, packed, wide, block, k0, row0, rows, tile_rows, panel,
-                                partial + (panel - panel0) * kTileRows * 16);
+          block_panels<Weights, 1>(g, packed, block, d0, row0, rows, tile_rows, panel,
+                                   partial + (panel - panel0) * kTileRows * 16);
         }
       }
     }
   }
 }
 
-inline void gemm_part(const GemmPart& g) {
+template <class Weights>
+void gemm_part(const GemmPart& g) {
   if (g.rows <= 0) return;
-  const bool few = g.rows <= kTileRows;
-  if (g.type == WeightType::kF32) {
-    few ? gemm_few_rows<LoadF32>(g) : gemm_many_rows<LoadF32>(g);
-  } else {
-    few ? gemm_few_rows<LoadBf16Interleaved>(g) : gemm_many_rows<LoadBf16Interleaved>(g);
-  }
+  g.rows <= kTileRows ? gemm_few_rows<Weights>(g) : gemm_many_rows<Weights>(g);
 }
 
 }  // namespace lindos::kernels::LINDOS_ISA

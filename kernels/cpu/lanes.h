@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vectors of one instruction set. Included once per translation unit, which names the instruction set by
-// LINDOS_ISA (avx512, avx2, portable): all that follows lives in a namespace of that name, so that code
+// LINDOS_ISA (avx512_bf16, avx512, avx2, portable): all that follows lives in a namespace of that name, so that code
 // compiled with wider flags can never be linked in place of narrower code. For the same reason the headers
 // of this folder use no inline function of the standard library.
-// avx2 and avx512 give equal bits: reductions are defined on 16 virtual lanes, products are fused.
+// avx2 and avx512 give equal bits: reductions are defined on 16 virtual lanes, products are fused. So does
+// avx512_bf16, but where numbers are below 2^-126.
 // portable (no fused multiply-add) rounds each product and may differ in the last bits.
 #pragma once
 
@@ -33,7 +34,7 @@ typedef std::uint32_t WordVec __attribute__((vector_size(4 * kLanes)));
 
 #define LINDOS_INLINE [[gnu::always_inline]] inline
 
-LINDOS_INLINE Vec load(const float* p) {
+LINDOS_INLINE Vec load(const void* p) {
   Vec v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
@@ -165,29 +166,62 @@ struct LoadF32 {
   LINDOS_INLINE static Sixteen row(const float* p) { return load16(p); }
 };
 
-// Eight words; the low half of word i is output i, the high half output i + 8.
-struct LoadBf16Interleaved {
-  using Element = std::uint16_t;
-  LINDOS_INLINE static Sixteen row(const std::uint16_t* p) {
-    Sixteen s;
-#if defined(__AVX512F__)
-    typedef std::uint32_t Words __attribute__((vector_size(32)));
-    Words words;
-    __builtin_memcpy(&words, p, sizeof words);
-    s.v[0] = __builtin_bit_cast(Vec, __builtin_shufflevector(words << 16, words & 0xffff0000U, 0, 1, 2, 3, 4, 5, 6, 7,
-                                                             8, 9, 10, 11, 12, 13, 14, 15));
+// bf16 weights lie in panel rows of 16 words, one per output: k = 2 i in the low halves, k = 2 i + 1 in the high ones.
+
+#if defined(__AVX512BF16__)
+// The processor multiplies such pairs itself; the other operand is a pair, too.
+using RoundedLeft = std::uint32_t;
+inline constexpr int kLeftsOfPair = 1;
+
+// fma(even, even, fma(odd, odd, acc)) of each word; numbers below 2^-126 count as zero (Intel SDM, VDPBF16PS).
+LINDOS_INLINE Vec multiply_pairs(RoundedLeft x, Vec words, Vec acc) {
+  return _mm512_dpbf16_ps(acc, __builtin_bit_cast(__m512bh, _mm512_set1_epi32(static_cast<int>(x))),
+                          __builtin_bit_cast(__m512bh, words));
+}
+
+// 32 values to 16 pairs, rounded to nearest even.
+inline constexpr int kRounded = 32;
+LINDOS_INLINE void round_lefts(const float* x, RoundedLeft* to) {
+  const auto pairs = _mm512_cvtne2ps_pbh(load(x + 16), load(x));
+  __builtin_memcpy(to, &pairs, sizeof pairs);
+}
 #else
-#pragma GCC unroll 2
-    for (int i = 0; i < kVecs / 2; ++i) {
-      WordVec words;
-      __builtin_memcpy(&words, p + 2 * i * kLanes, sizeof words);
-      s.v[i] = __builtin_bit_cast(Vec, words << 16);
-      s.v[i + kVecs / 2] = __builtin_bit_cast(Vec, words & 0xffff0000U);
+using RoundedLeft = float;
+inline constexpr int kLeftsOfPair = 2;
+
+// Widened halves of a panel row.
+struct LoadOddHalves {
+  using Element = std::uint32_t;
+  LINDOS_INLINE static Sixteen row(const std::uint32_t* p) {
+    Sixteen s;
+#pragma GCC unroll 4
+    for (int i = 0; i < kVecs; ++i) {
+      s.v[i] = __builtin_bit_cast(Vec, __builtin_bit_cast(WordVec, load(p + i * kLanes)) & 0xffff0000U);
     }
-#endif
     return s;
   }
 };
+struct LoadEvenHalves {
+  using Element = std::uint32_t;
+  LINDOS_INLINE static Sixteen row(const std::uint32_t* p) {
+    Sixteen s;
+#pragma GCC unroll 4
+    for (int i = 0; i < kVecs; ++i) {
+      s.v[i] = __builtin_bit_cast(Vec, __builtin_bit_cast(WordVec, load(p + i * kLanes)) << 16);
+    }
+    return s;
+  }
+};
+
+// kLanes values, rounded to nearest even; NaN stays NaN.
+inline constexpr int kRounded = kLanes;
+LINDOS_INLINE void round_lefts(const float* x, RoundedLeft* to) {
+  const auto bits = __builtin_bit_cast(WordVec, load(x));
+  const WordVec rounded = bits + 0x7fffU + ((bits >> 16) & 1U);
+  const WordVec bf16 = ((bits & 0x7fffffffU) > 0x7f800000U ? bits | 0x400000U : rounded) & 0xffff0000U;
+  store(to, __builtin_bit_cast(Vec, bf16));
+}
+#endif
 
 struct LoadBf16 {
   using Element = std::uint16_t;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inner product loop of GEMM and attention: kRows x (kPanels x 16) outputs held in registers.
-// Each output is one chain acc = fma(a[k], b[k], acc) over ascending k. As a chain may be stored and resumed
-// exactly, its bits depend neither on the tile it is computed in nor on how k is cut into blocks.
+// Each output is one chain acc = fma(a[k], b[k], acc) over ascending k, of bf16 weights over ascending pairs of k,
+// odd before even. As a chain may be stored and resumed exactly, its bits depend neither on the tile it is computed
+// in nor on how k is cut into blocks.
 #pragma once
 
 #include "kernels/cpu/lanes.h"
@@ -35,17 +36,23 @@ struct Tile {
 };
 
 // Left operand in k-major tiles [k][kTileRows].
+template <class Left>
 struct PackedRows {
-  const float* data;
-  LINDOS_INLINE float at(int row, std::int64_t k) const { return data[k * kTileRows + row]; }
+  const Left* data;
+  LINDOS_INLINE Left at(int row, std::int64_t k) const { return data[k * kTileRows + row]; }
 };
+template <class Left>
+PackedRows(const Left*) -> PackedRows<Left>;
 
 // Left operand as it is: rows of any stride.
+template <class Left>
 struct StridedRows {
-  const float* data;
+  const Left* data;
   std::int64_t stride;
-  LINDOS_INLINE float at(int row, std::int64_t k) const { return data[row * stride + k]; }
+  LINDOS_INLINE Left at(int row, std::int64_t k) const { return data[row * stride + k]; }
 };
+template <class Left>
+StridedRows(const Left*, std::int64_t) -> StridedRows<Left>;
 
 template <class Load, class Rows, int kRows, int kPanels>
 LINDOS_INLINE void multiply_row(const Rows& a, const typename Load::Element* row, std::int64_t k, int p,
@@ -59,7 +66,40 @@ LINDOS_INLINE void multiply_row(const Rows& a, const typename Load::Element* row
   }
 }
 
-// Memory to be requested while a product runs, `step` bytes per k.
+// A panel of weights is a column of rows of 64 bytes; a row is what one step of a product takes from it.
+struct F32Weights {
+  using Element = float;
+  using Left = float;
+  static constexpr int kDepth = 1;  // values of k per row
+  static constexpr int kLefts = 1;  // entries of the left operand per row
+  template <class Rows, int kRows, int kPanels>
+  LINDOS_INLINE static void step(const Rows& a, const Element* row, std::int64_t at, int p, Tile<kRows, kPanels>& tile) {
+    multiply_row<LoadF32>(a, row, at, p, tile);
+  }
+};
+
+struct Bf16Weights {
+  using Element = std::uint32_t;
+  using Left = RoundedLeft;
+  static constexpr int kDepth = 2;
+  static constexpr int kLefts = kLeftsOfPair;
+  template <class Rows, int kRows, int kPanels>
+  LINDOS_INLINE static void step(const Rows& a, const Element* row, std::int64_t at, int p, Tile<kRows, kPanels>& tile) {
+#if defined(__AVX512BF16__)
+    const Vec words = load(row);
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) tile.acc[r][p].v[0] = multiply_pairs(a.at(r, at), words, tile.acc[r][p].v[0]);
+#else
+    // The processor's own order. Products of bf16 are exact: only sums round.
+    multiply_row<LoadOddHalves>(a, row, at * 2 + 1, p, tile);
+    // Read the row again: words kept for the even halves would push two of 12 accumulators out of 16 registers.
+    __asm__ volatile("" ::: "memory");
+    multiply_row<LoadEvenHalves>(a, row, at * 2, p, tile);
+#endif
+  }
+};
+
+// Memory to be requested while a product runs, `step` bytes per row of a panel.
 struct Ahead {
   const char* address;
   std::int64_t step;
@@ -75,29 +115,29 @@ LINDOS_INLINE void multiply(const Rows a, const typename Load::Element* const (&
   }
 }
 
-// The same for panels that lie contiguous in memory and stream from there.
-template <class Load, class Rows, int kRows, int kPanels>
-LINDOS_INLINE void multiply_streaming(const Rows a, const typename Load::Element* const (&b)[kPanels],
-                                      std::int64_t depth, Tile<kRows, kPanels>& tile) {
-  for (std::int64_t k = 0; k < depth; ++k) {
+// The product with `rows` rows of panels that lie contiguous in memory and stream from there.
+template <class Weights, class Rows, int kRows, int kPanels>
+LINDOS_INLINE void multiply_streaming(const Rows a, const typename Weights::Element* const (&b)[kPanels],
+                                      std::int64_t rows, Tile<kRows, kPanels>& tile) {
+  for (std::int64_t i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
-      const typename Load::Element* row = b[p] + k * 16;
+      const typename Weights::Element* row = b[p] + i * 16;
       __builtin_prefetch(reinterpret_cast<const char*>(row) + kStreamPrefetch / kPanels, 0, 3);
-      multiply_row<Load>(a, row, k, p, tile);
+      Weights::step(a, row, i, p, tile);
     }
   }
 }
 
 // The same for panels in the cache, requesting other memory on the way.
-template <class Load, class Rows, int kRows, int kPanels>
-LINDOS_INLINE void multiply_ahead(const Rows a, const typename Load::Element* const (&b)[kPanels],
-                                  std::int64_t depth, Ahead ahead, Tile<kRows, kPanels>& tile) {
-  for (std::int64_t k = 0; k < depth; ++k) {
+template <class Weights, class Rows, int kRows, int kPanels>
+LINDOS_INLINE void multiply_ahead(const Rows a, const typename Weights::Element* const (&b)[kPanels],
+                                  std::int64_t rows, Ahead ahead, Tile<kRows, kPanels>& tile) {
+  for (std::int64_t i = 0; i < rows; ++i) {
     __builtin_prefetch(ahead.address, 0, 2);
     ahead.address += ahead.step;
 #pragma GCC unroll 4
-    for (int p = 0; p < kPanels; ++p) multiply_row<Load>(a, b[p] + k * 16, k, p, tile);
+    for (int p = 0; p < kPanels; ++p) Weights::step(a, b[p] + i * 16, i, p, tile);
   }
 }
 

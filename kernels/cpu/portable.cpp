@@ -11,7 +11,8 @@ namespace lindos::kernels {
 const KernelTable kPortableKernels = {
     "portable",
     LINDOS_ISA::kTileRows,
-    LINDOS_ISA::gemm_part,
+    LINDOS_ISA::gemm_part<LINDOS_ISA::F32Weights>,
+    LINDOS_ISA::gemm_part<LINDOS_ISA::Bf16Weights>,
     LINDOS_ISA::attention_part,
     LINDOS_ISA::attention_merge_part,
     LINDOS_ISA::rmsnorm_row,

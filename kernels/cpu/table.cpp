@@ -8,14 +8,17 @@
 namespace lindos::kernels {
 namespace {
 
-const KernelTable& choose_table() {
 #if defined(LINDOS_KERNELS_X86)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") != 0) return kAvx512Kernels;
-  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) return kAvx2Kernels;
-#endif
-  return kPortableKernels;
+const KernelTable& avx512_bf16_kernels() {
+  static const KernelTable table = [] {
+    KernelTable t = kAvx512Kernels;
+    t.name = "avx512_bf16";
+    t.gemm_bf16 = avx512_bf16_gemm;
+    return t;
+  }();
+  return table;
 }
+#endif
 
 constexpr std::size_t kCacheLine = 64;
 
@@ -29,8 +32,22 @@ struct Buffer {
 
 }  // namespace
 
+const std::vector<const KernelTable*>& runnable_kernel_tables() {
+  static const std::vector<const KernelTable*> tables = [] {
+    std::vector<const KernelTable*> t{&kPortableKernels};
+#if defined(LINDOS_KERNELS_X86)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) t.push_back(&kAvx2Kernels);
+    if (__builtin_cpu_supports("avx512f") != 0) t.push_back(&kAvx512Kernels);
+    if (__builtin_cpu_supports("avx512bf16") != 0) t.push_back(&avx512_bf16_kernels());
+#endif
+    return t;
+  }();
+  return tables;
+}
+
 const KernelTable& kernel_table() {
-  static const KernelTable& table = choose_table();
+  static const KernelTable& table = *runnable_kernel_tables().back();
   return table;
 }
 

@@ -5,22 +5,27 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/gemm.h"
 
 namespace lindos::kernels {
 
 inline constexpr std::int64_t kGemmRowBlock = 120;    // rows whose k block stays in L2: 120 x 384 x 4 B = 180 KB
-inline constexpr std::int64_t kGemmDepthBlock = 384;  // k block of a panel stays in L1: 384 x 64 B = 24 KB
+inline constexpr std::int64_t kGemmDepthBlock = 384;  // depth of a panel that stays in L1: 384 x 64 B = 24 KB
 inline constexpr std::int64_t kGemmPanelBlock = 64;   // panels per pass over the row block's partial sums
-// Floats: packed rows, two widened panels, partial sums.
-inline constexpr std::size_t kGemmScratch =
-    kGemmRowBlock * kGemmDepthBlock + 2 * kGemmDepthBlock * 16 + kGemmRowBlock * kGemmPanelBlock * 16;
+inline constexpr std::int64_t kGemmTileRows = 6;      // rows of a tile, at most
+// Floats that a part needs: for many rows the packed ones, partial sums and one tile rounded to bf16; for the few
+// rows of one tile (`small_rows`) that tile.
+[[nodiscard]] constexpr std::size_t gemm_scratch(std::int64_t rows, std::int64_t small_rows, std::int64_t k) {
+  return static_cast<std::size_t>(rows > small_rows
+                                      ? kGemmRowBlock * (kGemmDepthBlock + kGemmPanelBlock * 16) + kGemmTileRows * kGemmDepthBlock
+                                      : small_rows * (k + 1));
+}
 
 // Rows [row, row + rows) x panels [panel_begin, panel_end) of y = x W^T (+ y).
 struct GemmPart {
   const void* weights = nullptr;
-  WeightType type = WeightType::kF32;
   std::int64_t n = 0, k = 0;
   std::int64_t panel_begin = 0, panel_end = 0;
   const float* x = nullptr;  // first row of the part
@@ -28,7 +33,7 @@ struct GemmPart {
   float* y = nullptr;        // first row of the part, column 0
   std::int64_t ldy = 0;
   bool accumulate = false;
-  float* scratch = nullptr;  // [kGemmScratch], 64-byte aligned, when rows > small_rows
+  float* scratch = nullptr;  // [gemm_scratch(rows, small_rows, k)], 64-byte aligned
 };
 
 inline constexpr std::int64_t kKeyGroup = 128;  // keys reduced together, from position 0
@@ -63,8 +68,9 @@ struct AttentionPart {
 
 struct KernelTable {
   const char* name;
-  std::int64_t small_rows;  // up to here a GEMM part needs no scratch
-  void (*gemm)(const GemmPart&);
+  std::int64_t small_rows;  // up to here a GEMM part is one tile
+  void (*gemm_f32)(const GemmPart&);
+  void (*gemm_bf16)(const GemmPart&);
   void (*attention)(const AttentionPart&);
   void (*attention_merge)(const AttentionPart&);  // partial of all groups, ascending -> out
   void (*rmsnorm)(const float* x, const float* weight, double eps, std::int64_t h, float* y);
@@ -79,7 +85,11 @@ extern const KernelTable kPortableKernels;
 #if defined(LINDOS_KERNELS_X86)
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;
+void avx512_bf16_gemm(const GemmPart&);
 #endif
+
+// Tables that this CPU can run, the best one last.
+[[nodiscard]] const std::vector<const KernelTable*>& runnable_kernel_tables();
 
 [[nodiscard]] const KernelTable& kernel_table();
 

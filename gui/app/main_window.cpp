@@ -454,7 +454,10 @@ void MainWindow::connect_reader() {
     update_state();
     emit settled();
   });
-  connect(&reader_, &StoreReader::pairs_listed, accuracy_, &AccuracyPage::show_pairs);
+  connect(&reader_, &StoreReader::pairs_listed, this, [this](const std::vector<RecordPair>& pairs) {
+    accuracy_->show_pairs(pairs);
+    update_state();
+  });
   connect(&reader_, &StoreReader::runs_compared, this, [this](const RunPairShown& pair) {
     compare_->show_pair(pair);
     why_->show_b(pair.a_id, pair.b_id, pair.b);

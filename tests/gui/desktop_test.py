@@ -235,6 +235,7 @@ class EngineersFlow(DesktopTest):
         self.assertGreater(desktop.ask("SELECT count(*) FROM sample_series")[0][0], 0)
         # Parity and its picture; one pair is too few to calibrate, and the store stays as it is.
         picture = self.folder / "parity.svg"
+        time.sleep(1)  # the pairs are read after the run
         desktop.keys("ctrl+6", "ctrl+e")
         desktop.type_into_dialog("Export chart", str(picture))
         desktop.wait("the parity chart is written", lambda: picture.exists() and "</svg>" in picture.read_text())

@@ -10,6 +10,7 @@
 #include "cli/verbs.h"
 #include "exec/probe/probe.h"
 #include "scenarios/balance.h"
+#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
 #include "scenarios/quantity_text.h"
@@ -47,7 +48,10 @@ std::string summary(const Profile& profile) {
   std::string out = fmt::format("{}\n\n", profile.label);
   Table table({"what", "measured", "spread"});
   const bool gpu = profile.compute_capability > 0;
-  table.add({gpu ? "dense bf16 peak (datasheet)" : "matrix rate (best of OpenBLAS and our own)", shown(profile.matrix_rate), ""});
+  if (gpu) table.add({"dense bf16 peak (datasheet)", shown(profile.matrix_rate), ""});
+  for (const auto& [dtype, rate] : profile.matrix_rates) {
+    table.add({fmt::format("matrix rate, {} (best of OpenBLAS and our own)", name_of(dtype)), shown(rate), ""});
+  }
   for (std::size_t t = 0; t < profile.read_bandwidth_by_threads.size(); ++t) {
     table.add({gpu ? "read bandwidth" : fmt::format("read bandwidth, {} thread{}", t + 1, t == 0 ? "" : "s"),
                shown(profile.read_bandwidth_by_threads[t]), ""});
@@ -74,7 +78,7 @@ std::string summary(const Profile& profile) {
     const double bytes = static_cast<double>(first.n * first.k) * bytes_of(first.dtype);
     const double read = bytes / first.time.count() * first.active_ranks / profile.read_bandwidth.value();
     const double flop = 2.0 * static_cast<double>(most.m) * static_cast<double>(most.n) * static_cast<double>(most.k);
-    const double rate = flop / most.time.count() * most.active_ranks / profile.matrix_rate.value();
+    const double rate = flop / most.time.count() * most.active_ranks / matrix_rate_of(profile, most.dtype).value();
     gemm.add({fmt::format("{} {} × {}", name_of(first.dtype), first.n, first.k),
               fmt::format("{} × {}", first.threads, first.active_ranks), shown(first.time), fmt::format("{:.0f}", read * 100),
               fmt::format("{}: {}", most.m, shown(most.time)), fmt::format("{:.0f}", rate * 100)});

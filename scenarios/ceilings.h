@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two ceilings of one rank: its share of the device's best matrix rate and read bandwidth. MFU, MBU and
+// The two ceilings of one rank: its share of the device's best matrix rate, in the format of the weights, and read bandwidth. MFU, MBU and
 // the ledger of predicted and measured runs refer to these and to nothing else, by the formulas below.
 #pragma once
 
@@ -13,9 +13,15 @@ struct Ceilings {
   BytesPerSecond bandwidth{0};
 };
 
+// Of products whose weights have this format.
+[[nodiscard]] inline FlopPerSecond matrix_rate_of(const Profile& profile, Dtype weights) {
+  const auto own = profile.matrix_rates.find(weights);
+  return own != profile.matrix_rates.end() ? own->second : profile.matrix_rate;
+}
+
 // `ranks_on_device`: ranks of the replica that share one device (CPU: all of them; GPU: 1).
-[[nodiscard]] inline Ceilings rank_ceilings(const Profile& profile, int ranks_on_device) {
-  return {profile.matrix_rate / static_cast<double>(ranks_on_device),
+[[nodiscard]] inline Ceilings rank_ceilings(const Profile& profile, Dtype weights, int ranks_on_device) {
+  return {matrix_rate_of(profile, weights) / static_cast<double>(ranks_on_device),
           profile.read_bandwidth / static_cast<double>(ranks_on_device)};
 }
 

@@ -8,6 +8,8 @@
 #include <limits>
 #include <utility>
 
+#include "scenarios/ceilings.h"
+
 namespace lindos::sim {
 
 namespace {
@@ -41,8 +43,7 @@ ExpertTable::ExpertTable(const Profile& profile) {
     const double pairs = std::max(1.0, std::round(tokens * share * held));
     const double hit = std::ceil(held * (1.0 - std::pow(1.0 - share, tokens)) - 1e-9);
     Ceilings own = ceilings(profile, 1, 1);
-    if (const auto rate = profile.matrix_rates.find(s.dtype); rate != profile.matrix_rates.end())
-      own.rate = own.rate * (rate->second / profile.matrix_rate);
+    own.rate = own.rate * (matrix_rate_of(profile, s.dtype) / profile.matrix_rate);
     const double element = bytes_of(s.dtype);
     const auto hidden = static_cast<double>(s.hidden);
     const auto ffn = static_cast<double>(s.ffn);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "scenarios/ceilings.h"
 #include "sim/roofline.h"
 
 namespace lindos::sim {
@@ -47,8 +48,7 @@ GemmTable::GemmTable(const Profile& profile) {
                                 static_cast<double>(sample.k), bytes_of(sample.dtype));
     Ceilings own = ceilings(profile, context.threads, context.active_ranks);
     // Against the rate of the sample's own format, as queries are.
-    if (const auto rate = profile.matrix_rates.find(sample.dtype); rate != profile.matrix_rates.end())
-      own.rate = own.rate * (rate->second / profile.matrix_rate);
+    own.rate = own.rate * (matrix_rate_of(profile, sample.dtype) / profile.matrix_rate);
     const Seconds sol = roofline(work.flop, work.bytes, own);
     site->curve.push_back(
         {std::log2(static_cast<double>(sample.m)), sol / sample.time, sample.spread});

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "sim/analytic_cost.h"
 #include "sim/attention_table.h"
@@ -341,8 +342,7 @@ struct OperatorCost::Tables {
   [[nodiscard]] Ceilings ceilings_of(const Op& op, Dtype weight_dtype,
                                      ExecutionContext context) const {
     Ceilings c = ceilings(ceiling, context.threads, context.active_ranks);
-    const auto rate = ceiling.matrix_rates.find(matrix_dtype(op, weight_dtype));
-    if (rate != ceiling.matrix_rates.end()) c.rate = c.rate * (rate->second / ceiling.matrix_rate);
+    c.rate = c.rate * (matrix_rate_of(ceiling, matrix_dtype(op, weight_dtype)) / ceiling.matrix_rate);
     return c;
   }
 

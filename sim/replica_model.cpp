@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <variant>
 
+#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/ops_builder.h"
 #include "sim/expert_imbalance.h"
@@ -125,7 +126,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
         share = static_cast<double>(rank.threads) / cores;
       }
       stage.ceilings.push_back({static_cast<std::size_t>(name - device_names_.begin()),
-                                d.profile.matrix_rate * share, d.profile.read_bandwidth * share,
+                                matrix_rate_of(d.profile, group.weight_dtype) * share, d.profile.read_bandwidth * share,
                                 rank.power ? rank.power->limit() - rank.power->idle() : Watts{0}});
       if (!stage.ranks.empty() && (stage.ceilings.back().device != stage.ceilings.front().device ||
                                    rank.threads != stage.ranks.front().threads)) {

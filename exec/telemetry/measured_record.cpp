@@ -50,7 +50,7 @@ ShardId shard_of(const RankReport& report) { return {report.stage, report.rank};
 Utilisation utilisation_of(const EngineRun& run, const EngineConfig& config, const Profile& profile,
                            const Ledger& ledger) {
   const auto ranks = static_cast<double>(run.ranks.size());
-  const Ceilings ceilings = rank_ceilings(profile, static_cast<int>(run.ranks.size()));
+  const Ceilings ceilings = rank_ceilings(profile, config.group.weight_dtype, static_cast<int>(run.ranks.size()));
   RunWork sum;
   sum.useful_share = ledger.share(Cause::kUseful);
   sum.bandwidth = ceilings.bandwidth * ranks;
@@ -90,7 +90,7 @@ std::string hash_outputs(const EngineRun& run) {
 }  // namespace
 
 Ledger measured_ledger(const EngineRun& run, const EngineConfig& config, const Profile& profile) {
-  const Ceilings ceilings = rank_ceilings(profile, static_cast<int>(run.ranks.size()));
+  const Ceilings ceilings = rank_ceilings(profile, config.group.weight_dtype, static_cast<int>(run.ranks.size()));
   Ledger ledger;
   for (const RankReport& report : run.ranks) {
     const RankWork work = work_of(run, config, shard_of(report), ceilings);

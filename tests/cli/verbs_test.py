@@ -179,7 +179,7 @@ class Probe(CliTest):
     def test_table(self):
         done = self.succeed("probe", self.tiny, "--progress", "none")
         self.assertEqual(done.err, "")
-        self.assertIn("matrix rate (best of OpenBLAS and our own)", done.out)
+        self.assertIn("matrix rate, bf16 (best of OpenBLAS and our own)", done.out)
         self.assertIn("read bandwidth, 1 thread ", done.out)
         # No more digits than a measurement has.
         for number in re.findall(r"\b\d[\d,]*\.?\d*\b(?= ?[kMGTPnum]?(?:B|B/s|FLOP/s|s)\b)", done.out):

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/measure.h"
+#include "cli/preflight.h"
 #include "cli/render.h"
 #include "cli/session.h"
 #include "cli/signals.h"
@@ -38,6 +39,7 @@ struct RunVerb {
   std::int64_t max_tokens = 64;
   kernels::SamplingParameters sampling;
   DeviceChoice device = DeviceChoice::kAuto;
+  bool preflight = false;
 };
 
 std::filesystem::path default_scenario() {
@@ -154,6 +156,25 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
   fmt::print("{}\n", options.common.format == Format::kJson ? json_with(measured.record, measured.samples) : render(measured.record));
 }
 
+// Says all of it, then ends as a plan that does not fit when something fails.
+void print_preflight(const RunVerb& options, const Session& session) {
+  const std::vector<PreflightCheck> checks =
+      preflight(session, options.common, {options.device, options.weights, options.profile});
+  std::string failed;
+  for (const PreflightCheck& check : checks) {
+    if (check.state == CheckState::kFailed) failed += (failed.empty() ? "" : ", ") + check.what;
+  }
+  if (options.common.format == Format::kJson) {
+    auto rows = nlohmann::ordered_json::array();
+    for (const PreflightCheck& check : checks)
+      rows.push_back({{"what", check.what}, {"state", name_of(check.state)}, {"found", check.found}});
+    fmt::print("{}\n", nlohmann::ordered_json{{"ready", failed.empty()}, {"checks", rows}}.dump(2));
+  } else {
+    for (const PreflightCheck& check : checks) fmt::print("{:<8} {:<17} {}\n", name_of(check.state), check.what, check.found);
+  }
+  if (!failed.empty()) throw Error(ErrorKind::kInfeasible, session.scenario.name, "cannot run here, failed: " + failed);
+}
+
 void execute(RunVerb& options) {
   const bool mpi = options.ranks == "mpi";
   if (options.prompt && options.checkpoint.empty()) {
@@ -166,6 +187,7 @@ void execute(RunVerb& options) {
     if (!options.plan.empty()) session.scenario.plan = plan_from_json(read_file(options.plan), options.plan);
     adopt_checkpoint(session, options);
   }
+  if (options.preflight) return print_preflight(options, session);
   const Place place = place_of(session.scenario, options.device);
   const GroupPlan& group = serving_group(session.scenario);
   if (mpi && place.gpu && group.ranks_per_replica() > 1) {
@@ -211,6 +233,8 @@ void add_run(CLI::App& app) {
   verb->add_option("--ranks", options->ranks, "ranks as threads of this process or as MPI processes")
       ->check(CLI::IsMember({"threads", "mpi"}));
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
+  verb->add_flag("--preflight", options->preflight, "say what stands in the way of a run here, and run nothing")
+      ->excludes("--prompt");
   add_device(*verb, options->device);
   add_common(*verb, options->common, true);
   verb->callback([options] { execute(*options); });

@@ -35,6 +35,7 @@ std::optional<View> view_named(const QString& name) {
   if (name == "cluster") return View::kCluster;
   if (name == "why") return View::kWhy;
   if (name == "plans") return View::kPlans;
+  if (name == "launch") return View::kPlans;
   if (name == "timeline") return View::kTimeline;
   if (name == "live") return View::kLive;
   if (name == "power") return View::kPower;
@@ -89,8 +90,8 @@ int main(int argc, char** argv) {
   const QCommandLineOption search("search", "With --screenshot: search the scenario's plans instead of predicting it.");
   const QCommandLineOption screenshot(
       "screenshot",
-      "start, scenario, cluster, why, plans, timeline, live, power, accuracy, compare or runs: "
-      "predicts SCENARIO (live: and runs it here), writes the window to FILE, ends.",
+      "start, scenario, cluster, why, plans, launch, timeline, live, power, accuracy, compare or runs: "
+      "predicts SCENARIO (launch: only checks whether it runs here; live: also runs it), writes the window to FILE, ends.",
       "VIEW");
   const QCommandLineOption colour("colour-by",
                                   "With --screenshot: quantity of the map, e.g. slowdown, waiting, device.", "NAME");
@@ -136,7 +137,7 @@ int main(int argc, char** argv) {
     view = view_named(parser.value(screenshot));
     if (!view)
       return usage(
-          "--screenshot: expected start, scenario, cluster, why, plans, timeline, live, power, accuracy, "
+          "--screenshot: expected start, scenario, cluster, why, plans, launch, timeline, live, power, accuracy, "
           "compare or runs, "
           "saw \"" +
           parser.value(screenshot) + "\"");
@@ -186,6 +187,7 @@ int main(int argc, char** argv) {
     const AfterOpen predict = parser.isSet(search)    ? AfterOpen::kSearch
                               : parser.isSet(explain) ? AfterOpen::kExplain
                               : view == View::kLive   ? AfterOpen::kTwin
+                              : parser.value(screenshot) == "launch" ? AfterOpen::kLaunch
                                                       : AfterOpen::kPredict;
     if (words.first().endsWith(".json", Qt::CaseInsensitive)) {
       window.open_timeline(words.first());

@@ -22,14 +22,16 @@
 #include <QVBoxLayout>
 
 #include "gui/app/command_palette.h"
+#include "gui/models/dropped_file.h"
 #include "gui/models/format.h"
+#include "gui/models/plan_text.h"
 
 namespace lindos::gui {
 
 namespace {
 
 // Layouts saved by a window with other docks are not restored.
-constexpr int kLayoutVersion = 3;
+constexpr int kLayoutVersion = 4;
 constexpr int kLogLines = 10000;
 constexpr int kRecent = 6;
 constexpr int kTimelines = 30;  // files that are kept
@@ -45,6 +47,8 @@ const std::array<std::pair<const char*, const char*>, 3> kFidelities = {{
     {"maxplus", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "maxplus: every step of every rank")},
     {"simgrid", QT_TRANSLATE_NOOP("lindos::gui::MainWindow", "simgrid: every message")},
 }};
+
+QString profile_folder() { return QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/profiles"; }
 
 QString timeline_folder() { return QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/timelines"; }
 
@@ -89,6 +93,8 @@ MainWindow::MainWindow(const WindowOptions& options)
       log_(new QPlainTextEdit),
       fidelity_(new QComboBox),
       status_(new QLabel),
+      pair_(new QPushButton),
+      end_pair_(new QPushButton("×")),
       job_text_(new QLabel),
       job_bar_(new QProgressBar),
       job_cancel_(new QPushButton(tr("Cancel"))),
@@ -146,6 +152,12 @@ MainWindow::MainWindow(const WindowOptions& options)
   connect(runs_, &RunsPage::b_chosen, this, &MainWindow::choose_b);
   connect(plans_, &PlansPage::search_requested, this, &MainWindow::search_plans);
   connect(plans_, &PlansPage::plan_chosen, this, &MainWindow::apply_plan);
+  connect(cluster_, &ClusterPage::export_failed, this, &MainWindow::say_error);
+  connect(plans_, &PlansPage::launch_requested, this, [this](int plan) {
+    if (plan < 0) return show_launch();
+    open_scenario(plans_folder_ + "/" + plans_->search()->plans[static_cast<std::size_t>(plan)].scenario_file,
+                  AfterOpen::kLaunch);
+  });
   connect(plans_, &PlansPage::export_failed, this, &MainWindow::say_error);
   connect(plans_, &PlansPage::plan_selected, this, [this](int plan) {
     const FoundPlan& found = plans_->search()->plans[static_cast<std::size_t>(plan)];
@@ -168,6 +180,19 @@ MainWindow::MainWindow(const WindowOptions& options)
             emit settled();
           });
   connect(accuracy_, &AccuracyPage::run_chosen, runs_, &RunsPage::run_chosen);
+  connect(accuracy_, &AccuracyPage::calibration_requested, this, &MainWindow::calibrate);
+  connect(accuracy_, &AccuracyPage::calibration_accepted, this, &MainWindow::accept_calibration);
+  connect(accuracy_, &AccuracyPage::calibration_dropped, this, [this] {
+    QFile::remove(std::exchange(calibrated_, QString()));
+    accuracy_->drop_calibration();
+  });
+  connect(&reader_, &StoreReader::profile_found, this, &MainWindow::calibrate_from);
+  connect(&reader_, &StoreReader::no_profile, this, [this] {
+    message_->show_message(MessageKind::kInfo,
+                           tr("Nothing to calibrate from: the store has no measured run that was predicted before. Twins (F6) "
+                              "make such pairs."));
+    emit settled();
+  });
   connect(accuracy_, &AccuracyPage::export_failed, this, &MainWindow::say_error);
   connect(tabs_, &QTabWidget::currentChanged, this, &MainWindow::update_state);
   connect(&watcher_, &QFileSystemWatcher::fileChanged, this, [this](const QString& path) {
@@ -236,6 +261,14 @@ void MainWindow::make_docks() {
   addDockWidget(Qt::RightDockWidgetArea, inspector_dock_);
   inspector_dock_->hide();
   resizeDocks({inspector_dock_}, {290}, Qt::Horizontal);
+  launch_ = new LaunchPanel;
+  launch_dock_ = new QDockWidget(tr("Run plan"), this);
+  launch_dock_->setObjectName("launch");
+  launch_dock_->setWidget(launch_);
+  addDockWidget(Qt::RightDockWidgetArea, launch_dock_);
+  launch_dock_->hide();
+  connect(launch_, &LaunchPanel::preflight_requested, this, &MainWindow::preflight);
+  connect(launch_, &LaunchPanel::launch_requested, this, &MainWindow::launch);
   resizeDocks({problems_dock_}, {150}, Qt::Vertical);
 }
 
@@ -246,11 +279,16 @@ void MainWindow::make_status_bar() {
   job_bar_->setTextVisible(false);
   job_bar_->setAccessibleName(tr("Progress of the running verb"));
   statusBar()->addWidget(status_, 1);
-  for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_, show_panels_}) {
+  for (QWidget* widget : std::initializer_list<QWidget*>{pair_, end_pair_, job_text_, job_bar_, job_cancel_, show_panels_}) {
     statusBar()->addPermanentWidget(widget);
     widget->hide();
   }
   connect(job_cancel_, &QPushButton::clicked, this, &MainWindow::stop);
+  pair_->setToolTip(tr("Show the comparison (Ctrl+7)"));
+  end_pair_->setAccessibleName(tr("End the comparison"));
+  end_pair_->setToolTip(tr("End the comparison"));
+  connect(pair_, &QPushButton::clicked, this, [this] { show_view(View::kCompare); });
+  connect(end_pair_, &QPushButton::clicked, this, &MainWindow::end_comparison);
   connect(show_panels_, &QPushButton::clicked, this, &MainWindow::toggle_panels);
 }
 
@@ -267,6 +305,8 @@ void MainWindow::make_actions() {
     if (tabs_->currentWidget() == timeline_) return timeline_->export_chart();
     if (tabs_->currentWidget() == power_) return power_->export_chart();
     if (tabs_->currentWidget() == live_) return live_->export_chart();
+    if (tabs_->currentWidget() == cluster_) return cluster_->export_chart();
+    if (tabs_->currentWidget() == plans_) return plans_->export_chart();
     why_->export_chart();
   });
   report_ = actions_.add(file, tr("&Report…"), QKeySequence("Ctrl+Shift+E"), [this] { ask_for_report(); });
@@ -289,6 +329,10 @@ void MainWindow::make_actions() {
   actions_.add(view, tr("What the step waits for"), QKeySequence("Ctrl+G"), [this] {
     show_gate();
   });
+  actions_.add(view, tr("Changes that regain losses"), QKeySequence("Ctrl+M"), [this] {
+    show_view(View::kWhy);
+    why_->focus_changes();
+  });
   edit_ = actions_.add(view, tr("Edit scenario"), QKeySequence("F4"), [this] {
     if (editor_dock_->isVisible()) return editor_dock_->hide();
     show_editor();
@@ -298,6 +342,7 @@ void MainWindow::make_actions() {
   table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] {
     if (shows(View::kTimeline)) return timeline_->toggle_table();
     if (shows(View::kLive)) return live_->toggle_table();
+    if (shows(View::kCluster)) return cluster_->toggle_table();
     why_->toggle_table();
   });
   actions_.add(view, tr("Problems"), QKeySequence("Ctrl+Shift+M"), [this] {
@@ -315,6 +360,9 @@ void MainWindow::make_actions() {
   explain_ = actions_.add(run, tr("&Explain"), QKeySequence("F9"), [this] { explain(); });
   twin_ = actions_.add(run, tr("&Twin: predict and run here"), QKeySequence("F6"), [this] { run_twin(); });
   run_here_ = actions_.add(run, tr("Run &here, without predicting"), QKeySequence("Shift+F6"), [this] { run_here(); });
+  launching_ = actions_.add(run, tr("Run &plan: preflight, here or as a job…"), QKeySequence("Ctrl+F6"),
+                            [this] { show_launch(); });
+  calibrating_ = actions_.add(run, tr("&Calibrate intervals…"), QKeySequence("F8"), [this] { calibrate(); });
   search_ = actions_.add(run, tr("Search p&lans"), QKeySequence("F7"), [this] { search_plans(); });
   stop_ = actions_.add(run, tr("&Stop"), QKeySequence("Shift+F5"), [this] { stop(); });
   actions_.add(run, tr("Use a device profile…"), {}, [this] { ask_for_profile(); });
@@ -336,6 +384,7 @@ void MainWindow::make_actions() {
     compare_chosen();
   });
   actions_.add(comparing, tr("Compare the two newest runs"), {}, [this] { compare_newest(); });
+  end_comparing_ = actions_.add(comparing, tr("End the comparison"), {}, [this] { end_comparison(); });
 
   actions_.add(help, tr("Command palette"), QKeySequence("Ctrl+K"), [this] { show_palette(); });
   actions_.add(help, tr("Keyboard shortcuts"), QKeySequence("?"), [this] { show_shortcuts(); });
@@ -405,9 +454,13 @@ void MainWindow::connect_reader() {
     update_state();
     emit settled();
   });
-  connect(&reader_, &StoreReader::pairs_listed, accuracy_, &AccuracyPage::show_pairs);
+  connect(&reader_, &StoreReader::pairs_listed, this, [this](const std::vector<RecordPair>& pairs) {
+    accuracy_->show_pairs(pairs);
+    update_state();
+  });
   connect(&reader_, &StoreReader::runs_compared, this, [this](const RunPairShown& pair) {
     compare_->show_pair(pair);
+    why_->show_b(pair.a_id, pair.b_id, pair.b);
     emit settled();
   });
   connect(&reader_, &StoreReader::store_failed, this, [this](const QString& message) {
@@ -528,10 +581,20 @@ void MainWindow::ask_for_scenario() {
 
 void MainWindow::ask_for_profile() {
   const QString path =
-      QFileDialog::getOpenFileName(this, tr("Device profile"), {}, tr("Profiles of lindos probe (*.json)"));
-  if (path.isEmpty()) return;
-  options_.profile = path;
+      QFileDialog::getOpenFileName(this, tr("Device profile"), profile_folder(), tr("Profiles of lindos probe (*.json)"));
+  if (!path.isEmpty()) use_profile(path);
+}
+
+void MainWindow::use_profile(const QString& file) {
+  const QString before = std::exchange(options_.profile, file);
   update_state();
+  message_->show_message(MessageKind::kInfo,
+                         tr("Predictions now use %1; results shown so far were made without it. Predict (F5) to renew them.")
+                             .arg(QFileInfo(file).fileName()),
+                         tr("Undo"), [this, before] {
+                           options_.profile = before;
+                           update_state();
+                         });
 }
 
 void MainWindow::open_scenario(const QString& path, AfterOpen then) {
@@ -597,7 +660,8 @@ void MainWindow::scenario_changed(const OpenedScenario& scenario) {
   scenario_ = scenario;
   show_power();
   editor_->show_valid(scenario.summary);
-  editor_->show_plan(scenario.plan, scenario.training);
+  editor_->show_plan(scenario.plan, scenario.tenants, scenario.training);
+  show_scope(scenario);
   plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   setWindowTitle(scenario.name + "[*] — Lindos");
   update_state();
@@ -667,6 +731,7 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   }
   plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   scenario_ = scenario;
+  show_scope(scenario);
   show_power();
   if (!watcher_.files().isEmpty()) watcher_.removePaths(watcher_.files());
   watcher_.addPath(scenario.path);
@@ -674,7 +739,7 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   if (reloaded) {
     load_into_editor(scenario.path);
     editor_->show_valid(scenario.summary);
-    editor_->show_plan(scenario.plan, scenario.training);
+    editor_->show_plan(scenario.plan, scenario.tenants, scenario.training);
     update_state();
     say_stale();
     return;
@@ -682,7 +747,7 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
   message_->hide();
   editor_->show_valid(scenario.summary);
   load_into_editor(scenario.path);
-  editor_->show_plan(scenario.plan, scenario.training);
+  editor_->show_plan(scenario.plan, scenario.tenants, scenario.training);
   update_state();
   remember(scenario.path, {});
   show_view(View::kWhy);
@@ -702,10 +767,22 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
     case AfterOpen::kSearch:
       search_plans();
       break;
+    case AfterOpen::kLaunch:
+      show_launch();
+      if (!job_.running()) emit settled();
+      break;
   }
 }
 
-bool MainWindow::start_verb(const QStringList& words, const QString& title, bool stores) {
+// To the views that speak of what is open.
+void MainWindow::show_scope(const OpenedScenario& scenario) {
+  launch_->show_scenario(tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)), scenario.training);
+  OpenScope scope{scenario.name, scenario.scenario_digest, {}, scenario.fleet->devices()};
+  for (const PoolShape& pool : scenario.fleet->map().pools) scope.devices << QString::fromStdString(pool.label);
+  accuracy_->show_scope(scope);
+}
+
+bool MainWindow::start_verb(const QStringList& words, const QString& title, bool stores, Answer answer) {
   if (job_.running()) {
     message_->show_message(MessageKind::kInfo, tr("%1 is running; one job at a time.").arg(job_.request().title),
                            tr("Stop it"), [this] { stop(); });
@@ -722,6 +799,7 @@ bool MainWindow::start_verb(const QStringList& words, const QString& title, bool
   request.arguments << "--format" << "json" << "--progress" << "json";
   if (stores) request.arguments << "--db" << QString::fromStdString(options_.store.string());
   request.title = title;
+  answer_ = std::move(answer);
   job_.start(request);
   update_state();
   return true;
@@ -821,7 +899,134 @@ void MainWindow::run_here() {
   if (start_verb(words, tr("run %1").arg(scenario_->name))) watch(tr("%1, run here").arg(scenario_->name));
 }
 
+void MainWindow::show_launch() {
+  if (!scenario_ || faulty_) return;
+  launch_dock_->show();
+  launch_dock_->raise();
+  launch_->where().setFocus();
+  if (launch_->here() && !job_.running()) preflight();
+}
+
+void MainWindow::preflight() {
+  if (!scenario_ || faulty_) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  QStringList words{"run", path, "--preflight"};
+  if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
+  start_verb(words, tr("preflight %1").arg(scenario_->name), true, [this](const JobResult& result) {
+    const auto checks = preflight_from(result.object);
+    if (checks) {
+      launch_->show_preflight(*checks);
+    } else {
+      launch_->show_fault(result.message);
+    }
+    return checks.has_value();
+  });
+}
+
+void MainWindow::launch() {
+  switch (launch_->place()) {
+    case LaunchPlace::kTwin:
+      return run_twin();
+    case LaunchPlace::kRun:
+      return run_here();
+    case LaunchPlace::kSlurm:
+    case LaunchPlace::kKubernetes:
+    case LaunchPlace::kScripts:
+      break;
+  }
+  if (!scenario_ || faulty_) return;
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  QStringList words{"export", path, "--out", launch_->folder()};
+  if (!launch_->model().isEmpty()) words << "--model" << launch_->model();
+  if (launch_->place() == LaunchPlace::kScripts) {
+    words << "--to" << launch_->engine();
+  } else {
+    words << "--to" << (launch_->place() == LaunchPlace::kSlurm ? "slurm" : "kubernetes") << "--engine" << launch_->engine();
+  }
+  start_verb(words, tr("export %1").arg(scenario_->name), false, [this](const JobResult& result) {
+    if (result.end != JobEnd::kDone) {
+      launch_->show_fault(result.message);
+      // A plan that the tool cannot express fits all the same.
+      if (result.end == JobEnd::kInfeasible) complain(result.where, result.message);
+      return result.end == JobEnd::kInfeasible;
+    }
+    launch_->show_files(result.object.value("files").toVariant().toStringList());
+    message_->show_message(MessageKind::kInfo, tr("Jobs written to %1").arg(launch_->folder()), tr("Open the folder"),
+                           [folder = launch_->folder()] { QDesktopServices::openUrl(QUrl::fromLocalFile(folder)); });
+    return true;
+  });
+}
+
+void MainWindow::calibrate() {
+  if (job_.running()) return;
+  show_view(View::kAccuracy);
+  // Only a profile as it was probed can be calibrated.
+  if (!options_.profile.isEmpty() && options_.profile != accepted_) return calibrate_from(options_.profile);
+  reader_.find_probed_profile(profile_folder());
+}
+
+void MainWindow::calibrate_from(const QString& profile) {
+  QDir().mkpath(profile_folder());
+  calibrated_ = profile_folder() + "/" + QFileInfo(profile).completeBaseName() + "-calibrated-" +
+                QDate::currentDate().toString(Qt::ISODate) + ".json.preview";
+  start_verb({"calibrate", profile, "--out", calibrated_}, tr("calibrate %1").arg(QFileInfo(profile).fileName()), true,
+             [this](const JobResult& result) {
+               const auto preview = calibration_from(result.object);
+               if (preview) accuracy_->show_calibration(*preview);
+               return preview.has_value();
+             });
+}
+
+// A dated profile of its own: none is replaced.
+void MainWindow::accept_calibration() {
+  if (calibrated_.isEmpty()) return;
+  const QString base = QString(calibrated_).remove(".json.preview");
+  QString file = base + ".json";
+  for (int i = 2; QFileInfo::exists(file); ++i) file = QString("%1-%2.json").arg(base).arg(i);
+  if (!QFile::rename(calibrated_, file)) return say_error(tr("%1 cannot be written.").arg(file));
+  calibrated_.clear();
+  accepted_ = file;
+  accuracy_->drop_calibration();
+  use_profile(file);
+}
+
+void MainWindow::import_measurement(const QString& tool, const QString& file) {
+  if (!scenario_ || faulty_)
+    return complain(
+        file, tr("is a measurement by %1: open the scenario that it measured first (Ctrl+O), then drop it again").arg(tool));
+  const QString path = document_.path_for_verbs();
+  if (path.isEmpty()) return;
+  if (start_verb({"import", tool, path, file}, tr("import %1").arg(QFileInfo(file).fileName()))) measuring_ = true;
+}
+
+void MainWindow::open_file(const QString& path) {
+  switch (kind_of_file(path)) {
+    case FileKind::kScenario:
+      return open_scenario(path);
+    case FileKind::kPlan:
+      if (!scenario_) return complain(path, tr("is a plan: open the scenario that it is for first (Ctrl+O), then drop it again"));
+      show_editor();
+      return editor_->replace(with_plan_file(editor_->text(), QFileInfo(path).absoluteFilePath()));
+    case FileKind::kProfile:
+      return use_profile(path);
+    case FileKind::kVllm:
+      return import_measurement("vllm", path);
+    case FileKind::kLlamaBench:
+      return import_measurement("llama-bench", path);
+    case FileKind::kTrace:
+      return complain(path, tr("is a trace: a scenario names it in its [workload], as trace = \"%1\"").arg(path));
+    case FileKind::kTimeline:
+      return open_timeline(path);
+    case FileKind::kUnknown:
+      return complain(path, tr("is no scenario (.toml), plan, profile, timeline or measurement (.json), result of llama-bench -o "
+                               "sql (.sql) or trace (.csv, .jsonl)"));
+  }
+}
+
 void MainWindow::watch(const QString& what) {
+  measuring_ = true;
   const auto& run = why_->run();
   const bool own = run && run->record.source == RunSource::kPredicted &&
                    run->record.scenario_digest == scenario_->scenario_digest &&
@@ -972,11 +1177,16 @@ void MainWindow::job_ended(const JobResult& result) {
     return;
   }
   const QString timeline = std::exchange(making_timeline_, QString());
+  just_measured_ = std::exchange(measuring_, false) && result.end == JobEnd::kDone;
+  if (const Answer answer = std::exchange(answer_, nullptr); answer && answer(result)) {
+    if (!why_->run()) say_not_predicted();
+    emit settled();
+    return;
+  }
   live_->end(result.end == JobEnd::kDone ? tr("The run has ended; it is in the store.")
                                          : tr("The run ended early: %1").arg(result.message));
   if (result.end != JobEnd::kDone) {
-    if (!why_->run() && scenario_)
-      why_->show_empty(tr("%1\n%2\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary));
+    if (!why_->run()) say_not_predicted();
     if (result.end == JobEnd::kCancelled) {
       message_->show_message(MessageKind::kInfo, result.message);
     } else {
@@ -1015,6 +1225,31 @@ void MainWindow::job_ended(const JobResult& result) {
   reader_.list_runs();
 }
 
+void MainWindow::say_not_predicted() {
+  if (scenario_) why_->show_empty(tr("%1\n%2\n\nNot predicted yet.").arg(scenario_->name, scenario_->summary));
+}
+
+// How far off the prediction a run was that has just been measured, and the way to its pair.
+void MainWindow::say_measured(const ShownRun& run) {
+  const bool measured = run.record.source == RunSource::kMeasured;
+  const RunRecord* own = measured ? &run.record : run.measured ? &*run.measured : nullptr;
+  const RunRecord* before = !measured ? &run.record : run.prediction ? &*run.prediction : nullptr;
+  if (own == nullptr) return;
+  const std::int64_t id = measured ? run.id : run.measured_id;
+  const auto found = own->metrics.find("output_tokens_per_s");
+  if (before == nullptr || found == own->metrics.end() || before->metrics.count("output_tokens_per_s") == 0)
+    return message_->show_message(MessageKind::kInfo, tr("Run %1 is in the store; nothing was predicted before it.").arg(id));
+  const double value = found->second.p50, foreseen = before->metrics.at("output_tokens_per_s").p50;
+  message_->show_message(MessageKind::kInfo,
+                         tr("Run %1 is in the store: %2 measured, %3 predicted.")
+                             .arg(id)
+                             .arg(metric_text("output_tokens_per_s", value), metric_text("output_tokens_per_s", foreseen)),
+                         tr("Show parity"), [this, id] {
+                           show_view(View::kAccuracy);
+                           accuracy_->select_run(id);
+                         });
+}
+
 void MainWindow::display(const ShownRun& run) {
   if (explanation_is_new_) explained_run_ = run.id;
   explanation_is_new_ = false;
@@ -1038,6 +1273,7 @@ void MainWindow::display(const ShownRun& run) {
                  .arg(QString::fromStdString(headline_of(run.record)), time_text(run.record.started_utc).left(10)));
   }
   update_state();
+  if (std::exchange(just_measured_, false)) say_measured(run);
   if (compare_with_ && *compare_with_ != run.id) {
     a_ = std::exchange(compare_with_, std::nullopt);
     b_ = run.id;
@@ -1089,6 +1325,14 @@ void MainWindow::compare_chosen() {
   message_->show_message(MessageKind::kInfo, chosen);
 }
 
+void MainWindow::end_comparison() {
+  a_.reset();
+  b_.reset();
+  why_->end_comparison();
+  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”."));
+  update_state();
+}
+
 bool MainWindow::compare_newest() {
   if (listed_.size() < 2) {
     compare_->show_empty(tr("The store has fewer than two runs: predict (F5) something first."));
@@ -1119,6 +1363,7 @@ void MainWindow::toggle_panels() {
     problems_dock_->hide();
     log_dock_->hide();
     inspector_dock_->hide();
+    launch_dock_->hide();
     editor_dock_->hide();
   }
   show_panels_->setVisible(hide);
@@ -1158,6 +1403,9 @@ void MainWindow::update_state() {
   predict_->setEnabled(ready);
   explain_->setEnabled(ready && scenario_->training);
   search_->setEnabled(ready);
+  launching_->setEnabled(ready);
+  calibrating_->setEnabled(!running);
+  launch_->set_ready(ready);
   plans_->set_can_search(ready);
   why_->set_can_predict(ready);
   for (QAction* action : {twin_, run_here_}) action->setEnabled(ready && !scenario_->training);
@@ -1166,13 +1414,21 @@ void MainWindow::update_state() {
   save_->setEnabled(document_.modified());
   save_as_->setEnabled(document_.is_open());
   swap_->setEnabled(a_ && b_);
+  end_comparing_->setEnabled(a_ || b_);
+  const auto letter = [](const char* name, const std::optional<std::int64_t>& run) {
+    return run ? tr("%1: run %2").arg(name).arg(*run) : tr("%1: not chosen").arg(name);
+  };
+  pair_->setText(letter("A", a_) + " · " + letter("B", b_));
+  for (QPushButton* button : {pair_, end_pair_}) button->setVisible(a_ || b_);
   copy_command_->setEnabled(!job_.request().program.isEmpty());
   const bool why = why_->run().has_value() && shows(View::kWhy);
   const bool timeline = timeline_->filled() && shows(View::kTimeline);
   const bool live = live_->filled() && shows(View::kLive);
-  export_->setEnabled(why || timeline || live || shows(View::kAccuracy) || (power_->filled() && shows(View::kPower)));
+  const bool cluster = cluster_->filled() && shows(View::kCluster);
+  export_->setEnabled(why || timeline || live || cluster || (accuracy_->filled() && shows(View::kAccuracy)) ||
+                      (power_->filled() && shows(View::kPower)) || (scenario_ && shows(View::kPlans)));
   report_->setEnabled(why_->run().has_value() && !running);
-  table_->setEnabled(why || timeline || live);
+  table_->setEnabled(why || timeline || live || cluster);
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);
   QString text = scenario_ ? scenario_->name + " · " + scenario_->summary : tr("No scenario open");
   if (!options_.profile.isEmpty()) text += tr(" · profile %1").arg(QFileInfo(options_.profile).fileName());
@@ -1241,13 +1497,7 @@ void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
 void MainWindow::dropEvent(QDropEvent* event) {
   const QList<QUrl> urls = event->mimeData()->urls();
   const QString path = urls.isEmpty() ? QString() : urls.first().toLocalFile();
-  if (path.endsWith(".toml", Qt::CaseInsensitive)) {
-    open_scenario(path);
-  } else if (path.endsWith(".json", Qt::CaseInsensitive)) {
-    open_timeline(path);
-  } else {
-    complain(path, tr("is neither a scenario (.toml) nor a timeline (.json)"));
-  }
+  if (!path.isEmpty()) open_file(path);
 }
 
 }  // namespace lindos::gui

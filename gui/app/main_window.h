@@ -12,12 +12,14 @@
 #include <QPushButton>
 #include <QStackedWidget>
 #include <QTabWidget>
+#include <functional>
 #include <optional>
 
 #include "gui/app/actions.h"
 #include "gui/app/message_bar.h"
 #include "gui/app/start_page.h"
 #include "gui/docks/inspector.h"
+#include "gui/docks/launch_panel.h"
 #include "gui/docks/scenario_editor.h"
 #include "gui/pages/accuracy_page.h"
 #include "gui/pages/cluster_page.h"
@@ -56,7 +58,7 @@ enum class View {
   kRuns
 };  // in the order of the tabs
 // What to do once a scenario is open.
-enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin, kSearch };
+enum class AfterOpen { kShowLatest, kPredict, kExplain, kTwin, kSearch, kLaunch };
 
 class MainWindow : public QMainWindow {
   Q_OBJECT
@@ -65,6 +67,8 @@ class MainWindow : public QMainWindow {
   explicit MainWindow(const WindowOptions& options);
 
   void open_scenario(const QString& path, AfterOpen then = AfterOpen::kShowLatest);
+  // Whatever a user may drop: a scenario, timeline, plan, profile, measurement or trace, told apart by what it holds.
+  void open_file(const QString& path);
   void predict();
   void explain();
   // Predicts the scenario with one change of the explanation, then compares it with the run that was explained.
@@ -74,6 +78,14 @@ class MainWindow : public QMainWindow {
   void run_twin();
   // Runs the scenario here without predicting it again.
   void run_here();
+  // Where the plan shall run, with what stands in the way of it here.
+  void show_launch();
+  void preflight();
+  // As the launch panel says: here, or as files of jobs.
+  void launch();
+  // Of the intervals, from the pairs of the store; used once it is accepted.
+  void calibrate();
+  void accept_calibration();
   // Of the shown run, by predicting it again.
   void make_timeline();
   // A file of `lindos predict --timeline`.
@@ -88,10 +100,13 @@ class MainWindow : public QMainWindow {
   void show_editor();
   // Of the store's list as it was last read; false: it has fewer than two.
   bool compare_newest();
+  void end_comparison();
 
   [[nodiscard]] ClusterPage& cluster() { return *cluster_; }
   [[nodiscard]] Inspector& inspector() { return *inspector_; }
   [[nodiscard]] ScenarioEditor& editor() { return *editor_; }
+  [[nodiscard]] LaunchPanel& launch_panel() { return *launch_; }
+  [[nodiscard]] const QString& profile() const { return options_.profile; }
   [[nodiscard]] Document& document() { return document_; }
   [[nodiscard]] SelectionState& selection() { return selection_; }
   [[nodiscard]] WhyPage& why() { return *why_; }
@@ -103,6 +118,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
   [[nodiscard]] MessageBar& message() { return *message_; }
+  [[nodiscard]] QString comparison() const { return pair_->isVisibleTo(this) ? pair_->text() : QString(); }
   [[nodiscard]] TableView& problems() { return *problems_; }
   [[nodiscard]] const Actions& actions_list() const { return actions_; }
   [[nodiscard]] Job& job() { return job_; }
@@ -125,8 +141,10 @@ class MainWindow : public QMainWindow {
   void set_theme(ThemeChoice choice);
   void ask_for_scenario();
   void ask_for_profile();
-  // `stores`: the verb takes --db. False: another one is running.
-  bool start_verb(const QStringList& words, const QString& title, bool stores = true);
+  // True: it has shown the result.
+  using Answer = std::function<bool(const JobResult&)>;
+  // `stores`: the verb takes --db. `answer` comes before what is done with every verb. False: another one is running.
+  bool start_verb(const QStringList& words, const QString& title, bool stores = true, Answer answer = {});
   void job_ended(const JobResult& result);
   void scenario_is_open(const OpenedScenario& scenario);
   void display(const ShownRun& run);
@@ -138,6 +156,12 @@ class MainWindow : public QMainWindow {
   void save();
   void save_as();
   void say_stale();
+  void say_not_predicted();
+  void show_scope(const OpenedScenario& scenario);
+  void say_measured(const ShownRun& run);
+  void calibrate_from(const QString& profile);
+  void import_measurement(const QString& tool, const QString& file);
+  void use_profile(const QString& file);
   void say_error(const QString& message);
   void show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what);
   void complain(const QString& where, const QString& message);
@@ -186,6 +210,11 @@ class MainWindow : public QMainWindow {
   QString what_ifs_;     // folder of the explanation's scenarios
   std::optional<std::int64_t> compare_with_;  // the next run that is shown is compared with this one
   std::optional<std::int64_t> a_, b_;
+  Answer answer_;  // of the running verb
+  bool measuring_ = false;         // the running verb measures here
+  bool just_measured_ = false;     // the next run that is shown came of it
+  QString calibrated_;             // a calibrated profile that waits to be accepted
+  QString accepted_;               // and one that was
   QString making_timeline_;    // the file that the running job writes and nothing else is asked of
   bool reading_timeline_ = false;  // of the shown run; it settles when that is read
   bool closing_anyway_ = false;
@@ -215,9 +244,13 @@ class MainWindow : public QMainWindow {
   ScenarioEditor* editor_ = nullptr;
   QDockWidget* editor_dock_ = nullptr;
   QDockWidget* inspector_dock_ = nullptr;
+  LaunchPanel* launch_ = nullptr;
+  QDockWidget* launch_dock_ = nullptr;
   QToolBar* toolbar_ = nullptr;
   QComboBox* fidelity_;
   QLabel* status_;
+  QPushButton* pair_;      // which runs are A and B, in every view; shows the comparison
+  QPushButton* end_pair_;
   QLabel* job_text_;
   QProgressBar* job_bar_;
   QPushButton* job_cancel_;
@@ -230,8 +263,11 @@ class MainWindow : public QMainWindow {
   QAction* twin_ = nullptr;
   QAction* run_here_ = nullptr;
   QAction* search_ = nullptr;
+  QAction* launching_ = nullptr;
+  QAction* calibrating_ = nullptr;
   QAction* stop_ = nullptr;
   QAction* swap_ = nullptr;
+  QAction* end_comparing_ = nullptr;
   QAction* copy_command_ = nullptr;
   QAction* export_ = nullptr;
   QAction* report_ = nullptr;

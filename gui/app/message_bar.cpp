@@ -23,6 +23,7 @@ MessageBar::MessageBar(QWidget* parent) : QFrame(parent), label_(new QLabel), re
     hide();
     if (act_) act_();
   });
+  remedy_->hide();
   hide();
 }
 

@@ -24,12 +24,12 @@ class ClipFrame : public QCPLayerable {
   }
 };
 
-void paint(QCustomPlot& plot, QPaintDevice* device, const QColor& ground) {
+void paint_on(QPaintDevice* device, const QSize& size, const QColor& ground, const std::function<void(QCPPainter&)>& paint) {
   QCPPainter painter(device);
   painter.setModes(QCPPainter::PainterModes(QCPPainter::pmVectorized) | QCPPainter::pmNoCaching);
-  painter.setWindow(plot.rect());
-  painter.fillRect(plot.rect(), ground);
-  plot.toPainter(&painter, plot.width(), plot.height());
+  painter.setWindow(QRect({}, size));
+  painter.fillRect(QRect({}, size), ground);
+  paint(painter);
 }
 
 }  // namespace
@@ -39,7 +39,8 @@ void prepare_export(QCustomPlot& plot) {
   new ClipFrame(&plot);
 }
 
-QString export_plot(QCustomPlot& plot, const QString& file, const QString& title, const QColor& ground) {
+QString export_painted(const QSize& size, const QString& file, const QString& title, const QColor& ground,
+                       const std::function<void(QCPPainter&)>& paint) {
   const bool svg = file.endsWith(".svg", Qt::CaseInsensitive);
   const bool pdf = file.endsWith(".pdf", Qt::CaseInsensitive);
   if (!svg && !pdf && !file.endsWith(".png", Qt::CaseInsensitive))
@@ -49,22 +50,33 @@ QString export_plot(QCustomPlot& plot, const QString& file, const QString& title
   if (svg) {
     QSvgGenerator generator;
     generator.setOutputDevice(&out);
-    generator.setSize(plot.size());
-    generator.setViewBox(plot.rect());
+    generator.setSize(size);
+    generator.setViewBox(QRect({}, size));
     generator.setResolution(96);  // otherwise 800 px become 1,067
     generator.setTitle(title);
-    paint(plot, &generator, ground);
+    paint_on(&generator, size, ground, paint);
   } else if (pdf) {
     QPdfWriter writer(&out);
-    writer.setPageSize(QPageSize(QSizeF(plot.width() * 0.75, plot.height() * 0.75), QPageSize::Point));
+    writer.setPageSize(QPageSize(QSizeF(size) * 0.75, QPageSize::Point));
     writer.setPageMargins(QMarginsF());
     writer.setResolution(96);
     writer.setTitle(title);
-    paint(plot, &writer, ground);
+    paint_on(&writer, size, ground, paint);
   } else {
-    plot.toPixmap(plot.width(), plot.height(), 2.0).save(&out, "PNG");
+    QImage image(size * 2, QImage::Format_RGB32);
+    paint_on(&image, size, ground, paint);
+    image.save(&out, "PNG");
   }
   return out.commit() ? QString() : QObject::tr("%1 cannot be written: %2").arg(file, out.errorString());
+}
+
+QString export_widget(QWidget& widget, const QString& file, const QString& title, const QColor& ground) {
+  return export_painted(widget.size(), file, title, ground, [&](QCPPainter& painter) { widget.render(&painter); });
+}
+
+QString export_plot(QCustomPlot& plot, const QString& file, const QString& title, const QColor& ground) {
+  return export_painted(plot.size(), file, title, ground,
+                        [&](QCPPainter& painter) { plot.toPainter(&painter, plot.width(), plot.height()); });
 }
 
 QString export_captioned(QCustomPlot& plot, const QString& caption, const QColor& ink, const QString& file,

@@ -4,15 +4,23 @@
 #pragma once
 
 #include <QColor>
+#include <QSize>
 #include <QString>
+#include <functional>
 
+class QCPPainter;
 class QCustomPlot;
+class QWidget;
 
 namespace lindos::gui {
 
 // Once per plot, before it is exported: adds the layer of the frame.
 void prepare_export(QCustomPlot& plot);
-// By the ending of `file`. An error text, or empty when written.
+// Whatever `paint` paints on a ground of `size`, by the ending of `file`. An error text, or empty when written.
+[[nodiscard]] QString export_painted(const QSize& size, const QString& file, const QString& title, const QColor& ground,
+                                     const std::function<void(QCPPainter&)>& paint);
+// A widget that paints itself.
+[[nodiscard]] QString export_widget(QWidget& widget, const QString& file, const QString& title, const QColor& ground);
 [[nodiscard]] QString export_plot(QCustomPlot& plot, const QString& file, const QString& title, const QColor& ground);
 // The same with a line above the chart that says what it shows, which stands in the window beside it.
 [[nodiscard]] QString export_captioned(QCustomPlot& plot, const QString& caption, const QColor& ink, const QString& file,

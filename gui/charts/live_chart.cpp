@@ -10,6 +10,7 @@
 #include <qcustomplot.h>
 
 #include "gui/charts/axis_style.h"
+#include "gui/charts/chart_export.h"
 #include "gui/map/map_colours.h"
 #include "gui/models/format.h"
 
@@ -44,8 +45,9 @@ LiveChart::LiveChart(const Metric& quantity, QWidget* parent)
   });
 }
 
-void LiveChart::set_data(std::vector<LiveLine> lines, const std::optional<LiveBand>& band) {
+void LiveChart::set_data(std::vector<LiveLine> lines, std::size_t subjects, const std::optional<LiveBand>& band) {
   lines_ = std::move(lines);
+  subjects_ = subjects;
   band_ = band;
 }
 
@@ -121,6 +123,10 @@ void LiveChart::redraw() {
     graph->setPen(QPen(colour, 1.6));
     graph->setData(QVector<double>(lines_[l].t_s.begin(), lines_[l].t_s.end()),
                    QVector<double>(lines_[l].values.begin(), lines_[l].values.end()), true);
+    if (exporting_) {
+      graph->data()->removeBefore(shown.lower);
+      graph->data()->removeAfter(shown.upper);
+    }
     // A value between two gaps would be a line without length.
     const bool broken = std::any_of(lines_[l].values.begin(), lines_[l].values.end(), [](double v) { return std::isnan(v); });
     if (broken || lines_[l].values.size() < 3) graph->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDisc, colour, 4));
@@ -136,7 +142,7 @@ void LiveChart::redraw() {
   }
   title_ = to_qt(quantity_.label);
   if (newest) title_ += "  " + sampled_text(quantity_, *newest / quantity_.display_scale);
-  if (newest && lines_.size() > 1) title_ += tr(" (worst of %1)").arg(lines_.size());
+  if (newest && subjects_ > 1) title_ += tr(" (worst of %1)").arg(subjects_);
   // The unit stands beside the value.
   if (band_)
     title_ += tr("  ·  predicted %1")
@@ -150,6 +156,14 @@ void LiveChart::redraw() {
   heading->setFont(font());
   heading->setClipToAxisRect(false);
   plot_->replot(QCustomPlot::rpQueuedReplot);
+}
+
+void LiveChart::paint_for_export(QCPPainter& painter) {
+  exporting_ = true;
+  redraw();
+  plot_->toPainter(&painter, plot_->width(), plot_->height());
+  exporting_ = false;
+  redraw();
 }
 
 bool LiveChart::wants_drawing() const {
@@ -205,6 +219,25 @@ bool LiveChart::eventFilter(QObject* watched, QEvent* event) {
     return true;
   }
   return QWidget::eventFilter(watched, event);
+}
+
+QString export_live(const std::vector<LiveChart*>& charts, QWidget* map, const QSize& size, const QString& caption,
+                    const Theme& theme, const QString& file) {
+  constexpr int kCaption = 26;
+  const int map_height = map == nullptr ? 0 : map->height();
+  return export_painted(size + QSize(0, kCaption + map_height), file, caption, theme.base, [&](QCPPainter& painter) {
+    painter.setPen(theme.muted);
+    painter.drawText(QPointF(8, 17), caption);
+    painter.translate(0, kCaption);
+    if (map != nullptr) map->render(&painter);
+    painter.translate(0, map_height);
+    for (LiveChart* chart : charts) {
+      painter.save();
+      painter.translate(chart->pos());
+      chart->paint_for_export(painter);
+      painter.restore();
+    }
+  });
 }
 
 }  // namespace lindos::gui

@@ -11,6 +11,7 @@
 #include "gui/app/theme.h"
 #include "gui/models/live_view.h"
 
+class QCPPainter;
 class QCustomPlot;
 
 namespace lindos::gui {
@@ -29,11 +30,14 @@ class LiveChart : public QWidget {
 
   void set_theme(const Theme& theme) { theme_ = &theme; }
   // Of which the page sets what has changed, then redraw().
-  void set_data(std::vector<LiveLine> lines, const std::optional<LiveBand>& band);
+  // `lines`: of so many `subjects` the worst, or all of them.
+  void set_data(std::vector<LiveLine> lines, std::size_t subjects, const std::optional<LiveBand>& band);
   void set_marks(const std::vector<LiveMark>& marks) { marks_ = marks; }
   void set_range(double from, double to);
   void set_time_labels(bool shown) { time_labels_ = shown; }
   void redraw();
+  // For a file: what is in sight and nothing beyond it, since QSvgGenerator drops clips.
+  void paint_for_export(QCPPainter& painter);
 
   [[nodiscard]] const Metric& quantity() const { return quantity_; }
   // Some of it can be seen, or it was never drawn.
@@ -58,11 +62,17 @@ class LiveChart : public QWidget {
   QCustomPlot* plot_;
   const Theme* theme_ = &light_theme();
   std::vector<LiveLine> lines_;
+  std::size_t subjects_ = 0;
   std::optional<LiveBand> band_;
   std::vector<LiveMark> marks_;
   QString title_;
   bool time_labels_ = true;
   bool setting_ = false;  // the page sets the range
+  bool exporting_ = false;
 };
+
+// The charts where they stand on their board of `size`, below a caption and `map`, if there is one. As export_painted.
+[[nodiscard]] QString export_live(const std::vector<LiveChart*>& charts, QWidget* map, const QSize& size, const QString& caption,
+                                  const Theme& theme, const QString& file);
 
 }  // namespace lindos::gui

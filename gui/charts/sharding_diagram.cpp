@@ -5,7 +5,9 @@
 #include <QPainter>
 #include <QToolTip>
 #include <algorithm>
+#include <utility>
 
+#include "gui/charts/chart_export.h"
 #include "gui/map/map_colours.h"
 #include "gui/models/format.h"
 
@@ -154,6 +156,13 @@ QString ShardingDiagram::text_at(const QPointF& position) const {
     }
   }
   return {};
+}
+
+QString ShardingDiagram::export_to(const QString& file) {
+  const Theme* shown = std::exchange(theme_, &light_theme());
+  const QString error = export_widget(*this, file, accessibleName(), theme_->base);
+  theme_ = shown;
+  return error;
 }
 
 bool ShardingDiagram::event(QEvent* event) {

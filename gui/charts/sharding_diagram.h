@@ -17,6 +17,8 @@ class ShardingDiagram : public QWidget {
   explicit ShardingDiagram(QWidget* parent = nullptr);
   void show_plan(const Plan& plan);
   void set_theme(const Theme& theme);
+  // As WaterfallChart::export_to.
+  [[nodiscard]] QString export_to(const QString& file);
   // For tests: the rectangle of a rank.
   [[nodiscard]] QRectF rank_box(std::size_t group, std::size_t stage, std::size_t rank) const;
   [[nodiscard]] QSize sizeHint() const override;

@@ -53,15 +53,16 @@ WaterfallChart::WaterfallChart(QWidget* parent) : QWidget(parent), plot_(new QCu
   setAccessibleDescription(tr("Waterfall of losses; Show as table gives its numbers."));
   plot_->installEventFilter(this);
   prepare_export(*plot_);
-  setMinimumSize(420, 260);
+  setMinimumSize(420, 200);
   setFocusPolicy(Qt::StrongFocus);
   plot_->setFocusProxy(this);
 }
 
-void WaterfallChart::set_waterfall(const Waterfall& waterfall, const QString& subtitle) {
+void WaterfallChart::set_waterfall(const Waterfall& waterfall, const QString& subtitle, const QString& diamonds) {
   waterfall_ = waterfall;
   marked_ = -1;
   subtitle_ = subtitle;
+  diamonds_ = diamonds.isEmpty() ? tr("Measured") : diamonds;
   draw();
 }
 
@@ -136,7 +137,7 @@ void WaterfallChart::draw() {
   auto* diamonds = new QCPGraph(plot_->xAxis, plot_->yAxis);
   diamonds->setLineStyle(QCPGraph::lsNone);
   diamonds->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDiamond, QPen(t.measured, 1.4), QBrush(t.base), 9));
-  diamonds->setName(tr("Measured"));
+  diamonds->setName(diamonds_);
   diamonds->removeFromLegend();
   QVector<double> below, above;
   const auto whisker = [&](double x, double level, double low, double high) {
@@ -206,11 +207,19 @@ void WaterfallChart::draw() {
   plot_->axisRect()->insetLayout()->setInsetAlignment(0, Qt::AlignTop | Qt::AlignRight);
   plot_->xAxis->setTicker(names);
   plot_->xAxis->setRange(-0.6, last + 0.6);
-  plot_->yAxis->setRange(0, 109);
+  // Room for the text above the peak, and beside a short axis for a legend in one row.
+  constexpr double kBelowAxis = 80.0;  // pixels: names of four lines
+  constexpr double kText = 22.0;
+  constexpr double kShort = 170.0;
+  const double axis = std::max(60.0, plot_->height() - kBelowAxis);
+  plot_->yAxis->setRange(0, std::max(109.0, 100.0 * axis / (axis - kText)));
+  plot_->legend->setFillOrder(axis < kShort ? QCPLegend::foColumnsFirst : QCPLegend::foRowsFirst);
   QSharedPointer<QCPAxisTickerFixed> percents(new QCPAxisTickerFixed);
   percents->setTickStep(20);
   plot_->yAxis->setTicker(percents);
-  plot_->yAxis->setLabel(tr("Left of dense peak FLOP/s × time, %"));
+  const QString title = tr("Left of dense peak FLOP/s × time, %");
+  const bool fits = QFontMetricsF(plot_->yAxis->labelFont()).horizontalAdvance(title) < axis;
+  plot_->yAxis->setLabel(fits ? title : tr("Left of peak, %"));
   plot_->replot();
 }
 
@@ -251,7 +260,8 @@ QString WaterfallChart::text_at(double x) const {
   const WaterfallStep& step = waterfall_->steps[static_cast<std::size_t>(index)];
   QString text = tr("%1: %2 of peak").arg(to_qt(step.label), percent(step.share));
   if (step.p10 && *step.p10 != *step.p90) text += tr(" (P10–P90 %1)").arg(percent_interval(*step.p10, *step.p90));
-  if (step.measured) text += tr(", measured %1").arg(percent(*step.measured));
+  const QString whose = diamonds_ == tr("Measured") ? tr("measured") : diamonds_;
+  if (step.measured) text += QString(", %1 %2").arg(whose, percent(*step.measured));
   return text + "\n" + to_qt(step.sentence);
 }
 

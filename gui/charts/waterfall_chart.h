@@ -18,7 +18,11 @@ class WaterfallChart : public QWidget {
  public:
   explicit WaterfallChart(QWidget* parent = nullptr);
 
-  void set_waterfall(const Waterfall& waterfall, const QString& subtitle);
+  [[nodiscard]] QSize sizeHint() const override { return {640, 380}; }
+  // What is said of the bar at x: 0 the peak, then the steps.
+  [[nodiscard]] QString text_at(double x) const;
+  // `diamonds`: what the waterfall's measured values are of; empty: of the measured run.
+  void set_waterfall(const Waterfall& waterfall, const QString& subtitle, const QString& diamonds = {});
   void set_theme(const Theme& theme);
   // By the ending of `file`: .png (twice the size on screen), .svg, .pdf; always in the light theme. An error text, or
   // empty when written.
@@ -44,12 +48,11 @@ class WaterfallChart : public QWidget {
   void draw();
   void mark(int step);
   [[nodiscard]] int step_at(double x) const;  // −1: none
-  [[nodiscard]] QString text_at(double x) const;
 
   QCustomPlot* plot_;
   const Theme* theme_ = &light_theme();
   std::optional<Waterfall> waterfall_;
-  QString subtitle_;
+  QString subtitle_, diamonds_;
   int marked_ = -1;  // step under the keyboard
 };
 

@@ -227,6 +227,12 @@ ScenarioEditor::ScenarioEditor(QWidget* parent)
   connect(plan_, &PlanForm::routing_changed, this,
           [this](const Routing& routing) { replace(with_routing(text(), routing)); });
   connect(plan_, &PlanForm::prefix_reuse_changed, this, [this](bool on) { replace(with_prefix_reuse(text(), on)); });
+  connect(plan_, &PlanForm::kv_offload_changed, this,
+          [this](const QString& size) { replace(with_kv_offload(text(), size)); });
+  connect(plan_, &PlanForm::unfinished_changed, this,
+          [this](const UnfinishedBounds& bounds) { replace(with_unfinished_bounds(text(), bounds)); });
+  connect(plan_, &PlanForm::tenant_changed, this,
+          [this](const TenantLimits& limits) { replace(with_tenant_limits(text(), limits)); });
   connect(save_, &QPushButton::clicked, this, &ScenarioEditor::save_requested);
   connect(revert_, &QPushButton::clicked, this, &ScenarioEditor::revert_requested);
   connect(state_, &QLabel::linkActivated, this, [this] {
@@ -281,9 +287,9 @@ void ScenarioEditor::show_valid(const QString& summary) {
   say(summary, false);
 }
 
-void ScenarioEditor::show_plan(const Plan& plan, bool training) {
+void ScenarioEditor::show_plan(const Plan& plan, const QStringList& tenants, bool training) {
   plan_->setVisible(!training);
-  plan_->show_plan(plan, why_plan_is_fixed(text()));
+  plan_->show_plan(plan, tenants, why_plan_is_fixed(text()));
 }
 
 void ScenarioEditor::show_error(const std::optional<TextPlace>& place, const QString& message) {

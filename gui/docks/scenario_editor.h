@@ -38,7 +38,7 @@ class ScenarioEditor : public QWidget {
   [[nodiscard]] QString text() const;
   void show_valid(const QString& summary);
   // The fields of a serving plan; of a training plan there are none. As the text was last found good.
-  void show_plan(const Plan& plan, bool training);
+  void show_plan(const Plan& plan, const QStringList& tenants, bool training);
   void show_error(const std::optional<TextPlace>& place, const QString& message);
   void set_modified(bool modified);
   void set_theme(const Theme& theme);

@@ -240,9 +240,8 @@ QString MapWidget::rule_text() const {
   return scale_.high_is_worst ? tr("a pixel shows its highest GPU") : tr("a pixel shows its lowest GPU");
 }
 
-void MapWidget::step_worst(int direction) {
-  if (!fleet_ || by_kind()) return;
-  if (worst_.empty()) {
+const std::vector<std::int64_t>& MapWidget::worst() {
+  if (fleet_ && !by_kind() && worst_.empty()) {
     for (std::int64_t d = 0; d < fleet_->devices(); ++d) {
       if ((levels_[static_cast<std::size_t>(d)] & 0xFF) >= kBest) worst_.push_back(d);
     }
@@ -256,7 +255,11 @@ void MapWidget::step_worst(int direction) {
     std::partial_sort(worst_.begin(), worst_.begin() + static_cast<std::ptrdiff_t>(kept), worst_.end(), worse);
     worst_.resize(kept);
   }
-  if (worst_.empty()) return;
+  return worst_;
+}
+
+void MapWidget::step_worst(int direction) {
+  if (worst().empty()) return;
   worst_at_ = std::clamp<std::ptrdiff_t>(worst_at_ + direction, 0, static_cast<std::ptrdiff_t>(worst_.size()) - 1);
   emit selected(fleet_->device(worst_[static_cast<std::size_t>(worst_at_)]));
 }
@@ -280,6 +283,8 @@ bool MapWidget::paint_cells_in_place(const QPainter& painter, const QRegion& ask
   auto* window = dynamic_cast<QImage*>(painter.paintEngine()->paintDevice());
   if (!fleet_ || window == nullptr || !window->isDetached() || asked != QRegion(rect())) return false;
   if (window->format() != QImage::Format_RGB32 && window->format() != QImage::Format_ARGB32_Premultiplied) return false;
+  // An export may be larger than the screen.
+  if (painter.deviceTransform().m11() != devicePixelRatioF()) return false;
   const QRect target(painter.deviceTransform().map(map_area().topLeft()).toPoint(),
                      (map_area().size() * devicePixelRatioF()).toSize());
   if (!window->rect().contains(target)) return false;

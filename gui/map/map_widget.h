@@ -38,8 +38,10 @@ class MapWidget : public QWidget {
   void fit();
   void zoom(double factor, const QPointF& around);
   void zoom_to(const DeviceRange& range);
-  // The rank-th worst device by the coloured quantity, 0 first; −1 when there is none.
+  // Selects the next or previous of the worst.
   void step_worst(int direction);
+  // Of the coloured quantity, worst first, a thousand at most; none where kinds are coloured.
+  [[nodiscard]] const std::vector<std::int64_t>& worst();
 
   // For tests and the benchmark.
   [[nodiscard]] const MapView& view() const { return view_; }

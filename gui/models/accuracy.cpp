@@ -4,6 +4,7 @@
 #include <QObject>
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 
 #include "gui/models/cells.h"
@@ -46,6 +47,21 @@ QStringList statistics_columns(const QString& first) {
           QObject::tr("Inside P10 – P90")};
 }
 
+// One row for each name that `group` gives, in their order.
+Table grouped_table(const std::vector<ParityPoint>& points, const QString& title,
+                    const std::function<QString(const ParityPoint&)>& group) {
+  Table table{statistics_columns(title), {}};
+  std::map<QString, std::vector<ParityPoint>> groups;
+  for (const ParityPoint& p : points) groups[group(p)].push_back(p);
+  for (const auto& [name, own] : groups) {
+    TableRow row;
+    row.cells = {word(name)};
+    for (Cell& cell : statistics_cells(statistics_of(own))) row.cells.push_back(std::move(cell));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
 }  // namespace
 
 std::vector<ParityPoint> parity_points(const std::vector<RecordPair>& pairs) {
@@ -65,6 +81,7 @@ std::vector<ParityPoint> parity_points(const std::vector<RecordPair>& pairs) {
       point.plan = QString::fromStdString(pair.measured.plan_name);
       point.fidelity = QString::fromStdString(pair.predicted.fidelity);
       point.hardware = QString::fromStdString(pair.measured.environment.hardware);
+      point.driver = QString::fromStdString(pair.measured.environment.driver);
       point.started = time_text(pair.measured.started_utc);
       point.revision = QString::fromStdString(pair.measured.environment.git_revision).left(10);
       out.push_back(std::move(point));
@@ -189,16 +206,37 @@ Table cause_errors_table(const std::vector<RecordPair>& pairs) {
 }
 
 Table history_table(const std::vector<ParityPoint>& points) {
-  Table table{statistics_columns(QObject::tr("Day and revision")), {}};
-  std::map<QString, std::vector<ParityPoint>> by_day;
-  for (const ParityPoint& p : points) by_day[p.started.left(10) + "  " + p.revision].push_back(p);
-  for (const auto& [day, own] : by_day) {
-    TableRow row;
-    row.cells = {word(day)};
-    for (Cell& cell : statistics_cells(statistics_of(own))) row.cells.push_back(std::move(cell));
-    table.rows.push_back(std::move(row));
+  return grouped_table(points, QObject::tr("Day and revision"),
+                       [](const ParityPoint& p) { return p.started.left(10) + "  " + p.revision; });
+}
+
+Table hardware_errors_table(const std::vector<ParityPoint>& points) {
+  return grouped_table(points, QObject::tr("Hardware and driver"), [](const ParityPoint& p) {
+    return p.driver.isEmpty() ? p.hardware : QObject::tr("%1, driver %2").arg(p.hardware, p.driver);
+  });
+}
+
+QString evidence_text(const std::vector<RecordPair>& pairs, const std::optional<OpenScope>& scope) {
+  QStringList hardware;
+  bool measured = false;
+  for (const RecordPair& pair : pairs) {
+    const QString own = QString::fromStdString(pair.measured.environment.hardware);
+    if (!hardware.contains(own)) hardware << own;
+    measured = measured || (scope && pair.measured.scenario_digest == scope->scenario_digest);
   }
-  return table;
+  QString text = QObject::tr("Measured on: %1.").arg(hardware.join("; "));
+  if (!scope) return text;
+  if (measured) return text + QObject::tr(" %1 was measured itself.").arg(scope->name);
+  QStringList beyond;
+  for (const QString& device : scope->devices) {
+    const bool known = std::any_of(hardware.begin(), hardware.end(), [&](const QString& own) { return own.contains(device); });
+    if (!known && !beyond.contains(device)) beyond << device;
+  }
+  const QString many = counted(scope->count);
+  return text + (beyond.isEmpty()
+                     ? QObject::tr(" %1 (%2 devices) was not measured, but devices of its kinds were.").arg(scope->name, many)
+                     : QObject::tr(" The evidence ends there: %1 has %2 devices and nothing here was measured on %3.")
+                           .arg(scope->name, many, beyond.join(", ")));
 }
 
 }  // namespace lindos::gui

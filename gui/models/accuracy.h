@@ -30,7 +30,7 @@ struct ParityPoint {
   MetricValue predicted, measured;
   double error = 0.0;  // (predicted − measured) / measured
   bool inside = false; // measured median within the predicted P10 – P90, or within 2 % of an exact prediction
-  QString scenario, plan, fidelity, hardware, started, revision;
+  QString scenario, plan, fidelity, hardware, driver, started, revision;
 };
 
 // A metric that was measured as 0 has no point.
@@ -55,6 +55,17 @@ struct ErrorStatistics {
 [[nodiscard]] Table metric_errors_table(const std::vector<ParityPoint>& points);
 // Mean absolute and signed difference of each cause over the pairs, in points of peak.
 [[nodiscard]] Table cause_errors_table(const std::vector<RecordPair>& pairs);
+// By hardware and driver of the measured runs.
+[[nodiscard]] Table hardware_errors_table(const std::vector<ParityPoint>& points);
+// What is open beside the evidence.
+struct OpenScope {
+  QString name;
+  std::string scenario_digest;
+  QStringList devices;  // labels of its pools
+  std::int64_t count = 0;
+};
+// On what the pairs were measured, and whether the open scenario was, is of that hardware, or lies beyond all evidence here.
+[[nodiscard]] QString evidence_text(const std::vector<RecordPair>& pairs, const std::optional<OpenScope>& scope);
 // By day and revision of the measured runs, oldest first.
 [[nodiscard]] Table history_table(const std::vector<ParityPoint>& points);
 

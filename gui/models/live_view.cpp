@@ -43,9 +43,8 @@ QString sampled_text(const Metric& quantity, double value) {
 void LiveView::clear() { *this = {}; }
 
 LiveView::Column& LiveView::column(const std::string& subject, const Metric& quantity) {
-  for (Column& own : columns_) {
-    if (own.quantity == &quantity && own.subject == subject) return own;
-  }
+  const auto [place, is_new] = places_.try_emplace({&quantity, subject}, columns_.size());
+  if (!is_new) return columns_[place->second];
   columns_.push_back({subject, &quantity, std::deque<double>(times_.size(), kNone), {}});
   return columns_.back();
 }
@@ -108,14 +107,53 @@ std::vector<const Metric*> LiveView::quantities() const {
   return out;
 }
 
+double LiveView::newest_of(const Column& own) {
+  const auto last = std::find_if(own.values.rbegin(), own.values.rend(), [](double v) { return !std::isnan(v); });
+  return last == own.values.rend() ? kNone : *last;
+}
+
+std::size_t LiveView::subjects(const Metric& quantity) const { return cells(quantity).size(); }
+
+std::vector<LiveCell> LiveView::cells(const Metric& quantity) const {
+  std::vector<LiveCell> out;
+  for (const Column& own : columns_) {
+    if (own.quantity != &quantity) continue;
+    const double value = newest_of(own);
+    if (!std::isnan(value)) out.push_back({own.subject, value * quantity.display_scale});
+  }
+  return out;
+}
+
+LiveLine LiveView::line_of(const Column& own) const {
+  LiveLine line{own.subject, {times_.begin(), times_.end()}, {}};
+  for (const double value : own.values) line.values.push_back(value * own.quantity->display_scale);
+  return line;
+}
+
 std::vector<LiveLine> LiveView::lines(const Metric& quantity) const {
   std::vector<LiveLine> out;
   for (const Column& own : columns_) {
-    if (own.quantity != &quantity) continue;
-    LiveLine line{own.subject, {times_.begin(), times_.end()}, {}};
-    for (const double value : own.values) line.values.push_back(value * quantity.display_scale);
-    out.push_back(std::move(line));
+    if (own.quantity == &quantity) out.push_back(line_of(own));
   }
+  return out;
+}
+
+std::vector<LiveLine> LiveView::shown_lines(const Metric& quantity, const std::string& also) const {
+  if (subjects(quantity) <= kManySubjects) return lines(quantity);
+  std::vector<const Column*> all;
+  for (const Column& own : columns_) {
+    if (own.quantity == &quantity && !std::isnan(newest_of(own))) all.push_back(&own);
+  }
+  const auto chosen = std::find_if(all.begin(), all.end(), [&](const Column* own) { return own->subject == also; });
+  const Column* extra = chosen == all.end() ? nullptr : *chosen;
+  const bool least = quantity.worst == Worst::kMin;
+  std::stable_sort(all.begin(), all.end(), [&](const Column* a, const Column* b) {
+    return least ? newest_of(*a) < newest_of(*b) : newest_of(*a) > newest_of(*b);
+  });
+  all.resize(kWorstShown);
+  if (extra != nullptr && std::find(all.begin(), all.end(), extra) == all.end()) all.push_back(extra);
+  std::vector<LiveLine> out;
+  for (const Column* own : all) out.push_back(line_of(*own));
   return out;
 }
 
@@ -138,10 +176,10 @@ std::optional<double> LiveView::newest(std::string_view quantity) const {
   std::optional<double> out;
   for (const Column& own : columns_) {
     if (own.quantity->name != quantity) continue;
-    const auto last = std::find_if(own.values.rbegin(), own.values.rend(), [](double v) { return !std::isnan(v); });
-    if (last == own.values.rend()) continue;
+    const double last = newest_of(own);
+    if (std::isnan(last)) continue;
     const bool least = own.quantity->worst == Worst::kMin;
-    out = !out ? *last : least ? std::min(*out, *last) : std::max(*out, *last);
+    out = !out ? last : least ? std::min(*out, last) : std::max(*out, last);
   }
   return out;
 }

@@ -7,8 +7,10 @@
 #include <QStringList>
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gui/models/table_model.h"
@@ -22,6 +24,12 @@ struct LiveLine {
   std::string subject;
   std::vector<double> t_s;
   std::vector<double> values;  // in the quantity's display unit
+};
+
+// The newest value of one subject, in the quantity's display unit; NaN: none.
+struct LiveCell {
+  std::string subject;
+  double value = 0.0;
 };
 
 // A predicted figure in the quantity's display unit; the band is P10 – P90, but at least ±10 % of the median.
@@ -42,6 +50,9 @@ class LiveView {
   // Samples of a window that is judged, and windows in a row that raise the alarm.
   static constexpr std::size_t kWindowSamples = 4;
   static constexpr int kWindows = 3;
+  // A quantity of more subjects is shown as a map of all and the lines of the worst.
+  static constexpr std::size_t kManySubjects = 16;
+  static constexpr std::size_t kWorstShown = 8;
 
   void clear();
   void expect(const std::optional<RunRecord>& prediction) { prediction_ = prediction; }
@@ -57,6 +68,12 @@ class LiveView {
   // With at least one value, in order of the registry.
   [[nodiscard]] std::vector<const Metric*> quantities() const;
   [[nodiscard]] std::vector<LiveLine> lines(const Metric& quantity) const;
+  // Of many subjects only the worst by their newest values, worst first, and `also` behind them.
+  [[nodiscard]] std::vector<LiveLine> shown_lines(const Metric& quantity, const std::string& also = {}) const;
+  // Subjects that have had a value.
+  [[nodiscard]] std::size_t subjects(const Metric& quantity) const;
+  // All of them, in order of appearance.
+  [[nodiscard]] std::vector<LiveCell> cells(const Metric& quantity) const;
   [[nodiscard]] std::optional<LiveBand> band(const Metric& quantity) const;
   // The newest value, of several subjects the worst; in SI units.
   [[nodiscard]] std::optional<double> newest(std::string_view quantity) const;
@@ -81,6 +98,8 @@ class LiveView {
   [[nodiscard]] const MetricValue* predicted(const Metric& quantity) const;
   void judge();
   // Over the newest samples; NaN when they have no value. Of several subjects the worst.
+  [[nodiscard]] LiveLine line_of(const Column& own) const;
+  [[nodiscard]] static double newest_of(const Column& own);  // NaN: it never had a value
   [[nodiscard]] double mean_of(std::string_view quantity, std::size_t samples) const;
   [[nodiscard]] double mean_of_window(std::string_view quantity) const { return mean_of(quantity, kWindowSamples); }
   [[nodiscard]] QString likely_cause() const;
@@ -88,6 +107,7 @@ class LiveView {
   std::optional<RunRecord> prediction_;
   std::deque<double> times_;
   std::vector<Column> columns_;
+  std::map<std::pair<const Metric*, std::string>, std::size_t> places_;  // in columns_
   std::vector<SamplePhase> phases_;
   std::size_t in_window_ = 0;
   int slow_rate_ = 0, slow_tokens_ = 0;  // windows in a row

@@ -23,7 +23,14 @@ AccuracyPage::AccuracyPage(QWidget* parent)
       pairs_table_(new TableView(tr("Pairs of this metric"))),
       by_metric_(new TableView(tr("Errors by metric"))),
       by_cause_(new TableView(tr("Errors by cause of loss"))),
-      history_(new TableView(tr("Errors over time, of this metric"))) {
+      by_hardware_(new TableView(tr("Errors by hardware and driver, of this metric"))),
+      history_(new TableView(tr("Errors over time, of this metric"))),
+      evidence_(new QLabel),
+      tables_(new QTabWidget),
+      calibration_(new QWidget),
+      calibration_text_(new QLabel),
+      calibration_table_(new TableView(tr("Intervals before and after calibration"))),
+      accept_(new QPushButton(tr("Accept: use this profile"))) {
   auto* label = new QLabel(tr("Metric"));
   label->setBuddy(metric_);
   metric_->setAccessibleName(tr("Metric"));
@@ -36,15 +43,31 @@ AccuracyPage::AccuracyPage(QWidget* parent)
   row->addWidget(metric_);
   row->addSpacing(10);
   row->addWidget(statistics_, 1);
+  auto* calibrate = new QPushButton(tr("Calibrate… (F8)"));
+  calibrate->setToolTip(tr("Widens the predicted intervals to what was measured, and shows the result on held-out pairs first"));
+  row->addWidget(calibrate);
   row->addWidget(export_button);
-  auto* tables = new QTabWidget;
-  tables->addTab(pairs_table_, tr("Pairs"));
-  tables->addTab(by_metric_, tr("By metric"));
-  tables->addTab(by_cause_, tr("By cause of loss"));
-  tables->addTab(history_, tr("Over time"));
+  tables_->addTab(pairs_table_, tr("Pairs"));
+  tables_->addTab(by_metric_, tr("By metric"));
+  tables_->addTab(by_cause_, tr("By cause of loss"));
+  tables_->addTab(by_hardware_, tr("By hardware"));
+  tables_->addTab(history_, tr("Over time"));
+  calibration_text_->setWordWrap(true);
+  calibration_text_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+  auto* drop = new QPushButton(tr("Drop it"));
+  auto* choice = new QHBoxLayout;
+  choice->addWidget(accept_);
+  choice->addWidget(drop);
+  choice->addStretch();
+  auto* preview = new QVBoxLayout(calibration_);
+  preview->addWidget(calibration_text_);
+  preview->addWidget(calibration_table_, 1);
+  preview->addLayout(choice);
+  calibration_->setParent(this);
+  calibration_->hide();
   auto* both = new QSplitter(Qt::Horizontal);
   both->addWidget(chart_);
-  both->addWidget(tables);
+  both->addWidget(tables_);
   both->setChildrenCollapsible(false);
   both->setHandleWidth(14);
   both->setStretchFactor(0, 1);
@@ -60,12 +83,18 @@ AccuracyPage::AccuracyPage(QWidget* parent)
   column->setContentsMargins(14, 12, 14, 12);
   column->addLayout(row);
   column->addWidget(both, 1);
+  evidence_->setWordWrap(true);
+  evidence_->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  column->addWidget(evidence_);
   column->addWidget(rule);
   show_empty_or_filled(*this, *pages_, *empty_, *filled);
 
   connect(metric_, &QComboBox::activated, this,
           [this] { show_metric(metric_->currentData().toString().toStdString()); });
   connect(export_button, &QPushButton::clicked, this, &AccuracyPage::export_chart);
+  connect(calibrate, &QPushButton::clicked, this, &AccuracyPage::calibration_requested);
+  connect(accept_, &QPushButton::clicked, this, &AccuracyPage::calibration_accepted);
+  connect(drop, &QPushButton::clicked, this, &AccuracyPage::calibration_dropped);
   connect(chart_, &ParityChart::point_chosen, this, &AccuracyPage::run_chosen);
   connect(pairs_table_, &TableView::chosen, this, &AccuracyPage::run_chosen);
 }
@@ -85,6 +114,7 @@ void AccuracyPage::show_pairs(const std::vector<RecordPair>& pairs) {
     metric_->addItem(metric_label(name), QString::fromStdString(name));
     metric_->setItemData(metric_->count() - 1, metric_tooltip(name), Qt::ToolTipRole);
   }
+  show_scope(scope_);
   by_metric_->set_table(metric_errors_table(points_));
   by_cause_->set_table(cause_errors_table(pairs_));
   const auto first =
@@ -102,7 +132,34 @@ void AccuracyPage::show_metric(const std::string& name) {
   statistics_->setText(text);
   chart_->show_points(own, metric_label(name) + ": " + text);
   pairs_table_->set_table(parity_table(own));
+  by_hardware_->set_table(hardware_errors_table(own));
   history_->set_table(history_table(own));
+}
+
+void AccuracyPage::show_scope(const std::optional<OpenScope>& scope) {
+  scope_ = scope;
+  evidence_->setText(evidence_text(pairs_, scope_));
+}
+
+void AccuracyPage::select_run(std::int64_t measured) {
+  tables_->setCurrentWidget(pairs_table_);
+  pairs_table_->select_key(measured);
+  pairs_table_->setFocus();
+}
+
+void AccuracyPage::show_calibration(const CalibrationPreview& preview) {
+  calibration_text_->setText(tr("%1. An interval should hold 80 %. Held out: each half of the pairs, widened by what the "
+                                "other half asks for. Medians stay as they are.")
+                                 .arg(preview.summary));
+  calibration_table_->set_table(preview.metrics);
+  if (tables_->indexOf(calibration_) < 0) tables_->addTab(calibration_, tr("Calibration"));
+  tables_->setCurrentWidget(calibration_);
+  accept_->setFocus();
+}
+
+void AccuracyPage::drop_calibration() {
+  tables_->removeTab(tables_->indexOf(calibration_));
+  calibration_table_->set_table({});
 }
 
 void AccuracyPage::show_empty(const QString& text) {

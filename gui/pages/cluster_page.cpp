@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/pages/cluster_page.h"
 
+#include <QFileDialog>
 #include <QHBoxLayout>
 #include <QPushButton>
 #include <QStandardItemModel>
 #include <QVBoxLayout>
 
+#include "gui/charts/chart_export.h"
+#include "gui/models/cells.h"
 #include "gui/models/format.h"
 #include "gui/pages/empty_or_filled.h"
 
@@ -36,7 +39,10 @@ ClusterPage::ClusterPage(QWidget* parent)
       find_(new QLineEdit),
       find_error_(new QLabel),
       note_(new ElidedLabel),
+      picture_(new QStackedWidget),
       map_(new MapWidget),
+      table_(new TableView(tr("The worst GPUs"))),
+      as_table_(new QPushButton(tr("Show as table"))),
       wanted_("slowdown") {
   auto* label = new QLabel(tr("Colour by"));
   label->setBuddy(colour_);
@@ -63,18 +69,36 @@ ClusterPage::ClusterPage(QWidget* parent)
   row->addWidget(find_error_);
   row->addWidget(note_, 1);
   row->addSpacing(8);
-  row->addWidget(fit);
+  as_table_->setCheckable(true);
+  auto* export_button = new QPushButton(tr("Export…"));
+  for (QPushButton* button : {fit, as_table_, export_button}) {
+    row->addWidget(button);
+    row->addSpacing(button == export_button ? 0 : 6);
+  }
   auto* filled = new QWidget;
   auto* column = new QVBoxLayout(filled);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(0);
   column->addLayout(row);
-  column->addWidget(map_, 1);
+  picture_->addWidget(map_);
+  picture_->addWidget(table_);
+  column->addWidget(picture_, 1);
   show_empty_or_filled(*this, *pages_, *empty_, *filled);
 
   connect(colour_, &QComboBox::activated, this, [this] {
     wanted_ = colour_->currentData().toString();
     map_->set_colour_by(wanted_.toStdString());
+    fill_table();
+  });
+  connect(export_button, &QPushButton::clicked, this, &ClusterPage::export_chart);
+  connect(as_table_, &QPushButton::toggled, this, [this](bool on) {
+    fill_table();
+    picture_->setCurrentIndex(on ? 1 : 0);
+  });
+  connect(table_, &TableView::chosen, this, [this](std::int64_t device) {
+    as_table_->setChecked(false);
+    emit selected(map_->fleet()->device(device));
+    map_->zoom_to({device, device + 1});
   });
   connect(fit, &QPushButton::clicked, map_, &MapWidget::fit);
   connect(find_, &QLineEdit::returnPressed, this, [this] { find(find_->text()); });
@@ -124,7 +148,39 @@ bool ClusterPage::colour_by(const std::string& name) {
   if (index < 0) return false;
   colour_->setCurrentIndex(index);
   map_->set_colour_by(name);
+  fill_table();
   return true;
+}
+
+void ClusterPage::fill_table() {
+  if (!as_table_->isChecked() || !map_->fleet()) return;
+  const Fleet& fleet = *map_->fleet();
+  const Metric* quantity = find_device_quantity(map_->colour_by());
+  Table table{{tr("GPU"), tr("Where"), colour_->currentText()}, {}};
+  for (const std::int64_t device : map_->worst()) {
+    const double value = static_cast<double>(fleet.value(quantity->name, device).value_or(0.0F));
+    TableRow row;
+    row.key = device;
+    row.cells = {word(fleet.name_of(device)), word(fleet.path_of(device)),
+                 number(QString::fromStdString(format_value(*quantity, value)).trimmed(), value)};
+    table.rows.push_back(std::move(row));
+  }
+  table_->set_table(std::move(table));
+}
+
+void ClusterPage::toggle_table() {
+  if (filled()) as_table_->toggle();
+}
+
+void ClusterPage::export_chart() {
+  if (!filled()) return;
+  const QString file = QFileDialog::getSaveFileName(this, tr("Export map"), "cluster.png", tr("Pictures (*.png *.svg *.pdf)"));
+  if (file.isEmpty()) return;
+  if (const QString error = export_to(file); !error.isEmpty()) emit export_failed(error);
+}
+
+QString ClusterPage::export_to(const QString& file) {
+  return export_widget(*map_, file, note_->text(), map_->palette().color(QPalette::Base));
 }
 
 void ClusterPage::show_selection(const Selection& selection) { map_->show_selection(selection); }

@@ -5,12 +5,14 @@
 #include <QComboBox>
 #include <QLabel>
 #include <QLineEdit>
+#include <QPushButton>
 #include <QStackedWidget>
 #include <QWidget>
 #include <memory>
 
 #include "gui/map/map_widget.h"
 #include "gui/pages/elided_label.h"
+#include "gui/pages/table_view.h"
 
 namespace lindos::gui {
 
@@ -29,16 +31,25 @@ class ClusterPage : public QWidget {
   bool colour_by(const std::string& name);
   void focus_find();
   void find(const QString& text);
+  // The worst GPUs, as many as N walks through.
+  void toggle_table();
+  void export_chart();
+  // An error text, or empty when written.
+  [[nodiscard]] QString export_to(const QString& file);
 
+  [[nodiscard]] bool filled() const { return pages_->currentIndex() == 1; }
+  [[nodiscard]] TableView& table() { return *table_; }
   [[nodiscard]] MapWidget& map() { return *map_; }
   [[nodiscard]] QString note() const { return note_->text(); }
   [[nodiscard]] QString find_error() const { return find_error_->text(); }
 
  signals:
   void selected(const lindos::gui::Selection& selection);
+  void export_failed(const QString& message);
 
  private:
   void fill_choices();
+  void fill_table();
 
   QStackedWidget* pages_;
   QLabel* empty_;
@@ -46,7 +57,10 @@ class ClusterPage : public QWidget {
   QLineEdit* find_;
   QLabel* find_error_;
   ElidedLabel* note_;
+  QStackedWidget* picture_;
   MapWidget* map_;
+  TableView* table_;
+  QPushButton* as_table_;
   QString wanted_;  // the quantity the user chose last, also while a run lacks it
 };
 

@@ -12,6 +12,9 @@
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "gui/models/format.h"
 
 namespace lindos::gui {
 
@@ -42,6 +45,9 @@ LivePage::LivePage(QWidget* parent)
       back_(new QPushButton(tr("Back to now"))),
       as_table_(new QPushButton(tr("Show as table"))),
       picture_(new QStackedWidget),
+      mapped_(new QWidget),
+      map_of_(new QComboBox),
+      map_(new LiveMap),
       board_(new QWidget),
       grid_(new QGridLayout(board_)),
       table_(new TableView(tr("Samples of the run"))),
@@ -73,7 +79,30 @@ LivePage::LivePage(QWidget* parent)
   scroll->setWidgetResizable(true);
   scroll->setFrameShape(QFrame::NoFrame);
   scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-  picture_->addWidget(scroll);
+  auto* map_label = new QLabel(tr("Map of"));
+  map_label->setBuddy(map_of_);
+  map_of_->setAccessibleName(tr("Quantity of the map"));
+  auto* choice = new QHBoxLayout;
+  choice->addWidget(map_label);
+  choice->addWidget(map_of_);
+  choice->addStretch();
+  auto* map_column = new QVBoxLayout(mapped_);
+  map_column->setContentsMargins(0, 0, 0, 0);
+  map_column->addLayout(choice);
+  map_column->addWidget(map_, 1);
+  mapped_->hide();
+  auto* drawn = new QWidget;
+  auto* drawn_column = new QVBoxLayout(drawn);
+  drawn_column->setContentsMargins(0, 0, 0, 0);
+  drawn_column->addWidget(mapped_, 1);
+  drawn_column->addWidget(scroll, 2);
+  picture_->addWidget(drawn);
+  const auto redraw = [this] {
+    changed_ = true;
+    refresh();
+  };
+  connect(map_of_, &QComboBox::activated, this, redraw);
+  connect(map_, &LiveMap::cell_chosen, this, redraw);
   connect(scroll->verticalScrollBar(), &QScrollBar::valueChanged, this, [this] {
     changed_ = true;
     refresh();
@@ -224,6 +253,28 @@ void LivePage::place_charts() {
   for (std::size_t i = 0; i < charts_.size(); ++i) charts_[i]->set_time_labels(i + columns >= charts_.size());
 }
 
+// Of the quantities with more subjects than lines can show.
+void LivePage::show_map() {
+  std::vector<const Metric*> mapped;
+  for (const Metric* quantity : view_.quantities()) {
+    if (view_.subjects(*quantity) > LiveView::kManySubjects) mapped.push_back(quantity);
+  }
+  mapped_->setVisible(!mapped.empty());
+  if (mapped.empty()) return;
+  if (map_of_->count() != static_cast<int>(mapped.size())) {
+    const QString chosen = map_of_->currentData().toString();
+    map_of_->clear();
+    for (const Metric* quantity : mapped) {
+      map_of_->addItem(to_qt(quantity->label), to_qt(quantity->name));
+      map_of_->setItemData(map_of_->count() - 1, to_qt(quantity->sentence), Qt::ToolTipRole);
+    }
+    map_of_->setCurrentIndex(std::max(0, map_of_->findData(chosen)));
+  }
+  const Metric& quantity = *find_sample_quantity(map_of_->currentData().toString().toStdString());
+  map_->set_theme(*theme_);
+  map_->show_cells(quantity, view_.cells(quantity));
+}
+
 void LivePage::say_state() {
   if (!running_) return state_->setText(ended_);
   if (!since_sample_.isValid()) {
@@ -263,6 +314,7 @@ void LivePage::refresh() {
   back_->setVisible(running_ && !following_);
   if (as_table_->isChecked()) return table_->set_table(view_.table());
   place_charts();
+  show_map();
   std::vector<LiveMark> marks = marks_;
   if (view_.phases().size() > 1) {
     for (const SamplePhase& phase : view_.phases()) marks.push_back({phase.t_s, QString::fromStdString(phase.name), false});
@@ -274,7 +326,8 @@ void LivePage::refresh() {
     chart->set_theme(*theme_);
     chart->set_range(from_, to_);
     chart->set_marks(chart == charts_.front() ? marks : bare);
-    chart->set_data(view_.lines(chart->quantity()), view_.band(chart->quantity()));
+    chart->set_data(view_.shown_lines(chart->quantity(), map_->chosen()), view_.subjects(chart->quantity()),
+                    view_.band(chart->quantity()));
     // Only what is in sight; scrolling draws what comes into it.
     if (chart->wants_drawing()) chart->redraw();
   }
@@ -312,15 +365,25 @@ void LivePage::keyPressEvent(QKeyEvent* event) {
 void LivePage::export_chart() {
   if (!filled()) return;
   const QString file =
-      QFileDialog::getSaveFileName(this, tr("Export samples"), "samples.csv", tr("Samples (*.csv);;Pictures (*.png)"));
+      QFileDialog::getSaveFileName(this, tr("Export samples"), "samples.csv", tr("Samples (*.csv);;Pictures (*.png *.svg *.pdf)"));
   if (file.isEmpty()) return;
   if (const QString error = export_to(file); !error.isEmpty()) emit export_failed(error);
 }
 
+// In the light theme, below a line that says what it is.
+QString LivePage::export_picture(const QString& file) {
+  const Theme* shown = std::exchange(theme_, &light_theme());
+  for (LiveChart* chart : charts_) chart->set_theme(*theme_);
+  map_->set_theme(*theme_);
+  const QString error = export_live(charts_, shows_map() ? map_ : nullptr, board_->size(), what_->text(), *theme_, file);
+  theme_ = shown;
+  changed_ = true;
+  refresh();
+  return error;
+}
+
 QString LivePage::export_to(const QString& file) {
-  if (file.endsWith(".png", Qt::CaseInsensitive))
-    return board_->grab().save(file) ? QString() : tr("%1 cannot be written.").arg(file);
-  if (!file.endsWith(".csv", Qt::CaseInsensitive)) return tr("%1: the ending must be .csv or .png").arg(file);
+  if (!file.endsWith(".csv", Qt::CaseInsensitive)) return export_picture(file);
   QSaveFile out(file);
   if (!out.open(QIODevice::WriteOnly)) return tr("%1 cannot be written: %2").arg(file, out.errorString());
   out.write("subject,quantity,definition,unit,t_s,value\n");

@@ -3,6 +3,7 @@
 // was predicted behind them. Follows the newest sample until the time is moved; "Back to now" follows again.
 #pragma once
 
+#include <QComboBox>
 #include <QElapsedTimer>
 #include <QGridLayout>
 #include <QLabel>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "gui/charts/live_chart.h"
+#include "gui/charts/live_map.h"
 #include "gui/models/live_view.h"
 #include "gui/pages/table_view.h"
 
@@ -43,7 +45,7 @@ class LivePage : public QWidget {
   // At the newest sample.
   void mark();
   void follow();
-  // Writes all samples as CSV or the charts as PNG.
+  // Writes all samples as CSV, or the charts as PNG, SVG or PDF.
   void export_chart();
   // An error text, or empty when written.
   [[nodiscard]] QString export_to(const QString& file);
@@ -57,6 +59,9 @@ class LivePage : public QWidget {
   [[nodiscard]] QString alarm() const { return alarm_->isVisibleTo(this) ? alarm_->text() : QString(); }
   [[nodiscard]] QString number(std::size_t which) const { return numbers_[which].value->text(); }
   [[nodiscard]] const std::vector<LiveChart*>& charts() const { return charts_; }
+  // Where some quantity has more subjects than lines can show.
+  [[nodiscard]] bool shows_map() const { return mapped_->isVisibleTo(this); }
+  [[nodiscard]] LiveMap& map() { return *map_; }
   [[nodiscard]] const LiveView& view() const { return view_; }
   [[nodiscard]] TableView& table() { return *table_; }
   [[nodiscard]] std::pair<double, double> range() const { return {from_, to_}; }
@@ -77,9 +82,11 @@ class LivePage : public QWidget {
   void start(const QString& what);
   void refresh();  // what has changed, as far as it is in sight
   void place_charts();
+  void show_map();
   void set_range(double from, double to);
   void move_range(double by, double zoom);
   void say_state();
+  [[nodiscard]] QString export_picture(const QString& file);
 
   LiveView view_;
   const Theme* theme_ = &light_theme();
@@ -92,6 +99,9 @@ class LivePage : public QWidget {
   QPushButton* back_;
   QPushButton* as_table_;
   QStackedWidget* picture_;
+  QWidget* mapped_;  // map and what it shows
+  QComboBox* map_of_;
+  LiveMap* map_;
   QWidget* board_;
   QGridLayout* grid_;
   TableView* table_;

@@ -17,6 +17,7 @@ PlansPage::PlansPage(QWidget* parent)
       no_search_(new QLabel),
       search_(new QPushButton(tr("Search plans (F7)"))),
       apply_(new QPushButton(tr("Predict and compare"))),
+      launch_(new QPushButton(tr("Run… (Ctrl+F6)"))),
       said_(new QLabel),
       table_(new TableView(tr("Plans that were found"))),
       pruned_(new TableView(tr("What was left out"))),
@@ -30,6 +31,7 @@ PlansPage::PlansPage(QWidget* parent)
   said_->setWordWrap(true);
   plan_title_->setObjectName("section");
   plan_title_->setWordWrap(true);
+  launch_->setToolTip(tr("Preflight, then here or as a job: the selected plan, or that of the open scenario"));
   apply_->setEnabled(false);
   apply_->setToolTip(tr("Predicts the scenario with this plan and compares it with the shown run"));
 
@@ -48,6 +50,7 @@ PlansPage::PlansPage(QWidget* parent)
   auto* row = new QHBoxLayout;
   row->addWidget(search_);
   row->addWidget(apply_);
+  row->addWidget(launch_);
   row->addSpacing(8);
   row->addWidget(said_, 1);
   auto* top = new QWidget;
@@ -66,7 +69,12 @@ PlansPage::PlansPage(QWidget* parent)
   auto* bottom = new QWidget;
   auto* bottom_column = new QVBoxLayout(bottom);
   bottom_column->setContentsMargins(0, 6, 0, 0);
-  bottom_column->addWidget(plan_title_);
+  auto* heading = new QHBoxLayout;
+  auto* export_button = new QPushButton(tr("Export shares…"));
+  heading->addWidget(plan_title_, 1);
+  heading->addWidget(export_button);
+  bottom_column->addLayout(heading);
+  connect(export_button, &QPushButton::clicked, this, &PlansPage::export_shares);
   bottom_column->addWidget(shown, 1);
   auto* both = new QSplitter(Qt::Vertical);
   both->addWidget(top);
@@ -89,6 +97,7 @@ PlansPage::PlansPage(QWidget* parent)
   });
   connect(chart_, &FrontChart::plan_chosen, this, [this](int plan) { table_->select_key(plan); });
   connect(apply_, &QPushButton::clicked, this, [this, current] { emit plan_chosen(current()); });
+  connect(launch_, &QPushButton::clicked, this, [this, current] { emit launch_requested(apply_->isEnabled() ? current() : -1); });
   connect(table_, &TableView::chosen, this, [this](std::int64_t plan) { emit plan_chosen(static_cast<int>(plan)); });
 }
 
@@ -116,17 +125,30 @@ void PlansPage::show_no_search(const QString& text) {
   apply_->setEnabled(false);
 }
 
+void PlansPage::set_can_search(bool can) {
+  search_->setEnabled(can);
+  launch_->setEnabled(can);
+}
+
 void PlansPage::set_theme(const Theme& theme) {
   chart_->set_theme(theme);
   diagram_->set_theme(theme);
 }
 
 void PlansPage::export_chart() {
-  if (!found_) return;
+  if (!found_) return export_shares();
   const QString file =
       QFileDialog::getSaveFileName(this, tr("Export chart"), "plans.png", tr("Pictures (*.png *.svg *.pdf)"));
   if (file.isEmpty()) return;
   const QString error = chart_->export_to(file);
+  if (!error.isEmpty()) emit export_failed(error);
+}
+
+void PlansPage::export_shares() {
+  const QString file =
+      QFileDialog::getSaveFileName(this, tr("Export shares"), "shares.png", tr("Pictures (*.png *.svg *.pdf)"));
+  if (file.isEmpty()) return;
+  const QString error = diagram_->export_to(file);
   if (!error.isEmpty()) emit export_failed(error);
 }
 

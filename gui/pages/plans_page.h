@@ -27,8 +27,12 @@ class PlansPage : public QWidget {
   void show_search(const PlanSearch& search, const QString& scenario);
   void show_no_search(const QString& text);
   void set_theme(const Theme& theme);
-  void set_can_search(bool can) { search_->setEnabled(can); }
+  void set_can_search(bool can);
+  // The plans that were found, or the shares of the shown one.
   void export_chart();
+  void export_shares();
+  [[nodiscard]] QString title() const { return plan_title_->text(); }
+  [[nodiscard]] FrontChart& front() { return *chart_; }
 
   [[nodiscard]] TableView& table() { return *table_; }
   [[nodiscard]] TableView& shares() { return *shares_; }
@@ -39,6 +43,7 @@ class PlansPage : public QWidget {
   void search_requested();
   void plan_selected(int plan);   // shall be shown
   void plan_chosen(int plan);     // shall be predicted and compared
+  void launch_requested(int plan);  // shall be run; −1: that of the open scenario
   void export_failed(const QString& message);
 
  private:
@@ -47,6 +52,7 @@ class PlansPage : public QWidget {
   QLabel* no_search_;
   QPushButton* search_;
   QPushButton* apply_;
+  QPushButton* launch_;
   QLabel* said_;
   TableView* table_;
   TableView* pruned_;

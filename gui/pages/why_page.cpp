@@ -148,13 +148,32 @@ void WhyPage::show_run(const ShownRun& run) {
     provenance += tr("   ◇ %1 · run %2").arg(provenance_text(*measured)).arg(run.measured_id);
   }
   provenance_->setText(provenance);
-  if (const auto waterfall = waterfall_of(run.record, measured)) {
-    chart_->set_waterfall(*waterfall, headline_->text() + "\n" + provenance);
-    causes_->set_table(waterfall_table(*waterfall));
-  }
+  draw();
   picture_->setVisible(!run.record.ledger.empty());
   metrics_->set_table(metrics_table(run.record, measured));
   pages_->setCurrentIndex(1);
+}
+
+// Only where A is what is shown.
+void WhyPage::draw() {
+  if (!run_) return;
+  const bool compares = compared_ && compared_->a == run_->id;
+  const RunRecord* beside = compares ? &compared_->record : run_->measured ? &*run_->measured : nullptr;
+  const auto waterfall = waterfall_of(run_->record, beside);
+  if (!waterfall) return;
+  chart_->set_waterfall(*waterfall, headline_->text() + "\n" + provenance_->text(),
+                        compares ? tr("B: run %1").arg(compared_->b) : QString());
+  causes_->set_table(waterfall_table(*waterfall));
+}
+
+void WhyPage::show_b(std::int64_t a, std::int64_t b, const RunRecord& record) {
+  compared_ = Compared{a, b, record};
+  draw();
+}
+
+void WhyPage::end_comparison() {
+  compared_.reset();
+  draw();
 }
 
 void WhyPage::show_empty(const QString& text) {
@@ -183,6 +202,12 @@ void WhyPage::show_explanation(const std::optional<ExplanationResult>& explanati
 }
 
 void WhyPage::set_theme(const Theme& theme) { chart_->set_theme(theme); }
+
+void WhyPage::focus_changes() {
+  if (mitigations_->visible_rows() == 0) return explain_->setFocus();
+  if (!mitigations_->current_key()) mitigations_->selectRow(0);
+  mitigations_->setFocus();
+}
 
 void WhyPage::toggle_table() { as_table_->toggle(); }
 

@@ -167,8 +167,9 @@ void Job::end(int code, QProcess::ExitStatus status) {
     result.end = end_of(code);
     result.message = message;
   }
+  const QJsonDocument document = QJsonDocument::fromJson(output_);
+  if (result.end == JobEnd::kInfeasible) result.object = document.object();  // may say more than the error
   if (result.end == JobEnd::kDone) {
-    const QJsonDocument document = QJsonDocument::fromJson(output_);
     if (document.isObject()) {
       result.object = document.object();
       result.message.clear();

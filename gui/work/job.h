@@ -39,7 +39,7 @@ enum class JobEnd {
 struct JobResult {
   JobEnd end = JobEnd::kDone;
   int code = 0;        // exit code, or the number of the signal
-  QJsonObject object;  // of standard output
+  QJsonObject object;  // of standard output; of a plan that does not fit, too, where there is one
   QString where;       // "file:line:column" or file, if the error names a place
   QString message;     // what to tell the user; empty when done
 };

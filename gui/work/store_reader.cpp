@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/work/store_reader.h"
 
+#include <QDir>
+#include <QSaveFile>
 #include <utility>
 
 #include "data/catalogue.h"
 #include "gui/models/format.h"
 #include "gui/work/job.h"
 #include "scenarios/error.h"
+#include "scenarios/profile.h"
 #include "scenarios/scenario.h"
 #include "scenarios/text_file.h"
 #include "scenarios/text_layout.h"
@@ -73,6 +76,7 @@ OpenedScenario described(const QString& path, const Scenario& scenario) {
   out.name = QString::fromStdString(scenario.name);
   out.description = QString::fromStdString(scenario.description);
   out.training = scenario.workload.kind == WorkloadKind::kTraining;
+  for (const Tenant& tenant : scenario.workload.serving.tenants) out.tenants << QString::fromStdString(tenant.name);
   std::int64_t devices = 0;
   for (const auto& pool : scenario.cluster.pools) devices += pool.devices();
   out.summary = QObject::tr("%1 · %2 · %3")
@@ -216,6 +220,32 @@ void StoreReader::list_pairs() {
       return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
     }
     return [this, pairs = std::move(pairs)] { emit pairs_listed(pairs); };
+  });
+}
+
+void StoreReader::find_probed_profile(const QString& folder) {
+  ask(profile_generation_, [this, folder]() -> Answer {
+    std::error_code error;
+    if (!std::filesystem::exists(path_, error)) return [this] { emit no_profile(); };
+    try {
+      const data::Store store = open_store();
+      for (const data::RunPair& pair : store.list_pairs(kListed)) {
+        const std::string digest = store.load(pair.predicted).environment.profile_digest;
+        const auto json = store.profile_json(digest);
+        if (!json) continue;
+        const Profile profile = profile_from_json(*json, "stored profile");
+        if (!profile.interval_factors.empty()) continue;
+        QDir().mkpath(folder);
+        const QString name = QString::fromStdString(profile.device + "-" + digest.substr(0, 12) + ".json");
+        QSaveFile file(QDir(folder).filePath(name));
+        if (!file.open(QIODevice::WriteOnly) || file.write(json->data(), static_cast<qint64>(json->size())) < 0 || !file.commit())
+          return [this, text = tr("%1 cannot be written: %2").arg(file.fileName(), file.errorString())] { emit store_failed(text); };
+        return [this, path = file.fileName()] { emit profile_found(path); };
+      }
+      return [this] { emit no_profile(); };
+    } catch (const std::exception& e) {
+      return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
+    }
   });
 }
 

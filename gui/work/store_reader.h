@@ -60,6 +60,7 @@ struct OpenedScenario {
   QString description;
   QString summary;  // "220,000 devices · training"
   bool training = false;
+  QStringList tenants;  // of a serving workload
   std::string scenario_digest;
   std::string plan_digest;
   std::shared_ptr<const Fleet> fleet;  // what is installed, nothing predicted
@@ -91,6 +92,8 @@ class StoreReader : public QObject {
   // A file that `lindos predict --timeline` wrote.
   void read_timeline(const QString& path);
   void check_scenario(const QString& text, const QString& path);
+  // The newest profile behind a measured prediction that no calibration has touched, as a file in `folder`.
+  void find_probed_profile(const QString& folder);
 
   [[nodiscard]] const std::filesystem::path& store_path() const { return path_; }
   void set_busy_timeout(std::chrono::milliseconds timeout) { busy_timeout_ = timeout; }
@@ -110,6 +113,8 @@ class StoreReader : public QObject {
   void plan_read(const lindos::Plan& plan, const QString& title);
   void scenario_checked(const lindos::gui::OpenedScenario& scenario);
   void scenario_faulty(const QString& where, const QString& message);
+  void profile_found(const QString& file);
+  void no_profile();
 
  private:
   using Answer = std::function<void()>;  // runs on the UI thread
@@ -129,6 +134,7 @@ class StoreReader : public QObject {
   int pairs_generation_ = 0;
   int plan_generation_ = 0;
   int timeline_generation_ = 0;
+  int profile_generation_ = 0;
   // Records never change: read once. Used on thread_ only.
   std::map<std::int64_t, std::optional<double>> useful_;
 };

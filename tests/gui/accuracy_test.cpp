@@ -59,6 +59,24 @@ TEST(Accuracy, TablesPassQtsTester) {
   EXPECT_TRUE(parity_table(kPoints).rows[2].cells[7].emphasis);
 }
 
+TEST(Accuracy, SaysWhereTheEvidenceEnds) {
+  RecordPair pair;
+  pair.measured.environment.hardware = "8 × NVIDIA H100 SXM5 80 GB";
+  pair.measured.scenario_digest = "5ce0";
+  EXPECT_EQ(evidence_text({pair}, std::nullopt), "Measured on: 8 × NVIDIA H100 SXM5 80 GB.");
+  EXPECT_TRUE(evidence_text({pair, pair}, OpenScope{"it", "5ce0", {"CPU"}, 1}).endsWith("it was measured itself."));
+  EXPECT_TRUE(evidence_text({pair}, OpenScope{"more", "x", {"NVIDIA H100 SXM5 80 GB"}, 220000})
+                  .endsWith("more (220,000 devices) was not measured, but devices of its kinds were."));
+  EXPECT_TRUE(evidence_text({pair}, OpenScope{"other", "x", {"NVIDIA H100 SXM5 80 GB", "NVIDIA GB200"}, 220000})
+                  .endsWith("The evidence ends there: other has 220,000 devices and nothing here was measured on NVIDIA GB200."));
+  std::vector<ParityPoint> points = kPoints;
+  points[0].driver = "580.1";
+  const Table table = hardware_errors_table(points);
+  ASSERT_EQ(table.rows.size(), 2u);
+  EXPECT_EQ(table.rows[0].cells[1].text, "3");
+  EXPECT_EQ(table.rows[1].cells[0].text, "2 × CPU, driver 580.1");
+}
+
 TEST(Accuracy, TheStoresPairsAreDrawnAsTheyAre) {
   const data::ScratchFolder folder;
   data::Store store = data::Store::open(folder / "lindos.db", data::Store::Mode::kReadWrite);

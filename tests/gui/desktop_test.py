@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real window under Xvfb, driven with the keyboard through the planner's flow: open, predict, the map and back, a
-report; and a verb that is killed in the middle. What the store and the files hold decides. Skips, saying so, without
-Xvfb or xdotool.
+"""The real window under Xvfb, driven with the keyboard through both flows. Planner: open, predict, the map and back, a change
+applied and compared, a report as HTML and PDF. Engineer: preflight, jobs as files, twin, parity, calibration with its preview.
+And what goes wrong: a verb that is killed in the middle, a window that is killed with unsaved edits, a store that is locked.
+What the store and the files hold decides. Skips, saying so, without Xvfb or xdotool.
 
 Started as `python3 FILE BINARY-FOLDER`.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -17,6 +19,10 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "cli"))
+import import_samples  # noqa: E402
+import lindos_cli  # noqa: E402
+
 BINARIES = pathlib.Path()
 PATIENCE_S = 300  # only a hang reaches it
 
@@ -35,7 +41,7 @@ class Desktop:
         with os.fdopen(read) as numbers:
             self.number = numbers.readline().strip()
         runtime = folder / "runtime"
-        runtime.mkdir(mode=0o700)
+        runtime.mkdir(mode=0o700, exist_ok=True)
         self.environment = dict(os.environ, DISPLAY=":" + self.number, QT_QPA_PLATFORM="xcb", LC_ALL="C.UTF-8",
                                 XDG_CONFIG_HOME=str(folder / "config"), XDG_DATA_HOME=str(folder / "data"),
                                 XDG_RUNTIME_DIR=str(runtime))
@@ -73,6 +79,20 @@ class Desktop:
         except sqlite3.OperationalError:
             return 0  # not made yet
 
+    def ask(self, sql):
+        with sqlite3.connect(f"file:{self.db}?mode=ro", uri=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def kill(self):
+        """As a crash would end it."""
+        self.window.kill()
+        self.window.wait(30)
+
+    def type_into_dialog(self, name, text):
+        self.tool("search", "--sync", "--onlyvisible", "--name", name)
+        self.tool("type", "--delay", "5", text)
+        self.keys("Return")
+
     def shows(self, name):
         return name in self.tool("getwindowname", self.name)
 
@@ -82,15 +102,16 @@ class Desktop:
         return int(found.stdout.split()[0]) if found.stdout else None
 
     def end(self):
-        self.window.terminate()
-        self.window.wait(30)
+        if self.window.poll() is None:
+            self.window.terminate()
+            self.window.wait(30)
         self.display.terminate()
         self.display.wait(30)
 
 
 @unittest.skipUnless(shutil.which("Xvfb") and shutil.which("xdotool"),
                      "Xvfb and xdotool are not installed (tools/packages.txt)")
-class PlannersFlow(unittest.TestCase):
+class DesktopTest(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="lindos-desktop-")))
 
@@ -99,6 +120,8 @@ class PlannersFlow(unittest.TestCase):
         self.addCleanup(desktop.end)
         return desktop
 
+
+class PlannersFlow(DesktopTest):
     def test_open_predict_select_report(self):
         desktop = self.desktop("--fidelity", "maxplus", ROOT / "scenarios" / "colossus1-training.toml")
         desktop.wait("the scenario is open", lambda: desktop.shows("colossus1-training"))
@@ -109,9 +132,7 @@ class PlannersFlow(unittest.TestCase):
         desktop.keys("ctrl+2", "ctrl+1", "ctrl+g", "n", "n", "p", "Return", "Escape", "0")
         report = self.folder / "report.html"
         desktop.keys("ctrl+shift+e")
-        desktop.tool("search", "--sync", "--onlyvisible", "--name", "Report")
-        desktop.tool("type", "--delay", "5", str(report))
-        desktop.keys("Return")
+        desktop.type_into_dialog("Report", str(report))
         desktop.wait("the report is written", report.exists)
         text = report.read_text()
         with sqlite3.connect(desktop.db) as connection:
@@ -121,6 +142,24 @@ class PlannersFlow(unittest.TestCase):
         self.assertIn(f"{useful * 100:.1f} % of peak", text)
         self.assertEqual(fields, 7)
         self.assertIsNone(desktop.window.poll())
+
+    def test_explain_apply_compare_pdf(self):
+        desktop = self.desktop("--fidelity", "closed", ROOT / "scenarios" / "colossus1-training.toml")
+        desktop.wait("the scenario is open", lambda: desktop.shows("colossus1-training"))
+        desktop.keys("F9")
+        desktop.wait("the explained prediction is in the store", lambda: desktop.runs() == 1)
+        desktop.wait("the verb has ended", lambda: desktop.verb() is None)
+        time.sleep(1)  # the answer is shown
+        # The list of changes, and the best of them applied.
+        desktop.keys("ctrl+2", "ctrl+m", "Return")
+        desktop.wait("the changed scenario is predicted", lambda: desktop.runs() == 2)
+        desktop.wait("the verb has ended", lambda: desktop.verb() is None)
+        (before, _), (after, _) = desktop.ask("SELECT scenario_digest, id FROM run ORDER BY id")
+        self.assertNotEqual(before, after)
+        report = self.folder / "report.pdf"
+        desktop.keys("ctrl+shift+e")
+        desktop.type_into_dialog("Report", str(report))
+        desktop.wait("the report is written", lambda: report.exists() and report.read_bytes()[:5] == b"%PDF-")
 
     def test_a_killed_verb_leaves_window_and_store_sound(self):
         desktop = self.desktop("--fidelity", "simgrid", ROOT / "scenarios" / "colossus1-training.toml")
@@ -138,6 +177,106 @@ class PlannersFlow(unittest.TestCase):
         with sqlite3.connect(desktop.db) as connection:
             self.assertEqual(connection.execute("PRAGMA integrity_check").fetchone(), ("ok",))
         self.assertIsNone(desktop.window.poll())
+
+    def test_unsaved_edits_outlive_a_crash(self):
+        scenario = self.folder / "mine.toml"
+        shutil.copy(ROOT / "scenarios" / "this-machine.toml", scenario)
+        saved = scenario.read_text()
+        desktop = self.desktop("--fidelity", "closed", scenario)
+        desktop.wait("the scenario is open", lambda: desktop.shows("this-machine"))
+        desktop.keys("F4", "ctrl+Home")
+        desktop.tool("type", "--delay", "5", "# my note")
+        copy = self.folder / ".mine.toml.edited"
+        desktop.wait("the edits are kept beside the file", lambda: copy.exists() and "# my note" in copy.read_text())
+        desktop.kill()
+        self.assertEqual(scenario.read_text(), saved)
+        again = self.desktop("--fidelity", "closed", scenario)
+        again.wait("the edits are back, and not saved", lambda: again.shows("this-machine*"))
+        again.keys("ctrl+s")
+        again.wait("saved", lambda: scenario.read_text() == "# my note" + saved)
+        again.wait("the copy is gone", lambda: not copy.exists())
+
+    def test_a_locked_store_is_waited_for_and_said(self):
+        desktop = self.desktop("--fidelity", "closed", ROOT / "scenarios" / "one-h200-llama8b.toml")
+        desktop.wait("the scenario is open", lambda: desktop.shows("one-h200-llama8b"))
+        desktop.keys("F5")
+        desktop.wait("a prediction in the store", lambda: desktop.runs() == 1)
+        desktop.wait("the verb has ended", lambda: desktop.verb() is None)
+        with sqlite3.connect(desktop.db, isolation_level=None) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            desktop.keys("F5")
+            desktop.wait("the verb runs", lambda: desktop.verb() is not None)
+            desktop.wait("and gives up", lambda: desktop.verb() is None)
+            other.execute("ROLLBACK")
+        self.assertEqual(desktop.runs(), 1)
+        desktop.keys("F5")
+        desktop.wait("it goes on once the lock is gone", lambda: desktop.runs() == 2)
+
+
+class EngineersFlow(DesktopTest):
+    def test_preflight_jobs_twin_parity(self):
+        desktop = self.desktop("--fidelity", "closed", ROOT / "scenarios" / "this-machine.toml")
+        desktop.wait("the scenario is open", lambda: desktop.shows("this-machine"))
+        # Opens the panel, which checks; then Slurm by the choice that has the focus, the engine, the folder.
+        desktop.keys("ctrl+F6")
+        desktop.wait("the preflight has ended", lambda: desktop.verb() is None)
+        jobs = self.folder / "jobs"
+        desktop.keys("Down", "Down", "Tab", "End", "Tab", "Tab", "ctrl+a")
+        desktop.tool("type", "--delay", "5", str(jobs))
+        desktop.keys("Tab", "Tab", "space")
+        desktop.wait("the job is written", lambda: list(jobs.glob("*.sbatch")))
+        desktop.wait("with what it starts", lambda: list(jobs.glob("*.lindos.sh")))
+        desktop.wait("the verb has ended", lambda: desktop.verb() is None)
+        self.assertEqual(desktop.runs(), 0)
+        desktop.keys("F6")
+        desktop.wait("predicted and measured", lambda: desktop.runs() == 2)
+        desktop.wait("the verb has ended", lambda: desktop.verb() is None)
+        self.assertEqual(desktop.ask("SELECT source FROM run ORDER BY id"), [("predicted",), ("measured",)])
+        self.assertGreater(desktop.ask("SELECT count(*) FROM sample_series")[0][0], 0)
+        # Parity and its picture; one pair is too few to calibrate, and the store stays as it is.
+        picture = self.folder / "parity.svg"
+        time.sleep(1)  # the pairs are read after the run
+        desktop.keys("ctrl+6", "ctrl+e")
+        desktop.type_into_dialog("Export chart", str(picture))
+        desktop.wait("the parity chart is written", lambda: picture.exists() and "</svg>" in picture.read_text())
+        desktop.keys("F8")
+        desktop.wait("calibration is refused", lambda: desktop.verb() is None)
+        self.assertEqual(desktop.runs(), 2)
+        self.assertIsNone(desktop.window.poll())
+
+    def test_calibrate_with_a_preview(self):
+        database = self.folder / "lindos.db"
+        self.make_pairs(database)
+        desktop = self.desktop("--fidelity", "closed")
+        profiles = self.folder / "data" / "lindos" / "lindos-gui" / "profiles"
+        desktop.keys("F8")
+        desktop.wait("a preview", lambda: list(profiles.glob("*.preview")))
+        desktop.wait("the verb has ended", lambda: desktop.verb() is None)
+        self.assertEqual(list(profiles.glob("*-calibrated-*.json")), [])  # not in use before it is accepted
+        time.sleep(1)  # the answer is shown
+        desktop.keys("space")
+        desktop.wait("the dated profile", lambda: list(profiles.glob("*-calibrated-*.json")))
+        self.assertEqual(list(profiles.glob("*.preview")), [])
+        self.assertIn("interval_factors", next(profiles.glob("*-calibrated-*.json")).read_text())
+
+    def make_pairs(self, database):
+        """Eight predictions of tiny scenarios by one probed profile, each with what another tool measured."""
+        lindos_cli.BINARY = BINARIES / "lindos"
+        (self.folder / "config.json").write_text(json.dumps(lindos_cli.CONFIG))
+        profile = lindos_cli.profile_of(lindos_cli.write_tiny(self.folder), self.folder)
+        for output in range(4, 12):
+            scenario = lindos_cli.write_tiny(self.folder, [("output = 8", f"output = {output}")])
+            predicted = self.lindos("predict", scenario, "--profile", profile, "--fidelity", "maxplus", "--db", database,
+                                    "--format", "json", "--progress", "none").json()
+            ttft = predicted["metrics"]["ttft_s"]["p50"] * (2.0 if output % 2 else 1.0) * 1e3
+            run = import_samples.write_json(self.folder / "run.json", {**import_samples.VLLM, "total_output_tokens": 4 * output,
+                                                                       "median_ttft_ms": ttft})
+            self.lindos("import", "vllm", scenario, run, "--hardware", "this machine", "--db", database)
+
+    def lindos(self, *arguments):
+        done = lindos_cli.lindos(*arguments, folder=self.folder)
+        self.assertEqual(done.code, 0, done)
+        return done
 
 
 if __name__ == "__main__":

@@ -39,6 +39,57 @@ RunSample sample(double t, std::map<std::string, double> values, const std::stri
 
 const Metric& quantity(const char* name) { return *find_sample_quantity(name); }
 
+RunSample of_devices(double t, int devices, int slow) {
+  RunSample out{t, "run 1 of 1", {{"run", {{"output_tokens_per_s", 100.0}}, {}}}};
+  for (int i = 0; i < devices; ++i) {
+    out.subjects.push_back({"gpu " + std::to_string(i), {{"sm_clock_hz", i == slow ? 1.2e9 : 1.98e9 - i * 1e5}, {"power_w", 500.0 + i}}, {}});
+  }
+  return out;
+}
+
+// Above 16 devices lines say nothing: a map of all and the eight worst.
+TEST(LiveView, OfManyDevicesTheWorstAreShown) {
+  LiveView view;
+  view.add(of_devices(0.5, 16, 5));
+  EXPECT_EQ(view.shown_lines(quantity("sm_clock_hz")).size(), 16u);
+  view.add(of_devices(1.0, 64, 5));
+  const auto lines = view.shown_lines(quantity("sm_clock_hz"));
+  ASSERT_EQ(lines.size(), LiveView::kWorstShown);
+  EXPECT_EQ(lines[0].subject, "gpu 5");   // the slowest clock
+  EXPECT_EQ(lines[1].subject, "gpu 63");
+  EXPECT_EQ(view.shown_lines(quantity("power_w"))[0].subject, "gpu 63");  // the most power
+  EXPECT_EQ(view.shown_lines(quantity("sm_clock_hz"), "gpu 20").back().subject, "gpu 20");
+  EXPECT_EQ(view.lines(quantity("sm_clock_hz")).size(), 64u);  // a file has all
+  EXPECT_EQ(view.cells(quantity("sm_clock_hz")).at(5).value, 1200.0);  // MHz
+}
+
+TEST(LiveMap, TheWorstStandOutAndAnyCanBeChosen) {
+  LiveView view;
+  view.add(of_devices(0.5, 64, 5));
+  LiveMap map;
+  map.resize(600, 120);
+  map.show();
+  map.show_cells(quantity("sm_clock_hz"), view.cells(quantity("sm_clock_hz")));
+  EXPECT_EQ(map.worst().front(), 5u);
+  EXPECT_NE(map.colour_of(5), map.colour_of(0));
+  // All of them stand inside, apart from each other.
+  for (std::size_t i = 0; i < 64; ++i) EXPECT_TRUE(QRectF(map.rect()).contains(map.cell_box(i))) << i;
+  EXPECT_FALSE(map.cell_box(0).intersects(map.cell_box(1)));
+  EXPECT_EQ(map.grab().toImage().pixelColor(map.cell_box(5).center().toPoint()), map.colour_of(5));
+  QSignalSpy chosen(&map, &LiveMap::cell_chosen);
+  QTest::mouseClick(&map, Qt::LeftButton, {}, map.cell_box(7).center().toPoint());
+  EXPECT_EQ(map.chosen(), "gpu 7");
+  QTest::keyClick(&map, Qt::Key_Right);
+  EXPECT_EQ(map.chosen(), "gpu 8");
+  EXPECT_TRUE(map.accessibleDescription().startsWith("gpu 8: "));
+  EXPECT_EQ(chosen.count(), 2);
+  // A hundred thousand still fit.
+  LiveView many;
+  many.add(of_devices(0.5, 100'000, 5));
+  map.show_cells(quantity("sm_clock_hz"), many.cells(quantity("sm_clock_hz")));
+  EXPECT_TRUE(QRectF(map.rect()).adjusted(-1, -1, 1, 1).contains(map.cell_box(99'999)));
+}
+
 TEST(LiveView, AMissingSampleBreaksTheLine) {
   LiveView view;
   view.expect(prediction());
@@ -52,7 +103,7 @@ TEST(LiveView, AMissingSampleBreaksTheLine) {
   EXPECT_EQ(view.newest("output_tokens_per_s"), 95.0);
 
   LiveChart chart(quantity("ttft_s"));
-  chart.set_data(view.lines(quantity("ttft_s")), view.band(quantity("ttft_s")));
+  chart.set_data(view.lines(quantity("ttft_s")), 1, view.band(quantity("ttft_s")));
   chart.redraw();
   EXPECT_EQ(chart.drawn(), 4);
   EXPECT_EQ(chart.gaps(), 1);

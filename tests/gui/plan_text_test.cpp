@@ -51,6 +51,45 @@ TEST(PlanText, PrefixReuseIsOfEveryGroup) {
             "pool = \"b\"\n");
 }
 
+TEST(PlanText, HostMemoryIsASizeInEveryGroup) {
+  EXPECT_EQ(with_kv_offload("[plan]\ntensor = 2\n", " 64 GB "), "[plan]\ntensor = 2\nkv_offload = \"64 GB\"\n");
+  EXPECT_EQ(with_kv_offload("[plan]\nkv_offload = \"64 GB\"\ntensor = 2\n", ""), "[plan]\ntensor = 2\n");
+  EXPECT_EQ(with_kv_offload("[[plan.group]]\na = 1\n[[plan.group]]\nkv_offload = \"1 GB\" # small\n", "2 GB"),
+            "[[plan.group]]\na = 1\nkv_offload = \"2 GB\"\n[[plan.group]]\nkv_offload = \"2 GB\" # small\n");
+}
+
+TEST(PlanText, BoundsOfWhatIsUnfinished) {
+  const QString text = "[plan]\ntensor = 2\n\n[slo]\n";
+  const QString bounded = with_unfinished_bounds(text, {8, 0});
+  EXPECT_EQ(bounded, text + "\n[plan.admission]\nreplica_unfinished = 8\n");
+  EXPECT_EQ(with_unfinished_bounds(bounded, {8, 100}), text + "\n[plan.admission]\nreplica_unfinished = 8\nrouter_unfinished = 100\n");
+  EXPECT_EQ(with_unfinished_bounds(text, {}), text);
+  // The table goes with its last key, and comes above what belongs to it.
+  EXPECT_EQ(with_unfinished_bounds("[plan]\n[plan.admission]\nreplica_unfinished = 8\n[slo]\n", {}), "[plan]\n[slo]\n");
+  EXPECT_EQ(with_unfinished_bounds("[plan]\n[[plan.admission.priority]]\npriority = 0\n", {0, 9}),
+            "[plan]\n[plan.admission]\nrouter_unfinished = 9\n\n[[plan.admission.priority]]\npriority = 0\n");
+}
+
+TEST(PlanText, LimitsOfATenant) {
+  const QString text = "[plan]\ntensor = 2\n";
+  TenantLimits limits{"batch \"x\"", {Hertz{2.5}, 10}, {}};
+  const QString limited = with_tenant_limits(text, limits);
+  EXPECT_EQ(limited, text + "\n[[plan.admission.tenant]]\ntenant = \"batch \\\"x\\\"\"\nrequest_rate = \"2.5 /s\"\nrequest_burst = 10\n");
+  limits.tokens = {Hertz{4000}, 16000};
+  const QString both = with_tenant_limits(limited, limits);
+  EXPECT_TRUE(both.contains("request_burst = 10\ntoken_rate = \"4000 /s\"\ntoken_burst = 16000\n")) << both.toStdString();
+  // Another tenant's entry stays; the last limit takes its entry along.
+  const QString other = with_tenant_limits(both, {"b", {}, {Hertz{1}, 1}});
+  EXPECT_EQ(with_tenant_limits(other, {"b", {}, {}}).trimmed(), both.trimmed());
+  EXPECT_EQ(with_tenant_limits(both, {limits.tenant, {}, {}}).trimmed(), text.trimmed());
+}
+
+TEST(PlanText, APlanFileTakesThePlaceOfThePlan) {
+  EXPECT_EQ(with_plan_file("a = 1\n[plan]\ntensor = 2\n[[plan.group]]\nb = 1\n[slo]\nttft = \"1 s\"\n[plan.routing]\npolicy = \"random\"\n",
+                           "/x/p.json"),
+            "a = 1\n[slo]\nttft = \"1 s\"\n\n[plan]\nfile = \"/x/p.json\"\n");
+}
+
 TEST(PlanText, SaysWhyAPlanIsFixed) {
   EXPECT_EQ(why_plan_is_fixed("[plan]\ntensor = 2\n"), "");
   EXPECT_EQ(why_plan_is_fixed("[[plan.group]]\ntensor = 2\n"), "");
@@ -99,6 +138,34 @@ TEST_F(PlanFormTest, FieldsEditTheScenario) {
   for (int i = 0; i < 3; ++i) window.editor().edit().undo();
   EXPECT_EQ(window.editor().text(), before);
   QTRY_COMPARE_WITH_TIMEOUT(form.policy().currentText(), QString("weighted-round-robin"), kPatience);
+  QTRY_VERIFY_WITH_TIMEOUT(!form.prefix_reuse().isChecked(), kPatience);
+
+  // Host memory needs reuse, and is checked as it would be in the text.
+  EXPECT_FALSE(form.kv_offload().isEnabled());
+  form.prefix_reuse().setChecked(true);
+  ASSERT_TRUE(form.kv_offload().isEnabled());
+  form.kv_offload().setFocus();
+  QTest::keyClicks(&form.kv_offload(), "1 GB");
+  QTest::keyClick(&form.kv_offload(), Qt::Key_Return);
+  form.replica_unfinished().setValue(12);
+  const Scenario more = parse_scenario(window.editor().text().toStdString(), "s.toml", folder_.path(), catalogue);
+  EXPECT_EQ(more.plan.groups.front().limits.kv_offload, Bytes{1e9});
+  EXPECT_EQ(more.plan.admission.unfinished.replica, 12);
+  EXPECT_FALSE(form.tenant().isVisible());  // this workload has none
+  // A tenant of the workload can be limited.
+  window.editor().replace(QString(before).replace("[plan]", "[[workload.tenant]]\nname = \"a\"\nshare = 1\n\n"
+                                                            "[[workload.tenant]]\nname = \"b\"\nshare = 1\n\n[plan]"));
+  QTRY_COMPARE_WITH_TIMEOUT(form.tenant().count(), 2, kPatience);
+  EXPECT_TRUE(form.tenant().isVisible());
+  form.tenant().setCurrentText("b");
+  form.rate(1).setValue(4000);
+  form.burst(1).setValue(16000);
+  const Scenario limited = parse_scenario(window.editor().text().toStdString(), "s.toml", folder_.path(), catalogue);
+  ASSERT_EQ(limited.plan.admission.tenants.size(), 1u);
+  EXPECT_EQ(limited.plan.admission.tenants.front(), (TenantLimits{"b", {}, {Hertz{4000}, 16000}}));
+  form.rate(1).setValue(0);
+  EXPECT_FALSE(window.editor().text().contains("admission"));
+  window.editor().replace(before);
   QTRY_VERIFY_WITH_TIMEOUT(!form.prefix_reuse().isChecked(), kPatience);
 
   // What is typed wrongly leaves the fields alone, and what is typed rightly they take.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real window with the real verbs, without a display: open, predict, see why, compare; and what goes wrong.
+#include <SQLiteCpp/Database.h>
 #include <gtest/gtest.h>
 
 #include <QApplication>
@@ -15,6 +16,7 @@
 #include "gui/app/command_palette.h"
 #include "gui/app/main_window.h"
 #include "gui/models/format.h"
+#include "scenarios/text_file.h"
 #include "tests/data/sample_run.h"
 #include "tests/gui/window_fixture.h"
 
@@ -56,9 +58,17 @@ TEST_F(WindowTest, OpenPredictWhyCompare) {
   QTRY_COMPARE_WITH_TIMEOUT(window.runs().table().visible_rows(), 2, kPatience);
   settle(window, [&] { window.compare_newest(); });
   EXPECT_EQ(window.compare().causes().shown_tsv(false).count('\n'), static_cast<int>(record.ledger.size()) + 1);
+  // A and B are named in every view; B stands in A's waterfall until the comparison ends.
+  EXPECT_EQ(window.comparison(), "A: run 1 · B: run 2");
+  settle(window, [&] { emit window.runs().run_chosen(1); });
+  EXPECT_TRUE(window.comparison().contains("B: run 2"));
+  EXPECT_TRUE(window.why().chart().text_at(1.0).contains("B: run 2")) << window.why().chart().text_at(1.0).toStdString();
   window.compare().causes().setFocus();
   QTest::keyClick(&window.compare().causes(), Qt::Key_C, Qt::ControlModifier);
   EXPECT_EQ(QApplication::clipboard()->text(), window.compare().causes().shown_tsv(false));
+  window.end_comparison();
+  EXPECT_TRUE(window.comparison().isEmpty());
+  EXPECT_FALSE(window.why().chart().text_at(1.0).contains("run 2"));
 }
 
 // From a percent of peak to a named GPU and back: predict a training job, click the waterfall, see who holds the step
@@ -280,6 +290,32 @@ TEST_F(WindowTest, ErrorsAreInlineWithTheirPlace) {
   settle(refused, [&] { refused.open_scenario(kScenario, AfterOpen::kPredict); });
   EXPECT_TRUE(refused.message().text().contains("bad.toml")) << refused.message().text().toStdString();
   EXPECT_FALSE(refused.job().running());
+}
+
+// A store that a later version wrote, and a file that is none: said inline with the remedy, never changed; scenarios open all the
+// same.
+TEST_F(WindowTest, AStoreThatCannotBeReadIsSaidAndLeftAlone) {
+  const std::filesystem::path file = folder_ / "lindos.db";
+  {
+    data::Store store = data::Store::open(file, data::Store::Mode::kReadWrite);
+    data::insert_sample(store, RunSource::kPredicted);
+  }
+  SQLite::Database(file.string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 999");
+  const auto refuses = [&](const char* said) {
+    const auto before = read_text_file(file, "store");
+    MainWindow window(options());
+    settle(window, [&] { window.show(); });
+    EXPECT_TRUE(window.message().isVisible());
+    EXPECT_TRUE(window.message().text().contains(said)) << window.message().text().toStdString();
+    settle(window, [&] { window.open_scenario(kScenario); });
+    settle(window, [&] { window.predict(); });
+    EXPECT_TRUE(window.message().text().contains("lindos.db")) << window.message().text().toStdString();
+    EXPECT_GT(window.problems().visible_rows(), 0);
+    EXPECT_EQ(read_text_file(file, "store"), before);
+  };
+  refuses("999");
+  std::ofstream(file, std::ios::trunc) << "no database, but long enough to be taken for one at the first look: " << std::string(4096, 'x');
+  refuses("lindos.db");
 }
 
 TEST_F(WindowTest, StopAndCloseWhileAJobRuns) {

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gui/docks/launch_panel.h"
+
+#include <QDir>
+#include <QFileDialog>
+#include <QGridLayout>
+#include <QHBoxLayout>
+#include <QStandardItemModel>
+#include <QStandardPaths>
+#include <QVBoxLayout>
+
+namespace lindos::gui {
+
+namespace {
+
+// What `lindos export` takes as engine: what serves, and what trains.
+const QStringList kServing = {"vllm", "sglang", "trtllm", "lindos"};
+const QStringList kTraining = {"megatron", "deepspeed"};
+
+}  // namespace
+
+LaunchPanel::LaunchPanel(QWidget* parent)
+    : QWidget(parent),
+      title_(new QLabel),
+      where_(new QComboBox),
+      engine_(new QComboBox),
+      model_(new QLineEdit),
+      folder_(new QLineEdit),
+      browse_(new QPushButton(tr("Choose…"))),
+      state_(new QLabel),
+      checks_(new TableView(tr("Preflight checks"))),
+      check_(new QPushButton(tr("Check again"))),
+      start_(new QPushButton) {
+  title_->setObjectName("section");
+  title_->setWordWrap(true);
+  state_->setWordWrap(true);
+  state_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+  where_->addItems({tr("This machine: predict, then run"), tr("This machine: run only"), tr("Slurm: write the jobs"),
+                    tr("Kubernetes: write the manifests"), tr("Elsewhere: write the start scripts")});
+  where_->setAccessibleName(tr("Where the plan runs"));
+  engine_->setAccessibleName(tr("Engine that the jobs start"));
+  engine_->setToolTip(tr("What the written files start; a plan that it cannot express is refused with the reason."));
+  model_->setAccessibleName(tr("Checkpoint that the jobs load"));
+  model_->setPlaceholderText(tr("MODEL in their environment"));
+  model_->setToolTip(tr("Path or name as the engine takes it. Kubernetes needs one: pods do not see a shell's MODEL."));
+  folder_->setAccessibleName(tr("Folder of the written files"));
+  folder_->setText(QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/jobs");
+  browse_->setAccessibleName(tr("Choose the folder of the written files"));
+  start_->setDefault(true);
+
+  auto* grid = new QGridLayout;
+  const auto row = [grid](int at, const QString& text, QWidget* field) {
+    auto* label = new QLabel(text);
+    label->setBuddy(field);
+    grid->addWidget(label, at, 0);
+    grid->addWidget(field, at, 1);
+  };
+  row(0, tr("Where"), where_);
+  row(1, tr("Engine"), engine_);
+  row(2, tr("Checkpoint"), model_);
+  row(3, tr("Folder"), folder_);
+  grid->addWidget(browse_, 3, 2);
+  grid->setColumnStretch(1, 1);
+  auto* buttons = new QHBoxLayout;
+  buttons->addWidget(start_);
+  buttons->addWidget(check_);
+  buttons->addStretch();
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(10, 8, 10, 8);
+  column->addWidget(title_);
+  column->addLayout(grid);
+  column->addLayout(buttons);
+  column->addWidget(state_);
+  column->addWidget(checks_, 1);
+  setMinimumWidth(300);
+
+  connect(where_, &QComboBox::currentIndexChanged, this, [this] {
+    show_place();
+    say_unchecked();
+  });
+  connect(check_, &QPushButton::clicked, this, &LaunchPanel::preflight_requested);
+  connect(start_, &QPushButton::clicked, this, &LaunchPanel::launch_requested);
+  connect(browse_, &QPushButton::clicked, this, [this] {
+    const QString chosen = QFileDialog::getExistingDirectory(this, tr("Folder of the jobs"), folder_->text());
+    if (!chosen.isEmpty()) folder_->setText(chosen);
+  });
+  show_scenario(tr("No scenario open (Ctrl+O)."), false);
+}
+
+void LaunchPanel::show_scenario(const QString& title, bool training) {
+  title_->setText(title);
+  training_ = training;
+  auto* places = qobject_cast<QStandardItemModel*>(where_->model());
+  for (const LaunchPlace local : {LaunchPlace::kTwin, LaunchPlace::kRun}) {
+    QStandardItem* item = places->item(static_cast<int>(local));
+    item->setEnabled(!training);
+    item->setToolTip(training ? tr("The engine here serves; a training job is written for a cluster.") : QString());
+  }
+  // The engine here serves.
+  if (training && here()) where_->setCurrentIndex(static_cast<int>(LaunchPlace::kSlurm));
+  const QString chosen = engine_->currentText();
+  engine_->clear();
+  engine_->addItems(training ? kTraining : kServing);
+  if (const int again = engine_->findText(chosen); again >= 0) engine_->setCurrentIndex(again);
+  show_place();
+  say_unchecked();
+}
+
+void LaunchPanel::set_ready(bool ready) {
+  ready_ = ready;
+  show_place();
+}
+
+void LaunchPanel::show_place() {
+  engine_->setEnabled(!here());
+  model_->setEnabled(!here());
+  folder_->setEnabled(!here());
+  browse_->setEnabled(!here());
+  check_->setVisible(here());
+  checks_->setVisible(here());
+  check_->setEnabled(ready_);
+  start_->setEnabled(ready_ && !(training_ && here()));
+  start_->setText(place() == LaunchPlace::kTwin  ? tr("Predict and run (F6)")
+                  : place() == LaunchPlace::kRun ? tr("Run (Shift+F6)")
+                                                 : tr("Write the files"));
+}
+
+void LaunchPanel::say_unchecked() {
+  checks_->set_table({});
+  state_->setText(here() ? tr("Not checked yet.") : QString());
+  if (place() == LaunchPlace::kSlurm && QStandardPaths::findExecutable("sbatch").isEmpty())
+    state_->setText(tr("sbatch is not in PATH: the jobs are written here and submitted on the cluster."));
+  if (place() == LaunchPlace::kKubernetes && QStandardPaths::findExecutable("kubectl").isEmpty())
+    state_->setText(tr("kubectl is not in PATH: the manifests are written here and applied from where it is."));
+}
+
+void LaunchPanel::show_preflight(const PreflightResult& result) {
+  checks_->set_table(result.checks);
+  state_->setText(!result.ready          ? tr("It cannot run here as it is. The checks that failed say what would help.")
+                  : result.warnings == 0 ? tr("Ready.")
+                  : result.warnings == 1 ? tr("Ready, with one warning.")
+                                         : tr("Ready, with %1 warnings.").arg(result.warnings));
+}
+
+void LaunchPanel::show_fault(const QString& message) { state_->setText(message); }
+
+void LaunchPanel::show_files(const QStringList& files) {
+  QStringList lines;
+  for (const QString& file : files) lines << QDir::toNativeSeparators(file);
+  state_->setText(tr("Written:\n%1").arg(lines.join('\n')));
+}
+
+}  // namespace lindos::gui

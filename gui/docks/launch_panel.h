@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Where the open plan shall run: here, after a preflight, or elsewhere, by files for Slurm, Kubernetes or the engine
+// itself. It asks; the window starts the verbs.
+#pragma once
+
+#include <QComboBox>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPushButton>
+#include <QWidget>
+
+#include "gui/models/preflight.h"
+#include "gui/pages/table_view.h"
+
+namespace lindos::gui {
+
+enum class LaunchPlace { kTwin, kRun, kSlurm, kKubernetes, kScripts };  // in the order of the choices
+
+class LaunchPanel : public QWidget {
+  Q_OBJECT
+
+ public:
+  explicit LaunchPanel(QWidget* parent = nullptr);
+
+  // Of the scenario that is open; what was checked before no longer counts.
+  void show_scenario(const QString& title, bool training);
+  // Nothing can be started now: no scenario, a faulty one, or a verb that runs.
+  void set_ready(bool ready);
+  void show_preflight(const PreflightResult& result);
+  // The preflight itself failed.
+  void show_fault(const QString& message);
+  void show_files(const QStringList& files);
+
+  [[nodiscard]] LaunchPlace place() const { return static_cast<LaunchPlace>(where_->currentIndex()); }
+  [[nodiscard]] bool here() const { return place() == LaunchPlace::kTwin || place() == LaunchPlace::kRun; }
+  [[nodiscard]] QString engine() const { return engine_->currentText(); }
+  [[nodiscard]] QString folder() const { return folder_->text(); }
+  // Checkpoint that the jobs load; empty: MODEL in their environment.
+  [[nodiscard]] QString model() const { return model_->text().trimmed(); }
+  [[nodiscard]] QLineEdit& model_field() { return *model_; }
+  [[nodiscard]] QComboBox& where() { return *where_; }
+  [[nodiscard]] QComboBox& engines() { return *engine_; }
+  [[nodiscard]] QLineEdit& folder_field() { return *folder_; }
+  [[nodiscard]] QPushButton& start() { return *start_; }
+  [[nodiscard]] TableView& checks() { return *checks_; }
+  [[nodiscard]] QString state() const { return state_->text(); }
+
+ signals:
+  void preflight_requested();
+  void launch_requested();
+
+ private:
+  void show_place();
+  void say_unchecked();
+
+  QLabel* title_;
+  QComboBox* where_;
+  QComboBox* engine_;
+  QLineEdit* model_;
+  QLineEdit* folder_;
+  QPushButton* browse_;
+  QLabel* state_;
+  TableView* checks_;
+  QPushButton* check_;
+  QPushButton* start_;
+  bool training_ = false;
+  bool ready_ = false;
+};
+
+}  // namespace lindos::gui

@@ -90,6 +90,7 @@ void PowerTimeChart::draw() {
     mean->addToLegend();
     if (line.pool >= 0) continue;
     QCPGraph* above = plot_->addGraph();
+    above->setName({});  // what is drawn of the site is its mean
     above->setPen(Qt::NoPen);
     above->setData(times, in_unit(line.most), true);
     QColor fill = colour;

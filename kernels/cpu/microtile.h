@@ -115,18 +115,28 @@ LINDOS_INLINE void multiply(const Rows a, const typename Load::Element* const (&
   }
 }
 
-// The product with `rows` rows of panels that lie contiguous in memory and stream from there.
 template <class Weights, class Rows, int kRows, int kPanels>
-LINDOS_INLINE void multiply_streaming(const Rows a, const typename Weights::Element* const (&b)[kPanels],
-                                      std::int64_t rows, Tile<kRows, kPanels>& tile) {
-  for (std::int64_t i = 0; i < rows; ++i) {
+LINDOS_INLINE void stream_rows(const Rows a, const typename Weights::Element* const (&b)[kPanels], std::int64_t begin,
+                               std::int64_t end, std::int64_t ahead, Tile<kRows, kPanels>& tile) {
+  for (std::int64_t i = begin; i < end; ++i) {
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
       const typename Weights::Element* row = b[p] + i * 16;
-      __builtin_prefetch(reinterpret_cast<const char*>(row) + kStreamPrefetch / kPanels, 0, 3);
+      __builtin_prefetch(row + ahead * 16, 0, 3);
       Weights::step(a, row, i, p, tile);
     }
   }
+}
+
+// The product with `rows` rows of panels that lie one after the other in memory and stream from there. The last rows
+// request the beginnings of the next kPanels panels, which follow.
+template <class Weights, class Rows, int kRows, int kPanels>
+LINDOS_INLINE void multiply_streaming(const Rows a, const typename Weights::Element* const (&b)[kPanels],
+                                      std::int64_t rows, Tile<kRows, kPanels>& tile) {
+  constexpr std::int64_t kAhead = kStreamPrefetch / kPanels / 64;
+  const std::int64_t inside = rows > kAhead ? rows - kAhead : 0;
+  stream_rows<Weights>(a, b, 0, inside, kAhead, tile);
+  stream_rows<Weights>(a, b, inside, rows, kAhead + (kPanels - 1) * rows, tile);
 }
 
 // The same for panels in the cache, requesting other memory on the way.

@@ -20,7 +20,12 @@ namespace {
 constexpr double kReach = 14.0;  // pixels around a point in which it is meant
 constexpr double kMegawatt = 1e6;
 
-// Points from left to right that are higher than all to their left: less power for the same would be another plan.
+// Against power where all plans state it, else by their place in the table.
+double horizontal(const PlanSearch& search, std::size_t plan) {
+  return all_state_power(search) ? *search.plans[plan].power_w / kMegawatt : static_cast<double>(plan + 1);
+}
+
+// REQUIRES: all state their power. Points from left to right that are higher than all to their left: less power for the same would be another plan.
 std::vector<const FoundPlan*> frontier(const std::vector<FoundPlan>& plans) {
   std::vector<const FoundPlan*> sorted;
   for (const FoundPlan& plan : plans) {
@@ -98,24 +103,27 @@ void FrontChart::draw_plans() {
     return graph;
   };
   const ObjectiveScale scale = objective_scale(*search_);
-  auto* line = plot_->addGraph();
-  line->setPen(QPen(t.axis, 1.2, Qt::DashLine));
-  line->setName(tr("no plan beats these"));
-  for (const FoundPlan* plan : frontier(search_->plans))
-    line->addData(plan->power_w / kMegawatt, plan->objective * scale.factor);
+  const bool powered = all_state_power(*search_);
+  if (powered) {
+    auto* line = plot_->addGraph();
+    line->setPen(QPen(t.axis, 1.2, Qt::DashLine));
+    line->setName(tr("no plan beats these"));
+    for (const FoundPlan* plan : frontier(search_->plans))
+      line->addData(*plan->power_w / kMegawatt, plan->objective * scale.factor);
+  }
   auto* plans = scatter(tr("found"), QCPScatterStyle::ssDisc, t.useful, true);
   auto* baselines = scatter(tr("baselines"), QCPScatterStyle::ssSquare, t.loss[1], false);
   for (std::size_t i = 0; i < search_->plans.size(); ++i) {
     const FoundPlan& plan = search_->plans[i];
-    (plan.baseline ? baselines : plans)->addData(plan.power_w / kMegawatt, plan.objective * scale.factor);
+    (plan.baseline ? baselines : plans)->addData(horizontal(*search_, i), plan.objective * scale.factor);
     if (static_cast<int>(i) != marked_) continue;
     auto* ring = plot_->addGraph();
     ring->setLineStyle(QCPGraph::lsNone);
     ring->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssCircle, QPen(t.text, 2), Qt::NoBrush, 17));
     ring->removeFromLegend();
-    ring->addData(plan.power_w / kMegawatt, plan.objective * scale.factor);
+    ring->addData(horizontal(*search_, i), plan.objective * scale.factor);
   }
-  plot_->xAxis->setLabel(tr("power at most, MW"));
+  plot_->xAxis->setLabel(powered ? tr("power at most, MW") : tr("place in the table"));
   plot_->yAxis->setLabel(scale.unit.isEmpty() ? search_->objective : scale.unit);
   plot_->yAxis->setNumberFormat("gb");
   plot_->rescaleAxes();
@@ -146,7 +154,7 @@ int FrontChart::plan_at(const QPointF& position) const {
   double least = kReach;
   for (std::size_t i = 0; i < search_->plans.size(); ++i) {
     const FoundPlan& plan = search_->plans[i];
-    const double distance = std::hypot(plot_->xAxis->coordToPixel(plan.power_w / kMegawatt) - position.x(),
+    const double distance = std::hypot(plot_->xAxis->coordToPixel(horizontal(*search_, i)) - position.x(),
                                        plot_->yAxis->coordToPixel(plan.objective * factor) - position.y());
     if (distance >= least) continue;
     least = distance;

@@ -72,7 +72,7 @@ void PowerTimeChart::draw() {
   }
   unit_ = most >= 1e6 ? 1e6 : most >= 1e4 ? 1e3 : 1.0;
   plot_->yAxis->setLabel(tr("power, %1").arg(unit_ == 1e6 ? "MW" : unit_ == 1e3 ? "kW" : "W"));
-  plot_->yAxis->setRange(0.0, most > 0.0 ? most / unit_ * 1.12 : 1.0);
+  plot_->yAxis->setRange(0.0, most > 0.0 ? most / unit_ * 1.25 : 1.0);
   plot_->xAxis->setLabel(tr("time since the run began, s"));
   plot_->xAxis->setRange(0.0, end > 0.0 ? end : 1.0);
   const auto in_unit = [this](const std::vector<double>& watts) {

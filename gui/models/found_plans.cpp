@@ -51,7 +51,7 @@ FoundPlan plan_from(const QJsonObject& o, bool baseline) {
   plan.scenario_file = QFileInfo(o.value("file").toString()).fileName();
   if (plan.scenario_file.endsWith(".json")) plan.scenario_file.replace(plan.scenario_file.size() - 5, 5, ".toml");
   plan.objective = o.value("objective").toDouble();
-  plan.power_w = o.value("power_w").toDouble();
+  if (o.value("power_w").isDouble()) plan.power_w = o.value("power_w").toDouble();
   plan.of_peak = median_of(o, "mfu");
   plan.step_s = median_of(o, "step_time_s");
   plan.baseline = baseline;
@@ -64,7 +64,7 @@ FoundPlan plan_from(const QJsonObject& o, bool baseline) {
   return plan;
 }
 
-QString ratio(double value) { return "× " + QString::number(value, 'f', 2); }
+QString gain_text(double gain) { return points(gain) + " %"; }
 
 }  // namespace
 
@@ -107,6 +107,10 @@ ObjectiveScale objective_scale(const PlanSearch& search) {
   return {1.0, search.unit};
 }
 
+bool all_state_power(const PlanSearch& search) {
+  return std::all_of(search.plans.begin(), search.plans.end(), [](const FoundPlan& plan) { return plan.power_w.has_value(); });
+}
+
 Table plans_table(const PlanSearch& search) {
   QString objective = QObject::tr("Objective: %1").arg(search.objective);
   const ObjectiveScale scale = objective_scale(search);
@@ -123,13 +127,14 @@ Table plans_table(const PlanSearch& search) {
     row.cells = {plan.baseline ? word(QObject::tr("baseline: %1").arg(plan.name))
                                : word(QString("%1  %2").arg(++rank).arg(plan.name), plan.name),
                  number(QString::number(plan.objective * scale.factor, 'g', 4), plan.objective),
-                 plan.gain ? number(ratio(*plan.gain), *plan.gain) : absent(),
+                 plan.gain ? number(gain_text(*plan.gain), *plan.gain) : absent(),
                  plan.gain
-                     ? number(ratio(*plan.gain_p10) + " – " + ratio(*plan.gain_p90), *plan.gain_p90 - *plan.gain_p10)
+                     ? number(gain_text(*plan.gain_p10) + " – " + gain_text(*plan.gain_p90), *plan.gain_p90 - *plan.gain_p10)
                      : absent(),
                  plan.step_s ? number(metric_text("step_time_s", *plan.step_s), *plan.step_s) : absent(),
                  plan.of_peak ? number(percent(*plan.of_peak), *plan.of_peak) : absent(),
-                 number(QString::number(plan.power_w / 1e6, 'f', plan.power_w < 1e6 ? 3 : 1) + " MW", plan.power_w),
+                 plan.power_w ? number(QString::number(*plan.power_w / 1e6, 'f', *plan.power_w < 1e6 ? 3 : 1) + " MW", *plan.power_w)
+                              : absent(),
                  word(plan.groups, plan.groups),
                  word(plan.changes.isEmpty() ? "–" : plan.changes, plan.changes)};
     table.rows.push_back(std::move(row));

@@ -17,9 +17,9 @@ struct FoundPlan {
   QString changes;              // what else of the scenario must change; empty: nothing
   QString scenario_file;        // of this plan, in the folder of --out; empty: none
   double objective = 0.0;       // in PlanSearch::unit
-  double power_w = 0.0;         // at most, at the meter
+  std::optional<double> power_w;  // at most, at the meter
   std::optional<double> of_peak, step_s;
-  std::optional<double> gain, gain_p10, gain_p90;  // over the first baseline, ratio of the objectives
+  std::optional<double> gain, gain_p10, gain_p90;  // over the first baseline: ratio of the objectives, less one
   bool baseline = false;
 };
 
@@ -44,5 +44,7 @@ struct ObjectiveScale {
 };
 [[nodiscard]] ObjectiveScale objective_scale(const PlanSearch& search);
 [[nodiscard]] Table plans_table(const PlanSearch& search);
+// Whether each plan says what it draws, so that plans can be set against power.
+[[nodiscard]] bool all_state_power(const PlanSearch& search);
 
 }  // namespace lindos::gui

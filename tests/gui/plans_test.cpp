@@ -71,7 +71,7 @@ TEST(PlanShape, TheDiagramDrawsThem) {
 const char* const kAnswer = R"({"scenario_name": "s", "objective": "run", "unit": "token/s", "plans": [
   {"name": "a", "changes": "", "file": "plan-1.json", "objective": 200.0, "power_w": 2e6,
    "groups": [{"name": "h100", "replicas": 1171, "tensor": 8, "context": 1, "expert": 1, "stages": 16, "micro_batches": 5}],
-   "gains": [{"over": "own", "gain": 2.0, "p10": 1.9, "p90": 2.1}],
+   "gains": [{"over": "own", "gain": 1.0, "p10": 0.9, "p90": 1.1}],
    "metrics": {"mfu": {"p50": 0.1}, "step_time_s": {"p50": 8.0}}},
   {"name": "b", "changes": "full recomputation", "file": null, "objective": 150.0, "power_w": 1e6, "groups": [], "gains": []}],
   "baselines": [{"name": "own", "changes": "", "file": null, "objective": 100.0, "power_w": 2e6, "groups": [], "gains": []}],
@@ -84,7 +84,7 @@ TEST(FoundPlans, AreReadAsThePlannerWritesThem) {
   ASSERT_EQ(search->plans.size(), 3u);
   EXPECT_EQ(search->plans[0].scenario_file, "plan-1.toml");
   EXPECT_EQ(search->plans[0].groups, "1,171 × h100: TP 8, PP 16, 5 micro-batches");
-  EXPECT_DOUBLE_EQ(search->plans[0].gain.value(), 2.0);
+  EXPECT_DOUBLE_EQ(search->plans[0].gain.value(), 1.0);
   EXPECT_FALSE(search->plans[1].of_peak);
   EXPECT_TRUE(search->plans[2].baseline);
   EXPECT_TRUE(search->searched.contains("1,200 shapes"));
@@ -93,9 +93,18 @@ TEST(FoundPlans, AreReadAsThePlannerWritesThem) {
   QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::Fatal);
   model.set_table(table);
   model.set_table(search->pruned);
-  EXPECT_EQ(table.rows[0].cells[2].text, "× 2.00");
+  // 200 in place of 100 token/s.
+  EXPECT_EQ(table.rows[0].cells[2].text, "+100.0 %");
+  EXPECT_EQ(table.rows[0].cells[3].text, "+90.0 % – +110.0 %");
+  EXPECT_EQ(table.rows[0].cells[6].text, "2.0 MW");
   EXPECT_EQ(table.rows[1].cells[2].text, "–");
   EXPECT_EQ(table.rows[1].cells[8].text, "full recomputation");
+  // A planner that does not state the power of a few devices: absent, not none.
+  ASSERT_TRUE(all_state_power(*search));
+  PlanSearch unpowered = *search;
+  unpowered.plans[1].power_w.reset();
+  EXPECT_FALSE(all_state_power(unpowered));
+  EXPECT_EQ(plans_table(unpowered).rows[1].cells[6].text, "–");
   // Numbers carry their unit, with a prefix where a power of ten would be needed.
   EXPECT_EQ(objective_scale(*search).unit, search->unit);
   PlanSearch large = *search;

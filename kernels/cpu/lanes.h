@@ -189,25 +189,16 @@ LINDOS_INLINE void round_lefts(const float* x, RoundedLeft* to) {
 using RoundedLeft = float;
 inline constexpr int kLeftsOfPair = 2;
 
-// Widened halves of a panel row.
-struct LoadOddHalves {
+// The high (odd k) or low (even k) halves of a panel row, widened.
+template <bool kOdd>
+struct LoadHalves {
   using Element = std::uint32_t;
   LINDOS_INLINE static Sixteen row(const std::uint32_t* p) {
     Sixteen s;
 #pragma GCC unroll 4
     for (int i = 0; i < kVecs; ++i) {
-      s.v[i] = __builtin_bit_cast(Vec, __builtin_bit_cast(WordVec, load(p + i * kLanes)) & 0xffff0000U);
-    }
-    return s;
-  }
-};
-struct LoadEvenHalves {
-  using Element = std::uint32_t;
-  LINDOS_INLINE static Sixteen row(const std::uint32_t* p) {
-    Sixteen s;
-#pragma GCC unroll 4
-    for (int i = 0; i < kVecs; ++i) {
-      s.v[i] = __builtin_bit_cast(Vec, __builtin_bit_cast(WordVec, load(p + i * kLanes)) << 16);
+      const auto words = __builtin_bit_cast(WordVec, load(p + i * kLanes));
+      s.v[i] = __builtin_bit_cast(Vec, kOdd ? words & 0xffff0000U : words << 16);
     }
     return s;
   }

@@ -91,10 +91,10 @@ struct Bf16Weights {
     for (int r = 0; r < kRows; ++r) tile.acc[r][p].v[0] = multiply_pairs(a.at(r, at), words, tile.acc[r][p].v[0]);
 #else
     // The processor's own order. Products of bf16 are exact: only sums round.
-    multiply_row<LoadOddHalves>(a, row, at * 2 + 1, p, tile);
+    multiply_row<LoadHalves<true>>(a, row, at * 2 + 1, p, tile);
     // Read the row again: words kept for the even halves would push two of 12 accumulators out of 16 registers.
     __asm__ volatile("" ::: "memory");
-    multiply_row<LoadEvenHalves>(a, row, at * 2, p, tile);
+    multiply_row<LoadHalves<false>>(a, row, at * 2, p, tile);
 #endif
   }
 };

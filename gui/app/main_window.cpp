@@ -1084,7 +1084,7 @@ void MainWindow::show_power() {
   const bool own = run && run->record.scenario_digest == scenario_->scenario_digest;
   const PowerView view =
       power_view(scenario_->power, own ? &run->record : nullptr, own && run->fleet ? run->fleet.get() : nullptr);
-  const auto over_time = own && run->predicted_samples ? power_over_time(*run->predicted_samples, scenario_->power)
+  const auto over_time = own && run->predicted_samples ? power_over_time(*run->predicted_samples, run->record, scenario_->power)
                                                        : std::nullopt;
   power_->show_power(view, over_time, own ? tr("%1 · run %2 · %3")
                                      .arg(scenario_->name)

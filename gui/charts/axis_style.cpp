@@ -21,4 +21,16 @@ void style_axis(QCPAxis& axis, const Theme& theme) {
   axis.grid()->setSubGridVisible(false);
 }
 
+void legend_above(QCustomPlot& plot) {
+  plot.plotLayout()->insertRow(0);
+  auto* legend_row = new QCPLayoutGrid;
+  plot.plotLayout()->addElement(0, 0, legend_row);
+  legend_row->addElement(0, 0, plot.legend);
+  plot.plotLayout()->setRowStretchFactor(0, 0.001);
+  plot.legend->setFillOrder(QCPLegend::foColumnsFirst);
+  plot.legend->setBorderPen(Qt::NoPen);
+  plot.legend->setBrush(Qt::NoBrush);
+  plot.legend->setIconSize(16, 16);
+}
+
 }  // namespace lindos::gui

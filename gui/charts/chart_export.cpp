@@ -5,6 +5,7 @@
 
 #include <QSaveFile>
 #include <QSvgGenerator>
+#include <utility>
 
 namespace lindos::gui {
 
@@ -72,6 +73,15 @@ QString export_painted(const QSize& size, const QString& file, const QString& ti
 
 QString export_widget(QWidget& widget, const QString& file, const QString& title, const QColor& ground) {
   return export_painted(widget.size(), file, title, ground, [&](QCPPainter& painter) { widget.render(&painter); });
+}
+
+QString export_in_light(const Theme*& theme, const std::function<void()>& draw, const std::function<QString()>& write) {
+  const Theme* shown = std::exchange(theme, &light_theme());
+  draw();
+  QString error = write();
+  theme = shown;
+  draw();
+  return error;
 }
 
 QString export_plot(QCustomPlot& plot, const QString& file, const QString& title, const QColor& ground) {

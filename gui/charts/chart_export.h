@@ -8,6 +8,8 @@
 #include <QString>
 #include <functional>
 
+#include "gui/app/theme.h"
+
 class QCPPainter;
 class QCustomPlot;
 class QWidget;
@@ -21,6 +23,9 @@ void prepare_export(QCustomPlot& plot);
                                      const std::function<void(QCPPainter&)>& paint);
 // A widget that paints itself.
 [[nodiscard]] QString export_widget(QWidget& widget, const QString& file, const QString& title, const QColor& ground);
+// What `write` writes of a chart that `draw` draws in `theme`: light, as on paper. Drawn as it was afterwards.
+[[nodiscard]] QString export_in_light(const Theme*& theme, const std::function<void()>& draw,
+                                      const std::function<QString()>& write);
 [[nodiscard]] QString export_plot(QCustomPlot& plot, const QString& file, const QString& title, const QColor& ground);
 // The same with a line above the chart that says what it shows, which stands in the window beside it.
 [[nodiscard]] QString export_captioned(QCustomPlot& plot, const QString& caption, const QColor& ink, const QString& file,

@@ -183,13 +183,9 @@ bool FrontChart::eventFilter(QObject* watched, QEvent* event) {
 }
 
 QString FrontChart::export_to(const QString& file) {
-  const Theme* shown = theme_;
-  theme_ = &light_theme();
-  draw();
-  const QString error = export_plot(*plot_, file, tr("Plans"), theme_->base);
-  theme_ = shown;
-  draw();
-  return error;
+  return export_in_light(theme_, [this] { draw(); }, [&] {
+    return export_plot(*plot_, file, tr("Plans"), theme_->base);
+  });
 }
 
 }  // namespace lindos::gui

@@ -249,13 +249,9 @@ bool ParityChart::eventFilter(QObject* watched, QEvent* event) {
 }
 
 QString ParityChart::export_to(const QString& file) {
-  const Theme* shown = theme_;
-  theme_ = &light_theme();
-  draw();
-  const QString error = export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Measured over predicted"), theme_->base);
-  theme_ = shown;
-  draw();
-  return error;
+  return export_in_light(theme_, [this] { draw(); }, [&] {
+    return export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Measured over predicted"), theme_->base);
+  });
 }
 
 }  // namespace lindos::gui

@@ -27,16 +27,7 @@ PowerChart::PowerChart(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot
   prepare_export(*plot_);
   plot_->yAxis->setRangeReversed(true);
   plot_->setAutoAddPlottableToLegend(false);
-  // The legend lies above the bars, in a row of its own.
-  plot_->plotLayout()->insertRow(0);
-  auto* legend_row = new QCPLayoutGrid;
-  plot_->plotLayout()->addElement(0, 0, legend_row);
-  legend_row->addElement(0, 0, plot_->legend);
-  plot_->plotLayout()->setRowStretchFactor(0, 0.001);
-  plot_->legend->setFillOrder(QCPLegend::foColumnsFirst);
-  plot_->legend->setBorderPen(Qt::NoPen);
-  plot_->legend->setBrush(Qt::NoBrush);
-  plot_->legend->setIconSize(16, 16);
+  legend_above(*plot_);
 }
 
 void PowerChart::show_power(const PowerView& view, const QString& subtitle) {
@@ -159,13 +150,9 @@ bool PowerChart::eventFilter(QObject* watched, QEvent* event) {
 }
 
 QString PowerChart::export_to(const QString& file) {
-  const Theme* shown = theme_;
-  theme_ = &light_theme();
-  draw();
-  const QString error = export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Power"), theme_->base);
-  theme_ = shown;
-  draw();
-  return error;
+  return export_in_light(theme_, [this] { draw(); }, [&] {
+    return export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Power"), theme_->base);
+  });
 }
 
 }  // namespace lindos::gui

@@ -25,16 +25,7 @@ PowerTimeChart::PowerTimeChart(QWidget* parent) : QWidget(parent), plot_(new QCu
   plot_->installEventFilter(this);
   prepare_export(*plot_);
   plot_->setAutoAddPlottableToLegend(false);
-  // The legend lies above the lines, in a row of its own.
-  plot_->plotLayout()->insertRow(0);
-  auto* legend_row = new QCPLayoutGrid;
-  plot_->plotLayout()->addElement(0, 0, legend_row);
-  legend_row->addElement(0, 0, plot_->legend);
-  plot_->plotLayout()->setRowStretchFactor(0, 0.001);
-  plot_->legend->setFillOrder(QCPLegend::foColumnsFirst);
-  plot_->legend->setBorderPen(Qt::NoPen);
-  plot_->legend->setBrush(Qt::NoBrush);
-  plot_->legend->setIconSize(16, 16);
+  legend_above(*plot_);
 }
 
 void PowerTimeChart::show_power(const PowerOverTime& power, const QString& subtitle) {
@@ -141,13 +132,9 @@ bool PowerTimeChart::eventFilter(QObject* watched, QEvent* event) {
 }
 
 QString PowerTimeChart::export_to(const QString& file) {
-  const Theme* shown = theme_;
-  theme_ = &light_theme();
-  draw();
-  const QString error = export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Power over time"), theme_->base);
-  theme_ = shown;
-  draw();
-  return error;
+  return export_in_light(theme_, [this] { draw(); }, [&] {
+    return export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Power over time"), theme_->base);
+  });
 }
 
 }  // namespace lindos::gui

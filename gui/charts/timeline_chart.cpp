@@ -290,16 +290,7 @@ TimelineChart::TimelineChart(QWidget* parent)
   plot_->yAxis->setRangeReversed(true);
   plot_->yAxis->setTickLength(0);
   plot_->yAxis->grid()->setVisible(false);
-  // The legend lies above the spans, in a row of its own.
-  plot_->plotLayout()->insertRow(0);
-  auto* legend_row = new QCPLayoutGrid;
-  plot_->plotLayout()->addElement(0, 0, legend_row);
-  legend_row->addElement(0, 0, plot_->legend);
-  plot_->plotLayout()->setRowStretchFactor(0, 0.001);
-  plot_->legend->setFillOrder(QCPLegend::foColumnsFirst);
-  plot_->legend->setBorderPen(Qt::NoPen);
-  plot_->legend->setBrush(Qt::NoBrush);
-  plot_->legend->setIconSize(16, 16);
+  legend_above(*plot_);
   plot_->legend->setMargins(QMargins(7, 4, 7, 8));
   connect(bar_, &QScrollBar::valueChanged, this, [this](int value) {
     first_row_ = value / 10.0;
@@ -614,13 +605,9 @@ void TimelineChart::keyPressEvent(QKeyEvent* event) {
 }
 
 QString TimelineChart::export_to(const QString& file) {
-  const Theme* shown = theme_;
-  theme_ = &light_theme();
-  draw();
-  const QString error = export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Timeline"), theme_->base);
-  theme_ = shown;
-  draw();
-  return error;
+  return export_in_light(theme_, [this] { draw(); }, [&] {
+    return export_captioned(*plot_, subtitle_, theme_->muted, file, tr("Timeline"), theme_->base);
+  });
 }
 
 }  // namespace lindos::gui

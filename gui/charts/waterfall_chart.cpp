@@ -285,23 +285,19 @@ bool WaterfallChart::eventFilter(QObject* watched, QEvent* event) {
 }
 
 QString WaterfallChart::export_to(const QString& file) {
-  const Theme* shown = theme_;
-  theme_ = &light_theme();
-  draw();
-  auto* title = new QCPItemText(plot_);
-  title->position->setType(QCPItemPosition::ptAxisRectRatio);
-  title->position->setCoords(0.1, 0.0);
-  title->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
-  title->setTextAlignment(Qt::AlignLeft);
-  title->setText(subtitle_);
-  title->setColor(theme_->muted);
-  title->setClipToAxisRect(false);
-  plot_->replot();
+  return export_in_light(theme_, [this] { draw(); }, [&] {
+    auto* title = new QCPItemText(plot_);
+    title->position->setType(QCPItemPosition::ptAxisRectRatio);
+    title->position->setCoords(0.1, 0.0);
+    title->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
+    title->setTextAlignment(Qt::AlignLeft);
+    title->setText(subtitle_);
+    title->setColor(theme_->muted);
+    title->setClipToAxisRect(false);
+    plot_->replot();
 
-  const QString error = export_plot(*plot_, file, tr("Where the peak goes"), theme_->base);
-  theme_ = shown;
-  draw();
-  return error;
+    return export_plot(*plot_, file, tr("Where the peak goes"), theme_->base);
+  });
 }
 
 }  // namespace lindos::gui

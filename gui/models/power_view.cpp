@@ -153,7 +153,7 @@ PowerView power_view(const SitePower& site, const RunRecord* record, const Fleet
   return view;
 }
 
-std::optional<PowerOverTime> power_over_time(const RunSamples& samples, const SitePower& site) {
+std::optional<PowerOverTime> power_over_time(const RunSamples& samples, const RunRecord& record, const SitePower& site) {
   PowerOverTime power;
   std::vector<QString> limits;
   const auto pool_of = [&](const std::string& subject) {
@@ -191,9 +191,14 @@ std::optional<PowerOverTime> power_over_time(const RunSamples& samples, const Si
   if (power.lines.empty() || power.lines.front().pool >= 0 || !whole) return std::nullopt;
   const PowerLine& all = power.lines.front();
   const double peak = *std::max_element(all.most.begin(), all.most.end());
+  QString most = watts_text(peak);
+  if (const auto known = record.metrics.find("site_power_peak_w"); known != record.metrics.end()) {
+    most += QObject::tr(" (P10–P90 %1 – %2, %3)")
+                .arg(watts_text(known->second.p10), watts_text(known->second.p90), to_qt(known->second.provenance));
+  }
   power.headline = power.cap > 0.0 ? QObject::tr("Over time: the site draws at most %1 at the meter, %2 of its cap.")
-                                         .arg(watts_text(peak), percent(peak / power.cap))
-                                   : QObject::tr("Over time: the site draws at most %1 at the meter.").arg(watts_text(peak));
+                                         .arg(most, percent(peak / power.cap))
+                                   : QObject::tr("Over time: the site draws at most %1 at the meter.").arg(most);
   for (std::size_t i = 0; i < limits.size(); ++i)
     power.headline += (i == 0 ? QObject::tr(" Held to ") : QString(", ")) + limits[i];
   if (!limits.empty()) power.headline += ".";

@@ -56,8 +56,9 @@ struct PowerOverTime {
   Table table;
 };
 
-// What a prediction says over time; nothing where it says nothing of power.
-[[nodiscard]] std::optional<PowerOverTime> power_over_time(const RunSamples& samples, const SitePower& site);
+// What the prediction `record` says over time; nothing where it says nothing of power.
+[[nodiscard]] std::optional<PowerOverTime> power_over_time(const RunSamples& samples, const RunRecord& record,
+                                                           const SitePower& site);
 // "317.2 MW", "612 W".
 [[nodiscard]] QString watts_text(double watts);
 

@@ -77,11 +77,13 @@ RunSamples two_windows() {
 }
 
 TEST(PowerOverTime, IsDrawnAsItIsAgainstTheCap) {
-  const std::optional<PowerOverTime> power = power_over_time(two_windows(), colossus());
+  RunRecord record;
+  record.metrics["site_power_peak_w"] = {2.5e6, 2.7e6, 2.9e6, "W", "extrapolated"};
+  const std::optional<PowerOverTime> power = power_over_time(two_windows(), record, colossus());
   ASSERT_TRUE(power.has_value());
   EXPECT_DOUBLE_EQ(power->cap, 3.0e6);
-  EXPECT_EQ(power->headline, "Over time: the site draws at most 2.7 MW at the meter, 90.0 % of its cap. "
-                             "Held to 412 W per GPU of h100.");
+  EXPECT_EQ(power->headline, "Over time: the site draws at most 2.7 MW (P10–P90 2.5 MW – 2.9 MW, extrapolated) at the meter, "
+                             "90.0 % of its cap. Held to 412 W per GPU of h100.");
   ASSERT_EQ(power->lines.size(), 2u);
   EXPECT_EQ(power->lines[1].name, "h100");
   EXPECT_EQ(power->lines[1].pool, 0);
@@ -103,11 +105,11 @@ TEST(PowerOverTime, IsDrawnAsItIsAgainstTheCap) {
 
 // What a measured run samples, and a series that lacks its other half.
 TEST(PowerOverTime, IsAbsentWhereNothingIsSaidOfIt) {
-  EXPECT_FALSE(power_over_time({}, colossus()).has_value());
-  EXPECT_FALSE(power_over_time({{{"gpu 0", "power_w", {}, {{0.0F, 300.0F}}}}, {}}, colossus()).has_value());
+  EXPECT_FALSE(power_over_time({}, {}, colossus()).has_value());
+  EXPECT_FALSE(power_over_time({{{"gpu 0", "power_w", {}, {{0.0F, 300.0F}}}}, {}}, {}, colossus()).has_value());
   RunSamples broken = two_windows();
   broken.series[1].points.pop_back();
-  EXPECT_FALSE(power_over_time(broken, colossus()).has_value());
+  EXPECT_FALSE(power_over_time(broken, {}, colossus()).has_value());
 }
 
 TEST(PowerPage, ShowsTimeWhereThereIsSome) {
@@ -115,7 +117,7 @@ TEST(PowerPage, ShowsTimeWhereThereIsSome) {
   PowerPage page;
   page.show_power(view, std::nullopt, "x");
   EXPECT_FALSE(page.has_time());
-  page.show_power(view, power_over_time(two_windows(), colossus()), "x");
+  page.show_power(view, power_over_time(two_windows(), {}, colossus()), "x");
   EXPECT_TRUE(page.has_time());
   page.as_table().click();
   EXPECT_TRUE(page.time_table().isVisibleTo(&page));

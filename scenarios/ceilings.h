@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two ceilings of one rank: its share of the device's best matrix rate, in the format of the weights, and read bandwidth. MFU, MBU and
-// the ledger of predicted and measured runs refer to these and to nothing else, by the formulas below.
+// The two ceilings of one rank: its share of the device's best matrix rate, in the format of the weights, and of its read
+// bandwidth. MFU, MBU and the ledger of predicted and measured runs refer to these and to nothing else, by the formulas
+// below.
 #pragma once
 
 #include "scenarios/profile.h"

@@ -2,8 +2,8 @@
 // A cell: the replicas that one router sees, served side by side on a virtual clock, each request sent where the router
 // sends it at the time it arrives, unless the plan's admission limits turn it away. Where prefill and decode are apart, a
 // request is routed twice: to a replica that computes its prompt and first token, and, when that is done, to one that gets
-// the prompt's KV and goes on. The max-plus rung, because a router that looks at load needs every replica at every arrival; a finer rung then times each
-// replica with the requests that it was dealt (time_cell).
+// the prompt's KV and goes on. The max-plus rung, because a router that looks at load needs every replica at every
+// arrival; a finer rung then times each replica with the requests that it was dealt (time_cell).
 #pragma once
 
 #include <cstddef>

@@ -8,8 +8,6 @@
 #include <limits>
 #include <utility>
 
-#include "scenarios/ceilings.h"
-
 namespace lindos::sim {
 
 namespace {
@@ -42,8 +40,7 @@ ExpertTable::ExpertTable(const Profile& profile) {
     // Whole rows and experts, as ops count them.
     const double pairs = std::max(1.0, std::round(tokens * share * held));
     const double hit = std::ceil(held * (1.0 - std::pow(1.0 - share, tokens)) - 1e-9);
-    Ceilings own = ceilings(profile, 1, 1);
-    own.rate = own.rate * (matrix_rate_of(profile, s.dtype) / profile.matrix_rate);
+    const Ceilings own = ceilings(profile, s.dtype, 1, 1);
     const double element = bytes_of(s.dtype);
     const auto hidden = static_cast<double>(s.hidden);
     const auto ffn = static_cast<double>(s.ffn);

@@ -7,8 +7,6 @@
 
 #include "exec/scheduler/limits_from_plan.h"
 #include "scenarios/error.h"
-#include "scenarios/quantity_text.h"
-#include "scenarios/text_layout.h"
 #include "sim/datasheet.h"
 #include "sim/interconnect.h"
 #include "sim/serving_power.h"
@@ -86,6 +84,14 @@ Bytes kv_bytes_per_token_of(const Model& model, const GroupPlan& group) {
   return sum;
 }
 
+// What hosts draw is not predicted: a cap on one whose maximum is above it, or not known, would say nothing.
+void require_no_cap(const Power& power, const Device& host, Watts limit, const Pool& pool) {
+  const bool stated = power.device_cap.value() > 0.0 || power.rack_cap.value() > 0.0 || power.site_cap.value() > 0.0;
+  if (!stated || (host.power_max.value() > 0.0 && limit >= host.power_max)) return;
+  throw Error(ErrorKind::kInput, "pool \"" + pool.name + "\"",
+              "[power] caps its hosts, and what hosts draw is not predicted; leave the cap out");
+}
+
 }  // namespace
 
 Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>& profiles_by_device,
@@ -111,12 +117,8 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
                               given != profiles_by_device.end()
                                   ? given->second
                                   : datasheet_profile(device->second, group.weight_dtype)};
+      if (is_host(device->second)) require_no_cap(scenario.cluster.power, device->second, device_limits.at(pool.name), pool);
       if (const Watts limit = device_limits.at(pool.name); limit < device->second.power_max) {
-        if (is_host(device->second)) {
-          throw Error(ErrorKind::kInput, "pool \"" + pool.name + "\"",
-                      "a cap of [power] leaves its hosts " + format(rounded_quantity(limit)) +
-                          ", and what hosts draw is not predicted; leave the cap out");
-        }
         profiled.cap = limit;
       }
       fleet.profiles.insert_or_assign(device->first, profiled.profile);

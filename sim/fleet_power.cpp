@@ -50,9 +50,9 @@ std::optional<FleetPower> FleetPower::of(const Scenario& scenario, const Fleet& 
   for (const ReplicaOutcome& replica : replicas) {
     added[replica.group].merge(replica.power, replicas_of(fleet.groups[replica.group].plan) / simulated[replica.group]);
     longest.coarsen_to(replica.power);
-    power.slices_ = std::max(power.slices_, replica.power.slices().size());
   }
-  if (power.slices_ == 0) return std::nullopt;
+  const auto silent = [](const PowerSeries& series) { return series.slices().empty(); };
+  if (std::all_of(added.begin(), added.end(), silent)) return std::nullopt;
   for (PowerSeries& series : added) series.coarsen_to(longest);
   power.slice_ = longest.slice_length();
   power.slices_ = static_cast<std::size_t>(std::ceil(power.end_ / power.slice_));

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <limits>
 
-#include "scenarios/ceilings.h"
 #include "sim/roofline.h"
 
 namespace lindos::sim {
@@ -46,9 +45,7 @@ GemmTable::GemmTable(const Profile& profile) {
     }
     const Work work = gemm_work(static_cast<double>(sample.m), static_cast<double>(sample.n),
                                 static_cast<double>(sample.k), bytes_of(sample.dtype));
-    Ceilings own = ceilings(profile, context.threads, context.active_ranks);
-    // Against the rate of the sample's own format, as queries are.
-    own.rate = own.rate * (matrix_rate_of(profile, sample.dtype) / profile.matrix_rate);
+    const Ceilings own = ceilings(profile, sample.dtype, context.threads, context.active_ranks);
     const Seconds sol = roofline(work.flop, work.bytes, own);
     site->curve.push_back(
         {std::log2(static_cast<double>(sample.m)), sol / sample.time, sample.spread});

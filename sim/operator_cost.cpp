@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "sim/analytic_cost.h"
 #include "sim/attention_table.h"
@@ -341,9 +340,7 @@ struct OperatorCost::Tables {
   // `c.rate` in the format that the op multiplies in.
   [[nodiscard]] Ceilings ceilings_of(const Op& op, Dtype weight_dtype,
                                      ExecutionContext context) const {
-    Ceilings c = ceilings(ceiling, context.threads, context.active_ranks);
-    c.rate = c.rate * (matrix_rate_of(ceiling, matrix_dtype(op, weight_dtype)) / ceiling.matrix_rate);
-    return c;
+    return ceilings(ceiling, matrix_dtype(op, weight_dtype), context.threads, context.active_ranks);
   }
 
   [[nodiscard]] Priced analytic(const Op& op, Dtype dtype, Family family, const Ceilings& c) const {

@@ -111,10 +111,13 @@ bool power_is_sampled(const Fleet& fleet) {
   });
 }
 
+// Of the standard normal distribution: its p90, and the half of its 95 % interval.
+constexpr double kP90 = 1.2815515655446004;
+constexpr double kHalf95 = 1.959963984540054;
+
 // The sampling error joins what the draws say of the metric.
 void widen(MetricValue& value, double half_width_95) {
-  constexpr double kTo80 = 1.2815515655446004 / 1.959963984540054;
-  const double own = half_width_95 * kTo80;
+  const double own = half_width_95 * (kP90 / kHalf95);
   value.p10 = std::max(0.0, value.p50 - std::hypot(value.p50 - value.p10, own));
   value.p90 = std::max(value.p50, std::min(1.0, value.p50 + std::hypot(value.p90 - value.p50, own)));
 }
@@ -225,10 +228,9 @@ RunRecord predict(const Scenario& scenario,
     exact("goodput_sampling_error", sample.goodput.half_width);
   }
   if (const auto power = FleetPower::of(scenario, fleet, sample.replicas)) {
-    constexpr double kTo80 = 1.2815515655446004;
     const auto add = [&](const char* name, Watts (FleetPower::*figure)(double) const) {
-      record.metrics[name] = {((*power).*figure)(-kTo80).value(), ((*power).*figure)(0.0).value(),
-                              ((*power).*figure)(kTo80).value(), std::string(metric_or_throw(name).unit), provenance};
+      record.metrics[name] = {((*power).*figure)(-kP90).value(), ((*power).*figure)(0.0).value(),
+                              ((*power).*figure)(kP90).value(), std::string(metric_or_throw(name).unit), provenance};
     };
     add("site_power_w", &FleetPower::mean);
     add("site_power_peak_w", &FleetPower::peak);

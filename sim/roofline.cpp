@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "scenarios/ceilings.h"
+
 namespace lindos::sim {
 
 namespace {
@@ -26,6 +28,12 @@ Ceilings ceilings(const Profile& profile, int threads, int active_ranks) {
   // Ranks on devices of their own (GPU profiles: one core, one rank) never get here with
   // active_ranks > 1.
   return {profile.matrix_rate * share, std::min(alone, together / active_ranks)};
+}
+
+Ceilings ceilings(const Profile& profile, Dtype weights, int threads, int active_ranks) {
+  Ceilings c = ceilings(profile, threads, active_ranks);
+  c.rate = c.rate * (matrix_rate_of(profile, weights) / profile.matrix_rate);
+  return c;
 }
 
 Seconds roofline(Flop work, Bytes moved, const Ceilings& c) {

@@ -18,6 +18,8 @@ struct Ceilings {
 // ranks share the bandwidth that their threads reach together. REQUIRES: threads >= 1, active_ranks
 // >= 1.
 [[nodiscard]] Ceilings ceilings(const Profile& profile, int threads, int active_ranks);
+// The same for products with weights of this format.
+[[nodiscard]] Ceilings ceilings(const Profile& profile, Dtype weights, int threads, int active_ranks);
 
 // max(FLOP/rate, bytes/bandwidth).
 [[nodiscard]] Seconds roofline(Flop work, Bytes moved, const Ceilings& ceilings);

@@ -7,7 +7,7 @@
 #include "scenarios/plan_pools.h"
 #include "scenarios/quantity_text.h"
 #include "scenarios/text_layout.h"
-#include "sim/training/power_limit.h"
+#include "sim/power_limit.h"
 
 namespace lindos::sim {
 

@@ -41,7 +41,7 @@ double ServingBooks::message_factor(std::size_t stage) const {
   return draw_.factor(replica_.ranks(stage).front().device, Family::kCollective);
 }
 
-ServingBooks::ServingBooks(ReplicaModel& replica, const Draw& draw) : replica_(replica), draw_(draw), has_power_(replica.power().has_value()) {
+ServingBooks::ServingBooks(ReplicaModel& replica, const Draw& draw) : replica_(replica), draw_(draw) {
   for (std::size_t s = 0; s < replica.stages(); ++s) {
     uniform_.emplace_back();
     if (replica.uniform(s)) uniform_.back().emplace(replica, draw, s);

@@ -94,7 +94,7 @@ class ServingBooks {
 
  private:
   void spend(std::size_t stage, Seconds at, Seconds span, Joules added) {
-    if (has_power_) power_.add(at, span, added, static_cast<double>(replica_.ranks(stage).size()));
+    if (replica_.power()) power_.add(at, span, added, static_cast<double>(replica_.ranks(stage).size()));
   }
   [[nodiscard]] Seconds copy(std::int64_t blocks, std::size_t stage);
   void book_on_stage(Cause cause, Seconds span, std::size_t stage);
@@ -108,7 +108,6 @@ class ServingBooks {
   WorkTotals totals_;
   std::vector<Seconds> step_times_;
   Seconds idle_{0};
-  const bool has_power_;
   PowerSeries power_;
 };
 

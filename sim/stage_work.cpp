@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "scenarios/error.h"
-#include "sim/training/power_limit.h"
+#include "sim/power_limit.h"
 
 namespace lindos::sim {
 

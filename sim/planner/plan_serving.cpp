@@ -17,8 +17,8 @@
 #include "sim/planner/allocate.h"
 #include "sim/planner/serving_load.h"
 #include "sim/planner/training_space.h"
+#include "sim/power_limit.h"
 #include "sim/serving_power.h"
-#include "sim/training/power_limit.h"
 #include "sim/uncertainty.h"
 
 namespace lindos::sim {

@@ -14,11 +14,11 @@
 #include "scenarios/text_layout.h"
 #include "scenarios/timeline.h"
 #include "scenarios/training_plan.h"
+#include "sim/power_limit.h"
 #include "sim/reliability/goodput.h"
 #include "sim/reliability/reliability_input.h"
 #include "sim/training/closed_training.h"
 #include "sim/training/make_training_job.h"
-#include "sim/training/power_limit.h"
 #include "sim/training/predict_training.h"
 #include "sim/training/straggler_draws.h"
 

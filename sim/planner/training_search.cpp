@@ -12,7 +12,7 @@
 #include "scenarios/error.h"
 #include "sim/planner/deal_batch.h"
 #include "sim/planner/shape_screen.h"
-#include "sim/training/power_limit.h"
+#include "sim/power_limit.h"
 
 namespace lindos::sim {
 

@@ -15,10 +15,10 @@
 #include "scenarios/training_plan.h"
 #include "sim/datasheet.h"
 #include "sim/operator_cost.h"
+#include "sim/power_limit.h"
 #include "sim/replica_model.h"
 #include "sim/stage_work.h"
 #include "sim/training/gradient_exchange.h"
-#include "sim/training/power_limit.h"
 #include "sim/uncertainty.h"
 
 namespace lindos::sim {
@@ -89,8 +89,8 @@ class GroupPricer {
     }
     for (int chunk = 0; chunk < group_.training.virtual_stages; ++chunk) {
       ChunkWork work = chunk_work(index, chunk, costs);
-      work.forward = at_clock(work.forward, clock);
-      work.backward = at_clock(work.backward, clock);
+      work.forward = work.forward.at_clock(clock);
+      work.backward = work.backward.at_clock(clock);
       job.chunks.push_back(std::move(work));
     }
     job.next = path_to_next(index);

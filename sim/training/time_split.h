@@ -39,6 +39,13 @@ class TimeSplit {
   // The same work with kernels that take `kernels` times as long and communication `links` times. Useful time
   // stays: what a faster kernel saves is inefficiency, then waiting for memory.
   [[nodiscard]] TimeSplit stretched(double kernels, double links) const;
+  // The same work at that clock (sim/power_limit.h): arithmetic takes 1 / clock as long, the extra is booked as power cap.
+  [[nodiscard]] TimeSplit at_clock(double clock) const {
+    TimeSplit slowed = *this;
+    const Seconds arithmetic = of(Cause::kUseful) + of(Cause::kKernelInefficiency) + of(Cause::kRecompute) + of(Cause::kPadding);
+    slowed.add(Cause::kPowerCap, arithmetic * (1.0 / clock - 1.0));
+    return slowed;
+  }
   // Books every entry on devices with this peak in sum.
   void book(Ledger& ledger, FlopPerSecond peak, double times = 1.0) const {
     for (std::size_t i = 0; i < kCauseCount; ++i) {

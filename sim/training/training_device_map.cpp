@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "scenarios/error.h"
-#include "sim/training/power_limit.h"
+#include "sim/power_limit.h"
 #include "sim/training/step_ledger.h"
 
 namespace lindos::sim {

@@ -22,6 +22,7 @@
 #include "sim/predict.h"
 #include "sim/stage_work.h"
 #include "tests/sim/toy_power.h"
+#include "tests/sim/toy_serving_fleet.h"
 
 namespace lindos::sim {
 namespace {
@@ -234,6 +235,20 @@ RC_GTEST_PROP(PredictPowerCap, NoSampledInstantIsAboveTheCap, ()) {
       }
     }
     RC_ASSERT(std::abs(site / pools - 1.0) < 1e-5);
+  }
+}
+
+// Nobody knows what it would do: refused, not left out in silence.
+TEST(PredictPowerCap, HostsCannotBeCapped) {
+  Scenario scenario = toy::fleet_scenario(1, 2);
+  EXPECT_NO_THROW(static_cast<void>(make_fleet(scenario, {{"toy", toy::profile()}}, "")));
+  scenario.cluster.power.device_cap = Watts{10};
+  try {
+    static_cast<void>(make_fleet(scenario, {{"toy", toy::profile()}}, ""));
+    FAIL() << "a host was capped";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_NE(std::string(error.what()).find("what hosts draw is not predicted"), std::string::npos) << error.what();
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/training/power_limit.h"
+#include "sim/power_limit.h"
 
 #include <algorithm>
 #include <cmath>
@@ -73,14 +73,6 @@ double clock_under(const Device& device, Watts limit) {
   if (limit >= device.power_max || device.power_max <= device.power_idle) return 1.0;
   const double share = std::max(kLeastDynamicShare, (limit - device.power_idle) / (device.power_max - device.power_idle));
   return std::min(1.0, clock_of_share(share));
-}
-
-TimeSplit at_clock(const TimeSplit& split, double clock) {
-  TimeSplit slowed = split;
-  const Seconds arithmetic = split.of(Cause::kUseful) + split.of(Cause::kKernelInefficiency) +
-                             split.of(Cause::kRecompute) + split.of(Cause::kPadding);
-  slowed.add(Cause::kPowerCap, arithmetic * (1.0 / clock - 1.0));
-  return slowed;
 }
 
 }  // namespace lindos::sim

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Power limits: a cap per device or rack, and a cap of the site that all nodes in heavy work together would exceed.
 // Under a cap c the clock falls to f = f0 ((c − idle) / (P − idle))^(1/k) and with it the rate of arithmetic; memory
-// keeps its pace (modelling handbook §8.3). What limits do to a training job; those of serving: sim/serving_power.h.
+// keeps its pace (modelling handbook §8.3). What limits do to training: sim/training/time_split.h; those of serving:
+// sim/serving_power.h.
 #pragma once
 
 #include <string>
 
 #include "scenarios/scenario.h"
 #include "scenarios/units.h"
-#include "sim/training/time_split.h"
 
 namespace lindos::sim {
 
@@ -37,8 +37,5 @@ inline constexpr double kLeastDynamicShare = 0.05;
 
 // Relative clock of a device that may take `limit`, in (0, 1]. REQUIRES: limit > 0.
 [[nodiscard]] double clock_under(const Device& device, Watts limit);
-
-// The same passes at that clock: arithmetic takes 1/clock as long, the extra is booked as power cap.
-[[nodiscard]] TimeSplit at_clock(const TimeSplit& split, double clock);
 
 }  // namespace lindos::sim

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/training/power_limit.h"
+#include "sim/power_limit.h"
 
 #include <cmath>
 
 #include <gtest/gtest.h>
+
+#include "sim/training/time_split.h"
 
 namespace lindos::sim {
 namespace {
@@ -57,10 +59,10 @@ TEST(PowerLimit, OnlyArithmeticSlowsDown) {
   split.add(Cause::kKernelInefficiency, Seconds(1.0));
   split.add(Cause::kMemoryBound, Seconds(4.0));
   split.add(Cause::kExposedTensor, Seconds(5.0));
-  const TimeSplit slowed = at_clock(split, 0.5);
+  const TimeSplit slowed = split.at_clock(0.5);
   EXPECT_NEAR(slowed.of(Cause::kPowerCap).count(), 3.0, 1e-12);
   EXPECT_NEAR(slowed.total().count(), 15.0, 1e-12);
-  EXPECT_EQ(at_clock(split, 1.0), split);
+  EXPECT_EQ(split.at_clock(1.0), split);
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ void add_probe(CLI::App& app) {
   verb->add_option("--out", options->out, "write the profile (JSON) here")->type_name("FILE");
   verb->add_flag("--ceilings", options->ceilings, "read bandwidth and matrix rate only (about 2 s)");
   verb->add_option("--multiprocessors", options->multiprocessors, "measure a part of the GPU with so many (rounded up to what it can cut)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 100'000));
   add_device(*verb, options->device);
   add_common(*verb, options->common, false);
   verb->callback([options] {

@@ -251,7 +251,7 @@ void add_run(CLI::App& app) {
   verb->add_option("--multiprocessors", options->multiprocessors,
                    "ranks that share a GPU keep to parts of it: how many of its multiprocessors each, in the plan's order (48,84)")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 100'000));
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
   verb->add_flag("--preflight", options->preflight, "say what stands in the way of a run here, and run nothing")
       ->excludes("--prompt");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engine on a GPU, end to end, on Llama-3.1-8B's shape with synthetic weights (random:1, bf16): decode at several
 // batches and contexts against the measured read bandwidth, prefill against the dense peak.
-//   gpu_engine [--out FILE.json] [--model NAME] [--weights bf16|fp8]
+//   gpu_engine [--out FILE.json] [--model NAME] [--weights bf16|fp8]      both where --weights is absent, FP8 on Hopper
 // Beside FILE.json, prompts.json has prompts and greedy outputs, with which bench/peers_gpu.py compares.
 #include <algorithm>
 #include <chrono>
@@ -83,7 +83,7 @@ class Bench {
     result["model"] = config_.model.name;
     result["weights"] = name_of(config_.group.weight_dtype);
     result["start_s"] = start_s_;
-    fmt::print("read {:.3f} TB/s; engine ready after {:.1f} s\n", bandwidth_ / 1e12, start_s_);
+    fmt::print("weights {}: read {:.3f} TB/s; engine ready after {:.1f} s\n", name_of(config_.group.weight_dtype), bandwidth_ / 1e12, start_s_);
     Json decode = Json::array();
     for (const Case& c : {Case{1, 128, 128}, Case{1, 1024, 64}, Case{1, 4096, 64}, Case{2, 128, 64}, Case{4, 128, 64}, Case{8, 128, 64}, Case{16, 128, 64},
                           Case{32, 128, 64}, Case{64, 128, 64}, Case{64, 1024, 64}}) {
@@ -183,7 +183,7 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::string out;
   std::string model = "llama-3.1-8b";
-  std::string weights = "bf16";
+  std::string weights;
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
     std::string* target = option == "--out" ? &out : option == "--model" ? &model : option == "--weights" ? &weights : nullptr;
@@ -196,12 +196,15 @@ int main(int argc, char** argv) {
   try {
     const lindos::exec::cuda::DeviceInfo device = lindos::exec::cuda::device_or_throw();
     nlohmann::ordered_json prompts;
-    nlohmann::ordered_json result = lindos::bench::Bench(model, weights == "fp8" ? lindos::Dtype::kFp8 : lindos::Dtype::kBf16).run(prompts);
+    nlohmann::ordered_json none;
+    nlohmann::ordered_json result;
+    if (weights != "fp8") result = lindos::bench::Bench(model, lindos::Dtype::kBf16).run(prompts);
+    if (weights != "bf16" && device.compute_capability == 90) result["fp8"] = lindos::bench::Bench(model, lindos::Dtype::kFp8).run(none);
     result["device"] = device.name;
     result["driver_cuda"] = device.driver;
     if (!out.empty()) {
       std::ofstream(out) << result.dump(1) << '\n';
-      if (weights == "bf16") std::ofstream(std::filesystem::path(out).replace_filename("prompts.json")) << prompts.dump() << '\n';
+      if (!prompts.empty()) std::ofstream(std::filesystem::path(out).replace_filename("prompts.json")) << prompts.dump() << '\n';
     }
   } catch (const std::exception& e) {
     fmt::print(stderr, "gpu_engine: {}\n", e.what());

@@ -133,11 +133,15 @@ Profile described(const CudaProbeRequest& request) {
   if (peak == request.device.peak.end()) {
     throw Error(ErrorKind::kInput, request.device.name, "the catalogue states no dense bf16 peak, to which MFU refers");
   }
-  profile.matrix_rate = peak->second;
   check(cudaSetDevice(request.gpu.ordinal), "choice of the device");
+  double share = 1.0;
   if (request.multiprocessors > 0) {
-    profile.matrix_rate = peak->second * (static_cast<double>(request.multiprocessors) / request.gpu.multiprocessors);
+    share = static_cast<double>(request.multiprocessors) / request.gpu.multiprocessors;
     profile.label += ", " + std::to_string(request.multiprocessors) + " multiprocessors";
+  }
+  profile.matrix_rate = peak->second * share;
+  if (const auto fp8 = request.device.peak.find(Dtype::kFp8); fp8 != request.device.peak.end()) {
+    profile.matrix_rates = {{Dtype::kBf16, profile.matrix_rate}, {Dtype::kFp8, fp8->second * share}};
   }
   return profile;
 }

@@ -27,4 +27,9 @@ int compute_capability() {
   return value;
 }
 
+int shared_memory() {
+  static const int bytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  return bytes;
+}
+
 }  // namespace lindos::kernels::cuda

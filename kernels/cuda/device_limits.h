@@ -6,5 +6,6 @@ namespace lindos::kernels::cuda {
 
 [[nodiscard]] int multiprocessors();
 [[nodiscard]] int compute_capability();   // 90 = sm_90
+[[nodiscard]] int shared_memory();         // bytes that one block may ask for
 
 }  // namespace lindos::kernels::cuda

@@ -38,6 +38,25 @@ const GroupPlan& checked(const Model& model, const GroupPlan& group) {
   return group;
 }
 
+// FP8 activations have a scale per token, which cuBLASLt takes on these chips only.
+constexpr int kFp8Capability = 90;
+
+bool checked_fp8(const GroupPlan& group) {
+  const bool fp8 = group.weight_dtype == Dtype::kFp8;
+  if (fp8 && kc::compute_capability() != kFp8Capability) {
+    throw Error(ErrorKind::kInput, "plan group " + group.name,
+                "weight dtype fp8 runs on GPUs of compute capability 9.0 (H100, H200); this one has " +
+                    std::to_string(kc::compute_capability() / 10) + "." + std::to_string(kc::compute_capability() % 10) +
+                    ": weight_dtype = \"bf16\"");
+  }
+  return fp8;
+}
+
+// Elements of the widest operand that a step of so many rows quantises.
+std::int64_t widest(const Model& model, const TensorShare& share) {
+  return std::max({model.hidden, share.q_heads.size() * model.head_dim, share.ffn.size()});
+}
+
 constexpr std::size_t kStepSlack = 1024;   // integers
 
 }  // namespace
@@ -54,6 +73,8 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
       captures_(first_stage_ && last_stage_ && tensor_group.size() == 1),
       comm_(&tensor_group),
       weights_(model, group, shard, checkpoint, stream_),
+      products_(checked_fp8(group), std::max(limits_.max_batched_tokens, limits_.max_sequences),
+                std::max(limits_.max_batched_tokens, limits_.max_sequences) * widest(model, share_)),
       timer_(timer, stream_),
       totals_(&timer) {
   const RopeTable rope = make_rope_table(model, max_positions);
@@ -128,7 +149,7 @@ std::size_t CudaModel::scratch_bytes() const {
   std::size_t bytes = cos_.bytes() + sin_.bytes() + residual_.bytes() + normed_.bytes() + qkv_.bytes() + attention_.bytes() +
                       gate_up_.bytes() + activated_.bytes() + logits_.bytes() + partial_[0].bytes() + partial_[1].bytes() +
                       tickets_.bytes() + partials_.bytes() + argmax_tickets_.bytes() + argmax_parts_.bytes() + best_.bytes() +
-                      step_input_.bytes() + blas_.workspace_bytes();
+                      step_input_.bytes() + products_.scratch_bytes();
   for (const auto& [bucket, graph] : graphs_) bytes += graph.input.bytes();
   return bytes;
 }
@@ -259,7 +280,7 @@ void CudaModel::forward(const StepInput& input) {
 void CudaModel::run_kernels() {
   timer_.begin();
   if (first_stage_) {
-    kc::embedding(weights_.embedding().data, current_.input + current_.layout.ids(), current_.rows, model_.hidden,
+    kc::embedding(weights_.embedding().bf16(), current_.input + current_.layout.ids(), current_.rows, model_.hidden,
                   residual_.as<Bf16>(), launch(current_));
     mark(current_, OpFamily::kEmbedding);
   } else {
@@ -284,35 +305,40 @@ void CudaModel::run_layers(const Launches& step) {
 
 void CudaModel::attention_block(const Launches& step, std::int64_t layer) {
   const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
-  const std::int64_t h = model_.hidden;
   const std::int64_t q_width = share_.q_heads.size() * model_.head_dim;
   const auto eps = static_cast<float>(model_.rms_eps);
   if (q_width > 0) {
-    if (step.fused && kc::skinny_fits(step.rows, h)) {
-      kc::SkinnyGemm g;
-      g.weights = w.qkv.data;
-      g.n = w.qkv.n;
-      g.k = h;
+    if (small(step, w.qkv)) {
+      kc::SkinnyGemm g = skinny_of(w.qkv, step.rows);
       g.x = residual_.as<Bf16>();
-      g.ldx = h;
-      g.m = static_cast<int>(step.rows);
       g.norm = w.input_norm;
       g.eps = eps;
       g.bias = w.qkv_bias;
       g.y = qkv_.as<void>();
-      g.ldy = w.qkv.n;
       kc::skinny_gemm(g, launch(step));
     } else {
-      kc::rmsnorm(residual_.as<Bf16>(), nullptr, w.input_norm, eps, step.rows, h, normed_.as<Bf16>(), launch(step));
-      mark(step, OpFamily::kElementwise);
-      blas_.gemm({w.qkv.data, w.qkv.n, h, normed_.as<Bf16>(), step.rows, qkv_.as<void>(), false, false}, stream_.get());
+      const Operand x = normed(step, w.qkv, w.input_norm);
+      products_.multiply(w.qkv, x, step.rows, qkv_.as<void>(), false, false, stream_.get());
       if (w.qkv_bias != nullptr) kc::bias_add(qkv_.as<Bf16>(), w.qkv_bias, step.rows, w.qkv.n, launch(step));
     }
     mark(step, OpFamily::kQkv);
     attend(step, layer);
     mark(step, OpFamily::kAttention);
   }
-  project_and_add(step, w.o, OpFamily::kO, attention_.as<Bf16>(), w.o_bias);
+  project_and_add(step, w.o, OpFamily::kO, {attention_.as<void>(), nullptr}, w.o_bias);
+}
+
+Operand CudaModel::normed(const Launches& step, const DeviceMatrix& w, const Bf16* norm) {
+  OperandSource source;
+  source.x = residual_.as<Bf16>();
+  source.rows = step.rows;
+  source.k = model_.hidden;
+  source.input = kc::QuantiseInput::kNorm;
+  source.norm = norm;
+  source.eps = static_cast<float>(model_.rms_eps);
+  const Operand x = products_.prepare(w.fp8(), source, normed_.as<Bf16>(), launch(step));
+  mark(step, OpFamily::kElementwise);
+  return x;
 }
 
 void CudaModel::attend(const Launches& step, std::int64_t layer) {
@@ -379,46 +405,56 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
 
 void CudaModel::ffn_block(const Launches& step, std::int64_t layer) {
   const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
-  const std::int64_t h = model_.hidden;
   const std::int64_t f = share_.ffn.size();
-  const auto eps = static_cast<float>(model_.rms_eps);
+  Operand activated{activated_.as<void>(), nullptr};
   if (f > 0) {
-    if (step.fused && kc::skinny_fits(step.rows, h)) {
-      kc::SkinnyGemm g;
-      g.weights = w.gate_up.data;
-      g.up = w.gate_up.data + f * h;
-      g.n = f;
-      g.k = h;
+    if (small(step, w.gate_up)) {
+      const DeviceMatrix up = w.gate_up.rows(f, f);
+      kc::SkinnyGemm g = skinny_of(w.gate_up.rows(0, f), step.rows);
+      g.up = up.data;
+      g.up_scales = up.scales;
       g.x = residual_.as<Bf16>();
-      g.ldx = h;
-      g.m = static_cast<int>(step.rows);
       g.norm = w.post_norm;
-      g.eps = eps;
+      g.eps = static_cast<float>(model_.rms_eps);
       g.bias = w.gate_up_bias;
       g.up_bias = w.gate_up_bias == nullptr ? nullptr : w.gate_up_bias + f;
       g.y = activated_.as<void>();
-      g.ldy = f;
       g.output = kc::SkinnyOutput::kSwiglu;
       kc::skinny_gemm(g, launch(step));
       mark(step, OpFamily::kGateUp);
     } else {
-      kc::rmsnorm(residual_.as<Bf16>(), nullptr, w.post_norm, eps, step.rows, h, normed_.as<Bf16>(), launch(step));
-      mark(step, OpFamily::kElementwise);
-      blas_.gemm({w.gate_up.data, 2 * f, h, normed_.as<Bf16>(), step.rows, gate_up_.as<void>(), false, false}, stream_.get());
+      const Operand x = normed(step, w.gate_up, w.post_norm);
+      products_.multiply(w.gate_up, x, step.rows, gate_up_.as<void>(), false, false, stream_.get());
       if (w.gate_up_bias != nullptr) kc::bias_add(gate_up_.as<Bf16>(), w.gate_up_bias, step.rows, 2 * f, launch(step));
       mark(step, OpFamily::kGateUp);
-      kc::swiglu(gate_up_.as<Bf16>(), step.rows, f, activated_.as<Bf16>(), launch(step));
+      OperandSource source;
+      source.x = gate_up_.as<Bf16>();
+      source.rows = step.rows;
+      source.k = f;
+      source.input = kc::QuantiseInput::kSwiglu;
+      // The product that follows may still be one of few rows, which takes bf16.
+      activated = products_.prepare(w.down.fp8() && !small(step, w.down), source, activated_.as<Bf16>(), launch(step));
       mark(step, OpFamily::kElementwise);
     }
   }
-  project_and_add(step, w.down, OpFamily::kDown, activated_.as<Bf16>(), w.down_bias);
+  project_and_add(step, w.down, OpFamily::kDown, activated, w.down_bias);
 }
 
-void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Bf16* x, const Bf16* bias) {
+bool CudaModel::small(const Launches& step, const DeviceMatrix& w) { return step.fused && kc::skinny_fits(step.rows, w.k); }
+
+void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Bf16* bias) {
+  const auto operand = [&] {
+    if (w.fp8() == (x.scales != nullptr)) return x;
+    OperandSource source;
+    source.x = static_cast<const Bf16*>(x.data);
+    source.rows = step.rows;
+    source.k = w.k;
+    return products_.prepare(w.fp8(), source, nullptr, launch(step));
+  };
   if (comm_->size() > 1) {
     // A rank without heads or columns adds zeros to the sum; it still takes part in it.
     if (w.k > 0) {
-      blas_.gemm({w.data, w.n, w.k, x, step.rows, partial_[parity_].as<void>(), false, false}, stream_.get());
+      products_.multiply(w, operand(), step.rows, partial_[parity_].as<void>(), false, false, stream_.get());
     } else {
       check(cudaMemsetAsync(partial_[parity_].as<void>(), 0, elements(step.rows, model_.hidden) * sizeof(Bf16), stream_.get()),
             "clearing a partial sum");
@@ -427,23 +463,17 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
     sum_over_ranks(step, bias);
     return;
   }
-  if (step.fused && kc::skinny_fits(step.rows, w.k)) {
-    kc::SkinnyGemm g;
-    g.weights = w.data;
-    g.n = w.n;
-    g.k = w.k;
-    g.x = x;
-    g.ldx = w.k;
-    g.m = static_cast<int>(step.rows);
+  if (small(step, w)) {
+    kc::SkinnyGemm g = skinny_of(w, step.rows);
+    g.x = static_cast<const Bf16*>(x.data);
     g.bias = bias;
     g.y = residual_.as<void>();
-    g.ldy = w.n;
     g.output = kc::SkinnyOutput::kAdd;
     // Attention leaves memory idle at short context: the matrix after it can come early.
     g.prefetch = family == OpFamily::kO;
     kc::skinny_gemm(g, launch(step));
   } else {
-    blas_.gemm({w.data, w.n, w.k, x, step.rows, residual_.as<void>(), false, true}, stream_.get());
+    products_.multiply(w, operand(), step.rows, residual_.as<void>(), false, true, stream_.get());
     if (bias != nullptr) kc::bias_add(residual_.as<Bf16>(), bias, step.rows, w.n, launch(step));
   }
   mark(step, family);
@@ -476,19 +506,13 @@ void CudaModel::head(const Launches& step) {
   kc::rmsnorm(residual_.as<Bf16>(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Bf16>(), launch(step));
   mark(step, OpFamily::kElementwise);
   if (kc::skinny_fits(wanted, h)) {
-    kc::SkinnyGemm g;
-    g.weights = w.data;
-    g.n = w.n;
-    g.k = h;
+    kc::SkinnyGemm g = skinny_of(w, wanted);
     g.x = normed_.as<Bf16>();
-    g.ldx = h;
-    g.m = static_cast<int>(wanted);
     g.y = logits_.as<void>();
-    g.ldy = w.n;
     g.output = kc::SkinnyOutput::kLogits;
     kc::skinny_gemm(g, launch(step));
   } else {
-    blas_.gemm({w.data, w.n, h, normed_.as<Bf16>(), wanted, logits_.as<void>(), true, false}, stream_.get());
+    products_.multiply(w, {normed_.as<void>(), nullptr}, wanted, logits_.as<void>(), true, false, stream_.get());
   }
   mark(step, OpFamily::kLmHead);
   kc::argmax(logits_.as<float>(), wanted, w.n, static_cast<std::int32_t>(share_.vocab.begin), best_.as<kc::Best>(),
@@ -562,16 +586,24 @@ void CudaModel::tune() {
   fill(normed_);
   fill(attention_);
   fill(activated_);
+  // Matrices of all layers in turns: the first would be found in L2 by the second run.
+  const auto all = [this](DeviceMatrix DeviceLayer::*matrix) {
+    std::vector<const void*> data;
+    for (const DeviceLayer& layer : weights_.layers()) data.push_back((layer.*matrix).data);
+    return data;
+  };
   for (const std::int64_t m : sizes) {
     if (m > static_cast<std::int64_t>(normed_.bytes() / sizeof(Bf16)) / model_.hidden) continue;
-    blas_.tune({w.qkv.data, w.qkv.n, w.qkv.k, normed_.as<Bf16>(), m, qkv_.as<void>(), false, false}, stream_.get());
-    blas_.tune({w.gate_up.data, w.gate_up.n, w.gate_up.k, normed_.as<Bf16>(), m, gate_up_.as<void>(), false, false}, stream_.get());
     void* sum = alone ? residual_.as<void>() : partial_[0].as<void>();
-    blas_.tune({w.o.data, w.o.n, w.o.k, attention_.as<Bf16>(), m, sum, false, alone}, stream_.get());
-    blas_.tune({w.down.data, w.down.n, w.down.k, activated_.as<Bf16>(), m, sum, false, alone}, stream_.get());
+    const auto tune = [&](DeviceMatrix DeviceLayer::*matrix, const DeviceBuffer& x, void* y, bool accumulate) {
+      products_.tune(w.*matrix, all(matrix), x.as<Bf16>(), m, y, false, accumulate, stream_.get());
+    };
+    tune(&DeviceLayer::qkv, normed_, qkv_.as<void>(), false);
+    tune(&DeviceLayer::gate_up, normed_, gate_up_.as<void>(), false);
+    tune(&DeviceLayer::o, attention_, sum, alone);
+    tune(&DeviceLayer::down, activated_, sum, alone);
     if (last_stage_ && m <= largest_bucket) {
-      const DeviceMatrix& lm = weights_.lm_head();
-      blas_.tune({lm.data, lm.n, lm.k, normed_.as<Bf16>(), m, logits_.as<void>(), true, false}, stream_.get());
+      products_.tune(weights_.lm_head(), {}, normed_.as<Bf16>(), m, logits_.as<void>(), true, false, stream_.get());
     }
   }
   check(cudaMemsetAsync(residual_.as<void>(), 0, residual_.bytes(), stream_.get()), "clearing the residual stream");
@@ -595,7 +627,7 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   step.dependent = step.fused;
   cudaGraph_t captured = nullptr;
   check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture of a graph");
-  kc::embedding(weights_.embedding().data, step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),
+  kc::embedding(weights_.embedding().bf16(), step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),
                 {stream_.get(), false});
   run_layers(step);
   head(step);

@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "exec/comm/communicator.h"
-#include "exec/cuda/blas_lt.h"
 #include "exec/cuda/device_buffer.h"
 #include "exec/cuda/device_timer.h"
 #include "exec/cuda/device_weights.h"
+#include "exec/cuda/products.h"
 #include "exec/cuda/step_layout.h"
 #include "exec/model/stage_model.h"
 #include "exec/telemetry/op_timer.h"
@@ -76,9 +76,12 @@ class CudaModel final : public StageModel {
   void ffn_block(const Launches& step, std::int64_t layer);
   void attend(const Launches& step, std::int64_t layer);
   void head(const Launches& step);
+  // The residual stream, normalised, as an operand of w.
+  [[nodiscard]] Operand normed(const Launches& step, const DeviceMatrix& w, const __nv_bfloat16* norm);
+  // True when w multiplies the step's rows by the kernel for few of them.
+  [[nodiscard]] static bool small(const Launches& step, const DeviceMatrix& w);
   // residual += x · Wᵀ (+ bias), over all ranks of the group.
-  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const __nv_bfloat16* x,
-                       const __nv_bfloat16* bias);
+  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const __nv_bfloat16* bias);
   void sum_over_ranks(const Launches& step, const __nv_bfloat16* bias);
   void mark(const Launches& step, OpFamily family);
   [[nodiscard]] kernels::cuda::Launch launch(const Launches& step) const { return {stream_.get(), step.dependent}; }
@@ -100,7 +103,7 @@ class CudaModel final : public StageModel {
   Communicator* comm_;
   Stream stream_;
   DeviceWeights weights_;
-  BlasLt blas_;
+  Products products_;
   DeviceTimer timer_;
   DeviceBuffer cos_, sin_;
   DeviceBuffer kv_;

@@ -156,6 +156,15 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
   fmt::print("{}\n", options.common.format == Format::kJson ? json_with(measured.record, measured.samples) : render(measured.record));
 }
 
+void require_a_gpu_per_rank(std::int64_t ranks) {
+  const auto found = exec::cuda::devices();
+  const auto gpus = static_cast<std::int64_t>(std::get<std::vector<exec::cuda::DeviceInfo>>(found).size());
+  if (gpus >= ranks || exec::cuda::ranks_may_share_a_gpu()) return;
+  throw Error(ErrorKind::kUsage, "--ranks",
+              fmt::format("mpi takes a GPU per rank: the plan has {} ranks, this machine {} GPU{}; --ranks threads shares one", ranks,
+                          gpus, gpus == 1 ? "" : "s"));
+}
+
 // Says all of it, then ends as a plan that does not fit when something fails.
 void print_preflight(const RunVerb& options, const Session& session) {
   const std::vector<PreflightCheck> checks =
@@ -188,11 +197,10 @@ void execute(RunVerb& options) {
     adopt_checkpoint(session, options);
   }
   if (options.preflight) return print_preflight(options, session);
+  if (mpi && exec::launched_by_mpi()) exec::cuda::take_own_device();
   const Place place = place_of(session.scenario, options.device);
   const GroupPlan& group = serving_group(session.scenario);
-  if (mpi && place.gpu && group.ranks_per_replica() > 1) {
-    throw Error(ErrorKind::kUsage, "--ranks", "ranks that share a GPU are threads of one process: --ranks threads");
-  }
+  if (mpi && place.gpu && !exec::launched_by_mpi()) require_a_gpu_per_rank(group.ranks_per_replica());
   if (mpi && !exec::launched_by_mpi() && group.ranks_per_replica() > 1) {
     run_as_processes(group.ranks_per_replica(), own_arguments());
   }

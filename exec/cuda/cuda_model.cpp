@@ -71,7 +71,6 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
       first_stage_(shard.stage == 0),
       last_stage_(shard.stage + 1 == static_cast<int>(group.stages.size())),
       captures_(first_stage_ && last_stage_ && tensor_group.size() == 1),
-      comm_(&tensor_group),
       weights_(model, group, shard, checkpoint, stream_),
       products_(checked_fp8(group), std::max(limits_.max_batched_tokens, limits_.max_sequences),
                 std::max(limits_.max_batched_tokens, limits_.max_sequences) * widest(model, share_)),
@@ -96,9 +95,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   attention_ = bf16_rows(tokens, q_heads * d);
   gate_up_ = bf16_rows(tokens, 2 * share_.ffn.size());
   activated_ = bf16_rows(tokens, share_.ffn.size());
-  if (tensor_group.size() > 1) {
-    for (DeviceBuffer& partial : partial_) partial = bf16_rows(tokens, model.hidden);
-  }
+  if (tensor_group.size() > 1) group_ = make_tensor_group(tensor_group, tokens, model.hidden);
   const int sequences = static_cast<int>(graph_bucket(limits_.max_sequences));
   if (kv_heads > 0) {
     // The most that any number of sequences needs: few sequences are split, many are not.
@@ -126,13 +123,6 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
                    static_cast<std::size_t>((tokens / kc::kPrefillTileRows + sequences + 1) * StepLayout::kTileInts) + kStepSlack;
   step_input_ = DeviceBuffer(step_capacity_ * sizeof(std::int32_t));
   step_staging_ = PinnedBuffer(step_capacity_ * sizeof(std::int32_t));
-  if (comm_->size() > 1 && std::string(comm_->backend()) != "thread") {
-    throw Error(ErrorKind::kInput, "CUDA backend", "tensor-parallel ranks run as threads of one process: `--ranks threads`");
-  }
-  if (comm_->size() > kc::kMostRanks) {
-    throw Error(ErrorKind::kInput, "CUDA backend",
-                std::to_string(comm_->size()) + " tensor-parallel ranks on one device; at most " + std::to_string(kc::kMostRanks));
-  }
   tune();
   if (captures_) {
     for (std::int64_t bucket = graph_bucket(limits_.max_sequences); bucket >= 1; bucket /= 2) (void)graph_for(bucket);
@@ -147,27 +137,18 @@ CudaModel::~CudaModel() {
 
 std::size_t CudaModel::scratch_bytes() const {
   std::size_t bytes = cos_.bytes() + sin_.bytes() + residual_.bytes() + normed_.bytes() + qkv_.bytes() + attention_.bytes() +
-                      gate_up_.bytes() + activated_.bytes() + logits_.bytes() + partial_[0].bytes() + partial_[1].bytes() +
+                      gate_up_.bytes() + activated_.bytes() + logits_.bytes() + (group_ ? group_->bytes() : 0) +
                       tickets_.bytes() + partials_.bytes() + argmax_tickets_.bytes() + argmax_parts_.bytes() + best_.bytes() +
                       step_input_.bytes() + products_.scratch_bytes();
   for (const auto& [bucket, graph] : graphs_) bytes += graph.input.bytes();
   return bytes;
 }
 
-// Ranks that share the device read each other's partial sums; pointers are valid in all of them, since they are threads.
-// At the first sum, when every rank runs in its own thread.
-void CudaModel::meet_ranks() {
-  for (int p = 0; p < 2; ++p) {
-    rank_partials_.emplace_back();
-    rank_events_.emplace_back();
-    for (int r = 0; r < comm_->size(); ++r) {
-      const Bf16* partial = partial_[p].as<Bf16>();
-      cudaEvent_t event = ready_[p].get();
-      comm_->broadcast(std::as_writable_bytes(std::span<const Bf16*, 1>(&partial, 1)), r);
-      comm_->broadcast(std::as_writable_bytes(std::span<cudaEvent_t, 1>(&event, 1)), r);
-      rank_partials_.back().push_back(partial);
-      rank_events_.back().push_back(event);
-    }
+void CudaModel::wait(const char* what) {
+  if (group_) {
+    group_->wait(stream_, what);
+  } else {
+    stream_.synchronise(what);
   }
 }
 
@@ -202,7 +183,7 @@ std::span<const float> CudaModel::outgoing(std::int64_t rows) {
   const std::size_t n = elements(rows, model_.hidden);
   check(cudaMemcpyAsync(stage_bf16_.as<void>(), residual_.as<void>(), n * sizeof(Bf16), cudaMemcpyDeviceToHost, stream_.get()),
         "copy of the residual stream");
-  stream_.synchronise("a step of a pipeline stage");
+  wait("a step of a pipeline stage");
   timer_.book(class_key_);
   const auto* source = stage_bf16_.as<std::uint16_t>();
   float* out = stage_host_.as<float>();
@@ -216,7 +197,7 @@ void CudaModel::upload(const StepInput& input) {
   current_.layout = layout_of(input, table_stride_);
   LINDOS_ASSERT(current_.layout.size() <= step_capacity_, "step beyond the limits of the plan");
   // The staging block may still be on its way to the device for the step before.
-  stream_.synchronise("the step before");
+  wait("the step before");
   timer_.book(class_key_);
   auto* staging = step_staging_.as<std::int32_t>();
   current_.counts = pack_step(input, current_.layout, staging);
@@ -227,14 +208,14 @@ void CudaModel::upload(const StepInput& input) {
   current_.rows = input.rows();
   current_.logit_rows = static_cast<std::int64_t>(input.logit_rows.size());
   current_.timed = true;
-  current_.fused = comm_->size() == 1 && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
+  current_.fused = !group_ && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
 }
 
 // On the compute stream: a block's next tokens may be written over what a copy reads, as soon as the step runs. (A copy of
 // all layers at once would need a pitch beyond the 2^31 bytes that cudaMemcpy2D takes.)
 void CudaModel::copy_blocks(const StepInput& input) {
   if (input.copies.empty()) return;
-  stream_.synchronise("a step");
+  wait("a step");
   totals_->start();
   const std::size_t bytes = kv_block_elements_ * sizeof(Bf16);
   const auto layers = static_cast<std::size_t>(layer_range_.size());
@@ -248,7 +229,7 @@ void CudaModel::copy_blocks(const StepInput& input) {
             "copy of KV blocks");
     }
   }
-  stream_.synchronise("copy of KV blocks");
+  wait("copy of KV blocks");
   totals_->mark(OpFamily::kKvCopy);
 }
 
@@ -270,7 +251,7 @@ void CudaModel::forward(const StepInput& input) {
     run_kernels();
     head(current_);
     check_launch("a step");
-    stream_.synchronise("a step");
+    wait("a step");
     timer_.learn(graph_bucket(input.rows()));
   }
   class_key_ = graph_bucket(input.rows());
@@ -451,16 +432,17 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
     source.k = w.k;
     return products_.prepare(w.fp8(), source, nullptr, launch(step));
   };
-  if (comm_->size() > 1) {
+  if (group_) {
     // A rank without heads or columns adds zeros to the sum; it still takes part in it.
     if (w.k > 0) {
-      products_.multiply(w, operand(), step.rows, partial_[parity_].as<void>(), false, false, stream_.get());
+      products_.multiply(w, operand(), step.rows, group_->partial(), false, false, stream_.get());
     } else {
-      check(cudaMemsetAsync(partial_[parity_].as<void>(), 0, elements(step.rows, model_.hidden) * sizeof(Bf16), stream_.get()),
+      check(cudaMemsetAsync(group_->partial(), 0, elements(step.rows, model_.hidden) * sizeof(Bf16), stream_.get()),
             "clearing a partial sum");
     }
     mark(step, family);
-    sum_over_ranks(step, bias);
+    group_->add_to(residual_.as<Bf16>(), bias, step.rows, stream_);
+    mark(step, OpFamily::kCommunication);
     return;
   }
   if (small(step, w)) {
@@ -477,24 +459,6 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
     if (bias != nullptr) kc::bias_add(residual_.as<Bf16>(), bias, step.rows, w.n, launch(step));
   }
   mark(step, family);
-}
-
-// Two partial buffers in turn: when a rank writes one again, every rank has waited for an event that was recorded after
-// the last read of it.
-void CudaModel::sum_over_ranks(const Launches& step, const Bf16* bias) {
-  if (rank_partials_.empty()) meet_ranks();
-  const auto p = static_cast<std::size_t>(parity_);
-  ready_[p].record(stream_);
-  comm_->barrier();
-  kc::Partials partials;
-  partials.ranks = comm_->size();
-  for (std::size_t r = 0; r < rank_events_[p].size(); ++r) {
-    check(cudaStreamWaitEvent(stream_.get(), rank_events_[p][r], 0), "waiting for another rank");
-    partials.of_rank[r] = rank_partials_[p][r];
-  }
-  kc::add_partials(residual_.as<Bf16>(), partials, bias, step.rows, model_.hidden, launch(step));
-  parity_ = 1 - parity_;
-  mark(step, OpFamily::kCommunication);
 }
 
 void CudaModel::head(const Launches& step) {
@@ -528,7 +492,7 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
     head(current_);
     check_launch("the LM head");
   }
-  stream_.synchronise("a step");
+  wait("a step");
   timer_.book(class_key_);
   out.clear();
   const auto* best = best_host_.as<kc::Best>();
@@ -558,7 +522,7 @@ std::span<const float> CudaModel::last_logits() {
   check(cudaMemcpyAsync(logits_host_.data(), logits_.as<void>(), logits_host_.size() * sizeof(float), cudaMemcpyDeviceToHost,
                         stream_.get()),
         "copy of logits");
-  stream_.synchronise("copy of logits");
+  wait("copy of logits");
   return logits_host_;
 }
 
@@ -577,7 +541,7 @@ void CudaModel::tune() {
   const std::int64_t largest_bucket = graph_bucket(limits_.max_sequences);
   if (weights_.layers().empty()) return;
   const DeviceLayer& w = weights_.layers().front();
-  const bool alone = comm_->size() == 1;
+  const bool alone = !group_;
   // Random operands: on zeros the arithmetic units draw less power and clock higher.
   const auto fill = [this](const DeviceBuffer& buffer) {
     kc::fill_synthetic(buffer.as<Bf16>(), 1, 1e-5F, 0, 1, static_cast<std::int64_t>(buffer.bytes() / sizeof(Bf16)), 0,
@@ -594,7 +558,7 @@ void CudaModel::tune() {
   };
   for (const std::int64_t m : sizes) {
     if (m > static_cast<std::int64_t>(normed_.bytes() / sizeof(Bf16)) / model_.hidden) continue;
-    void* sum = alone ? residual_.as<void>() : partial_[0].as<void>();
+    void* sum = alone ? residual_.as<void>() : group_->partial();
     const auto tune = [&](DeviceMatrix DeviceLayer::*matrix, const DeviceBuffer& x, void* y, bool accumulate) {
       products_.tune(w.*matrix, all(matrix), x.as<Bf16>(), m, y, false, accumulate, stream_.get());
     };
@@ -607,7 +571,7 @@ void CudaModel::tune() {
     }
   }
   check(cudaMemsetAsync(residual_.as<void>(), 0, residual_.bytes(), stream_.get()), "clearing the residual stream");
-  stream_.synchronise("tuning");
+  wait("tuning");
 }
 
 CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
@@ -640,7 +604,7 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
 
 void CudaModel::run_graph(const StepInput& input) {
   Graph& graph = graph_for(class_key_);
-  stream_.synchronise("the step before");
+  wait("the step before");
   auto* staging = graph.staging.as<std::int32_t>();
   (void)pack_step(input, graph.layout, staging);
   current_ = {};

@@ -3,8 +3,7 @@
 //   decode steps of one rank     → a CUDA graph per bucket of rows; up to 8 rows kernels overlapped by dependent launch,
 //                                  beyond cuBLASLt for the products
 //   prefill, mixed steps, ranks  → kernel by kernel, cuBLASLt for the products
-// Ranks of a tensor group that share the device (threads) sum their partial products by a kernel that reads all of
-// them, in rank order, after events; host barriers only order the recording of those events.
+// Ranks of a tensor group sum their partial products on the device (tensor_group.h).
 // Ownership: weights, KV pages, scratch, stream, graphs. Communicator and timer are borrowed.
 #pragma once
 
@@ -18,6 +17,7 @@
 #include "exec/cuda/device_weights.h"
 #include "exec/cuda/products.h"
 #include "exec/cuda/step_layout.h"
+#include "exec/cuda/tensor_group.h"
 #include "exec/model/stage_model.h"
 #include "exec/telemetry/op_timer.h"
 #include "kernels/cuda/attention.h"
@@ -82,14 +82,13 @@ class CudaModel final : public StageModel {
   [[nodiscard]] static bool small(const Launches& step, const DeviceMatrix& w);
   // residual += x · Wᵀ (+ bias), over all ranks of the group.
   void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const __nv_bfloat16* bias);
-  void sum_over_ranks(const Launches& step, const __nv_bfloat16* bias);
   void mark(const Launches& step, OpFamily family);
   [[nodiscard]] kernels::cuda::Launch launch(const Launches& step) const { return {stream_.get(), step.dependent}; }
   [[nodiscard]] kernels::cuda::DeviceKv kv_of(std::int64_t layer) const;
   [[nodiscard]] kernels::cuda::HeadMap heads() const;
   [[nodiscard]] float attention_scale() const;
   [[nodiscard]] int window_of(std::int64_t layer) const;
-  void meet_ranks();
+  void wait(const char* what);
   void tune();
   Graph& graph_for(std::int64_t bucket);
   void run_graph(const StepInput& input);
@@ -100,8 +99,8 @@ class CudaModel final : public StageModel {
   Range layer_range_;
   bool first_stage_, last_stage_;
   bool captures_;                     // one rank, one stage: decode steps are graphs
-  Communicator* comm_;
   Stream stream_;
+  std::unique_ptr<TensorGroup> group_;   // null for a rank alone
   DeviceWeights weights_;
   Products products_;
   DeviceTimer timer_;
@@ -114,7 +113,6 @@ class CudaModel final : public StageModel {
   std::int64_t table_stride_ = 0;
   // Scratch.
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;
-  DeviceBuffer partial_[2];
   DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_;
   int splits_capacity_ = 1;
   DeviceBuffer step_input_;
@@ -122,11 +120,6 @@ class CudaModel final : public StageModel {
   std::size_t step_capacity_ = 0;
   PinnedBuffer best_host_, stage_host_, stage_bf16_;
   std::vector<float> logits_host_;
-  // Of the ranks that share this device.
-  std::vector<std::vector<const __nv_bfloat16*>> rank_partials_;   // [parity][rank]
-  std::vector<std::vector<cudaEvent_t>> rank_events_;
-  Event ready_[2] = {Event(false), Event(false)};
-  int parity_ = 0;
   Launches current_;
   bool graph_step_ = false;
   std::int64_t class_key_ = 0;

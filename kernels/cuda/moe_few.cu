@@ -313,10 +313,15 @@ constexpr int down_bytes(int stages) {
   return kWarps * stages * kDownStage + kSums + kMostHits * static_cast<int>(sizeof(MoeHit));
 }
 
-void launch_few(const Launch& launch, void (*kernel)(const MoeFew), std::int64_t tiles, int bytes, const MoeFew& few) {
-  (void)cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_memory());
+template <auto kKernel>
+void launch_few(const Launch& launch, std::int64_t tiles, int bytes, const MoeFew& few) {
+  static const bool raised = [] {
+    (void)cudaFuncSetAttribute(kKernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_memory());
+    return true;
+  }();
+  (void)raised;
   const auto blocks = static_cast<unsigned>(std::min<std::int64_t>(tiles, multiprocessors()));
-  launch_kernel(launch, kernel, dim3(blocks), dim3(kThreads), static_cast<std::size_t>(std::max(bytes, kLeastShared)), few);
+  launch_kernel(launch, kKernel, dim3(blocks), dim3(kThreads), static_cast<std::size_t>(std::max(bytes, kLeastShared)), few);
 }
 
 }  // namespace
@@ -331,18 +336,18 @@ void moe_few_gate_up(const MoeFew& few, const Launch& launch) {
   if (few.experts.held == 0 || few.experts.ffn == 0) return;
   const std::int64_t tiles = static_cast<std::int64_t>(std::min(kMostHits, few.experts.held)) * (few.experts.ffn / 8);
   if (const int deep = gate_up_bytes(kDeep, few.tokens, few.experts.hidden); deep <= shared_memory()) {
-    launch_few(launch, few_gate_up_kernel<kDeep>, tiles, deep, few);
+    launch_few<few_gate_up_kernel<kDeep>>(launch, tiles, deep, few);
   } else {
-    launch_few(launch, few_gate_up_kernel<kShallow>, tiles, gate_up_bytes(kShallow, few.tokens, few.experts.hidden), few);
+    launch_few<few_gate_up_kernel<kShallow>>(launch, tiles, gate_up_bytes(kShallow, few.tokens, few.experts.hidden), few);
   }
 }
 
 void moe_few_down(const MoeFew& few, const Launch& launch) {
   const std::int64_t tiles = (few.experts.hidden + kTileRows - 1) / kTileRows;
   if (down_bytes(kDeep) <= shared_memory()) {
-    launch_few(launch, few_down_kernel<kDeep>, tiles, down_bytes(kDeep), few);
+    launch_few<few_down_kernel<kDeep>>(launch, tiles, down_bytes(kDeep), few);
   } else {
-    launch_few(launch, few_down_kernel<kShallow>, tiles, down_bytes(kShallow), few);
+    launch_few<few_down_kernel<kShallow>>(launch, tiles, down_bytes(kShallow), few);
   }
 }
 

@@ -64,7 +64,6 @@ struct TileList {
   int offset[kMostExperts + 1];
 };
 
-// kOut: output columns of a tile.
 template <int kRows>
 __device__ __forceinline__ void list_tiles(const Grouped& g, int column_tiles, TileList& list) {
   for (int e = threadIdx.x; e <= g.held; e += kThreads) list.offset[e] = __ldcg(g.offset + e);

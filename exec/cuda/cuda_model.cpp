@@ -10,6 +10,7 @@
 #include "exec/model/rope_table.h"
 #include "kernels/bf16.h"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/top_candidates.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec::cuda {
@@ -138,7 +139,7 @@ CudaModel::~CudaModel() {
 std::size_t CudaModel::scratch_bytes() const {
   std::size_t bytes = cos_.bytes() + sin_.bytes() + residual_.bytes() + normed_.bytes() + qkv_.bytes() + attention_.bytes() +
                       gate_up_.bytes() + activated_.bytes() + logits_.bytes() + (group_ ? group_->bytes() : 0) +
-                      tickets_.bytes() + partials_.bytes() + argmax_tickets_.bytes() + argmax_parts_.bytes() + best_.bytes() +
+                      tickets_.bytes() + partials_.bytes() + argmax_tickets_.bytes() + argmax_parts_.bytes() + best_.bytes() + candidates_.bytes() +
                       step_input_.bytes() + products_.scratch_bytes();
   for (const auto& [bucket, graph] : graphs_) bytes += graph.input.bytes();
   return bytes;
@@ -492,6 +493,8 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
     head(current_);
     check_launch("the LM head");
   }
+  const bool on_device = per_row > 1 && per_row <= kc::kMostCandidates;
+  if (on_device) choose_candidates(per_row);
   wait("a step");
   timer_.book(class_key_);
   out.clear();
@@ -507,6 +510,11 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
     for (std::size_t i = 0; i < input.logit_rows.size(); ++i) out.push_back({best[i].logit, best[i].id});
     return;
   }
+  if (on_device) {
+    const auto* chosen = candidates_host_.as<kc::Best>();
+    for (std::size_t i = 0; i < elements(current_.logit_rows, per_row); ++i) out.push_back({chosen[i].logit, chosen[i].id});
+    return;
+  }
   const std::span<const float> logits = last_logits();
   const std::int64_t n = share_.vocab.size();
   std::vector<kernels::Candidate> row;
@@ -515,6 +523,19 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
                             per_row, row);
     out.insert(out.end(), row.begin(), row.end());
   }
+}
+
+void CudaModel::choose_candidates(std::int64_t per_row) {
+  const std::size_t bytes = elements(graph_bucket(limits_.max_sequences), per_row) * sizeof(kc::Best);
+  if (candidates_.bytes() < bytes) {
+    candidates_ = DeviceBuffer(bytes);
+    candidates_host_ = PinnedBuffer(bytes);
+  }
+  kc::top_candidates(logits_.as<float>(), current_.logit_rows, share_.vocab.size(), static_cast<std::int32_t>(share_.vocab.begin),
+                     static_cast<int>(per_row), candidates_.as<kc::Best>(), {stream_.get(), false});
+  check(cudaMemcpyAsync(candidates_host_.as<void>(), candidates_.as<void>(), elements(current_.logit_rows, per_row) * sizeof(kc::Best),
+                        cudaMemcpyDeviceToHost, stream_.get()),
+        "copy of candidates");
 }
 
 std::span<const float> CudaModel::last_logits() {

@@ -76,6 +76,8 @@ class CudaModel final : public StageModel {
   void ffn_block(const Launches& step, std::int64_t layer);
   void attend(const Launches& step, std::int64_t layer);
   void head(const Launches& step);
+  // The largest logits of each wanted row, on their way to the host.
+  void choose_candidates(std::int64_t per_row);
   // The residual stream, normalised, as an operand of w.
   [[nodiscard]] Operand normed(const Launches& step, const DeviceMatrix& w, const __nv_bfloat16* norm);
   // True when w multiplies the step's rows by the kernel for few of them.
@@ -113,12 +115,12 @@ class CudaModel final : public StageModel {
   std::int64_t table_stride_ = 0;
   // Scratch.
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;
-  DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_;
+  DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_, candidates_;
   int splits_capacity_ = 1;
   DeviceBuffer step_input_;
   PinnedBuffer step_staging_;
   std::size_t step_capacity_ = 0;
-  PinnedBuffer best_host_, stage_host_, stage_bf16_;
+  PinnedBuffer best_host_, candidates_host_, stage_host_, stage_bf16_;
   std::vector<float> logits_host_;
   Launches current_;
   bool graph_step_ = false;

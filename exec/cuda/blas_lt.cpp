@@ -102,6 +102,11 @@ BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
   const cublasOperation_t transposed = CUBLAS_OP_T;
   check_blas(api_->cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
              "description");
+  if (const auto part = DevicePartition::current()) {
+    const std::int32_t count = part->multiprocessors();
+    check_blas(api_->cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_SM_COUNT_TARGET, &count, sizeof count),
+               "description of a product on a part of the device");
+  }
   const cudaDataType operand = gemm.fp8() ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
   if (gemm.fp8()) {
     const std::int8_t fast = 1;

@@ -135,6 +135,10 @@ Profile described(const CudaProbeRequest& request) {
   }
   profile.matrix_rate = peak->second;
   check(cudaSetDevice(request.gpu.ordinal), "choice of the device");
+  if (request.multiprocessors > 0) {
+    profile.matrix_rate = peak->second * (static_cast<double>(request.multiprocessors) / request.gpu.multiprocessors);
+    profile.label += ", " + std::to_string(request.multiprocessors) + " multiprocessors";
+  }
   return profile;
 }
 
@@ -622,7 +626,24 @@ void loaded_power(const CudaProbeRequest& request, const PowerMeter& meter, Prof
 
 }  // namespace
 
-Profile cuda_ceilings(const CudaProbeRequest& request) {
+// The part of the device that the request asks for, for as long as it lives.
+class OnPart {
+ public:
+  explicit OnPart(CudaProbeRequest& request) {
+    if (request.multiprocessors == 0) return;
+    check(cudaSetDevice(request.gpu.ordinal), "choice of the device");
+    auto part = cuda::DevicePartition::cut({request.multiprocessors}).front();
+    request.multiprocessors = part->multiprocessors();
+    scope_.emplace(std::move(part));
+  }
+
+ private:
+  std::optional<cuda::DevicePartition::Scope> scope_;
+};
+
+Profile cuda_ceilings(const CudaProbeRequest& asked) {
+  CudaProbeRequest request = asked;
+  const OnPart part(request);
   Profile profile = described(request);
   CudaProbeRequest bare = request;
   bare.groups.clear();
@@ -630,12 +651,14 @@ Profile cuda_ceilings(const CudaProbeRequest& request) {
   return profile;
 }
 
-Profile cuda_probe(const CudaProbeRequest& request) {
-  require_executable(request);
+Profile cuda_probe(const CudaProbeRequest& asked) {
+  require_executable(asked);
+  CudaProbeRequest request = asked;
+  const OnPart part(request);
   Profile profile = described(request);
   const DeviceTelemetry telemetry = telemetry_of({{request.gpu.pci_bus_id, request.gpu.name}}, {});
   const PowerMeter meter(telemetry.devices.front());
-  const bool has_power = idle_power(request, meter, profile);
+  const bool has_power = request.multiprocessors == 0 && idle_power(request, meter, profile);
   {
     CudaProbeSession session(request, profile);
     session.read_bandwidth();

@@ -128,6 +128,7 @@ class EngineBackend final : public scheduler::StepBackend {
 std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
   require_page_layout(config);
   std::unique_ptr<Replica> replica(new Replica(config));
+  cut_device(replica->config_);
   const std::vector<ShardId> shards = all_shards(config.group);
   auto world = make_thread_communicators(static_cast<int>(shards.size()));
   std::vector<std::unique_ptr<Communicator>> tensor;
@@ -142,7 +143,7 @@ std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
   }
   for (std::size_t i = 0; i < shards.size(); ++i) {
     replica->workers_.push_back(
-        std::make_unique<RankWorker>(config, shards[i], std::move(world[i]), std::move(tensor[i])));
+        std::make_unique<RankWorker>(replica->config_, shards[i], std::move(world[i]), std::move(tensor[i])));
   }
   for (std::size_t i = 1; i < shards.size(); ++i) {
     replica->threads_.emplace_back([worker = replica->workers_[i].get()] {

@@ -114,6 +114,40 @@ TEST_F(CudaEngineTest, TensorAndPipelineRanksOnOneDeviceGiveTheSameLogits) {
   }
 }
 
+// The same numbers on parts of the device, whatever their sizes; every product is chosen anew for its part.
+TEST_F(CudaEngineTest, RanksOnPartsOfTheDeviceGiveTheSameLogits) {
+  const Model model = small_model();
+  for (const Layout& layout : all_layouts()) {
+    if (layout.tensor_weights.size() * layout.stage_weights.size() != 2) continue;
+    SCOPED_TRACE(layout.name);
+    EngineConfig config = config_of(model, Backend::kCuda, layout);
+    config.multiprocessors = {16, 64};
+    Engine gpu(config);
+    Engine cpu(config_of(model, Backend::kCpu));
+    const Tokens prompt = make_prompt(300, 5, model.vocab);
+    (void)gpu.generate(prompt, 1);
+    const std::vector<float> logits = gpu.last_logits().front();
+    (void)cpu.generate(prompt, 1);
+    const std::vector<float> wanted = cpu.last_logits().front();
+    float worst = 0.0F;
+    for (std::size_t i = 0; i < wanted.size(); ++i) worst = std::max(worst, std::abs(logits[i] - wanted[i]));
+    EXPECT_LE(worst, kTolerance * largest(wanted));
+  }
+}
+
+TEST_F(CudaEngineTest, MorePartsThanTheDeviceHasAreRefused) {
+  EngineConfig config = config_of(small_model(), Backend::kCuda);
+  config.multiprocessors = {100000};
+  try {
+    Engine gpu(config);
+    FAIL() << "a part larger than the device";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("the device has"), std::string::npos) << e.what();
+  }
+  config.multiprocessors = {16, 16};
+  EXPECT_THROW(Engine{config}, Error);   // one rank
+}
+
 // Projections as FP8 with a scale per row leaves them; the rest as it is.
 class Fp8Checkpoint final : public Checkpoint {
  public:

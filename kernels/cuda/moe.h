@@ -113,6 +113,7 @@ struct MoeTiles {
   __nv_bfloat16* products = nullptr;        // [slot][hidden], weighted
   __nv_bfloat16* y = nullptr;               // [tokens, hidden]
   bool accumulate = false;                  // y += sum; else y = sum
+  bool portable = false;                    // not the kernel made for this architecture (for comparison)
 };
 void moe_tiles_gate_up(const MoeTiles& tiles, const Launch& launch);
 void moe_tiles_down(const MoeTiles& tiles, const Launch& launch);

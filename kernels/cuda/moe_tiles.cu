@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Grouped products over rows sorted by expert: output tiles of one expert each, worked off by as many blocks as the device
-// holds. Operands come through a ring of stages in shared memory that runs on from tile to tile; tensor cores by warps
-// (mma.sync), so any device from sm_80 on runs it. The list of tiles follows from the experts' offsets in every block.
+// holds. Operands come through a ring of stages in shared memory that runs on from tile to tile. Tensor cores by warps
+// (mma.sync) on any device from sm_80 on; large tiles on Hopper by warpgroups (wgmma), from the same ring. The list of
+// tiles follows from the experts' offsets in every block.
 #include <algorithm>
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/moe.h"
+#include "kernels/cuda/wgmma.cuh"
 
 namespace lindos::kernels::cuda {
 
@@ -18,8 +20,9 @@ constexpr int kChunk = 64;                 // of k per stage: a line of 128 byte
 constexpr int kLine = kChunk * 2;
 constexpr int kLoadRows = kThreads / 8;    // rows that the block's threads load at once, 16 bytes each
 
-// Rows (pairs) × columns (rows of the matrix) of a tile, of a warp's part, stages of the ring, blocks per SM.
-template <int kRowsOfTile, int kColumnsOfTile, int kRowsOfWarp, int kColumnsOfWarp, int kStagesOfRing, int kBlocksPerSm>
+// Rows (pairs) × columns (rows of the matrix) of a tile, of a warp's part, stages of the ring, blocks per SM; whether
+// warpgroups multiply, each 64 rows by all columns.
+template <int kRowsOfTile, int kColumnsOfTile, int kRowsOfWarp, int kColumnsOfWarp, int kStagesOfRing, int kBlocksPerSm, bool kByGroups = false>
 struct TileShape {
   static constexpr int kRows = kRowsOfTile;
   static constexpr int kColumns = kColumnsOfTile;
@@ -28,12 +31,17 @@ struct TileShape {
   static constexpr int kStages = kStagesOfRing;
   static constexpr int kBlocks = kBlocksPerSm;
   static constexpr int kStage = (kRows + kColumns) * kLine;
-  static constexpr int kShared = kStages * kStage;
+  static constexpr bool kWarpgroups = kByGroups;
+  // Warpgroups read the chunk before while a chunk is fetched.
+  static constexpr int kAhead = kStages - (kWarpgroups ? 2 : 1);
+  // Their swizzle repeats after 1,024 bytes, to which the ring must be aligned.
+  static constexpr int kShared = kStages * kStage + (kWarpgroups ? 1024 : 0);
   static_assert(kRows / kWarpRows * (kColumns / kWarpColumns) == kWarps);
 };
 using Small = TileShape<16, 128, 16, 16, 5, 2>;      // memory-bound: a few rows per expert
 using Medium = TileShape<64, 128, 32, 32, 4, 2>;
 using Large = TileShape<128, 256, 64, 64, 4, 1>;     // arithmetic-bound
+using Hopper = TileShape<128, 256, 16, 256, 4, 1, true>;
 // The same for devices whose blocks have 163 KB (sm_80): 160 KB in all.
 using SmallOld = TileShape<16, 128, 16, 16, 4, 2>;
 using MediumOld = TileShape<64, 128, 32, 32, 3, 2>;
@@ -109,7 +117,7 @@ __device__ __forceinline__ Tile find_tile(const TileList& list, int tile) {
   return {expert, list.offset[expert] + row, rows - row, column_tile * kOutColumns};
 }
 
-// Piece (16 bytes) of a row in a stage: eight rows' same piece lie in different banks.
+// Piece (16 bytes) of a row in a stage: eight rows' same piece lie in different banks. It is the products' 128-byte swizzle.
 __device__ __forceinline__ int place_of(int row, int piece) { return row * kLine + ((piece ^ (row & 7)) << 4); }
 
 // Lane t of a quad has four values; afterwards lane t has value t of each of the four lanes.
@@ -130,8 +138,13 @@ __device__ __forceinline__ void transpose_quad(std::uint32_t (&v)[4], int quarte
 // alternate with the same 8 of `up`, so that both land in one thread. Otherwise rows of the output are weighted.
 template <class Shape, bool kGated>
 __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const Grouped g) {
-  extern __shared__ __align__(128) unsigned char ring[];
+#ifndef __CUDA_ARCH_FEAT_SM90_ALL
+  if constexpr (Shape::kWarpgroups) return;
+#endif
+  extern __shared__ __align__(128) unsigned char shared[];
   __shared__ TileList list;
+  unsigned char* ring = shared;
+  if constexpr (Shape::kWarpgroups) ring += (1024U - shared_address(shared) % 1024U) % 1024U;
   constexpr int kRows = Shape::kRows;
   constexpr int kColumns = Shape::kColumns;
   constexpr int kOutColumns = kGated ? kColumns / 2 : kColumns;
@@ -205,7 +218,7 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
     commit_copies();
   };
 #pragma unroll
-  for (int i = 0; i < Shape::kStages - 1; ++i) load();
+  for (int i = 0; i < Shape::kAhead; ++i) load();
 
   // --- products
   constexpr int kWarpsAcross = kColumns / Shape::kWarpColumns;
@@ -221,40 +234,72 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
   const int quarter = lane % 4;
   int slot = 0;
   for (int index = static_cast<int>(blockIdx.x); index < tiles; index += static_cast<int>(gridDim.x)) {
-    float sum[kRowTiles][kColumnTiles][4] = {};
-    for (int chunk = 0; chunk < chunks; ++chunk) {
-      wait_for_copies<Shape::kStages - 2>();
-      // Everybody's copies have arrived, and everybody is done with the slot that load() fills next.
-      __syncthreads();
-      load();
-      const std::uint32_t stage = shared_address(ring + slot * Shape::kStage);
-      std::uint32_t a[2][kRowTiles][4];
-      std::uint32_t b[2][kColumnTiles / 2][4];
-      const auto fetch = [&](int step) {
+    // Tiles of 16 × 8, row by row, four values each.
+    float sum[kRowTiles * kColumnTiles * 4];
+    if constexpr (Shape::kWarpgroups) {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+      const int group_row = warp / 4 * 64;
+      for (int chunk = 0; chunk < chunks; ++chunk) {
+        wait_for_copies<Shape::kAhead - 1>();
+        show_to_products();
+        // Everybody's copies have arrived, and everybody's products of two chunks ago, whose slot load() fills, are done.
+        __syncthreads();
+        const unsigned char* stage = ring + slot * Shape::kStage;
+        const std::uint64_t x = descriptor(stage + group_row * kLine, 16, 8 * kLine);
+        const std::uint64_t w = descriptor(stage + kRows * kLine, 16, 8 * kLine);
+        hold(sum);
+        products_begin();
 #pragma unroll
-        for (int i = 0; i < kRowTiles; ++i) {
-          load_matrix(a[step % 2][i], stage + static_cast<std::uint32_t>(place_of(a_line + i * 16, step * 2 + a_piece)));
+        for (int step = 0; step < kChunk / 16; ++step) {
+          // 16 columns are 32 bytes.
+          multiply_64x256(sum, x + static_cast<unsigned>(step * 2), w + static_cast<unsigned>(step * 2), chunk + step > 0 ? 1 : 0);
         }
+        products_commit();
+        products_wait<1>();
+        load();
+        slot = slot + 1 == Shape::kStages ? 0 : slot + 1;
+      }
+      products_wait<0>();
+      hold(sum);
+#endif
+    } else {
 #pragma unroll
-        for (int j = 0; j < kColumnTiles / 2; ++j) {
-          load_matrix(b[step % 2][j], stage + static_cast<std::uint32_t>(place_of(b_line + j * 16, step * 2 + b_piece)));
-        }
-      };
-      fetch(0);
+      for (int i = 0; i < kRowTiles * kColumnTiles * 4; ++i) sum[i] = 0.0F;
+      for (int chunk = 0; chunk < chunks; ++chunk) {
+        wait_for_copies<Shape::kAhead - 1>();
+        // Everybody's copies have arrived, and everybody is done with the slot that load() fills next.
+        __syncthreads();
+        load();
+        const std::uint32_t stage = shared_address(ring + slot * Shape::kStage);
+        std::uint32_t a[2][kRowTiles][4];
+        std::uint32_t b[2][kColumnTiles / 2][4];
+        const auto fetch = [&](int step) {
 #pragma unroll
-      for (int step = 0; step < kChunk / 16; ++step) {
-        if (step + 1 < kChunk / 16) fetch(step + 1);
-        const auto& x = a[step % 2];
-        const auto& w = b[step % 2];
+          for (int i = 0; i < kRowTiles; ++i) {
+            load_matrix(a[step % 2][i], stage + static_cast<std::uint32_t>(place_of(a_line + i * 16, step * 2 + a_piece)));
+          }
 #pragma unroll
-        for (int i = 0; i < kRowTiles; ++i) {
+          for (int j = 0; j < kColumnTiles / 2; ++j) {
+            load_matrix(b[step % 2][j], stage + static_cast<std::uint32_t>(place_of(b_line + j * 16, step * 2 + b_piece)));
+          }
+        };
+        fetch(0);
 #pragma unroll
-          for (int j = 0; j < kColumnTiles; ++j) {
-            mma_16x8x16(sum[i][j], x[i][0], x[i][1], x[i][2], x[i][3], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
+        for (int step = 0; step < kChunk / 16; ++step) {
+          if (step + 1 < kChunk / 16) fetch(step + 1);
+          const auto& x = a[step % 2];
+          const auto& w = b[step % 2];
+#pragma unroll
+          for (int i = 0; i < kRowTiles; ++i) {
+#pragma unroll
+            for (int j = 0; j < kColumnTiles; ++j) {
+              auto& d = reinterpret_cast<float(&)[4]>(sum[(i * kColumnTiles + j) * 4]);
+              mma_16x8x16(d, x[i][0], x[i][1], x[i][2], x[i][3], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
+            }
           }
         }
+        slot = slot + 1 == Shape::kStages ? 0 : slot + 1;
       }
-      slot = slot + 1 == Shape::kStages ? 0 : slot + 1;
     }
 
     // --- output: tiles of 8 columns, two per lane
@@ -273,11 +318,12 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
         for (int j = 0; j < kOutTiles; ++j) {
           if constexpr (kGated) {
             const auto silu = [](float v) { return v / (1.0F + __expf(-v)); };
-            const float* gate = sum[i][2 * j] + half * 2;
-            const float* up = sum[i][2 * j + 1] + half * 2;
+            const float* gate = sum + (i * kColumnTiles + 2 * j) * 4 + half * 2;
+            const float* up = gate + 4;
             out[j] = pack(silu(gate[0]) * up[0], silu(gate[1]) * up[1]);
           } else {
-            out[j] = pack(weight * sum[i][j][half * 2], weight * sum[i][j][half * 2 + 1]);
+            const float* product = sum + (i * kColumnTiles + j) * 4 + half * 2;
+            out[j] = pack(weight * product[0], weight * product[1]);
           }
         }
         bf16* to = g.out + static_cast<std::int64_t>(tile.first_slot + row) * g.n;
@@ -347,17 +393,24 @@ void launch_shape(const Grouped& g, const Launch& launch) {
   launch_kernel(launch, tiles_kernel<Shape, kGated>, dim3(blocks), dim3(kThreads), static_cast<std::size_t>(Shape::kShared), g);
 }
 
+#ifdef LINDOS_CUDA_SM90A
+constexpr bool kHopperBuilt = true;
+#else
+constexpr bool kHopperBuilt = false;   // the kernel is empty in a build for other architectures
+#endif
+
 // Rows that an expert gets on average decide: they are known without asking the device.
 template <bool kGated>
-void launch_tiles(const MoeGate& gate, const Grouped& g, const Launch& launch) {
+void launch_tiles(const MoeTiles& tiles, const Grouped& g, const Launch& launch) {
   if (g.held == 0 || g.n == 0 || g.k == 0) return;
-  constexpr int kListBytes = sizeof(TileList);
-  const bool roomy = Large::kShared + kListBytes <= shared_memory();
-  const std::int64_t pairs = static_cast<std::int64_t>(gate.tokens) * gate.top_k;
-  if (pairs <= 12 * static_cast<std::int64_t>(gate.experts)) {
+  const bool roomy = Large::kShared + static_cast<int>(sizeof(TileList)) <= shared_memory();
+  const std::int64_t pairs = static_cast<std::int64_t>(tiles.gate.tokens) * tiles.gate.top_k;
+  if (pairs <= 12 * static_cast<std::int64_t>(tiles.gate.experts)) {
     roomy ? launch_shape<Small, kGated>(g, launch) : launch_shape<SmallOld, kGated>(g, launch);
-  } else if (pairs <= 64 * static_cast<std::int64_t>(gate.experts)) {
+  } else if (pairs <= 64 * static_cast<std::int64_t>(tiles.gate.experts)) {
     roomy ? launch_shape<Medium, kGated>(g, launch) : launch_shape<MediumOld, kGated>(g, launch);
+  } else if (kHopperBuilt && compute_capability() == 90 && !tiles.portable) {
+    launch_shape<Hopper, kGated>(g, launch);
   } else {
     roomy ? launch_shape<Large, kGated>(g, launch) : launch_shape<LargeOld, kGated>(g, launch);
   }
@@ -380,7 +433,7 @@ void moe_tiles_gate_up(const MoeTiles& tiles, const Launch& launch) {
   g.out = tiles.activated;
   g.n = tiles.experts.ffn;
   g.k = tiles.experts.hidden;
-  launch_tiles<true>(tiles.gate, g, launch);
+  launch_tiles<true>(tiles, g, launch);
 }
 
 void moe_tiles_down(const MoeTiles& tiles, const Launch& launch) {
@@ -391,7 +444,7 @@ void moe_tiles_down(const MoeTiles& tiles, const Launch& launch) {
   g.out = tiles.products;
   g.n = tiles.experts.hidden;
   g.k = tiles.experts.ffn;
-  launch_tiles<false>(tiles.gate, g, launch);
+  launch_tiles<false>(tiles, g, launch);
 }
 
 void moe_combine(const MoeTiles& tiles, const Launch& launch) {

@@ -183,7 +183,10 @@ class MoeTest : public CudaTest {
 
   // Kernel after kernel on random rows; the choice is taken from the device, since check_choice holds it.
   void check_tiles(const Shape& s, bool with_padding = false) {
-    SCOPED_TRACE(::testing::Message() << s.tokens << " tokens, " << s.top_k << " of " << s.experts << ", hidden " << s.hidden << ", ffn " << s.ffn
+    for (const bool portable : {true, false}) check_tiles(s, with_padding, portable);
+  }
+  void check_tiles(const Shape& s, bool with_padding, bool portable) {
+    SCOPED_TRACE(::testing::Message() << (portable ? "portable, " : "") << s.tokens << " tokens, " << s.top_k << " of " << s.experts << ", hidden " << s.hidden << ", ffn " << s.ffn
                                       << ", held " << s.first << "+" << s.local());
     const std::vector<float> logits = random_values(at(s.tokens * s.experts), 11);
     const std::vector<float> x = random_values(at(s.tokens * s.hidden), 12);
@@ -197,7 +200,7 @@ class MoeTest : public CudaTest {
     const Groups groups(s);
     const DeviceBf16 activated(groups.pairs * at(s.ffn)), products(groups.pairs * at(s.hidden)), y(at(s.tokens * s.hidden));
     const DeviceBf16 added(start);
-    MoeTiles tiles{gate_of(s, device_position), experts_of(s, w), groups.get(), device_x.get(), activated.get(), products.get(), y.get(), false};
+    MoeTiles tiles{gate_of(s, device_position), experts_of(s, w), groups.get(), device_x.get(), activated.get(), products.get(), y.get(), false, portable};
     const Launch launch{stream_, false};
     moe_choose(tiles.gate, device_logits.get(), tiles.groups, launch);
     moe_group(tiles.gate, tiles.groups, launch);

@@ -442,7 +442,8 @@ void CudaModel::experts_block(const Launches& step, const DeviceLayer& w) {
   routed.normed = normed_.as<Bf16>();
   routed.launch = launch(step);
   routed.mark = [this, &step](OpFamily family) { mark(step, family); };
-  moe_.activate(*w.experts, routed, products_);
+  moe_.choose(*w.experts, routed, products_);
+  moe_.activate(*w.experts, routed);
   const Operand shared = activate(step, w, true);
   Bf16* y = group_ ? group_->partial() : residual_.as<Bf16>();
   moe_.sum(*w.experts, routed, y, !group_);

@@ -92,7 +92,7 @@ kc::MoeFew MoeBlock::few(const DeviceExperts& w, const MoeStep& step) const {
   return few;
 }
 
-void MoeBlock::activate(const DeviceExperts& w, const MoeStep& step, Products& products) {
+void MoeBlock::choose(const DeviceExperts& w, const MoeStep& step, Products& products) {
   if (is_few(step.rows)) {
     kc::MoeRouteFew route;
     route.gate = gate(step);
@@ -107,8 +107,6 @@ void MoeBlock::activate(const DeviceExperts& w, const MoeStep& step, Products& p
     route.hits = hits_.as<kc::MoeHits>();
     kc::moe_route_few(route, step.launch);
     step.mark(OpFamily::kRoute);
-    kc::moe_few_gate_up(few(w, step), step.launch);
-    step.mark(OpFamily::kGateUp);
     return;
   }
   kc::rmsnorm(step.x, nullptr, step.norm, eps_, step.rows, hidden_, step.normed, step.launch);
@@ -117,7 +115,14 @@ void MoeBlock::activate(const DeviceExperts& w, const MoeStep& step, Products& p
   kc::moe_choose(gate(step), logits_.as<float>(), groups(), step.launch);
   kc::moe_group(gate(step), groups(), step.launch);
   step.mark(OpFamily::kRoute);
-  kc::moe_tiles_gate_up(tiles(w, step), step.launch);
+}
+
+void MoeBlock::activate(const DeviceExperts& w, const MoeStep& step) {
+  if (is_few(step.rows)) {
+    kc::moe_few_gate_up(few(w, step), step.launch);
+  } else {
+    kc::moe_tiles_gate_up(tiles(w, step), step.launch);
+  }
   step.mark(OpFamily::kGateUp);
 }
 

@@ -36,8 +36,10 @@ class MoeBlock {
   // For steps of at most `rows` rows.
   MoeBlock(const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t rows);
 
-  // Norm, choice, and the activations of the rank's experts. `normed` serves the shared experts too.
-  void activate(const DeviceExperts& w, const MoeStep& step, Products& products);
+  // Norm and choice. `normed` serves the shared experts too.
+  void choose(const DeviceExperts& w, const MoeStep& step, Products& products);
+  // Activations of the rank's experts. After choose() with the same step.
+  void activate(const DeviceExperts& w, const MoeStep& step);
   // y = (or +=, with `accumulate`) Σ of a token's experts that this rank holds. After activate() with the same step.
   void sum(const DeviceExperts& w, const MoeStep& step, __nv_bfloat16* y, bool accumulate);
   // Times algorithms of the router's product for so many rows of `normed`.

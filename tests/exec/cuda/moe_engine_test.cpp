@@ -70,7 +70,7 @@ Model narrow_experts() {
   model.name = "narrow-experts";
   model.architecture = "DeepseekForCausalLM";
   model.qk_norm = true;
-  model.moe = {.experts = 16, .top_k = 4, .expert_ffn = 136, .shared_experts = 2, .shared_ffn = 256, .first_dense_layers = 1, .normalise_top_k = false};
+  model.moe = {.experts = 16, .top_k = 4, .expert_ffn = 136, .shared_experts = 2, .shared_ffn = 512, .first_dense_layers = 1, .normalise_top_k = false};
   return model;
 }
 

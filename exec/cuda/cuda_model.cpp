@@ -76,8 +76,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
       weights_(model, group, shard, checkpoint, stream_),
       products_(checked_fp8(group), std::max(limits_.max_batched_tokens, limits_.max_sequences),
                 std::max(limits_.max_batched_tokens, limits_.max_sequences) * widest(model, share_)),
-      timer_(timer, stream_),
-      totals_(&timer) {
+      timer_(timer, stream_) {
   const RopeTable rope = make_rope_table(model, max_positions);
   cos_ = upload_floats(rope.cos);
   sin_ = upload_floats(rope.sin);
@@ -215,31 +214,34 @@ void CudaModel::upload(const StepInput& input) {
   current_.fused = !group_ && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
 }
 
-// On the compute stream: a block's next tokens may be written over what a copy reads, as soon as the step runs. (A copy of
+// On a stream of their own, layer after layer: a layer waits for its own copies, so that those of later layers hide behind
+// earlier ones. All of the step before has ended by then, and a block's next tokens come after its layer's copies. (A copy of
 // all layers at once would need a pitch beyond the 2^31 bytes that cudaMemcpy2D takes.)
 void CudaModel::copy_blocks(const StepInput& input) {
-  if (input.copies.empty()) return;
+  copies_pending_ = !input.copies.empty();
+  if (!copies_pending_) return;
   wait("a step");
-  totals_->start();
+  timer_.book(class_key_);
   const std::size_t bytes = kv_block_elements_ * sizeof(Bf16);
   const auto layers = static_cast<std::size_t>(layer_range_.size());
-  for (const kernels::KvBlockCopy& copy : input.copies) {
-    for (std::size_t l = 0; l < layers; ++l) {
+  for (std::size_t l = 0; l < layers; ++l) {
+    for (const kernels::KvBlockCopy& copy : input.copies) {
       Bf16* const device = kv_.as<Bf16>() + l * kv_layer_elements_ + static_cast<std::size_t>(copy.pool) * kv_block_elements_;
       Bf16* const host = host_kv_.as<Bf16>() + (static_cast<std::size_t>(copy.host) * layers + l) * kv_block_elements_;
       const bool out = copy.to_host != 0;
       check(cudaMemcpyAsync(out ? host : device, out ? device : host, bytes,
-                            out ? cudaMemcpyDeviceToHost : cudaMemcpyHostToDevice, stream_.get()),
+                            out ? cudaMemcpyDeviceToHost : cudaMemcpyHostToDevice, copy_stream_.get()),
             "copy of KV blocks");
     }
+    if (copied_.size() <= l) copied_.emplace_back(false);
+    copied_[l].record(copy_stream_);
   }
-  wait("copy of KV blocks");
-  totals_->mark(OpFamily::kKvCopy);
 }
 
 void CudaModel::forward(const StepInput& input) {
   copy_blocks(input);
-  graph_step_ = captures_ && decode_only(input);
+  // A graph could only wait for the copies of all layers.
+  graph_step_ = captures_ && decode_only(input) && !copies_pending_;
   if (!graph_step_) {
     class_key_ = 0;
     upload(input);
@@ -283,6 +285,10 @@ void CudaModel::run_kernels() {
 
 void CudaModel::run_layers(const Launches& step) {
   for (std::int64_t l = 0; l < layer_range_.size(); ++l) {
+    if (copies_pending_) {
+      check(cudaStreamWaitEvent(stream_.get(), copied_[static_cast<std::size_t>(l)].get(), 0), "waiting for KV blocks");
+      mark(step, OpFamily::kKvCopy);
+    }
     attention_block(step, l);
     ffn_block(step, l);
   }

@@ -68,6 +68,7 @@ class CudaModel final : public StageModel {
     bool timed = false;
   };
 
+  // Starts the step's copies of KV blocks.
   void copy_blocks(const StepInput& input);
   void upload(const StepInput& input);
   // Kernel by kernel, from the embedding to the last layer.
@@ -116,7 +117,9 @@ class CudaModel final : public StageModel {
   std::size_t kv_layer_elements_ = 0;
   std::size_t kv_block_elements_ = 0;   // K and V of one block of one layer
   PinnedBuffer host_kv_;                // [block][layer][kv_block_elements_]
-  OpTimer* totals_;
+  Stream copy_stream_;                  // of KV blocks, beside the compute stream
+  std::vector<Event> copied_;           // by layer: its blocks are where the step needs them
+  bool copies_pending_ = false;
   std::int64_t table_stride_ = 0;
   // Scratch.
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;

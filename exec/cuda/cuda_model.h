@@ -15,6 +15,7 @@
 #include "exec/cuda/device_buffer.h"
 #include "exec/cuda/device_timer.h"
 #include "exec/cuda/device_weights.h"
+#include "exec/cuda/moe_block.h"
 #include "exec/cuda/products.h"
 #include "exec/cuda/step_layout.h"
 #include "exec/cuda/tensor_group.h"
@@ -76,6 +77,9 @@ class CudaModel final : public StageModel {
   void attention_block(const Launches& step, std::int64_t layer);
   void ffn_block(const Launches& step, std::int64_t layer);
   void attend(const Launches& step, std::int64_t layer);
+  // silu(gate) · up of the layer's FFN; `is_normed`: of its shared experts, on rows that lie in normed_ already.
+  [[nodiscard]] Operand activate(const Launches& step, const DeviceLayer& w, bool is_normed);
+  void experts_block(const Launches& step, const DeviceLayer& w);
   void head(const Launches& step);
   // The largest logits of each wanted row, on their way to the host.
   void choose_candidates(std::int64_t per_row);
@@ -106,6 +110,7 @@ class CudaModel final : public StageModel {
   std::unique_ptr<TensorGroup> group_;   // null for a rank alone
   DeviceWeights weights_;
   Products products_;
+  MoeBlock moe_;
   DeviceTimer timer_;
   DeviceBuffer cos_, sin_;
   DeviceBuffer kv_;

@@ -103,6 +103,9 @@ Measurement measure(const Session& session, const exec::EngineConfig& config, ex
   record.seed = workload.seed;
   progress.finish_phase(fmt::format("run      {} requests, {} repeats, {} ranks, output hash {}", requests.size(), repeats,
                                     config.group.ranks_per_replica(), record.output_hash.substr(0, 12)));
+  if (const std::string experts = exec::describe_expert_use(runs.back(), config); !experts.empty()) {
+    progress.finish_phase("experts  " + experts);
+  }
   warn_above_ceilings(record, progress);
   RunTimeline timeline = exec::measured_timeline(runs, config.group.stages.size());
   timeline.scenario_name = record.scenario_name;

@@ -55,6 +55,16 @@ void route(CpuPool& pool, const float* logits, std::int64_t ldl, std::int64_t m,
   });
 }
 
+void ExpertRows::reserve(std::int64_t m, std::int64_t top_k, std::int64_t held) {
+  first.reserve(static_cast<std::size_t>(held + 1));
+  token.reserve(static_cast<std::size_t>(m * std::min(top_k, held)));
+  row.reserve(static_cast<std::size_t>(m * top_k));
+}
+
+std::size_t ExpertRows::bytes() const {
+  return first.capacity() * sizeof(first[0]) + token.capacity() * sizeof(token[0]) + row.capacity() * sizeof(row[0]);
+}
+
 void group_by_expert(const std::int32_t* ids, std::int64_t m, std::int64_t top_k, std::int64_t begin, std::int64_t held,
                      ExpertRows& out) {
   const auto local = [&](std::int64_t pair) {
@@ -73,8 +83,8 @@ void group_by_expert(const std::int32_t* ids, std::int64_t m, std::int64_t top_k
     const std::int64_t e = local(pair);
     if (e < 0) continue;
     const std::int64_t row = out.first[static_cast<std::size_t>(e)]++;
-    out.token[static_cast<std::size_t>(row)] = pair / top_k;
-    out.row[static_cast<std::size_t>(pair)] = row;
+    out.token[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(pair / top_k);
+    out.row[static_cast<std::size_t>(pair)] = static_cast<std::int32_t>(row);
   }
   std::rotate(out.first.begin(), out.first.end() - 1, out.first.end());
   out.first.front() = 0;

@@ -3,6 +3,7 @@
 // return. Deterministic and row-wise: a token's bits do not depend on the batch or the threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -19,9 +20,12 @@ void route(CpuPool& pool, const float* logits, std::int64_t ldl, std::int64_t m,
 // The pairs of token and expert whose expert is in [begin, begin + held), expert after expert, within one by token.
 struct ExpertRows {
   std::vector<std::int64_t> first;   // [held + 1]: rows of the e-th held expert are [first[e], first[e + 1])
-  std::vector<std::int64_t> token;   // [pairs]: of each row
-  std::vector<std::int64_t> row;     // [m, top_k]: of a token's choices, in the order of ids; -1 where another rank holds the expert
+  std::vector<std::int32_t> token;   // [pairs]: of each row
+  std::vector<std::int32_t> row;     // [m, top_k]: of a token's choices, in the order of ids; -1 where another rank holds the expert
   [[nodiscard]] std::int64_t pairs() const { return first.back(); }
+  // Room for any choice of m tokens, so that grouping allocates nothing.
+  void reserve(std::int64_t m, std::int64_t top_k, std::int64_t held);
+  [[nodiscard]] std::size_t bytes() const;
 };
 void group_by_expert(const std::int32_t* ids, std::int64_t m, std::int64_t top_k, std::int64_t begin, std::int64_t held,
                      ExpertRows& out);

@@ -77,14 +77,18 @@ Bytes activation_bytes(const Model& model, const GroupPlan& group, ShardId shard
   // Residual, norm output and partial sum; q|k|v, attention output; gate|up (or up) and the activation.
   const std::int64_t ffn_rows = model.ffn_inputs() + 1;
   std::int64_t row = 3 * hidden + qkv + shape.attention_width + ffn_rows * ffn;
+  std::int64_t routing = 0;
   if (model.is_moe()) {
     // Rows of the pairs that may meet on this rank: in, gate|up, product, out.
     const std::int64_t pairs = std::min<std::int64_t>(model.moe.top_k, shape.experts);
     row += pairs * (2 * hidden + ffn_rows * shape.expert_ffn);
+    // Router scores in f32; of each choice its expert, weight and row, of each row its token, 32 bits each.
+    routing = model.moe.experts + 3 * model.moe.top_k + pairs;
   }
   const Bytes rows{static_cast<double>(group.limits.max_batched_tokens * row) *
                    bytes_of(group.activation_dtype)};
-  return rows + Bytes{static_cast<double>(group.limits.max_sequences * shape.vocab) *
+  return rows + Bytes{static_cast<double>(group.limits.max_batched_tokens * routing +
+                                          group.limits.max_sequences * shape.vocab) *
                       bytes_of(Dtype::kF32)};
 }
 

@@ -170,7 +170,9 @@ void read_windows(HfReader& reader, Family family, Model& model) {
 
 void read_qwen_experts(HfReader& reader, Model& model) {
   Moe& moe = model.moe;
-  moe.experts = reader.small("num_experts", 1, kMostExperts);
+  // transformers 5 writes the key of Mixtral.
+  const char* experts = reader.find("num_local_experts") != nullptr ? "num_local_experts" : "num_experts";
+  moe.experts = reader.small(experts, 1, kMostExperts);
   moe.top_k = reader.small("num_experts_per_tok", 1, kMostExperts);
   moe.expert_ffn = reader.integer("moe_intermediate_size", 1, kWidest);
   moe.normalise_top_k = reader.flag("norm_topk_prob", false);

@@ -45,8 +45,11 @@ void route(StepBuilder& step) {
       Bytes{(scores + (step.model.mlp_bias ? moe.experts : 0.0)) * step.bytes.side};
 }
 
-// Between the ranks that deal the experts out: those of the stage, those of other replicas, or both.
+// Between the ranks that deal the experts out, where they have tokens of their own: other replicas, or the ranks of the stage
+// under sequence parallelism. Else every rank of the stage has all tokens, and the sum that follows brings the parts together.
 void all_to_all(StepBuilder& step) {
+  const bool own_tokens = step.expert_ranks() > 1 || (step.training && step.training->sequence_parallel);
+  if (!own_tokens) return;
   const auto stage_ranks = static_cast<double>(step.shape.ranks);
   const double dealt = step.shape.expert_parallel ? stage_ranks : 1.0;
   const double group = dealt * static_cast<double>(step.expert_ranks());

@@ -115,8 +115,6 @@ struct Counter {
     activations(r.routed * tokens * hidden);                            // each rank's weighted sum
     if (!expert_parallel) activations(r.routed * 3.0 * pairs * hidden); // its input rows and their outputs
     if (moe.shared_experts > 0) activations(r.shared * 2.0 * tokens * hidden);
-    // Dispatch and combine: all ranks together send every pair once each way.
-    if (expert_parallel) sum.messages += Bytes{2.0 * pairs * hidden * bytes.activation};
   }
 };
 

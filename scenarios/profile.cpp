@@ -111,6 +111,7 @@ Json write(const StageSample& sample) {
                      {"kv_heads", rank.kv_heads},
                      {"ffn", rank.ffn},
                      {"threads", rank.threads}});
+    if (rank.experts > 0) ranks.back().update({{"experts", rank.experts}, {"expert_ffn", rank.expert_ffn}});
   }
   Json json = {{"weight_dtype", name_of(sample.weight_dtype)},
                {"kv_dtype", name_of(sample.kv_dtype)},
@@ -199,6 +200,10 @@ void read(JsonObject& object, StageSample& sample) {
     rank.kv_heads = entry.integer("kv_heads", 0, kMostHeads);
     rank.ffn = entry.integer("ffn", 0, kWidest);
     rank.threads = read_count(entry, "threads");
+    if (entry.optional("experts")) {
+      rank.experts = entry.integer("experts", 1, kMostExperts);
+      rank.expert_ffn = entry.integer("expert_ffn", 0, kWidest);
+    }
     entry.finish();
   }
   if (sample.ranks.empty()) object.fail("ranks", "expected at least one rank");

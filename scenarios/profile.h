@@ -84,6 +84,7 @@ struct CollectiveSample {
 struct StageRank {
   std::int64_t q_heads = 0, kv_heads = 0, ffn = 0;
   int threads = 1;
+  std::int64_t experts = 0, expert_ffn = 0;  // routed experts, and columns of each; 0 without
   bool operator==(const StageRank&) const = default;
 };
 

@@ -9,6 +9,7 @@
 #include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/ops_builder.h"
+#include "scenarios/shard_shape.h"
 #include "sim/expert_imbalance.h"
 #include "sim/expert_table.h"
 
@@ -349,8 +350,10 @@ ReplicaModel::StepCompositions ReplicaModel::compose(const Profile& profile, std
     }
     for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
       const TensorShare& share = plan.ranks[r].share;
-      const StageRank own{share.q_heads.size(), share.kv_heads.size(), share.ffn.size(),
-                          stage.ranks[r].threads};
+      const StageRank own{share.q_heads.size(),    share.kv_heads.size(),
+                          share.ffn.size(),        stage.ranks[r].threads,
+                          model_.is_moe() ? share.experts.size() : 0,
+                          model_.is_moe() ? expert_columns(model_, plan, share).size() : 0};
       // The samples' device is the first rank's.
       if (!(sample.ranks[r] == own) || stage.ceilings[r].device != stage.ceilings[0].device) return false;
     }

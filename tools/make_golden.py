@@ -24,8 +24,8 @@ OLD_SPELLING = ("llama-rope-llama3", "llama-tied-15x5", "qwen3-norms")  # config
 # ---------------------------------------------------------------- models
 
 def models():
-    """Name → (configuration class, its arguments). Together they cover each branch of a dense Llama-family model."""
-    from transformers import LlamaConfig, Qwen2Config, Qwen3Config
+    """Name → (configuration class, its arguments). Together they cover each branch of a Llama-family model and of experts."""
+    from transformers import LlamaConfig, MixtralConfig, Qwen2Config, Qwen3Config, Qwen3MoeConfig
 
     shared = dict(vocab_size=128, intermediate_size=80, num_hidden_layers=2, max_position_embeddings=256,
                   rms_norm_eps=1e-5, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, pad_token_id=None,
@@ -34,6 +34,8 @@ def models():
                   original_max_position_embeddings=32, rope_theta=10000.0)
     yarn = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64, rope_theta=10000.0)
     linear = dict(rope_type="linear", factor=2.0, rope_theta=10000.0)
+    experts = dict(shared, hidden_size=64, num_attention_heads=8, num_key_value_heads=2, head_dim=16, rms_norm_eps=1e-6,
+                   num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32)
     nine = dict(shared, hidden_size=72, num_attention_heads=9, num_key_value_heads=3)
     return {
         # head_dim 16 although 72 / 9 = 8: o_proj is [72, 144]
@@ -50,6 +52,11 @@ def models():
                                           rms_norm_eps=1e-6)),
         "qwen3-norms": (Qwen3Config, dict(shared, hidden_size=64, num_attention_heads=8, num_key_value_heads=2,
                                          head_dim=16, rms_norm_eps=1e-6, tie_word_embeddings=True)),
+        "mixtral": (MixtralConfig, dict(nine, head_dim=8, intermediate_size=48, num_local_experts=6, num_experts_per_tok=2,
+                                        sliding_window=None)),
+        # A dense layer before those with experts; the second one keeps the softmax's own weights.
+        "qwen3-moe": (Qwen3MoeConfig, dict(experts, num_hidden_layers=3, mlp_only_layers=[0], norm_topk_prob=True)),
+        "qwen3-moe-plain-weights": (Qwen3MoeConfig, dict(experts, norm_topk_prob=False)),
     }
 
 

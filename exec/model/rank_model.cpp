@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/model/rank_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "kernels/elementwise.h"
+#include "scenarios/shard_shape.h"
 
 namespace lindos::exec {
 
@@ -28,6 +30,7 @@ RankModel::RankModel(const Model& model, const GroupPlan& group, ShardId shard, 
       weights_(model, group, shard, checkpoint),
       rope_(make_rope_table(model, max_positions)),
       kv_type_(group.kv_dtype == Dtype::kF32 ? kernels::WeightType::kF32 : kernels::WeightType::kBf16),
+      moe_(model, group.stages[static_cast<std::size_t>(shard.stage)], share_, group.limits.max_batched_tokens, pool, timer),
       pool_(&pool),
       comm_(&tensor_group),
       timer_(&timer) {
@@ -44,8 +47,9 @@ RankModel::RankModel(const Model& model, const GroupPlan& group, ShardId shard, 
   normed_ = AlignedBuffer(floats(tokens, model.hidden));
   qkv_ = AlignedBuffer(floats(tokens, (share_.q_heads.size() + 2 * share_.kv_heads.size()) * d));
   attention_ = AlignedBuffer(floats(tokens, share_.q_heads.size() * d));
-  gate_up_ = AlignedBuffer(floats(tokens, 2 * share_.ffn.size()));
-  activated_ = AlignedBuffer(floats(tokens, share_.ffn.size()));
+  const std::int64_t ffn = std::max(share_.ffn.size(), shared_columns(model, share_).size());
+  gate_up_ = AlignedBuffer(floats(tokens, 2 * ffn));
+  activated_ = AlignedBuffer(floats(tokens, ffn));
   partial_ = AlignedBuffer(floats(tokens, model.hidden));
   if (shard.stage + 1 == static_cast<int>(group.stages.size())) {
     logits_ = AlignedBuffer(floats(group.limits.max_sequences, share_.vocab.size()));
@@ -54,7 +58,7 @@ RankModel::RankModel(const Model& model, const GroupPlan& group, ShardId shard, 
 
 std::size_t RankModel::scratch_bytes() const {
   return residual_.bytes() + normed_.bytes() + qkv_.bytes() + attention_.bytes() + gate_up_.bytes() +
-         activated_.bytes() + partial_.bytes() + logits_.bytes();
+         activated_.bytes() + partial_.bytes() + logits_.bytes() + moe_.scratch_bytes();
 }
 
 std::span<float> RankModel::residual(std::int64_t rows) {
@@ -134,45 +138,61 @@ void RankModel::attention_block(const StepInput& input, std::int64_t local_layer
                        q_heads * d);
     timer_->mark(OpFamily::kAttention);
   }
-  project_and_add(w.o, OpFamily::kO, attention_.floats(), q_heads * d, w.o_bias, rows);
+  project(w.o, OpFamily::kO, attention_.floats(), rows, false);
+  add_partial(w.o_bias, rows);
 }
 
 void RankModel::ffn_block(const StepInput& input, std::int64_t local_layer) {
   const LayerWeights& w = weights_.layers()[static_cast<std::size_t>(local_layer)];
   const std::int64_t rows = input.rows();
   const std::int64_t h = model_.hidden;
-  const std::int64_t f = share_.ffn.size();
-  if (f > 0) {
+  if (w.moe || !share_.ffn.empty()) {
     kernels::rmsnorm(*pool_, residual_.floats(), h, w.post_norm.data(), model_.rms_eps, rows, h,
                      normed_.floats(), h);
     timer_->mark(OpFamily::kElementwise);
+  }
+  if (w.moe) {
+    moe_.forward(*w.moe, normed_.floats(), rows, partial_.floats());
+    ffn(w.moe->shared, {}, rows, true);
+  } else {
+    ffn(w.ffn, w.gate_up_bias, rows, false);
+  }
+  add_partial(w.down_bias, rows);
+}
+
+void RankModel::ffn(const FfnWeights& w, const std::vector<float>& gate_up_bias, std::int64_t rows, bool accumulate) {
+  const std::int64_t h = model_.hidden;
+  const std::int64_t f = w.down.k;
+  if (f > 0) {
     kernels::gemm(*pool_, w.gate_up, normed_.floats(), h, rows, gate_up_.floats(), 2 * f, false);
     timer_->mark(OpFamily::kGateUp);
-    if (!w.gate_up_bias.empty()) {
-      kernels::bias_add(*pool_, gate_up_.floats(), 2 * f, w.gate_up_bias.data(), rows, 2 * f);
+    if (!gate_up_bias.empty()) {
+      kernels::bias_add(*pool_, gate_up_.floats(), 2 * f, gate_up_bias.data(), rows, 2 * f);
     }
     kernels::swiglu(*pool_, gate_up_.floats(), 2 * f, rows, f, activated_.floats(), f);
     timer_->mark(OpFamily::kElementwise);
   }
-  project_and_add(w.down, OpFamily::kDown, activated_.floats(), f, w.down_bias, rows);
+  project(w.down, OpFamily::kDown, activated_.floats(), rows, accumulate);
 }
 
-void RankModel::project_and_add(const kernels::PackedWeights& w, OpFamily family, const float* x,
-                                std::int64_t ldx, const std::vector<float>& bias, std::int64_t rows) {
+void RankModel::project(const kernels::PackedWeights& w, OpFamily family, const float* x, std::int64_t rows, bool accumulate) {
   const std::int64_t h = model_.hidden;
-  const float* bias_or_null = bias.empty() ? nullptr : bias.data();
   if (w.k > 0) {
-    kernels::gemm(*pool_, w, x, ldx, rows, partial_.floats(), h, false);
-  } else {
+    kernels::gemm(*pool_, w, x, w.k, rows, partial_.floats(), h, accumulate);
+  } else if (!accumulate) {
     // A rank without heads or columns adds zeros to the sum; it still takes part in it.
     std::memset(partial_.data(), 0, floats(rows, h));
   }
   timer_->mark(family);
+}
+
+void RankModel::add_partial(const std::vector<float>& bias, std::int64_t rows) {
+  const std::int64_t h = model_.hidden;
   if (comm_->size() > 1) {
     comm_->all_reduce_sum({partial_.floats(), static_cast<std::size_t>(rows * h)});
     timer_->mark(OpFamily::kCommunication);
   }
-  kernels::residual_add(*pool_, residual_.floats(), h, partial_.floats(), h, bias_or_null, rows, h);
+  kernels::residual_add(*pool_, residual_.floats(), h, partial_.floats(), h, bias.empty() ? nullptr : bias.data(), rows, h);
   timer_->mark(OpFamily::kElementwise);
 }
 

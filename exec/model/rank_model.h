@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "exec/comm/communicator.h"
+#include "exec/model/moe_block.h"
 #include "exec/model/rank_weights.h"
 #include "exec/model/rope_table.h"
 #include "exec/model/stage_model.h"
@@ -45,6 +46,7 @@ class RankModel final : public StageModel {
   void candidates(const StepInput& input, std::int64_t per_row, std::vector<kernels::Candidate>& out) override;
   [[nodiscard]] std::span<const float> last_logits() override { return last_logits_; }
 
+  [[nodiscard]] ExpertUse take_expert_use() override { return moe_.take_use(); }
   [[nodiscard]] std::size_t weight_bytes() const override { return weights_.bytes(); }
   [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes(); }
   [[nodiscard]] std::size_t scratch_bytes() const override;
@@ -54,9 +56,12 @@ class RankModel final : public StageModel {
   void ffn_block(const StepInput& input, std::int64_t local_layer);
   void copy_blocks(const StepInput& input);
   [[nodiscard]] kernels::KvView kv_view(std::int64_t local_layer) const;
-  // Adds W·x (+ bias) to the residual stream; across ranks the partial products are summed first.
-  void project_and_add(const kernels::PackedWeights& w, OpFamily family, const float* x, std::int64_t ldx,
-                       const std::vector<float>& bias, std::int64_t rows);
+  // partial = W·x, or plus it.
+  void project(const kernels::PackedWeights& w, OpFamily family, const float* x, std::int64_t rows, bool accumulate);
+  // partial = (or +=) down · swiglu(gate_up · normed), which is zeros (or nothing) on a rank without columns.
+  void ffn(const FfnWeights& w, const std::vector<float>& gate_up_bias, std::int64_t rows, bool accumulate);
+  // Adds the partial results, summed over the ranks, and the bias to the residual stream.
+  void add_partial(const std::vector<float>& bias, std::int64_t rows);
 
   Model model_;
   TensorShare share_;
@@ -71,6 +76,7 @@ class RankModel final : public StageModel {
   kernels::WeightType kv_type_;
   // Scratch, f32: [max tokens, width].
   AlignedBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, partial_, logits_;
+  MoeBlock moe_;
   std::span<const float> last_logits_;
   kernels::CpuPool* pool_;
   Communicator* comm_;

@@ -5,11 +5,11 @@
 #include <string>
 
 #include "scenarios/error.h"
+#include "scenarios/shard_shape.h"
 
 namespace lindos::exec {
 
 namespace {
-
 
 std::vector<float> read_block(const Checkpoint& checkpoint, const std::string& name, Range rows, Range cols) {
   std::vector<float> out(static_cast<std::size_t>(rows.size() * cols.size()));
@@ -27,13 +27,13 @@ void append(std::vector<float>& all, const std::vector<float>& more) {
   all.insert(all.end(), more.begin(), more.end());
 }
 
-Range scaled(Range r, std::int64_t by) { return {r.begin * by, r.end * by}; }
+Range times(Range r, std::int64_t by) { return {r.begin * by, r.end * by}; }
 
 }  // namespace
 
 bool executable(const Model& model, std::string& reason) {
-  if (model.is_moe()) {
-    reason = "mixture-of-experts layers";
+  if (const auto experts = unsupported_experts(model)) {
+    reason = *experts;
   } else if (model.is_mla()) {
     reason = "multi-head latent attention";
   } else if (model.attention_sinks) {
@@ -59,6 +59,31 @@ kernels::PackedWeights RankWeights::pack_rows(const std::vector<float>& rows, st
   return {place, type_, n, k};
 }
 
+FfnWeights RankWeights::read_ffn(const Checkpoint& checkpoint, const FfnNames& names, Range columns, std::int64_t hidden) {
+  std::vector<float> rows = read_block(checkpoint, names.gate, columns, {0, hidden});
+  append(rows, read_block(checkpoint, names.up, columns, {0, hidden}));
+  FfnWeights ffn;
+  ffn.gate_up = pack_rows(rows, 2 * columns.size(), hidden);
+  ffn.down = pack_rows(read_block(checkpoint, names.down, {0, hidden}, columns), hidden, columns.size());
+  return ffn;
+}
+
+MoeWeights RankWeights::read_moe(const Checkpoint& checkpoint, const Model& model, const StagePlan& stage,
+                                 const TensorShare& share, std::int64_t layer) {
+  const MoeNames names = moe_names(model, layer);
+  const Range experts{0, model.moe.experts};
+  MoeWeights moe;
+  moe.router = pack_rows(read_block(checkpoint, names.router, experts, {0, model.hidden}), experts.size(), model.hidden);
+  const Range columns = expert_columns(model, stage, share);
+  for (std::int64_t e = share.experts.begin; e < share.experts.end; ++e) {
+    moe.experts.push_back(read_ffn(checkpoint, names.experts[static_cast<std::size_t>(e)], columns, model.hidden));
+  }
+  if (model.moe.shared_ffn > 0) {
+    moe.shared = read_ffn(checkpoint, names.shared, shared_columns(model, share), model.hidden);
+  }
+  return moe;
+}
+
 RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId shard,
                          const Checkpoint& checkpoint) {
   std::string reason;
@@ -76,8 +101,8 @@ RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId sha
   const StagePlan& stage = group.stages.at(static_cast<std::size_t>(shard.stage));
   const TensorShare& share = stage.ranks.at(static_cast<std::size_t>(shard.rank)).share;
   const std::int64_t d = model.head_dim;
-  const Range q = scaled(share.q_heads, d);
-  const Range kv = scaled(share.kv_heads, d);
+  const Range q = times(share.q_heads, d);
+  const Range kv = times(share.kv_heads, d);
   const Range hidden{0, model.hidden};
   const Range head{0, d};
   const std::int64_t qkv_rows = q.size() + 2 * kv.size();
@@ -110,11 +135,13 @@ RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId sha
     w.o = pack_rows(read_block(checkpoint, attn + "o_proj.weight", hidden, q), model.hidden, q.size());
     if (model.o_bias) w.o_bias = count_vector(read_vector(checkpoint, attn + "o_proj.bias", hidden));
 
-    rows = read_block(checkpoint, mlp + "gate_proj.weight", share.ffn, hidden);
-    append(rows, read_block(checkpoint, mlp + "up_proj.weight", share.ffn, hidden));
-    w.gate_up = pack_rows(rows, 2 * share.ffn.size(), model.hidden);
-    w.down = pack_rows(read_block(checkpoint, mlp + "down_proj.weight", hidden, share.ffn), model.hidden,
-                       share.ffn.size());
+    if (model.is_moe_layer(l)) {
+      w.moe = read_moe(checkpoint, model, stage, share, l);
+      layers_.push_back(std::move(w));
+      continue;
+    }
+    w.ffn = read_ffn(checkpoint, {mlp + "gate_proj.weight", mlp + "up_proj.weight", mlp + "down_proj.weight"}, share.ffn,
+                     model.hidden);
     if (model.mlp_bias) {
       std::vector<float> bias = read_vector(checkpoint, mlp + "gate_proj.bias", share.ffn);
       append(bias, read_vector(checkpoint, mlp + "up_proj.bias", share.ffn));

@@ -27,6 +27,12 @@ struct StepInput {
   [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(positions.size()); }
 };
 
+// What steps asked of a rank's routed experts, summed over layers and steps. Zeros where nothing counts them.
+struct ExpertUse {
+  std::int64_t pairs = 0;   // rows of (token, expert)
+  std::int64_t read = 0;    // experts with at least one
+};
+
 class StageModel {
  public:
   virtual ~StageModel() = default;
@@ -43,6 +49,8 @@ class StageModel {
   // Logits [wanted rows, vocabulary share] that candidates() last drew from (tests).
   [[nodiscard]] virtual std::span<const float> last_logits() = 0;
 
+  // Since the last call.
+  [[nodiscard]] virtual ExpertUse take_expert_use() { return {}; }
   [[nodiscard]] virtual std::size_t weight_bytes() const = 0;
   [[nodiscard]] virtual std::size_t kv_bytes() const = 0;  // of the pool, not of host memory beside it
   [[nodiscard]] virtual std::size_t scratch_bytes() const = 0;

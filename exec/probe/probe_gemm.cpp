@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "exec/probe/probe_parts.h"
+#include "scenarios/shard_shape.h"
 
 namespace lindos::exec {
 
@@ -26,18 +27,24 @@ void ProbeSession::gemm() {
   std::map<RankLayout, std::set<Site>> sites;
   for (const GroupPlan& group : request_->groups) {
     for (std::size_t s = 0; s < group.stages.size(); ++s) {
+      bool dense = false;
+      for (std::int64_t l = group.stages[s].layers.begin; l < group.stages[s].layers.end; ++l) dense |= !model.is_moe_layer(l);
+      int r = 0;
       for (const RankPlan& rank : group.stages[s].ranks) {
         const std::int64_t q = rank.share.q_heads.size() * model.head_dim;
         const std::int64_t kv = rank.share.kv_heads.size() * model.head_dim;
-        const std::int64_t f = rank.share.ffn.size();
+        const ShardShape shape = shard_shape(model, group, {static_cast<int>(s), r++});
         const std::int64_t tokens = group.limits.max_batched_tokens;
         const Dtype d = group.weight_dtype;
         for (const RankLayout& layout : layouts_of(group)) {
           std::set<Site>& set = sites[layout];
           set.insert({d, q + 2 * kv, model.hidden, tokens});
           set.insert({d, model.hidden, q, tokens});
-          set.insert({d, 2 * f, model.hidden, tokens});
-          set.insert({d, model.hidden, f, tokens});
+          // Of one expert after the other the rows are as many as chose it, up to all.
+          for (const std::int64_t f : {dense ? shape.ffn : 0, shape.expert_ffn, shape.shared_ffn}) {
+            set.insert({d, 2 * f, model.hidden, tokens});
+            set.insert({d, model.hidden, f, tokens});
+          }
           if (s + 1 == group.stages.size()) {
             set.insert({d, rank.share.vocab.size(), model.hidden, std::min<std::int64_t>(group.limits.max_sequences, 64)});
           }

@@ -56,6 +56,7 @@ class ProbeSession {
   void report(const std::string& what, double fraction) const;
   void attention_of(const GroupPlan& group, const TensorShare& share, RankLayout layout);
   void stream_of(const GroupPlan& group, ShardId shard, RankLayout layout);
+  void route_of(const GroupPlan& group, const TensorShare& share, RankLayout layout, const Op& op);
   void kv_copy_of(const GroupPlan& group, ShardId shard, RankLayout layout);
   [[nodiscard]] StageSample stage_sample(const GroupPlan& group, int stage, int at_once) const;
   void stages_of(const GroupPlan& group, int stage, int at_once, StageSample sample);

@@ -8,6 +8,7 @@
 #include "exec/probe/probe_parts.h"
 #include "exec/probe/stage_bench.h"
 #include "exec/runner/rank_worker.h"
+#include "scenarios/shard_shape.h"
 
 namespace lindos::exec {
 
@@ -36,8 +37,9 @@ StageSample ProbeSession::stage_sample(const GroupPlan& group, int stage, int at
   const StagePlan& plan = group.stages[static_cast<std::size_t>(stage)];
   for (int r = 0; r < static_cast<int>(plan.ranks.size()); ++r) {
     const TensorShare& share = plan.ranks[static_cast<std::size_t>(r)].share;
+    const ShardShape shape = shard_shape(request_->model, group, {stage, r});
     sample.ranks.push_back({share.q_heads.size(), share.kv_heads.size(), share.ffn.size(),
-                            threads_of(group, {stage, r}, request_->cores)});
+                            threads_of(group, {stage, r}, request_->cores), shape.experts, shape.expert_ffn});
   }
   return sample;
 }
@@ -48,13 +50,20 @@ void ProbeSession::stages_of(const GroupPlan& group, int stage, int at_once, Sta
   double layer_bytes = 0.0;
   for (const StageRank& rank : sample.ranks) {
     const std::int64_t heads = 2 * rank.q_heads + 2 * rank.kv_heads;
-    layer_bytes += static_cast<double>(model.hidden * (heads * model.head_dim + 3 * rank.ffn)) *
-                   bytes_of(group.weight_dtype);
+    // One token reads the experts that it chooses, at least.
+    const std::int64_t columns =
+        model.is_moe() ? std::min<std::int64_t>(model.moe.top_k, rank.experts) * rank.expert_ffn : rank.ffn;
+    layer_bytes += static_cast<double>(model.hidden * (heads * model.head_dim + 3 * columns)) * bytes_of(group.weight_dtype);
   }
   // Weights come back after more than any cache holds, as in a step.
   const auto cold = static_cast<std::int64_t>(
       std::ceil(static_cast<double>(cold_bytes()) / (layer_bytes * static_cast<double>(at_once))));
   sample.layers = std::clamp<std::int64_t>(cold, 1, plan.layers.size());
+  // Dense layers and those with experts in one stage: a part of it would not hold them in the same proportion.
+  const auto unlike_first = [&](std::int64_t l) { return model.is_moe_layer(l) != model.is_moe_layer(plan.layers.begin); };
+  for (std::int64_t l = plan.layers.begin; l < plan.layers.end; ++l) {
+    if (unlike_first(l)) sample.layers = plan.layers.size();
+  }
   std::vector<StageShape> shapes;
   for (const StageShape& shape : kShapes) {
     if (shape.sequences * shape.tokens <= group.limits.max_batched_tokens &&

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <tuple>
@@ -9,6 +11,7 @@
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
 #include "kernels/kv_copy.h"
+#include "kernels/moe.h"
 #include "scenarios/ops.h"
 
 namespace lindos::exec {
@@ -19,20 +22,74 @@ constexpr std::int64_t kTokens[] = {1, 4, 16, 64, 256};
 
 // Buffers of one rank for the byte-bound kernels at `tokens` rows.
 struct StreamBuffers {
-  StreamBuffers(const Model& model, const TensorShare& share, std::int64_t tokens)
+  StreamBuffers(const Model& model, const TensorShare& share, std::int64_t tokens, const Op& activation)
       : hidden(floats(tokens * model.hidden)),
         normed(floats(tokens * model.hidden)),
         qkv(floats(tokens * (share.q_heads.size() + 2 * share.kv_heads.size()) * model.head_dim)),
-        gate_up(floats(tokens * 2 * share.ffn.size())),
-        activated(floats(tokens * share.ffn.size())),
+        gate_up(floats(activation.tokens * 2 * activation_width(activation))),
+        activated(floats(activation.tokens * activation_width(activation))),
         pages(static_cast<std::size_t>(2 * (tokens / kernels::kPageTokens + 1) * share.kv_heads.size() *
                                        model.head_dim * kernels::kPageTokens) *
               sizeof(float)) {}
+  // Gate and up are read, their product is written.
+  static std::int64_t activation_width(const Op& op) {
+    return op.tokens == 0 ? 0 : std::llround(op.activation_bytes.value() / (3.0 * sizeof(float) * static_cast<double>(op.tokens)));
+  }
   static std::size_t floats(std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(float); }
   AlignedBuffer hidden, normed, qkv, gate_up, activated, pages;
 };
 
+// Of the first activation, dense or of experts; without columns a rank has none.
+Op activation_of(const std::vector<Op>& ops) {
+  const auto found = std::find_if(ops.begin(), ops.end(), [](const Op& op) { return op.kind == OpKind::kActivation; });
+  return found == ops.end() ? Op{} : *found;
+}
+
+// Router, choice and rows in the order of experts, of `tokens` rows that differ.
+struct RouteBuffers {
+  RouteBuffers(const Model& model, const TensorShare& share, std::int64_t tokens)
+      : x(static_cast<std::size_t>(tokens * model.hidden)),
+        scores(static_cast<std::size_t>(tokens * model.moe.experts)),
+        ids(static_cast<std::size_t>(tokens * model.moe.top_k)),
+        mix(ids.size()),
+        in(static_cast<std::size_t>(tokens * std::min<std::int64_t>(model.moe.top_k, share.experts.size()) * model.hidden)) {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761U % 1021U) / 510.0F - 1.0F;
+    rows.reserve(tokens, model.moe.top_k, share.experts.size());
+  }
+  std::vector<float> x, scores;
+  std::vector<std::int32_t> ids;
+  std::vector<float> mix;
+  kernels::ExpertRows rows;
+  std::vector<float> in;
+};
+
 }  // namespace
+
+void ProbeSession::route_of(const GroupPlan& group, const TensorShare& share, RankLayout layout, const Op& op) {
+  const Model& model = request_->model;
+  const std::int64_t tokens = op.tokens;
+  const auto buffers = std::make_shared<std::vector<RouteBuffers>>();
+  for (int r = 0; r < layout.active_ranks; ++r) buffers->emplace_back(model, share, tokens);
+  const kernels::WeightType type = weight_type(group.weight_dtype);
+  const std::size_t bytes = kernels::packed_bytes(type, model.moe.experts, model.hidden);
+  ColdRegion& region = cold(type);
+  region.grow(layout.active_ranks, bytes);
+  add_task(
+      layout,
+      [buffers, &region, type, bytes, tokens, share, moe = model.moe, h = model.hidden, ranks = layout.active_ranks](
+          int rank, kernels::CpuPool& pool, std::int64_t iteration) {
+        RouteBuffers& b = (*buffers)[static_cast<std::size_t>(rank)];
+        const kernels::PackedWeights router{region.at(rank, ranks, iteration, bytes), type, moe.experts, h};
+        kernels::gemm(pool, router, b.x.data(), h, tokens, b.scores.data(), moe.experts, false);
+        kernels::route(pool, b.scores.data(), moe.experts, tokens, moe.experts, moe.top_k, moe.normalise_top_k, b.ids.data(),
+                       b.mix.data());
+        kernels::group_by_expert(b.ids.data(), tokens, moe.top_k, share.experts.begin, share.experts.size(), b.rows);
+        kernels::gather_rows(pool, b.rows, b.x.data(), h, h, b.in.data());
+      },
+      [this, layout, moved = op.bytes()](const Timing& t) {
+        profile_->stream.push_back({name_of(OpKind::kMoeRoute), moved, layout.threads, layout.active_ranks, t.time, t.spread});
+      });
+}
 
 void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout layout) {
   const Model& model = request_->model;
@@ -42,7 +99,6 @@ void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout l
   const std::int64_t q_heads = share.q_heads.size();
   const std::int64_t kv_heads = share.kv_heads.size();
   const std::int64_t width = (q_heads + 2 * kv_heads) * d;
-  const std::int64_t f = share.ffn.size();
   const kernels::WeightType kv_type = weight_type(group.kv_dtype);
   const double eps = model.rms_eps;
   const auto rope = std::make_shared<const RopeTable>(make_rope_table(model, 512));
@@ -56,7 +112,9 @@ void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout l
       std::vector<std::int32_t> blocks;
     };
     const auto operands = std::make_shared<Operands>();
-    for (int r = 0; r < layout.active_ranks; ++r) operands->buffers.emplace_back(model, share, tokens);
+    const std::vector<Op> ops = step_ops(model, group, shard, {{0, tokens, true}});
+    const Op activation = activation_of(ops);
+    for (int r = 0; r < layout.active_ranks; ++r) operands->buffers.emplace_back(model, share, tokens, activation);
     operands->positions.resize(static_cast<std::size_t>(tokens));
     std::iota(operands->positions.begin(), operands->positions.end(), 0);
     operands->blocks.resize(static_cast<std::size_t>(tokens / kernels::kPageTokens + 1));
@@ -83,10 +141,14 @@ void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout l
           });
           return true;
         case OpKind::kActivation:
-          sample_of(op.kind, op, [=](int rank, kernels::CpuPool& pool, std::int64_t) {
+          sample_of(op.kind, op, [=, rows = op.tokens, f = StreamBuffers::activation_width(op)](
+                                     int rank, kernels::CpuPool& pool, std::int64_t) {
             StreamBuffers& b = operands->buffers[static_cast<std::size_t>(rank)];
-            kernels::swiglu(pool, b.gate_up.floats(), 2 * f, tokens, f, b.activated.floats(), f);
+            kernels::swiglu(pool, b.gate_up.floats(), 2 * f, rows, f, b.activated.floats(), f);
           });
+          return true;
+        case OpKind::kMoeRoute:
+          route_of(group, share, layout, op);
           return true;
         case OpKind::kRopeKvWrite:
           sample_of(op.kind, op, [=](int rank, kernels::CpuPool& pool, std::int64_t) {
@@ -102,7 +164,7 @@ void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout l
       }
     };
     std::set<OpKind> seen;
-    for (const Op& op : step_ops(model, group, shard, {{0, tokens, true}})) {
+    for (const Op& op : ops) {
       if (seen.count(op.kind) == 0 && timed(op)) seen.insert(op.kind);
     }
   }
@@ -150,7 +212,7 @@ void ProbeSession::kv_copy_of(const GroupPlan& group, ShardId shard, RankLayout 
 }
 
 void ProbeSession::stream() {
-  std::set<std::tuple<RankLayout, std::int64_t, std::int64_t>> seen;
+  std::set<std::tuple<RankLayout, std::int64_t, std::int64_t, std::int64_t>> seen;
   for (const GroupPlan& group : request_->groups) {
     const int stages = static_cast<int>(group.stages.size());
     for (int s = 0; s < stages; ++s) {
@@ -158,7 +220,7 @@ void ProbeSession::stream() {
       for (int r = 0; r < ranks; ++r) {
         const TensorShare& share = group.stages[static_cast<std::size_t>(s)].ranks[static_cast<std::size_t>(r)].share;
         for (const RankLayout& layout : layouts_of(group)) {
-          if (!seen.insert({layout, share.q_heads.size(), share.ffn.size()}).second) continue;
+          if (!seen.insert({layout, share.q_heads.size(), share.ffn.size(), share.experts.size()}).second) continue;
           stream_of(group, {s, r}, layout);
         }
       }

@@ -13,6 +13,8 @@ namespace lindos::exec {
 
 namespace {
 
+constexpr std::int64_t kStarts = 61;  // rows at which a call may begin; a prime, so that calls of any size visit them all
+
 std::int64_t pages_of(const StageShape& shape) {
   return (shape.context + shape.tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;
 }
@@ -42,7 +44,7 @@ StepInput input_of(const StageShape& shape) {
 
 StageBench::StageBench(const Model& model, const GroupPlan& group, int stage, int copies, int cores,
                        std::int64_t layers, const std::vector<StageShape>& shapes)
-    : team_(threads_of_copies(group, stage, copies, cores)) {
+    : team_(threads_of_copies(group, stage, copies, cores)), hidden_(model.hidden) {
   // The stage as the middle one of three: no embedding, no LM head.
   const StagePlan& planned = group.stages.at(static_cast<std::size_t>(stage));
   Model cut = model;
@@ -56,12 +58,20 @@ StageBench::StageBench(const Model& model, const GroupPlan& group, int stage, in
   GroupPlan middle = group;
   middle.stages = {{{0, 1}, planned.ranks}, {{1, layers + 1}, planned.ranks}, {{layers + 1, layers + 2}, planned.ranks}};
   middle.limits.max_batched_tokens = 1;
+  // The stage's first layer is the second of three: those with experts stay where they are.
+  cut.moe.first_dense_layers = model.moe.first_dense_layers - static_cast<int>(planned.layers.begin) + 1;
   std::int64_t positions = 1;
   std::int64_t blocks = 1;
   for (const StageShape& shape : shapes) {
     middle.limits.max_batched_tokens = std::max(middle.limits.max_batched_tokens, shape.sequences * shape.tokens);
     positions = std::max(positions, shape.context + shape.tokens);
     blocks = std::max(blocks, shape.sequences * pages_of(shape));
+  }
+  rows_.resize(static_cast<std::size_t>((middle.limits.max_batched_tokens + kStarts) * hidden_));
+  std::uint32_t state = 2463534242U;
+  for (float& value : rows_) {
+    state = state * 1664525U + 1013904223U;
+    value = static_cast<float>(state >> 8U) / 16777216.0F * 64.0F - 32.0F;
   }
 
   const auto ranks = static_cast<int>(planned.ranks.size());
@@ -79,16 +89,16 @@ StageBench::StageBench(const Model& model, const GroupPlan& group, int stage, in
       rank.tensor_group = std::move(groups[static_cast<std::size_t>(r)]);
       rank.model = std::make_unique<RankModel>(cut, middle, ShardId{1, r}, *checkpoint, blocks, 0, positions,
                                                team_.pool(copy * ranks + r), *rank.tensor_group, rank.timer);
-      // The layers add to the residual stream call after call; it starts from something other than zero.
-      const std::span<float> residual = rank.model->residual(middle.limits.max_batched_tokens);
-      for (std::size_t i = 0; i < residual.size(); ++i) residual[i] = static_cast<float>(i % 29) * 0.05F - 0.7F;
     }
   }
 }
 
 BenchTeam::Call StageBench::call(const StageShape& shape) {
-  return [this, input = std::make_shared<const StepInput>(input_of(shape))](int rank, kernels::CpuPool&, std::int64_t) {
-    ranks_[static_cast<std::size_t>(rank)].model->layers(*input);
+  return [this, input = std::make_shared<const StepInput>(input_of(shape))](int rank, kernels::CpuPool&, std::int64_t iteration) {
+    RankModel& model = *ranks_[static_cast<std::size_t>(rank)].model;
+    const std::int64_t first = (iteration * input->rows()) % kStarts * hidden_;
+    std::copy_n(rows_.begin() + first, input->rows() * hidden_, model.residual(input->rows()).begin());
+    model.layers(*input);
   };
 }
 

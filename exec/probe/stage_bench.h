@@ -38,6 +38,10 @@ class StageBench {
   };
   BenchTeam team_;
   std::vector<Rank> ranks_;   // of all copies, copy-major
+  std::int64_t hidden_;
+  // Rows that the residual stream starts from, so large that layers hardly turn them: tokens choose experts as if by chance,
+  // and in each call others.
+  std::vector<float> rows_;
 };
 
 }  // namespace lindos::exec

@@ -226,6 +226,7 @@ RankReport RankWorker::take_report() {
   report.comm_wait_s = tensor_group_->stats().wait_s;
   report.comm_transfer_s = tensor_group_->stats().transfer_s;
   report.step_wait_s = step_wait_s_;
+  report.experts = model_->take_expert_use();
   report.weight_bytes = static_cast<double>(model_->weight_bytes());
   report.kv_bytes = static_cast<double>(model_->kv_bytes());
   report.scratch_bytes = static_cast<double>(model_->scratch_bytes());

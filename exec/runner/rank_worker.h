@@ -61,6 +61,7 @@ struct RankReport {
   double comm_wait_s = 0.0;      // inside collectives, for the last member to arrive
   double comm_transfer_s = 0.0;  // moving and summing
   double step_wait_s = 0.0;      // for the next step to reach this rank
+  ExpertUse experts;
   double weight_bytes = 0.0;
   double kv_bytes = 0.0;
   double scratch_bytes = 0.0;

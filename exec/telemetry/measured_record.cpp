@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <functional>
 #include <map>
 #include <string>
@@ -29,10 +30,42 @@ struct RankWork {
   double weight_and_kv_bytes = 0.0;
 };
 
-RankWork work_of(const EngineRun& run, const EngineConfig& config, ShardId shard, const Ceilings& ceilings) {
-  RankWork work;
+// Of the run's steps, as the shared list counts them where tokens choose all experts alike: rows of pairs and experts read.
+struct ExpectedUse {
+  double pairs = 0.0;
+  double read = 0.0;
+};
+ExpectedUse expected_use(const EngineRun& run, const EngineConfig& config, ShardId shard) {
+  ExpectedUse use;
   for (const Batch& batch : run.steps) {
     for (const Op& op : step_ops(config.model, config.group, shard, batch)) {
+      if (op.kind != OpKind::kMoeGemm || op.site != GemmSite::kGateUp) continue;
+      const double matrix = static_cast<double>(op.n) * static_cast<double>(op.k);
+      use.pairs += static_cast<double>(op.count) * op.flop.value() / (2.0 * matrix);
+      use.read += static_cast<double>(op.count) * op.weight_bytes.value() / (matrix * bytes_of(config.group.weight_dtype));
+    }
+  }
+  return use;
+}
+
+RankWork work_of(const EngineRun& run, const EngineConfig& config, const RankReport& report, const Ceilings& ceilings) {
+  const ShardId shard{report.stage, report.rank};
+  RankWork work;
+  // Which experts the tokens chose is known only now.
+  double pairs = 1.0;
+  double read = 1.0;
+  if (report.experts.read > 0) {
+    const ExpectedUse expected = expected_use(run, config, shard);
+    pairs = static_cast<double>(report.experts.pairs) / expected.pairs;
+    read = static_cast<double>(report.experts.read) / expected.read;
+  }
+  for (const Batch& batch : run.steps) {
+    for (Op op : step_ops(config.model, config.group, shard, batch)) {
+      if (op.kind == OpKind::kMoeGemm) {
+        op.flop = op.flop * pairs;
+        op.activation_bytes = op.activation_bytes * pairs;
+        op.weight_bytes = op.weight_bytes * read;
+      }
       const double count = static_cast<double>(op.count);
       const Seconds compute = op.flop / ceilings.peak * count;
       const Seconds memory = op.bytes() / ceilings.bandwidth * count;
@@ -45,8 +78,6 @@ RankWork work_of(const EngineRun& run, const EngineConfig& config, ShardId shard
   return work;
 }
 
-ShardId shard_of(const RankReport& report) { return {report.stage, report.rank}; }
-
 Utilisation utilisation_of(const EngineRun& run, const EngineConfig& config, const Profile& profile,
                            const Ledger& ledger) {
   const auto ranks = static_cast<double>(run.ranks.size());
@@ -56,7 +87,7 @@ Utilisation utilisation_of(const EngineRun& run, const EngineConfig& config, con
   sum.bandwidth = ceilings.bandwidth * ranks;
   sum.span = run.wall;
   for (const RankReport& report : run.ranks) {
-    const RankWork work = work_of(run, config, shard_of(report), ceilings);
+    const RankWork work = work_of(run, config, report, ceilings);
     for (std::size_t f = 0; f < kOpFamilies; ++f) {
       sum.speed_of_light += work.families[f].compute + work.families[f].memory;
       const auto family = static_cast<OpFamily>(f);
@@ -93,7 +124,7 @@ Ledger measured_ledger(const EngineRun& run, const EngineConfig& config, const P
   const Ceilings ceilings = rank_ceilings(profile, config.group.weight_dtype, static_cast<int>(run.ranks.size()));
   Ledger ledger;
   for (const RankReport& report : run.ranks) {
-    const RankWork work = work_of(run, config, shard_of(report), ceilings);
+    const RankWork work = work_of(run, config, report, ceilings);
     double booked = 0.0;
     const auto book = [&](Cause cause, double seconds) {
       // Clock reads overlap by nanoseconds; what is booked never exceeds the wall.
@@ -160,6 +191,27 @@ void add_serving(Repeats& values, const ServingSummary& s, bool limited) {
 
 void set_measured(RunRecord& record, const std::string& name, const std::vector<double>& repeats) {
   record.metrics[name] = measured_value(name, repeats);
+}
+
+std::string describe_expert_use(const EngineRun& run, const EngineConfig& config) {
+  double read = 0.0;
+  double expected = 0.0;
+  double held = 0.0;
+  for (const RankReport& report : run.ranks) {
+    const ShardId shard{report.stage, report.rank};
+    read += static_cast<double>(report.experts.read);
+    expected += expected_use(run, config, shard).read;
+    for (const Batch& batch : run.steps) {
+      for (const Op& op : step_ops(config.model, config.group, shard, batch)) {
+        if (op.kind == OpKind::kMoeGemm && op.site == GemmSite::kGateUp) held += static_cast<double>(op.count * op.experts);
+      }
+    }
+  }
+  if (read == 0.0) return "";
+  char text[160];
+  std::snprintf(text, sizeof text, "%.1f %% of the experts held were read per layer and step; %.1f %% where tokens choose all alike",
+                100.0 * read / held, 100.0 * expected / held);
+  return text;
 }
 
 std::vector<std::string> above_ceilings(const RunRecord& record) {

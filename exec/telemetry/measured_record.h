@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measured runs of one replica → metrics and ledger of a RunRecord. FLOP and bytes come from scenarios/ops for
-// the very steps that ran; times from the ranks' timers. Several runs (repeats) give p10/p50/p90.
+// the very steps that ran, and for the experts that their tokens chose; times from the ranks' timers. Several runs (repeats) give p10/p50/p90.
 #pragma once
 
 #include <string>
@@ -23,6 +23,9 @@ namespace lindos::exec {
 // The utilisations of the record (mfu, mbu, roofline_utilisation) that no device can reach: a median beyond 1 by more
 // than a probe's noise. Either the ceilings are too low, or what was to come from memory came from caches.
 [[nodiscard]] std::vector<std::string> above_ceilings(const RunRecord& record);
+
+// Which share of the experts held was read per layer and step, beside what an even choice would read; empty without experts.
+[[nodiscard]] std::string describe_expert_use(const EngineRun& run, const EngineConfig& config);
 
 // Sets the metric `name` of the registry to p10, p50 and p90 of the values of the repeats, as measured.
 // REQUIRES: at least one value, in the metric's unit.

@@ -89,6 +89,17 @@ TEST(HfConfig, ExpertsOfTheFirstDeepSeek) {
   EXPECT_EQ(complaint(with(sigmoid)), "config.json: /scoring_func: unsupported scores \"sigmoid\"; known: softmax");
 }
 
+TEST(HfConfig, NumberOfExpertsInBothSpellings) {
+  Json qwen = {{"architectures", {"Qwen3MoeForCausalLM"}}, {"num_experts", 8}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 32}};
+  const Model older = parse(with(qwen)).model;
+  EXPECT_EQ(older.moe.experts, 8);
+  qwen["num_local_experts"] = qwen["num_experts"];
+  qwen.erase("num_experts");
+  EXPECT_EQ(parse(with(qwen)).model, older);
+  qwen.erase("num_local_experts");
+  EXPECT_EQ(complaint(with(qwen)), "config.json: /num_experts: missing");
+}
+
 TEST(HfConfig, RopeInAllThreeSpellings) {
   const Json llama3 = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0},
                        {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 128}};

@@ -45,8 +45,15 @@ TEST_P(RefusedModel, IsRefusedByName) {
 INSTANTIATE_TEST_SUITE_P(
     All, RefusedModel,
     ::testing::Values(
-        Refusal{"Experts", "mixture-of-experts layers",
+        Refusal{"Experts",
+                "the experts of LlamaForCausalLM (known: MixtralForCausalLM, Qwen3MoeForCausalLM, DeepseekForCausalLM)",
                 [](Model& m) { m.moe.experts = 8, m.moe.top_k = 2, m.moe.expert_ffn = 32; }},
+        Refusal{"ExpertBiases", "experts with biases",
+                [](Model& m) {
+                  m = harness::tiny_moe_model();
+                  m.name = "tiny";
+                  m.mlp_bias = true;
+                }},
         Refusal{"LatentAttention", "multi-head latent attention", [](Model& m) { m.mla.kv_lora_rank = 16; }},
         Refusal{"Sinks", "attention sinks", [](Model& m) { m.attention_sinks = true; }},
         Refusal{"NoGate", "an FFN without a gate", [](Model& m) { m.gated_ffn = false; }},

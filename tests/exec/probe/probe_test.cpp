@@ -27,6 +27,17 @@ ProbeRequest tiny_request() {
   return request;
 }
 
+// One rank, dense and expert layers, a shared expert.
+ProbeRequest moe_request() {
+  const Model model = harness::tiny_moe_model();
+  EngineConfig config = harness::make_config(model, make_synthetic(model, 7, Dtype::kF32));
+  config.group.limits.max_batched_tokens = 16;
+  ProbeRequest request;
+  request.model = model;
+  request.groups = {config.group};
+  return request;
+}
+
 // What each sample must be to be a point of a curve that sim interpolates.
 template <class Sample>
 void expect_positive(const std::vector<Sample>& samples) {
@@ -38,8 +49,12 @@ void expect_positive(const std::vector<Sample>& samples) {
   }
 }
 
-TEST(Probe, CoversEveryOpOfTheSharedListAndSurvivesItsFile) {
-  ProbeRequest request = tiny_request();
+class ProbeOf : public ::testing::TestWithParam<ProbeRequest (*)()> {};
+INSTANTIATE_TEST_SUITE_P(Models, ProbeOf, ::testing::Values(&tiny_request, &moe_request),
+                         [](const auto& test) { return test.index == 0 ? "Dense" : "Experts"; });
+
+TEST_P(ProbeOf, CoversEveryOpOfTheSharedListAndSurvivesItsFile) {
+  ProbeRequest request = GetParam()();
   std::vector<double> fractions;
   request.progress = [&](const std::string&, double fraction) { fractions.push_back(fraction); };
   const Profile profile = probe(request);
@@ -48,7 +63,7 @@ TEST(Probe, CoversEveryOpOfTheSharedListAndSurvivesItsFile) {
   expect_positive(profile.gemm);
   expect_positive(profile.attention);
   expect_positive(profile.stream);
-  expect_positive(profile.collectives);
+  if (request.groups.front().ranks_per_replica() > 1) expect_positive(profile.collectives);
   EXPECT_GT(profile.matrix_rate.value(), 0.0);
   EXPECT_GT(profile.read_bandwidth.value(), 0.0);
   EXPECT_EQ(profile.read_bandwidth_by_threads.size(), 1U);
@@ -74,10 +89,12 @@ TEST(Probe, CoversEveryOpOfTheSharedListAndSurvivesItsFile) {
         for (const Op& op : step_ops(request.model, group, {stage, rank}, {{0, 15, true}, {20, 1, true}})) {
           const std::string name = name_of(op.kind);
           switch (op.kind) {
+            case OpKind::kMoeGemm:
             case OpKind::kGemm: EXPECT_TRUE(shapes.contains({op.n, op.k})) << name_of(op.site); break;
             case OpKind::kNorm:
             case OpKind::kResidual:
             case OpKind::kActivation:
+            case OpKind::kMoeRoute:
             case OpKind::kRopeKvWrite: EXPECT_TRUE(streams.contains(name)) << name; break;
             case OpKind::kAllReduce:
             case OpKind::kAllGather:
@@ -87,6 +104,18 @@ TEST(Probe, CoversEveryOpOfTheSharedListAndSurvivesItsFile) {
         }
       }
     }
+  }
+}
+
+// The layers of a stage in place know which experts each rank holds, so that another model of the same width does not use them.
+TEST(Probe, NamesTheExpertsOfItsStages) {
+  const ProbeRequest request = moe_request();
+  const Profile profile = probe(request);
+  ASSERT_FALSE(profile.stages.empty());
+  for (const StageSample& sample : profile.stages) {
+    EXPECT_EQ(sample.ranks.front().experts, 6);
+    EXPECT_EQ(sample.ranks.front().expert_ffn, 48);
+    EXPECT_EQ(sample.layers, request.model.layers);  // dense and expert layers in their proportion
   }
 }
 

@@ -94,8 +94,33 @@ TEST(EqualBits, OfOneAndTwoThreads) {
   expect_same_bits(one, mixed);
 }
 
-TEST(EqualBits, OfABatchAndEachAlone) {
-  const EngineConfig config = harness::tiny_config();
+// Layers with experts, whole ones dealt out evenly over the ranks.
+EngineConfig moe_config(const Layout& layout) {
+  const Model model = harness::tiny_moe_model();
+  EngineConfig config = harness::make_config(model, make_synthetic(model, 7, Dtype::kF32), layout);
+  for (StagePlan& stage : config.group.stages) {
+    const auto ranks = std::ssize(stage.ranks);
+    for (std::int64_t r = 0; r < ranks; ++r) {
+      stage.ranks[static_cast<std::size_t>(r)].share.experts = {model.moe.experts * r / ranks, model.moe.experts * (r + 1) / ranks};
+    }
+  }
+  return config;
+}
+
+TEST(EqualBits, OfExpertsInChunksOnThreadsAndInAPipeline) {
+  for (const std::vector<double>& ranks : {std::vector<double>{1}, std::vector<double>{2, 1}}) {
+    const EngineConfig whole = moe_config({"", ranks, {1}, KvSplit::kReplicate});
+    EngineConfig chunked = whole;
+    chunked.group.limits.prefill_chunk = 3;
+    expect_same_bits(whole, chunked);
+    EngineConfig threads = whole;
+    threads.group.stages[0].ranks.back().threads = 3;
+    expect_same_bits(whole, threads);
+    expect_same_bits(whole, moe_config({"", ranks, {1, 1}, KvSplit::kReplicate}));
+  }
+}
+
+void expect_a_batch_to_equal_each_alone(const EngineConfig& config) {
   std::vector<Tokens> prompts;
   for (const std::int64_t length : {1, 20, 3, 16, 9}) {
     prompts.push_back(harness::make_prompt(length, prompts.size(), config.model.vocab));
@@ -115,6 +140,13 @@ TEST(EqualBits, OfABatchAndEachAlone) {
     EXPECT_TRUE(same_bits(last[i], alone.last));
     EXPECT_EQ(run.outcome.outputs[i], alone.tokens);
   }
+}
+
+TEST(EqualBits, OfABatchAndEachAlone) { expect_a_batch_to_equal_each_alone(harness::tiny_config()); }
+
+TEST(EqualBits, OfABatchAndEachAloneWithExperts) {
+  expect_a_batch_to_equal_each_alone(moe_config({}));
+  expect_a_batch_to_equal_each_alone(moe_config({"", {2, 1}, {1}, KvSplit::kReplicate}));
 }
 
 // Six sequences that grow to 4 blocks each in a pool of 9.

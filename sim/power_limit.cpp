@@ -115,7 +115,9 @@ Watts added_budget(const Scenario& scenario) {
 DeviceLimits device_limits(const Scenario& scenario, OtherDevices others) {
   DeviceLimits limits;
   Working working;
-  const std::map<std::string, std::int64_t> used = devices_by_pool(scenario.plan);
+  // A search prices groups before it knows how many replicas of them there are: no pool works more than it has.
+  std::map<std::string, std::int64_t> left;
+  for (const Pool& pool : scenario.cluster.pools) left[pool.name] = pool.devices();
   for (const GroupPlan& group : scenario.plan.groups) {
     std::map<std::string, Watts>& own = limits.groups.emplace_back();
     for (const auto& [name, devices] : devices_per_replica(group)) {
@@ -124,16 +126,16 @@ DeviceLimits device_limits(const Scenario& scenario, OtherDevices others) {
       const Watts limit = own_limit(scenario, *pool, group);
       require_some(scenario, *pool, limit);
       own.emplace(name, limit);
-      working.add(scenario, *pool, limit, static_cast<double>(devices * group.replicas));
+      const std::int64_t taken = std::min(left[name], devices * group.replicas);
+      left[name] -= taken;
+      working.add(scenario, *pool, limit, static_cast<double>(taken));
     }
   }
   if (others == OtherDevices::kWork) {
     for (const Pool& pool : scenario.cluster.pools) {
-      const auto taken = used.find(pool.name);
-      const std::int64_t left = pool.devices() - (taken == used.end() ? 0 : taken->second);
       const Watts limit = own_limit(scenario, pool);
       limits.others.emplace(pool.name, limit);
-      if (left > 0) working.add(scenario, pool, limit, static_cast<double>(left));
+      working.add(scenario, pool, limit, static_cast<double>(left[pool.name]));
     }
   }
   const double share = site_share(scenario, working);

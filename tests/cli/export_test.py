@@ -211,7 +211,8 @@ class Jobs(Export):
         """HGX with a group of 8/tensor/len(limits) replicas for each power limit."""
         text = HGX.read_text()
         group = f'[[plan.group]]\nname = "NAME"\npool = "h100"\ntensor = {tensor}\nreplicas = {8 // tensor // len(limits) or 1}\n'
-        groups = [group.replace("NAME", f"at-{w}") + (f'power_limit = "{w} W"\n' if w else "") for w in limits]
+        groups = [group.replace("NAME", f"at-{w}" if i == 0 or w != limits[0] else f"again-{w}") + f'power_limit = "{w} W"\n'
+                  for i, w in enumerate(limits)]
         (self.folder / "limited.toml").write_text(text[:text.index("[plan]")] + '[plan]\nname = "held"\n' + "".join(groups))
         return "limited.toml"
 

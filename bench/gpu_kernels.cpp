@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA kernels against two ceilings measured in the same run: read bandwidth and bf16 matrix rate.
-//   gpu_kernels [--out FILE.json]
+//   gpu_kernels [--out FILE.json] [--only PART]
 // Shapes are those of Llama-3.1-8B and 70B (engine handbook, section 9.2).
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -14,9 +14,11 @@
 #include "exec/cuda/blas_lt.h"
 #include "exec/cuda/device_info.h"
 #include "exec/cuda/launch_timing.h"
+#include "exec/cuda/products.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/skinny_gemm.h"
+#include "kernels/cuda/top_candidates.h"
 #include "scenarios/error.h"
 
 namespace lindos::bench {
@@ -37,17 +39,47 @@ Json times(const Timed& t) { return {{"median_s", t.median_s}, {"best_s", t.best
 
 class Bench {
  public:
+  explicit Bench(std::string only) : only_(std::move(only)) {}
+
   Json run() {
     Json result;
     result["ceilings"] = ceilings();
-    result["skinny_gemm"] = skinny();
-    result["blas"] = blas();
-    result["decode_attention"] = decode();
-    result["prefill_attention"] = prefill();
+    const bool hopper = kc::compute_capability() == 90;
+    if (wanted("skinny")) result["skinny_gemm"] = skinny(false);
+    if (wanted("blas")) result["blas"] = blas(false);
+    if (wanted("attention")) {
+      result["decode_attention"] = decode();
+      result["prefill_attention"] = prefill();
+    }
+    if (hopper && wanted("fp8")) {
+      result["skinny_gemm_fp8"] = skinny(true);
+      result["blas_fp8"] = blas(true);
+    }
+    if (wanted("choice")) result["choice_of_tokens"] = choice();
     return result;
   }
 
  private:
+  [[nodiscard]] bool wanted(const char* part) const { return only_.empty() || only_ == part; }
+
+  // From logits to what the host draws from: the largest, and the 256 largest.
+  Json choice() {
+    Json list = Json::array();
+    constexpr std::int64_t kVocabulary = 128256;
+    for (const std::int64_t rows : {1, 8, 64}) {
+      const DeviceBuffer wide = random_bf16(2 * rows * kVocabulary, 7, stream_);   // any bits are floats
+      const DeviceBuffer out(static_cast<std::size_t>(rows * kc::kMostCandidates) * sizeof(kc::Best));
+      for (const int count : {40, 256}) {
+        const Timed t = time_launches(stream_, 12, [&](int) {
+          kc::top_candidates(wide.as<float>(), rows, kVocabulary, 0, count, out.as<kc::Best>(), {stream_.get(), false});
+        });
+        fmt::print("choice of {:>3} from {} logits, {:>2} rows: {:7.2f} us\n", count, kVocabulary, rows, t.median_s * 1e6);
+        list.push_back({{"rows", rows}, {"n", kVocabulary}, {"count", count}, {"time", times(t)}});
+      }
+    }
+    return list;
+  }
+
   Json ceilings() {
     constexpr std::int64_t kElements = std::int64_t{2} << 30;
     const DeviceBuffer data = random_bf16(kElements, 1, stream_);
@@ -62,9 +94,10 @@ class Bench {
     constexpr std::int64_t kSize = 8192;
     const DeviceBuffer y(kSize * kSize * sizeof(__nv_bfloat16));
     const auto* a = data.as<__nv_bfloat16>();
+    exec::cuda::BlasLt blas;
     const exec::cuda::BlasGemm gemm{a, kSize, kSize, a + kSize * kSize, kSize, y.as<void>(), false, false};
-    blas_.tune(gemm, stream_.get());
-    const Timed matrix = time_launches(stream_, 4, [&](int) { blas_.gemm(gemm, stream_.get()); });
+    blas.tune(gemm, stream_.get());
+    const Timed matrix = time_launches(stream_, 4, [&](int) { blas.gemm(gemm, stream_.get()); });
     matrix_rate_ = 2.0 * kSize * kSize * kSize / matrix.median_s;
     fmt::print("read {:.3f} TB/s, copy {:.3f} TB/s (read + write), 8192^3 bf16 {:.0f} TFLOP/s\n", bandwidth_ / 1e12,
                static_cast<double>(data.bytes()) / copy.best_s / 1e12, matrix_rate_ / 1e12);
@@ -75,7 +108,36 @@ class Bench {
             {"matrix", times(matrix)}};
   }
 
-  Json skinny() {
+  // Matrices [n, k] one after the other, more than L2 holds; FP8 ones with a scale per row (all share them).
+  struct Matrices {
+    DeviceBuffer data, scales;
+    std::int64_t n, k, copies;
+    bool fp8;
+    [[nodiscard]] double bytes() const { return static_cast<double>(n * k) * (fp8 ? 1.0 : 2.0); }
+    [[nodiscard]] exec::cuda::DeviceMatrix at(std::int64_t visit) const {
+      const std::int64_t begin = visit % copies * n * k * (fp8 ? 1 : 2);
+      return {data.as<std::uint8_t>() + begin, n, k, fp8 ? scales.as<float>() : nullptr};
+    }
+  };
+  Matrices matrices(std::int64_t n, std::int64_t k, bool fp8) {
+    Matrices m{{}, {}, n, k, static_cast<std::int64_t>(kBeyondL2 / (static_cast<double>(n * k) * (fp8 ? 1.0 : 2.0))) + 1, fp8};
+    m.data = random_bf16(m.copies * n * k, 2, stream_, 0.02F);
+    if (!fp8) return m;
+    const DeviceBuffer wide = std::move(m.data);
+    m.data = DeviceBuffer(static_cast<std::size_t>(m.copies * n * k));
+    m.scales = DeviceBuffer(static_cast<std::size_t>(m.copies * n) * sizeof(float));
+    kc::QuantiseRows q;
+    q.x = wide.as<__nv_bfloat16>();
+    q.rows = m.copies * n;
+    q.k = k;
+    q.y = m.data.as<std::uint8_t>();
+    q.scales = m.scales.as<float>();
+    kc::quantise_rows(q, {stream_.get(), false});
+    stream_.synchronise("quantisation");
+    return m;
+  }
+
+  Json skinny(bool fp8) {
     struct Shape {
       const char* name;
       std::int64_t n, k;
@@ -88,9 +150,7 @@ class Bench {
                            Shape{"70B qkv", 10240, 8192, kc::SkinnyOutput::kStore}, Shape{"16384 x 16384", 16384, 16384, kc::SkinnyOutput::kStore},
                            Shape{"1024 x 8192", 1024, 8192, kc::SkinnyOutput::kStore}, Shape{"65536 x 4096", 65536, 4096, kc::SkinnyOutput::kStore}}) {
       const bool paired = s.output == kc::SkinnyOutput::kSwiglu;
-      const std::int64_t matrix = s.n * s.k * (paired ? 2 : 1);
-      const auto copies = static_cast<std::int64_t>(kBeyondL2 / (static_cast<double>(matrix) * 2.0)) + 1;
-      const DeviceBuffer w = random_bf16(matrix * copies, 2, stream_, 0.02F);
+      const Matrices w = matrices(paired ? 2 * s.n : s.n, s.k, fp8);
       const DeviceBuffer x = random_bf16(8 * s.k, 3, stream_);
       const DeviceBuffer norm = random_bf16(s.k, 4, stream_);
       DeviceBuffer y(static_cast<std::size_t>(8 * s.n) * sizeof(float));
@@ -99,61 +159,68 @@ class Bench {
         for (const bool dependent : {false, true}) {
           const bool with_norm = s.output == kc::SkinnyOutput::kStore || paired;
           const Timed t = time_launches(stream_, 24, [&](int i) {
-            kc::SkinnyGemm g;
-            g.weights = w.as<__nv_bfloat16>() + i % copies * matrix;
-            g.up = g.weights + s.n * s.k;
-            g.n = s.n;
-            g.k = s.k;
+            const exec::cuda::DeviceMatrix matrix = w.at(i);
+            kc::SkinnyGemm g = exec::cuda::skinny_of(matrix.rows(0, s.n), m);
+            if (paired) {
+              const exec::cuda::DeviceMatrix up = matrix.rows(s.n, s.n);
+              g.up = up.data;
+              g.up_scales = up.scales;
+            }
             g.x = x.as<__nv_bfloat16>();
-            g.ldx = s.k;
-            g.m = m;
             g.norm = with_norm ? norm.as<__nv_bfloat16>() : nullptr;
             g.eps = 1e-5F;
             g.y = y.as<void>();
-            g.ldy = s.n;
             g.output = s.output;
             kc::skinny_gemm(g, {stream_.get(), dependent});
           });
-          const double share = static_cast<double>(matrix) * 2.0 / t.median_s / bandwidth_;
+          const double share = w.bytes() / t.median_s / bandwidth_;
           if (m == 1 || m == 8) {
-            fmt::print("skinny {:>14} m {} {:>9}: {:7.2f} us, {:5.1f} % of read\n", s.name, m, dependent ? "chained" : "alone",
-                       t.median_s * 1e6, share * 100);
+            fmt::print("skinny {} {:>14} m {} {:>9}: {:7.2f} us, {:5.1f} % of read\n", fp8 ? "fp8 " : "bf16", s.name, m,
+                       dependent ? "chained" : "alone", t.median_s * 1e6, share * 100);
           }
-          list.push_back({{"name", s.name}, {"m", m}, {"n", paired ? 2 * s.n : s.n}, {"k", s.k}, {"dependent_launch", dependent},
-                          {"time", times(t)}, {"bytes", static_cast<double>(matrix) * 2.0}, {"share_of_read", share}});
+          list.push_back({{"name", s.name}, {"weights", fp8 ? "fp8" : "bf16"}, {"m", m}, {"n", w.n}, {"k", s.k},
+                          {"dependent_launch", dependent}, {"time", times(t)}, {"bytes", w.bytes()}, {"share_of_read", share}});
         }
       }
     }
     return list;
   }
 
-  Json blas() {
+  Json blas(bool fp8) {
     Json list = Json::array();
     struct Shape {
       const char* name;
       std::int64_t n, k;
     };
+    // Dense FP8 is twice the bf16 rate on every tensor core that has it.
+    const double matrix_rate = matrix_rate_ * (fp8 ? 2.0 : 1.0);
     for (const Shape& s : {Shape{"8B qkv", 6144, 4096}, Shape{"8B o", 4096, 4096}, Shape{"8B gate_up", 28672, 4096}, Shape{"8B down", 4096, 14336},
                            Shape{"8B lm_head", 128256, 4096}}) {
+      const Matrices w = matrices(s.n, s.k, fp8);
+      std::vector<const void*> all;
+      for (std::int64_t i = 0; i < w.copies; ++i) all.push_back(w.at(i).data);
       for (const std::int64_t m : {1, 8, 16, 64, 256, 2048, 8192}) {
         if (m > 256 && s.n > 100000) continue;
-        const std::int64_t matrix = s.n * s.k;
-        const auto copies = static_cast<std::int64_t>(kBeyondL2 / (static_cast<double>(matrix) * 2.0)) + 1;
-        const DeviceBuffer w = random_bf16(matrix * copies, 2, stream_, 0.02F);
+        if (fp8 && m < 16) continue;
         const DeviceBuffer x = random_bf16(m * s.k, 3, stream_);
         const DeviceBuffer y(static_cast<std::size_t>(m * s.n) * sizeof(__nv_bfloat16));
-        exec::cuda::BlasGemm g{w.as<__nv_bfloat16>(), s.n, s.k, x.as<__nv_bfloat16>(), m, y.as<void>(), false, false};
-        blas_.tune(g, stream_.get());
-        const Timed t = time_launches(stream_, m > 256 ? 3 : 12, [&](int i) {
-          g.weights = w.as<__nv_bfloat16>() + i % copies * matrix;
-          blas_.gemm(g, stream_.get());
-        }, m > 256 ? 5 : 10);
+        exec::cuda::Products products(fp8, m, m * s.k);
+        products.tune(w.at(0), all, x.as<__nv_bfloat16>(), m, y.as<void>(), false, false, stream_.get());
+        exec::cuda::OperandSource source;
+        source.x = x.as<__nv_bfloat16>();
+        source.rows = m;
+        source.k = s.k;
+        const exec::cuda::Operand operand = products.prepare(fp8, source, nullptr, {stream_.get(), false});
+        const Timed t = time_launches(stream_, m > 256 ? 3 : 12,
+                                      [&](int i) { products.multiply(w.at(i), operand, m, y.as<void>(), false, false, stream_.get()); },
+                                      m > 256 ? 5 : 10);
         const double flop = 2.0 * static_cast<double>(m * s.n * s.k);
-        const double bytes = 2.0 * static_cast<double>(matrix + m * (s.n + s.k));
-        const double floor = std::max(flop / matrix_rate_, bytes / bandwidth_);
-        fmt::print("blas {:>12} m {:>5}: {:9.2f} us, {:5.1f} % of roofline ({:.0f} TFLOP/s)\n", s.name, m, t.median_s * 1e6,
-                   floor / t.median_s * 100, flop / t.median_s / 1e12);
-        list.push_back({{"name", s.name}, {"m", m}, {"n", s.n}, {"k", s.k}, {"time", times(t)}, {"roofline_share", floor / t.median_s}});
+        const double bytes = w.bytes() + static_cast<double>(m) * static_cast<double>(2 * s.n + (fp8 ? 1 : 2) * s.k);
+        const double floor = std::max(flop / matrix_rate, bytes / bandwidth_);
+        fmt::print("blas {} {:>12} m {:>5}: {:9.2f} us, {:5.1f} % of roofline ({:.0f} TFLOP/s)\n", fp8 ? "fp8 " : "bf16", s.name, m,
+                   t.median_s * 1e6, floor / t.median_s * 100, flop / t.median_s / 1e12);
+        list.push_back({{"name", s.name}, {"weights", fp8 ? "fp8" : "bf16"}, {"m", m}, {"n", s.n}, {"k", s.k}, {"time", times(t)},
+                        {"roofline_share", floor / t.median_s}});
       }
     }
     return list;
@@ -272,7 +339,7 @@ class Bench {
   }
 
   Stream stream_;
-  exec::cuda::BlasLt blas_;
+  std::string only_;
   double bandwidth_ = 0.0;
   double matrix_rate_ = 0.0;
 };
@@ -284,15 +351,19 @@ int main(int argc, char** argv) {
   // Whole lines at once: what was measured shows even when a time limit ends the program.
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::string out;
-  if (argc == 3 && std::strcmp(argv[1], "--out") == 0) {
-    out = argv[2];
-  } else if (argc != 1) {
-    fmt::print(stderr, "usage: gpu_kernels [--out FILE.json]\n");
-    return 2;
+  std::string only;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string option = argv[i];
+    std::string* target = option == "--out" ? &out : option == "--only" ? &only : nullptr;
+    if (target == nullptr || i + 1 >= argc) {
+      fmt::print(stderr, "usage: gpu_kernels [--out FILE.json] [--only skinny|blas|attention|fp8|choice]\n");
+      return 2;
+    }
+    *target = argv[i + 1];
   }
   try {
     const lindos::exec::cuda::DeviceInfo device = lindos::exec::cuda::device_or_throw();
-    nlohmann::ordered_json result = lindos::bench::Bench().run();
+    nlohmann::ordered_json result = lindos::bench::Bench(only).run();
     result["device"] = device.name;
     result["driver_cuda"] = device.driver;
     if (!out.empty()) std::ofstream(out) << result.dump(1) << '\n';

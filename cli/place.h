@@ -21,6 +21,8 @@ enum class DeviceChoice { kAuto, kCpu, kCuda };
 struct Place {
   const Device* device = nullptr;             // of the scenario, which must outlive it; names the profile
   std::optional<exec::cuda::DeviceInfo> gpu;  // nothing: this machine's CPU
+  std::vector<int> multiprocessors = {};      // of the GPU: of each rank, or of the probe; empty: all
+  bool gpu_per_rank = false;                  // ranks are processes with a GPU each, not threads that share one
   [[nodiscard]] exec::Backend backend() const { return gpu ? exec::Backend::kCuda : exec::Backend::kCpu; }
 };
 

@@ -127,6 +127,7 @@ exec::CudaProbeRequest cuda_request(const Place& place) {
   exec::CudaProbeRequest request;
   request.gpu = *place.gpu;
   request.device = *place.device;
+  if (!place.multiprocessors.empty()) request.multiprocessors = place.multiprocessors.front();
   return request;
 }
 
@@ -237,7 +238,8 @@ exec::EngineConfig engine_config(const Scenario& scenario, const Place& place,
   config.group = serving_group(scenario);
   config.checkpoint = std::move(checkpoint);
   config.cores = exec::usable_cores();
-  const double ranks = static_cast<double>(config.group.ranks_per_replica());
+  config.multiprocessors = place.multiprocessors;
+  const double ranks = place.gpu_per_rank ? 1.0 : static_cast<double>(config.group.ranks_per_replica());
   if (!place.gpu) memory = device_memory_of_host(memory, config.group.limits);
   std::vector<std::vector<Bytes>> by_rank;
   for (const StagePlan& stage : config.group.stages) {

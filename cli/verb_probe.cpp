@@ -103,6 +103,7 @@ void add_probe(CLI::App& app) {
     std::string out;
     bool ceilings = false;
     DeviceChoice device = DeviceChoice::kAuto;
+    int multiprocessors = 0;
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand("probe", "measure this machine: bandwidth, matrix rate, the engine's kernels");
@@ -110,6 +111,8 @@ void add_probe(CLI::App& app) {
   verb->add_option("--plan", options->plan, "plan file instead of the scenario's own")->type_name("FILE");
   verb->add_option("--out", options->out, "write the profile (JSON) here")->type_name("FILE");
   verb->add_flag("--ceilings", options->ceilings, "read bandwidth and matrix rate only (about 2 s)");
+  verb->add_option("--multiprocessors", options->multiprocessors, "measure a part of the GPU with so many (rounded up to what it can cut)")
+      ->check(CLI::Range(1, 100'000));
   add_device(*verb, options->device);
   add_common(*verb, options->common, false);
   verb->callback([options] {
@@ -117,6 +120,7 @@ void add_probe(CLI::App& app) {
     if (!options->out.empty()) require_writable(options->out);
     Profile profile;
     if (options->scenario.empty()) {
+      if (options->multiprocessors > 0) throw Error(ErrorKind::kUsage, "--multiprocessors", "needs a scenario of an NVIDIA GPU");
       if (!options->plan.empty()) throw Error(ErrorKind::kUsage, "", "--plan needs a scenario");
       if (options->device == DeviceChoice::kCuda) {
         throw Error(ErrorKind::kUsage, "--device", "cuda needs a scenario, whose device says what the GPU's peak is");
@@ -131,7 +135,11 @@ void add_probe(CLI::App& app) {
       profile = probe_for({}, model->second, standard_groups(model->second), progress);
     } else {
       const Session session = Session::open(options->scenario, options->plan, options->common);
-      const Place place = probed_place(session.scenario, options->device);
+      Place place = probed_place(session.scenario, options->device);
+      if (options->multiprocessors > 0) {
+        if (!place.gpu) throw Error(ErrorKind::kUsage, "--multiprocessors", "is about a GPU; this probe measures the CPU");
+        place.multiprocessors = {options->multiprocessors};
+      }
       profile = options->ceilings ? ceilings_of(place)
                                   : probe_for(place, session.scenario.model, session.scenario.plan.groups, progress);
     }

@@ -35,6 +35,7 @@ struct RunVerb {
   std::optional<std::string> prompt;
   std::string weights = "random:1";
   std::string ranks = "threads";
+  std::vector<int> multiprocessors;
   int repeats = 3;
   std::int64_t max_tokens = 64;
   kernels::SamplingParameters sampling;
@@ -156,6 +157,15 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
   fmt::print("{}\n", options.common.format == Format::kJson ? json_with(measured.record, measured.samples) : render(measured.record));
 }
 
+void require_a_gpu_per_rank(std::int64_t ranks) {
+  const auto found = exec::cuda::devices();
+  const auto gpus = static_cast<std::int64_t>(std::get<std::vector<exec::cuda::DeviceInfo>>(found).size());
+  if (gpus >= ranks || exec::cuda::ranks_may_share_a_gpu()) return;
+  throw Error(ErrorKind::kUsage, "--ranks",
+              fmt::format("mpi takes a GPU per rank: the plan has {} ranks, this machine {} GPU{}; --ranks threads shares one", ranks,
+                          gpus, gpus == 1 ? "" : "s"));
+}
+
 // Says all of it, then ends as a plan that does not fit when something fails.
 void print_preflight(const RunVerb& options, const Session& session) {
   const std::vector<PreflightCheck> checks =
@@ -188,11 +198,17 @@ void execute(RunVerb& options) {
     adopt_checkpoint(session, options);
   }
   if (options.preflight) return print_preflight(options, session);
-  const Place place = place_of(session.scenario, options.device);
-  const GroupPlan& group = serving_group(session.scenario);
-  if (mpi && place.gpu && group.ranks_per_replica() > 1) {
-    throw Error(ErrorKind::kUsage, "--ranks", "ranks that share a GPU are threads of one process: --ranks threads");
+  if (mpi && exec::launched_by_mpi()) exec::cuda::take_own_device();
+  Place place = place_of(session.scenario, options.device);
+  place.gpu_per_rank = mpi && place.gpu.has_value();
+  if (!options.multiprocessors.empty()) {
+    if (!place.gpu || mpi) {
+      throw Error(ErrorKind::kUsage, "--multiprocessors", "cuts one GPU among the threads that share it; this run has none");
+    }
+    place.multiprocessors = options.multiprocessors;
   }
+  const GroupPlan& group = serving_group(session.scenario);
+  if (mpi && place.gpu && !exec::launched_by_mpi()) require_a_gpu_per_rank(group.ranks_per_replica());
   if (mpi && !exec::launched_by_mpi() && group.ranks_per_replica() > 1) {
     run_as_processes(group.ranks_per_replica(), own_arguments());
   }
@@ -232,6 +248,10 @@ void add_run(CLI::App& app) {
   verb->add_option("--profile", options->profile, "profile of this machine, for the ceilings")->type_name("FILE");
   verb->add_option("--ranks", options->ranks, "ranks as threads of this process or as MPI processes")
       ->check(CLI::IsMember({"threads", "mpi"}));
+  verb->add_option("--multiprocessors", options->multiprocessors,
+                   "ranks that share a GPU keep to parts of it: how many of its multiprocessors each, in the plan's order (48,84)")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 100'000));
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
   verb->add_flag("--preflight", options->preflight, "say what stands in the way of a run here, and run nothing")
       ->excludes("--prompt");

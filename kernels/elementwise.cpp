@@ -3,27 +3,9 @@
 
 #include "kernels/bf16.h"
 #include "kernels/cpu/table.h"
+#include "kernels/rows.h"
 
 namespace lindos::kernels {
-namespace {
-
-// Below this much data waking the pool costs more than it saves.
-constexpr std::int64_t kSerialFloats = 8192;
-
-// body(row) for each row, divided among the members when there is enough to do.
-template <class Body>
-void for_rows(CpuPool& pool, std::int64_t m, std::int64_t width, Body body) {
-  if (m * width <= kSerialFloats) {
-    for (std::int64_t row = 0; row < m; ++row) body(row);
-    return;
-  }
-  pool.run([&](int member, int threads) {
-    const Part part = part_of(m, 1, member, threads);
-    for (std::int64_t row = part.begin; row < part.end; ++row) body(row);
-  });
-}
-
-}  // namespace
 
 void embedding(CpuPool& pool, const PackedWeights& table, const std::int32_t* ids, std::int64_t m, float* out,
                std::int64_t ldo) {

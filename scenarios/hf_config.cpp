@@ -20,7 +20,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-enum class Family { kLlama, kMistral, kQwen2, kQwen3, kMixtral, kQwen3Moe, kDeepSeek, kGptOss };
+enum class Family { kLlama, kMistral, kQwen2, kQwen3, kMixtral, kQwen3Moe, kDeepSeekMoe, kDeepSeek, kGptOss };
 
 // What the architecture implies when the file is silent.
 struct Architecture {
@@ -29,13 +29,14 @@ struct Architecture {
   double rms_eps;
   double rope_theta;
 };
-constexpr std::array<Architecture, 8> kArchitectures{{
+constexpr std::array<Architecture, 9> kArchitectures{{
     {"LlamaForCausalLM", Family::kLlama, 1e-6, 1e4},
     {"MistralForCausalLM", Family::kMistral, 1e-6, 1e4},
     {"Qwen2ForCausalLM", Family::kQwen2, 1e-6, 1e4},
     {"Qwen3ForCausalLM", Family::kQwen3, 1e-6, 1e4},
     {"MixtralForCausalLM", Family::kMixtral, 1e-5, 1e6},
     {"Qwen3MoeForCausalLM", Family::kQwen3Moe, 1e-6, 1e4},
+    {"DeepseekForCausalLM", Family::kDeepSeekMoe, 1e-6, 1e4},
     {"DeepseekV3ForCausalLM", Family::kDeepSeek, 1e-6, 1e4},
     {"GptOssForCausalLM", Family::kGptOss, 1e-5, 1.5e5},
 }};
@@ -186,7 +187,7 @@ void read_qwen_experts(HfReader& reader, Model& model) {
   moe.first_dense_layers = static_cast<int>(std::min<std::size_t>(leading.size(), kMostLayers));
 }
 
-void read_deepseek(HfReader& reader, Model& model) {
+void read_deepseek_experts(HfReader& reader, Model& model) {
   Moe& moe = model.moe;
   moe.experts = reader.small("n_routed_experts", 1, kMostExperts);
   moe.top_k = reader.small("num_experts_per_tok", 1, kMostExperts);
@@ -195,11 +196,14 @@ void read_deepseek(HfReader& reader, Model& model) {
   moe.shared_ffn = moe.shared_experts * moe.expert_ffn;
   moe.first_dense_layers = reader.small("first_k_dense_replace", 0, kMostLayers, 0);
   moe.layer_interval = reader.small("moe_layer_freq", 1, kMostLayers, 1);
-  moe.normalise_top_k = reader.flag("norm_topk_prob", true);
+  moe.normalise_top_k = reader.flag("norm_topk_prob", model.is_mla());
   // Layer l has experts when l is a multiple of the frequency.
   if (moe.first_dense_layers % moe.layer_interval != 0) {
     reader.fail("moe_layer_freq", "does not divide first_k_dense_replace; not supported");
   }
+}
+
+void read_latent_attention(HfReader& reader, Model& model) {
   Mla& mla = model.mla;
   mla.q_lora_rank = reader.small("q_lora_rank", 0, kWidestHead, 0);
   mla.kv_lora_rank = reader.small("kv_lora_rank", 1, kWidestHead);
@@ -233,9 +237,19 @@ void read_family(HfReader& reader, Family family, Model& model) {
       model.qkv_bias = model.o_bias = attention_bias;
       read_qwen_experts(reader, model);
       break;
+    case Family::kDeepSeekMoe: {
+      model.qkv_bias = model.o_bias = attention_bias;
+      read_deepseek_experts(reader, model);
+      const auto scores = reader.text("scoring_func");
+      if (scores && *scores != "softmax") {
+        reader.fail("scoring_func", "unsupported scores " + shown(*scores) + "; known: softmax");
+      }
+      break;
+    }
     case Family::kDeepSeek:
       if (attention_bias) reader.fail("attention_bias", "latent attention with biases is not supported");
-      read_deepseek(reader, model);
+      read_latent_attention(reader, model);
+      read_deepseek_experts(reader, model);
       break;
     case Family::kGptOss:
       model.qkv_bias = model.o_bias = attention_bias;

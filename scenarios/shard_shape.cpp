@@ -22,6 +22,20 @@ Range scaled(const Range& share, std::int64_t total, std::int64_t width) {
   return {share.begin * width / total, share.end * width / total};
 }
 
+bool deals_experts_out(const Model& model, const StagePlan& stage) {
+  const Range all{0, model.moe.experts};
+  return std::any_of(stage.ranks.begin(), stage.ranks.end(), [&](const RankPlan& r) { return r.share.experts != all; });
+}
+
+Range expert_columns(const Model& model, const StagePlan& stage, const TensorShare& share) {
+  return deals_experts_out(model, stage) ? Range{0, model.moe.expert_ffn}
+                                         : scaled(share.ffn, model.ffn, model.moe.expert_ffn);
+}
+
+Range shared_columns(const Model& model, const TensorShare& share) {
+  return scaled(share.ffn, model.ffn, model.moe.shared_ffn);
+}
+
 ShardShape shard_shape(const Model& model, const GroupPlan& group, ShardId shard) {
   const auto stage_index = static_cast<std::size_t>(shard.stage);
   const auto rank_index = static_cast<std::size_t>(shard.rank);
@@ -48,16 +62,12 @@ ShardShape shard_shape(const Model& model, const GroupPlan& group, ShardId shard
   shape.ffn = share.ffn.size();
   if (shape.last_stage) shape.vocab = share.vocab.size();
   if (model.is_moe()) {
-    const Range all{0, model.moe.experts};
-    shape.expert_parallel = std::any_of(stage.ranks.begin(), stage.ranks.end(),
-                                        [&](const RankPlan& r) { return r.share.experts != all; });
+    shape.expert_parallel = deals_experts_out(model, stage);
     shape.experts = share.experts.size();
-    const Range columns = shape.expert_parallel
-                              ? Range{0, model.moe.expert_ffn}
-                              : scaled(share.ffn, model.ffn, model.moe.expert_ffn);
+    const Range columns = expert_columns(model, stage, share);
     shape.expert_ffn = columns.size();
     shape.holds_first_expert_column = columns.begin == 0 && !columns.empty();
-    shape.shared_ffn = scaled(share.ffn, model.ffn, model.moe.shared_ffn).size();
+    shape.shared_ffn = shared_columns(model, share).size();
   }
   return shape;
 }

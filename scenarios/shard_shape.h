@@ -45,6 +45,12 @@ struct ShardShape {
 // rounded down, so that shares that partition `total` partition `width`.
 [[nodiscard]] Range scaled(const Range& share, std::int64_t total, std::int64_t width);
 
+// The stage's ranks hold whole experts, not columns of all.
+[[nodiscard]] bool deals_experts_out(const Model& model, const StagePlan& stage);
+// Columns of each routed expert that a rank of the stage holds, and of the shared ones as one block.
+[[nodiscard]] Range expert_columns(const Model& model, const StagePlan& stage, const TensorShare& share);
+[[nodiscard]] Range shared_columns(const Model& model, const TensorShare& share);
+
 // Parameters of one rank, by where they live.
 struct LayerParameters {
   double attention = 0.0;   // projections

@@ -61,7 +61,7 @@ class Checkpoint {
 // misshapen one.
 void check_tensors(const Checkpoint& checkpoint, const Model& model);
 
-// Names and shapes that a dense Llama-family model needs.
+// Names and shapes that a Llama-family model needs, experts included (moe_names.h).
 [[nodiscard]] std::vector<TensorInfo> expected_tensors(const Model& model);
 
 // The safetensors header parser: bytes in, entries out in file order (fuzzed). `prefix` holds at least the

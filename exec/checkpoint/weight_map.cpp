@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which tensors a dense Llama-family model is made of, under their Hugging Face names.
+// Which tensors a Llama-family model, dense or with experts, is made of, under their Hugging Face names.
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
@@ -8,17 +8,18 @@
 #include <fmt/ranges.h>
 
 #include "exec/checkpoint/checkpoint.h"
+#include "exec/checkpoint/moe_names.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec {
 namespace {
 
 void refuse_unsupported(const Model& model) {
-  const auto refuse = [&](const char* feature) {
+  const auto refuse = [&](std::string_view feature) {
     throw Error(ErrorKind::kInput, model.name,
-                fmt::format("the engine runs dense Llama-family models; this one has {}", feature));
+                fmt::format("the engine runs Llama-family models; this one has {}", feature));
   };
-  if (model.is_moe()) refuse("experts");
+  if (const auto experts = unsupported_experts(model)) refuse(*experts);
   if (model.is_mla()) refuse("latent attention");
   if (model.attention_sinks) refuse("attention sinks");
   if (!model.gated_ffn) refuse("an FFN without a gate");
@@ -66,9 +67,19 @@ std::vector<TensorInfo> expected_tensors(const Model& model) {
       add(at + "self_attn.k_norm.weight", {model.head_dim});
     }
     add(at + "post_attention_layernorm.weight", {model.hidden});
-    add(at + "mlp.gate_proj.weight", {model.ffn, model.hidden});
-    add(at + "mlp.up_proj.weight", {model.ffn, model.hidden});
-    add(at + "mlp.down_proj.weight", {model.hidden, model.ffn});
+    const auto add_ffn = [&](const FfnNames& names, std::int64_t width) {
+      add(names.gate, {width, model.hidden});
+      add(names.up, {width, model.hidden});
+      add(names.down, {model.hidden, width});
+    };
+    if (model.is_moe_layer(layer)) {
+      const MoeNames names = moe_names(model, layer);
+      add(names.router, {model.moe.experts, model.hidden});
+      for (const FfnNames& expert : names.experts) add_ffn(expert, model.moe.expert_ffn);
+      if (model.moe.shared_ffn > 0) add_ffn(names.shared, model.moe.shared_ffn);
+      continue;
+    }
+    add_ffn({at + "mlp.gate_proj.weight", at + "mlp.up_proj.weight", at + "mlp.down_proj.weight"}, model.ffn);
     if (model.mlp_bias) {
       add(at + "mlp.gate_proj.bias", {model.ffn});
       add(at + "mlp.up_proj.bias", {model.ffn});

@@ -19,8 +19,10 @@ namespace {
 constexpr std::size_t kWorkspace = std::size_t{32} << 20;
 constexpr int kCandidates = 32;
 
-// The first candidate wins unless another is faster by more than the noise of a few runs.
+// Runs of each candidate: few of a product that takes long by itself.
 constexpr int kTimedRuns = 4;
+constexpr int kTimedRunsOfFewRows = 12;
+constexpr std::int64_t kFewRows = 512;
 
 }  // namespace
 
@@ -89,18 +91,37 @@ BlasLt::~BlasLt() {
 
 std::size_t BlasLt::version() const { return api_->cublasLtGetVersion(); }
 
+BlasLt::Family BlasLt::family_of(const BlasGemm& gemm) { return {gemm.n, gemm.k, gemm.logits, gemm.accumulate, gemm.fp8()}; }
+
 // Column-major, as the library sees it: Yᵀ [n, m] = (W as [k, n])ᵀ · (X as [k, m]).
 BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
-  auto& slot = plans_[Key{gemm.m, gemm.n, gemm.k, gemm.logits, gemm.accumulate}];
+  auto& slot = plans_[Key{family_of(gemm), gemm.m}];
   if (slot) return *slot;
   auto plan = std::make_unique<Plan>(api_.get());
   check_blas(api_->cublasLtMatmulDescCreate(&plan->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "description");
   const cublasOperation_t transposed = CUBLAS_OP_T;
   check_blas(api_->cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
              "description");
+  if (const auto part = DevicePartition::current()) {
+    const std::int32_t count = part->multiprocessors();
+    check_blas(api_->cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_SM_COUNT_TARGET, &count, sizeof count),
+               "description of a product on a part of the device");
+  }
+  const cudaDataType operand = gemm.fp8() ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
+  if (gemm.fp8()) {
+    const std::int8_t fast = 1;
+    const std::int32_t per_row = CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
+    for (const auto& [attribute, value, size] :
+         {std::tuple<cublasLtMatmulDescAttributes_t, const void*, std::size_t>{CUBLASLT_MATMUL_DESC_FAST_ACCUM, &fast, sizeof fast},
+          {CUBLASLT_MATMUL_DESC_A_SCALE_MODE, &per_row, sizeof per_row},
+          {CUBLASLT_MATMUL_DESC_B_SCALE_MODE, &per_row, sizeof per_row}}) {
+      check_blas(api_->cublasLtMatmulDescSetAttribute(plan->operation, attribute, value, size), "description of an FP8 product");
+    }
+    set_scales(*plan, gemm);
+  }
   const auto u = [](std::int64_t v) { return static_cast<std::uint64_t>(v); };
-  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->w, CUDA_R_16BF, u(gemm.k), u(gemm.n), gemm.k), "layout");
-  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->x, CUDA_R_16BF, u(gemm.k), u(gemm.m), gemm.k), "layout");
+  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->w, operand, u(gemm.k), u(gemm.n), gemm.k), "layout");
+  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->x, operand, u(gemm.k), u(gemm.m), gemm.k), "layout");
   check_blas(api_->cublasLtMatrixLayoutCreate(&plan->y, gemm.logits ? CUDA_R_32F : CUDA_R_16BF, u(gemm.n), u(gemm.m), gemm.n),
              "layout");
   cublasLtMatmulPreference_t preference = nullptr;
@@ -117,7 +138,7 @@ BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
   if (status != CUBLAS_STATUS_SUCCESS || found == 0) {
     throw Error(ErrorKind::kEnvironment, "cuBLASLt",
                 "has no algorithm for m " + std::to_string(gemm.m) + ", n " + std::to_string(gemm.n) + ", k " +
-                    std::to_string(gemm.k) + " (status " + std::to_string(static_cast<int>(status)) + ")");
+                    std::to_string(gemm.k) + (gemm.fp8() ? ", FP8" : "") + " (status " + std::to_string(static_cast<int>(status)) + ")");
   }
   plan->candidates.resize(static_cast<std::size_t>(found));
   adopt_tuned(*plan, gemm);
@@ -126,7 +147,7 @@ BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
 }
 
 void BlasLt::adopt_tuned(Plan& plan, const BlasGemm& gemm) const {
-  const auto family = tuned_.find(Family{gemm.n, gemm.k, gemm.logits, gemm.accumulate});
+  const auto family = tuned_.find(family_of(gemm));
   if (family == tuned_.end()) return;
   const auto larger = family->second.lower_bound(gemm.m);
   if (larger == family->second.end()) return;
@@ -141,9 +162,17 @@ void BlasLt::adopt_tuned(Plan& plan, const BlasGemm& gemm) const {
   plan.candidates.insert(plan.candidates.begin(), checked);
 }
 
+void BlasLt::set_scales(const Plan& plan, const BlasGemm& gemm) {
+  for (const auto& [attribute, scales] : {std::pair{CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, gemm.weight_scales},
+                                          std::pair{CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, gemm.x_scales}}) {
+    check_blas(api_->cublasLtMatmulDescSetAttribute(plan.operation, attribute, &scales, sizeof scales), "scales of an FP8 product");
+  }
+}
+
 int BlasLt::run(const Plan& plan, const void* algorithm, const BlasGemm& gemm, cudaStream_t stream) {
   const float one = 1.0F;
   const float beta = gemm.accumulate ? 1.0F : 0.0F;
+  if (gemm.fp8()) set_scales(plan, gemm);
   return static_cast<int>(api_->cublasLtMatmul(api_->handle, plan.operation, &one, gemm.weights, plan.w, gemm.x, plan.x, &beta,
                                                gemm.y, plan.y, gemm.y, plan.y,
                                                static_cast<const cublasLtMatmulAlgo_t*>(algorithm), workspace_.as<void>(),
@@ -156,18 +185,25 @@ void BlasLt::gemm(const BlasGemm& gemm, cudaStream_t stream) {
   check_blas(static_cast<cublasStatus_t>(run(plan, &plan.candidates.front().algo, gemm, stream)), "product");
 }
 
-void BlasLt::tune(const BlasGemm& gemm, cudaStream_t stream) {
+void BlasLt::tune(const BlasGemm& gemm, cudaStream_t stream, std::span<const void* const> more_weights) {
   if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0) return;
   Plan& plan = plan_of(gemm);
   const Event begin(true);
   const Event end(true);
+  const int runs = gemm.m <= kFewRows ? kTimedRunsOfFewRows : kTimedRuns;
   std::size_t best = 0;
   float best_ms = 0.0F;
+  std::size_t turn = 0;
+  const auto next = [&] {
+    BlasGemm one = gemm;
+    if (!more_weights.empty()) one.weights = more_weights[turn++ % more_weights.size()];
+    return one;
+  };
   for (std::size_t c = 0; c < plan.candidates.size(); ++c) {
     const void* algorithm = &plan.candidates[c].algo;
-    if (run(plan, algorithm, gemm, stream) != CUBLAS_STATUS_SUCCESS) continue;
+    if (run(plan, algorithm, next(), stream) != CUBLAS_STATUS_SUCCESS) continue;
     check(cudaEventRecord(begin.get(), stream), "recording an event");
-    for (int i = 0; i < kTimedRuns; ++i) (void)run(plan, algorithm, gemm, stream);
+    for (int i = 0; i < runs; ++i) (void)run(plan, algorithm, next(), stream);
     check(cudaEventRecord(end.get(), stream), "recording an event");
     check(cudaEventSynchronize(end.get()), "tuning of a product");
     float ms = 0.0F;
@@ -179,7 +215,7 @@ void BlasLt::tune(const BlasGemm& gemm, cudaStream_t stream) {
   }
   std::rotate(plan.candidates.begin(), plan.candidates.begin() + static_cast<std::ptrdiff_t>(best),
               plan.candidates.begin() + static_cast<std::ptrdiff_t>(best) + 1);
-  tuned_[Family{gemm.n, gemm.k, gemm.logits, gemm.accumulate}][gemm.m] = &plan;
+  tuned_[family_of(gemm)][gemm.m] = &plan;
 }
 
 }  // namespace lindos::exec::cuda

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Y = X · Wᵀ (+ Y) by cuBLASLt, loaded at run time: one binary works on machines without it. bf16 operands, f32
-// accumulation. Weights stay as Hugging Face stores them, [n, k] row-major: no copy in another layout.
+// Y = X · Wᵀ (+ Y) by cuBLASLt, loaded at run time: one binary works on machines without it. Operands bf16, or FP8 E4M3
+// with a scale per row of each (compute capability 9.0), f32 accumulation; FP8 products accumulate as the tensor cores do
+// by themselves ("fast"), some 14 bits of each sum. Weights stay as Hugging Face stores them, [n, k] row-major: no copy in
+// another layout.
 // tune() times several algorithms for a shape on this device. A shape that nobody tuned takes the algorithm of the next
 // larger number of rows that somebody did, where it fits, else the library's first choice.
 // Threading: one object per rank thread.
@@ -9,7 +11,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <tuple>
+#include <utility>
 
 #include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
@@ -19,13 +23,17 @@
 namespace lindos::exec::cuda {
 
 struct BlasGemm {
-  const __nv_bfloat16* weights = nullptr;   // [n, k]
-  std::int64_t n = 0, k = 0;                // multiples of 8
-  const __nv_bfloat16* x = nullptr;         // [m, k], tight
+  const void* weights = nullptr;            // [n, k]
+  std::int64_t n = 0, k = 0;                // multiples of 8; FP8: 16
+  const void* x = nullptr;                  // [m, k], tight
   std::int64_t m = 0;
   void* y = nullptr;                        // [m, n], tight; bf16, or f32 with `logits`
   bool logits = false;
   bool accumulate = false;                  // Y is added to; not with `logits`
+  // Both or none. Given: weights and x are E4M3, row r of each stands for scale[r] · row.
+  const float* weight_scales = nullptr;     // [n]
+  const float* x_scales = nullptr;          // [m]
+  [[nodiscard]] bool fp8() const { return weight_scales != nullptr; }
 };
 
 class BlasLt {
@@ -38,16 +46,20 @@ class BlasLt {
 
   void gemm(const BlasGemm& gemm, cudaStream_t stream);
   // Times the library's candidates for this shape on the operands given and keeps the fastest. Writes y. Synchronises.
-  void tune(const BlasGemm& gemm, cudaStream_t stream);
+  // `more_weights`, if given: matrices of the shape (the scales stay) to take in turns, so that none is found in L2, as in a
+  // step through many layers.
+  void tune(const BlasGemm& gemm, cudaStream_t stream, std::span<const void* const> more_weights = {});
   [[nodiscard]] std::size_t workspace_bytes() const { return workspace_.bytes(); }
   [[nodiscard]] std::size_t version() const;   // 130100 = 13.1.0
 
  private:
   struct Api;
   struct Plan;
-  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool>;   // m, n, k, logits, accumulate
-  using Family = std::tuple<std::int64_t, std::int64_t, bool, bool>;            // n, k, logits, accumulate
+  using Family = std::tuple<std::int64_t, std::int64_t, bool, bool, bool>;   // n, k, logits, accumulate, fp8
+  using Key = std::pair<Family, std::int64_t>;                                 // with the rows
+  [[nodiscard]] static Family family_of(const BlasGemm& gemm);
   Plan& plan_of(const BlasGemm& gemm);
+  void set_scales(const Plan& plan, const BlasGemm& gemm);
   void adopt_tuned(Plan& plan, const BlasGemm& gemm) const;
   int run(const Plan& plan, const void* algorithm, const BlasGemm& gemm, cudaStream_t stream);
 

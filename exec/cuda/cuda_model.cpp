@@ -10,6 +10,7 @@
 #include "exec/model/rope_table.h"
 #include "kernels/bf16.h"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/top_candidates.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec::cuda {
@@ -38,6 +39,25 @@ const GroupPlan& checked(const Model& model, const GroupPlan& group) {
   return group;
 }
 
+// FP8 activations have a scale per token, which cuBLASLt takes on these chips only.
+constexpr int kFp8Capability = 90;
+
+bool checked_fp8(const GroupPlan& group) {
+  const bool fp8 = group.weight_dtype == Dtype::kFp8;
+  if (fp8 && kc::compute_capability() != kFp8Capability) {
+    throw Error(ErrorKind::kInput, "plan group " + group.name,
+                "weight dtype fp8 runs on GPUs of compute capability 9.0 (H100, H200); this one has " +
+                    std::to_string(kc::compute_capability() / 10) + "." + std::to_string(kc::compute_capability() % 10) +
+                    ": weight_dtype = \"bf16\"");
+  }
+  return fp8;
+}
+
+// Elements of the widest operand that a step of so many rows quantises.
+std::int64_t widest(const Model& model, const TensorShare& share) {
+  return std::max({model.hidden, share.q_heads.size() * model.head_dim, share.ffn.size()});
+}
+
 constexpr std::size_t kStepSlack = 1024;   // integers
 
 }  // namespace
@@ -52,8 +72,9 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
       first_stage_(shard.stage == 0),
       last_stage_(shard.stage + 1 == static_cast<int>(group.stages.size())),
       captures_(first_stage_ && last_stage_ && tensor_group.size() == 1),
-      comm_(&tensor_group),
       weights_(model, group, shard, checkpoint, stream_),
+      products_(checked_fp8(group), std::max(limits_.max_batched_tokens, limits_.max_sequences),
+                std::max(limits_.max_batched_tokens, limits_.max_sequences) * widest(model, share_)),
       timer_(timer, stream_),
       totals_(&timer) {
   const RopeTable rope = make_rope_table(model, max_positions);
@@ -75,9 +96,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   attention_ = bf16_rows(tokens, q_heads * d);
   gate_up_ = bf16_rows(tokens, 2 * share_.ffn.size());
   activated_ = bf16_rows(tokens, share_.ffn.size());
-  if (tensor_group.size() > 1) {
-    for (DeviceBuffer& partial : partial_) partial = bf16_rows(tokens, model.hidden);
-  }
+  if (tensor_group.size() > 1) group_ = make_tensor_group(tensor_group, tokens, model.hidden);
   const int sequences = static_cast<int>(graph_bucket(limits_.max_sequences));
   if (kv_heads > 0) {
     // The most that any number of sequences needs: few sequences are split, many are not.
@@ -105,13 +124,6 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
                    static_cast<std::size_t>((tokens / kc::kPrefillTileRows + sequences + 1) * StepLayout::kTileInts) + kStepSlack;
   step_input_ = DeviceBuffer(step_capacity_ * sizeof(std::int32_t));
   step_staging_ = PinnedBuffer(step_capacity_ * sizeof(std::int32_t));
-  if (comm_->size() > 1 && std::string(comm_->backend()) != "thread") {
-    throw Error(ErrorKind::kInput, "CUDA backend", "tensor-parallel ranks run as threads of one process: `--ranks threads`");
-  }
-  if (comm_->size() > kc::kMostRanks) {
-    throw Error(ErrorKind::kInput, "CUDA backend",
-                std::to_string(comm_->size()) + " tensor-parallel ranks on one device; at most " + std::to_string(kc::kMostRanks));
-  }
   tune();
   if (captures_) {
     for (std::int64_t bucket = graph_bucket(limits_.max_sequences); bucket >= 1; bucket /= 2) (void)graph_for(bucket);
@@ -126,27 +138,18 @@ CudaModel::~CudaModel() {
 
 std::size_t CudaModel::scratch_bytes() const {
   std::size_t bytes = cos_.bytes() + sin_.bytes() + residual_.bytes() + normed_.bytes() + qkv_.bytes() + attention_.bytes() +
-                      gate_up_.bytes() + activated_.bytes() + logits_.bytes() + partial_[0].bytes() + partial_[1].bytes() +
-                      tickets_.bytes() + partials_.bytes() + argmax_tickets_.bytes() + argmax_parts_.bytes() + best_.bytes() +
-                      step_input_.bytes() + blas_.workspace_bytes();
+                      gate_up_.bytes() + activated_.bytes() + logits_.bytes() + (group_ ? group_->bytes() : 0) +
+                      tickets_.bytes() + partials_.bytes() + argmax_tickets_.bytes() + argmax_parts_.bytes() + best_.bytes() + candidates_.bytes() +
+                      step_input_.bytes() + products_.scratch_bytes();
   for (const auto& [bucket, graph] : graphs_) bytes += graph.input.bytes();
   return bytes;
 }
 
-// Ranks that share the device read each other's partial sums; pointers are valid in all of them, since they are threads.
-// At the first sum, when every rank runs in its own thread.
-void CudaModel::meet_ranks() {
-  for (int p = 0; p < 2; ++p) {
-    rank_partials_.emplace_back();
-    rank_events_.emplace_back();
-    for (int r = 0; r < comm_->size(); ++r) {
-      const Bf16* partial = partial_[p].as<Bf16>();
-      cudaEvent_t event = ready_[p].get();
-      comm_->broadcast(std::as_writable_bytes(std::span<const Bf16*, 1>(&partial, 1)), r);
-      comm_->broadcast(std::as_writable_bytes(std::span<cudaEvent_t, 1>(&event, 1)), r);
-      rank_partials_.back().push_back(partial);
-      rank_events_.back().push_back(event);
-    }
+void CudaModel::wait(const char* what) {
+  if (group_) {
+    group_->wait(stream_, what);
+  } else {
+    stream_.synchronise(what);
   }
 }
 
@@ -181,7 +184,7 @@ std::span<const float> CudaModel::outgoing(std::int64_t rows) {
   const std::size_t n = elements(rows, model_.hidden);
   check(cudaMemcpyAsync(stage_bf16_.as<void>(), residual_.as<void>(), n * sizeof(Bf16), cudaMemcpyDeviceToHost, stream_.get()),
         "copy of the residual stream");
-  stream_.synchronise("a step of a pipeline stage");
+  wait("a step of a pipeline stage");
   timer_.book(class_key_);
   const auto* source = stage_bf16_.as<std::uint16_t>();
   float* out = stage_host_.as<float>();
@@ -195,7 +198,7 @@ void CudaModel::upload(const StepInput& input) {
   current_.layout = layout_of(input, table_stride_);
   LINDOS_ASSERT(current_.layout.size() <= step_capacity_, "step beyond the limits of the plan");
   // The staging block may still be on its way to the device for the step before.
-  stream_.synchronise("the step before");
+  wait("the step before");
   timer_.book(class_key_);
   auto* staging = step_staging_.as<std::int32_t>();
   current_.counts = pack_step(input, current_.layout, staging);
@@ -206,14 +209,14 @@ void CudaModel::upload(const StepInput& input) {
   current_.rows = input.rows();
   current_.logit_rows = static_cast<std::int64_t>(input.logit_rows.size());
   current_.timed = true;
-  current_.fused = comm_->size() == 1 && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
+  current_.fused = !group_ && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
 }
 
 // On the compute stream: a block's next tokens may be written over what a copy reads, as soon as the step runs. (A copy of
 // all layers at once would need a pitch beyond the 2^31 bytes that cudaMemcpy2D takes.)
 void CudaModel::copy_blocks(const StepInput& input) {
   if (input.copies.empty()) return;
-  stream_.synchronise("a step");
+  wait("a step");
   totals_->start();
   const std::size_t bytes = kv_block_elements_ * sizeof(Bf16);
   const auto layers = static_cast<std::size_t>(layer_range_.size());
@@ -227,7 +230,7 @@ void CudaModel::copy_blocks(const StepInput& input) {
             "copy of KV blocks");
     }
   }
-  stream_.synchronise("copy of KV blocks");
+  wait("copy of KV blocks");
   totals_->mark(OpFamily::kKvCopy);
 }
 
@@ -249,7 +252,7 @@ void CudaModel::forward(const StepInput& input) {
     run_kernels();
     head(current_);
     check_launch("a step");
-    stream_.synchronise("a step");
+    wait("a step");
     timer_.learn(graph_bucket(input.rows()));
   }
   class_key_ = graph_bucket(input.rows());
@@ -259,7 +262,7 @@ void CudaModel::forward(const StepInput& input) {
 void CudaModel::run_kernels() {
   timer_.begin();
   if (first_stage_) {
-    kc::embedding(weights_.embedding().data, current_.input + current_.layout.ids(), current_.rows, model_.hidden,
+    kc::embedding(weights_.embedding().bf16(), current_.input + current_.layout.ids(), current_.rows, model_.hidden,
                   residual_.as<Bf16>(), launch(current_));
     mark(current_, OpFamily::kEmbedding);
   } else {
@@ -284,35 +287,40 @@ void CudaModel::run_layers(const Launches& step) {
 
 void CudaModel::attention_block(const Launches& step, std::int64_t layer) {
   const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
-  const std::int64_t h = model_.hidden;
   const std::int64_t q_width = share_.q_heads.size() * model_.head_dim;
   const auto eps = static_cast<float>(model_.rms_eps);
   if (q_width > 0) {
-    if (step.fused && kc::skinny_fits(step.rows, h)) {
-      kc::SkinnyGemm g;
-      g.weights = w.qkv.data;
-      g.n = w.qkv.n;
-      g.k = h;
+    if (small(step, w.qkv)) {
+      kc::SkinnyGemm g = skinny_of(w.qkv, step.rows);
       g.x = residual_.as<Bf16>();
-      g.ldx = h;
-      g.m = static_cast<int>(step.rows);
       g.norm = w.input_norm;
       g.eps = eps;
       g.bias = w.qkv_bias;
       g.y = qkv_.as<void>();
-      g.ldy = w.qkv.n;
       kc::skinny_gemm(g, launch(step));
     } else {
-      kc::rmsnorm(residual_.as<Bf16>(), nullptr, w.input_norm, eps, step.rows, h, normed_.as<Bf16>(), launch(step));
-      mark(step, OpFamily::kElementwise);
-      blas_.gemm({w.qkv.data, w.qkv.n, h, normed_.as<Bf16>(), step.rows, qkv_.as<void>(), false, false}, stream_.get());
+      const Operand x = normed(step, w.qkv, w.input_norm);
+      products_.multiply(w.qkv, x, step.rows, qkv_.as<void>(), false, false, stream_.get());
       if (w.qkv_bias != nullptr) kc::bias_add(qkv_.as<Bf16>(), w.qkv_bias, step.rows, w.qkv.n, launch(step));
     }
     mark(step, OpFamily::kQkv);
     attend(step, layer);
     mark(step, OpFamily::kAttention);
   }
-  project_and_add(step, w.o, OpFamily::kO, attention_.as<Bf16>(), w.o_bias);
+  project_and_add(step, w.o, OpFamily::kO, {attention_.as<void>(), nullptr}, w.o_bias);
+}
+
+Operand CudaModel::normed(const Launches& step, const DeviceMatrix& w, const Bf16* norm) {
+  OperandSource source;
+  source.x = residual_.as<Bf16>();
+  source.rows = step.rows;
+  source.k = model_.hidden;
+  source.input = kc::QuantiseInput::kNorm;
+  source.norm = norm;
+  source.eps = static_cast<float>(model_.rms_eps);
+  const Operand x = products_.prepare(w.fp8(), source, normed_.as<Bf16>(), launch(step));
+  mark(step, OpFamily::kElementwise);
+  return x;
 }
 
 void CudaModel::attend(const Launches& step, std::int64_t layer) {
@@ -379,92 +387,79 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
 
 void CudaModel::ffn_block(const Launches& step, std::int64_t layer) {
   const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
-  const std::int64_t h = model_.hidden;
   const std::int64_t f = share_.ffn.size();
-  const auto eps = static_cast<float>(model_.rms_eps);
+  Operand activated{activated_.as<void>(), nullptr};
   if (f > 0) {
-    if (step.fused && kc::skinny_fits(step.rows, h)) {
-      kc::SkinnyGemm g;
-      g.weights = w.gate_up.data;
-      g.up = w.gate_up.data + f * h;
-      g.n = f;
-      g.k = h;
+    if (small(step, w.gate_up)) {
+      const DeviceMatrix up = w.gate_up.rows(f, f);
+      kc::SkinnyGemm g = skinny_of(w.gate_up.rows(0, f), step.rows);
+      g.up = up.data;
+      g.up_scales = up.scales;
       g.x = residual_.as<Bf16>();
-      g.ldx = h;
-      g.m = static_cast<int>(step.rows);
       g.norm = w.post_norm;
-      g.eps = eps;
+      g.eps = static_cast<float>(model_.rms_eps);
       g.bias = w.gate_up_bias;
       g.up_bias = w.gate_up_bias == nullptr ? nullptr : w.gate_up_bias + f;
       g.y = activated_.as<void>();
-      g.ldy = f;
       g.output = kc::SkinnyOutput::kSwiglu;
       kc::skinny_gemm(g, launch(step));
       mark(step, OpFamily::kGateUp);
     } else {
-      kc::rmsnorm(residual_.as<Bf16>(), nullptr, w.post_norm, eps, step.rows, h, normed_.as<Bf16>(), launch(step));
-      mark(step, OpFamily::kElementwise);
-      blas_.gemm({w.gate_up.data, 2 * f, h, normed_.as<Bf16>(), step.rows, gate_up_.as<void>(), false, false}, stream_.get());
+      const Operand x = normed(step, w.gate_up, w.post_norm);
+      products_.multiply(w.gate_up, x, step.rows, gate_up_.as<void>(), false, false, stream_.get());
       if (w.gate_up_bias != nullptr) kc::bias_add(gate_up_.as<Bf16>(), w.gate_up_bias, step.rows, 2 * f, launch(step));
       mark(step, OpFamily::kGateUp);
-      kc::swiglu(gate_up_.as<Bf16>(), step.rows, f, activated_.as<Bf16>(), launch(step));
+      OperandSource source;
+      source.x = gate_up_.as<Bf16>();
+      source.rows = step.rows;
+      source.k = f;
+      source.input = kc::QuantiseInput::kSwiglu;
+      // The product that follows may still be one of few rows, which takes bf16.
+      activated = products_.prepare(w.down.fp8() && !small(step, w.down), source, activated_.as<Bf16>(), launch(step));
       mark(step, OpFamily::kElementwise);
     }
   }
-  project_and_add(step, w.down, OpFamily::kDown, activated_.as<Bf16>(), w.down_bias);
+  project_and_add(step, w.down, OpFamily::kDown, activated, w.down_bias);
 }
 
-void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Bf16* x, const Bf16* bias) {
-  if (comm_->size() > 1) {
+bool CudaModel::small(const Launches& step, const DeviceMatrix& w) { return step.fused && kc::skinny_fits(step.rows, w.k); }
+
+void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Bf16* bias) {
+  const auto operand = [&] {
+    if (w.fp8() == (x.scales != nullptr)) return x;
+    OperandSource source;
+    source.x = static_cast<const Bf16*>(x.data);
+    source.rows = step.rows;
+    source.k = w.k;
+    return products_.prepare(w.fp8(), source, nullptr, launch(step));
+  };
+  if (group_) {
     // A rank without heads or columns adds zeros to the sum; it still takes part in it.
     if (w.k > 0) {
-      blas_.gemm({w.data, w.n, w.k, x, step.rows, partial_[parity_].as<void>(), false, false}, stream_.get());
+      products_.multiply(w, operand(), step.rows, group_->partial(), false, false, stream_.get());
     } else {
-      check(cudaMemsetAsync(partial_[parity_].as<void>(), 0, elements(step.rows, model_.hidden) * sizeof(Bf16), stream_.get()),
+      check(cudaMemsetAsync(group_->partial(), 0, elements(step.rows, model_.hidden) * sizeof(Bf16), stream_.get()),
             "clearing a partial sum");
     }
     mark(step, family);
-    sum_over_ranks(step, bias);
+    group_->add_to(residual_.as<Bf16>(), bias, step.rows, stream_);
+    mark(step, OpFamily::kCommunication);
     return;
   }
-  if (step.fused && kc::skinny_fits(step.rows, w.k)) {
-    kc::SkinnyGemm g;
-    g.weights = w.data;
-    g.n = w.n;
-    g.k = w.k;
-    g.x = x;
-    g.ldx = w.k;
-    g.m = static_cast<int>(step.rows);
+  if (small(step, w)) {
+    kc::SkinnyGemm g = skinny_of(w, step.rows);
+    g.x = static_cast<const Bf16*>(x.data);
     g.bias = bias;
     g.y = residual_.as<void>();
-    g.ldy = w.n;
     g.output = kc::SkinnyOutput::kAdd;
     // Attention leaves memory idle at short context: the matrix after it can come early.
     g.prefetch = family == OpFamily::kO;
     kc::skinny_gemm(g, launch(step));
   } else {
-    blas_.gemm({w.data, w.n, w.k, x, step.rows, residual_.as<void>(), false, true}, stream_.get());
+    products_.multiply(w, operand(), step.rows, residual_.as<void>(), false, true, stream_.get());
     if (bias != nullptr) kc::bias_add(residual_.as<Bf16>(), bias, step.rows, w.n, launch(step));
   }
   mark(step, family);
-}
-
-// Two partial buffers in turn: when a rank writes one again, every rank has waited for an event that was recorded after
-// the last read of it.
-void CudaModel::sum_over_ranks(const Launches& step, const Bf16* bias) {
-  if (rank_partials_.empty()) meet_ranks();
-  const auto p = static_cast<std::size_t>(parity_);
-  ready_[p].record(stream_);
-  comm_->barrier();
-  kc::Partials partials;
-  partials.ranks = comm_->size();
-  for (std::size_t r = 0; r < rank_events_[p].size(); ++r) {
-    check(cudaStreamWaitEvent(stream_.get(), rank_events_[p][r], 0), "waiting for another rank");
-    partials.of_rank[r] = rank_partials_[p][r];
-  }
-  kc::add_partials(residual_.as<Bf16>(), partials, bias, step.rows, model_.hidden, launch(step));
-  parity_ = 1 - parity_;
-  mark(step, OpFamily::kCommunication);
 }
 
 void CudaModel::head(const Launches& step) {
@@ -476,19 +471,13 @@ void CudaModel::head(const Launches& step) {
   kc::rmsnorm(residual_.as<Bf16>(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Bf16>(), launch(step));
   mark(step, OpFamily::kElementwise);
   if (kc::skinny_fits(wanted, h)) {
-    kc::SkinnyGemm g;
-    g.weights = w.data;
-    g.n = w.n;
-    g.k = h;
+    kc::SkinnyGemm g = skinny_of(w, wanted);
     g.x = normed_.as<Bf16>();
-    g.ldx = h;
-    g.m = static_cast<int>(wanted);
     g.y = logits_.as<void>();
-    g.ldy = w.n;
     g.output = kc::SkinnyOutput::kLogits;
     kc::skinny_gemm(g, launch(step));
   } else {
-    blas_.gemm({w.data, w.n, h, normed_.as<Bf16>(), wanted, logits_.as<void>(), true, false}, stream_.get());
+    products_.multiply(w, {normed_.as<void>(), nullptr}, wanted, logits_.as<void>(), true, false, stream_.get());
   }
   mark(step, OpFamily::kLmHead);
   kc::argmax(logits_.as<float>(), wanted, w.n, static_cast<std::int32_t>(share_.vocab.begin), best_.as<kc::Best>(),
@@ -504,7 +493,9 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
     head(current_);
     check_launch("the LM head");
   }
-  stream_.synchronise("a step");
+  const bool on_device = per_row > 1 && per_row <= kc::kMostCandidates;
+  if (on_device) choose_candidates(per_row);
+  wait("a step");
   timer_.book(class_key_);
   out.clear();
   const auto* best = best_host_.as<kc::Best>();
@@ -519,6 +510,11 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
     for (std::size_t i = 0; i < input.logit_rows.size(); ++i) out.push_back({best[i].logit, best[i].id});
     return;
   }
+  if (on_device) {
+    const auto* chosen = candidates_host_.as<kc::Best>();
+    for (std::size_t i = 0; i < elements(current_.logit_rows, per_row); ++i) out.push_back({chosen[i].logit, chosen[i].id});
+    return;
+  }
   const std::span<const float> logits = last_logits();
   const std::int64_t n = share_.vocab.size();
   std::vector<kernels::Candidate> row;
@@ -529,12 +525,25 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
   }
 }
 
+void CudaModel::choose_candidates(std::int64_t per_row) {
+  const std::size_t bytes = elements(graph_bucket(limits_.max_sequences), per_row) * sizeof(kc::Best);
+  if (candidates_.bytes() < bytes) {
+    candidates_ = DeviceBuffer(bytes);
+    candidates_host_ = PinnedBuffer(bytes);
+  }
+  kc::top_candidates(logits_.as<float>(), current_.logit_rows, share_.vocab.size(), static_cast<std::int32_t>(share_.vocab.begin),
+                     static_cast<int>(per_row), candidates_.as<kc::Best>(), {stream_.get(), false});
+  check(cudaMemcpyAsync(candidates_host_.as<void>(), candidates_.as<void>(), elements(current_.logit_rows, per_row) * sizeof(kc::Best),
+                        cudaMemcpyDeviceToHost, stream_.get()),
+        "copy of candidates");
+}
+
 std::span<const float> CudaModel::last_logits() {
   logits_host_.resize(elements(current_.logit_rows, share_.vocab.size()));
   check(cudaMemcpyAsync(logits_host_.data(), logits_.as<void>(), logits_host_.size() * sizeof(float), cudaMemcpyDeviceToHost,
                         stream_.get()),
         "copy of logits");
-  stream_.synchronise("copy of logits");
+  wait("copy of logits");
   return logits_host_;
 }
 
@@ -553,7 +562,7 @@ void CudaModel::tune() {
   const std::int64_t largest_bucket = graph_bucket(limits_.max_sequences);
   if (weights_.layers().empty()) return;
   const DeviceLayer& w = weights_.layers().front();
-  const bool alone = comm_->size() == 1;
+  const bool alone = !group_;
   // Random operands: on zeros the arithmetic units draw less power and clock higher.
   const auto fill = [this](const DeviceBuffer& buffer) {
     kc::fill_synthetic(buffer.as<Bf16>(), 1, 1e-5F, 0, 1, static_cast<std::int64_t>(buffer.bytes() / sizeof(Bf16)), 0,
@@ -562,20 +571,28 @@ void CudaModel::tune() {
   fill(normed_);
   fill(attention_);
   fill(activated_);
+  // Matrices of all layers in turns: the first would be found in L2 by the second run.
+  const auto all = [this](DeviceMatrix DeviceLayer::*matrix) {
+    std::vector<const void*> data;
+    for (const DeviceLayer& layer : weights_.layers()) data.push_back((layer.*matrix).data);
+    return data;
+  };
   for (const std::int64_t m : sizes) {
     if (m > static_cast<std::int64_t>(normed_.bytes() / sizeof(Bf16)) / model_.hidden) continue;
-    blas_.tune({w.qkv.data, w.qkv.n, w.qkv.k, normed_.as<Bf16>(), m, qkv_.as<void>(), false, false}, stream_.get());
-    blas_.tune({w.gate_up.data, w.gate_up.n, w.gate_up.k, normed_.as<Bf16>(), m, gate_up_.as<void>(), false, false}, stream_.get());
-    void* sum = alone ? residual_.as<void>() : partial_[0].as<void>();
-    blas_.tune({w.o.data, w.o.n, w.o.k, attention_.as<Bf16>(), m, sum, false, alone}, stream_.get());
-    blas_.tune({w.down.data, w.down.n, w.down.k, activated_.as<Bf16>(), m, sum, false, alone}, stream_.get());
+    void* sum = alone ? residual_.as<void>() : group_->partial();
+    const auto tune = [&](DeviceMatrix DeviceLayer::*matrix, const DeviceBuffer& x, void* y, bool accumulate) {
+      products_.tune(w.*matrix, all(matrix), x.as<Bf16>(), m, y, false, accumulate, stream_.get());
+    };
+    tune(&DeviceLayer::qkv, normed_, qkv_.as<void>(), false);
+    tune(&DeviceLayer::gate_up, normed_, gate_up_.as<void>(), false);
+    tune(&DeviceLayer::o, attention_, sum, alone);
+    tune(&DeviceLayer::down, activated_, sum, alone);
     if (last_stage_ && m <= largest_bucket) {
-      const DeviceMatrix& lm = weights_.lm_head();
-      blas_.tune({lm.data, lm.n, lm.k, normed_.as<Bf16>(), m, logits_.as<void>(), true, false}, stream_.get());
+      products_.tune(weights_.lm_head(), {}, normed_.as<Bf16>(), m, logits_.as<void>(), true, false, stream_.get());
     }
   }
   check(cudaMemsetAsync(residual_.as<void>(), 0, residual_.bytes(), stream_.get()), "clearing the residual stream");
-  stream_.synchronise("tuning");
+  wait("tuning");
 }
 
 CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
@@ -595,7 +612,7 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   step.dependent = step.fused;
   cudaGraph_t captured = nullptr;
   check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture of a graph");
-  kc::embedding(weights_.embedding().data, step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),
+  kc::embedding(weights_.embedding().bf16(), step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),
                 {stream_.get(), false});
   run_layers(step);
   head(step);
@@ -608,7 +625,7 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
 
 void CudaModel::run_graph(const StepInput& input) {
   Graph& graph = graph_for(class_key_);
-  stream_.synchronise("the step before");
+  wait("the step before");
   auto* staging = graph.staging.as<std::int32_t>();
   (void)pack_step(input, graph.layout, staging);
   current_ = {};

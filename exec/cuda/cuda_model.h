@@ -3,8 +3,7 @@
 //   decode steps of one rank     → a CUDA graph per bucket of rows; up to 8 rows kernels overlapped by dependent launch,
 //                                  beyond cuBLASLt for the products
 //   prefill, mixed steps, ranks  → kernel by kernel, cuBLASLt for the products
-// Ranks of a tensor group that share the device (threads) sum their partial products by a kernel that reads all of
-// them, in rank order, after events; host barriers only order the recording of those events.
+// Ranks of a tensor group sum their partial products on the device (tensor_group.h).
 // Ownership: weights, KV pages, scratch, stream, graphs. Communicator and timer are borrowed.
 #pragma once
 
@@ -13,11 +12,12 @@
 #include <vector>
 
 #include "exec/comm/communicator.h"
-#include "exec/cuda/blas_lt.h"
 #include "exec/cuda/device_buffer.h"
 #include "exec/cuda/device_timer.h"
 #include "exec/cuda/device_weights.h"
+#include "exec/cuda/products.h"
 #include "exec/cuda/step_layout.h"
+#include "exec/cuda/tensor_group.h"
 #include "exec/model/stage_model.h"
 #include "exec/telemetry/op_timer.h"
 #include "kernels/cuda/attention.h"
@@ -76,17 +76,21 @@ class CudaModel final : public StageModel {
   void ffn_block(const Launches& step, std::int64_t layer);
   void attend(const Launches& step, std::int64_t layer);
   void head(const Launches& step);
+  // The largest logits of each wanted row, on their way to the host.
+  void choose_candidates(std::int64_t per_row);
+  // The residual stream, normalised, as an operand of w.
+  [[nodiscard]] Operand normed(const Launches& step, const DeviceMatrix& w, const __nv_bfloat16* norm);
+  // True when w multiplies the step's rows by the kernel for few of them.
+  [[nodiscard]] static bool small(const Launches& step, const DeviceMatrix& w);
   // residual += x · Wᵀ (+ bias), over all ranks of the group.
-  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const __nv_bfloat16* x,
-                       const __nv_bfloat16* bias);
-  void sum_over_ranks(const Launches& step, const __nv_bfloat16* bias);
+  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const __nv_bfloat16* bias);
   void mark(const Launches& step, OpFamily family);
   [[nodiscard]] kernels::cuda::Launch launch(const Launches& step) const { return {stream_.get(), step.dependent}; }
   [[nodiscard]] kernels::cuda::DeviceKv kv_of(std::int64_t layer) const;
   [[nodiscard]] kernels::cuda::HeadMap heads() const;
   [[nodiscard]] float attention_scale() const;
   [[nodiscard]] int window_of(std::int64_t layer) const;
-  void meet_ranks();
+  void wait(const char* what);
   void tune();
   Graph& graph_for(std::int64_t bucket);
   void run_graph(const StepInput& input);
@@ -97,10 +101,10 @@ class CudaModel final : public StageModel {
   Range layer_range_;
   bool first_stage_, last_stage_;
   bool captures_;                     // one rank, one stage: decode steps are graphs
-  Communicator* comm_;
   Stream stream_;
+  std::unique_ptr<TensorGroup> group_;   // null for a rank alone
   DeviceWeights weights_;
-  BlasLt blas_;
+  Products products_;
   DeviceTimer timer_;
   DeviceBuffer cos_, sin_;
   DeviceBuffer kv_;
@@ -111,19 +115,13 @@ class CudaModel final : public StageModel {
   std::int64_t table_stride_ = 0;
   // Scratch.
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;
-  DeviceBuffer partial_[2];
-  DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_;
+  DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_, candidates_;
   int splits_capacity_ = 1;
   DeviceBuffer step_input_;
   PinnedBuffer step_staging_;
   std::size_t step_capacity_ = 0;
-  PinnedBuffer best_host_, stage_host_, stage_bf16_;
+  PinnedBuffer best_host_, candidates_host_, stage_host_, stage_bf16_;
   std::vector<float> logits_host_;
-  // Of the ranks that share this device.
-  std::vector<std::vector<const __nv_bfloat16*>> rank_partials_;   // [parity][rank]
-  std::vector<std::vector<cudaEvent_t>> rank_events_;
-  Event ready_[2] = {Event(false), Event(false)};
-  int parity_ = 0;
   Launches current_;
   bool graph_step_ = false;
   std::int64_t class_key_ = 0;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <utility>
 
 #include "exec/cuda/cuda_error.h"
+#include "exec/cuda/device_partition.h"
 
 namespace lindos::exec::cuda {
 
@@ -68,7 +70,14 @@ class PinnedBuffer {
 
 class Stream {
  public:
-  Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creation of a stream"); }
+  // On the part of the device that this thread works on (device_partition.h).
+  Stream() : partition_(DevicePartition::current()) {
+    if (partition_) {
+      stream_ = partition_->make_stream();
+    } else {
+      check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creation of a stream");
+    }
+  }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   ~Stream() { (void)cudaStreamDestroy(stream_); }
@@ -76,6 +85,7 @@ class Stream {
   void synchronise(const char* what) const { check(cudaStreamSynchronize(stream_), what); }
 
  private:
+  std::shared_ptr<const DevicePartition> partition_;
   cudaStream_t stream_ = nullptr;
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -10,6 +12,8 @@
 
 #ifdef LINDOS_HAS_CUDA
 #include <cuda_runtime_api.h>
+
+#include "exec/cuda/nccl.h"
 #endif
 
 namespace lindos::exec::cuda {
@@ -102,13 +106,40 @@ std::variant<std::vector<DeviceInfo>, Unavailable> devices() {
   return found;
 }
 
+bool ranks_may_share_a_gpu() {
+  const std::optional<int> version = nccl_version();
+  return version && *version >= kFirstNcclWithSharedGpus;
+}
+
 #else
+
+bool ranks_may_share_a_gpu() { return false; }
 
 std::variant<std::vector<DeviceInfo>, Unavailable> devices() {
   return Unavailable{"this build has no CUDA backend (nvcc was not found when it was configured)"};
 }
 
 #endif
+
+void take_own_device() {
+  const char* place = nullptr;
+  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "LOCAL_RANK"}) {
+    if (place = std::getenv(name); place != nullptr) break;
+  }
+  if (place == nullptr) return;
+  const auto index = static_cast<std::size_t>(std::strtoul(place, nullptr, 10));
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  std::vector<std::string> devices;
+  for (std::string_view rest = visible == nullptr ? "" : visible; !rest.empty();) {
+    const std::size_t comma = rest.find(',');
+    devices.emplace_back(rest.substr(0, comma));
+    rest = comma == std::string_view::npos ? "" : rest.substr(comma + 1);
+  }
+  if (devices.size() == 1) return;
+  // Beyond the list CUDA sees no device, and says so.
+  const std::string own = visible == nullptr ? std::to_string(index) : index < devices.size() ? devices[index] : "-1";
+  (void)setenv("CUDA_VISIBLE_DEVICES", own.c_str(), 1);
+}
 
 std::map<std::string, std::string> libraries_of(const DeviceInfo& gpu) {
   std::map<std::string, std::string> libraries{{"cuda-driver", gpu.driver}, {"cuda-runtime", gpu.runtime}};
@@ -119,6 +150,9 @@ std::map<std::string, std::string> libraries_of(const DeviceInfo& gpu) {
       libraries["cublaslt"] = std::to_string(v / 10000) + "." + std::to_string(v / 100 % 100) + "." + std::to_string(v % 100);
     }
   }
+#ifdef LINDOS_HAS_CUDA
+  if (const std::optional<int> v = nccl_version()) libraries["nccl"] = nccl_version_text(*v);
+#endif
   return libraries;
 }
 

@@ -32,6 +32,12 @@ struct DeviceInfo {
 // The first of them. Throws Error{kEnvironment} with the reason.
 [[nodiscard]] DeviceInfo device_or_throw();
 
+// Several processes on one host, a GPU each: this one sees only the GPU of its place among them (as Open MPI, Slurm or
+// torchrun say it). Before anything of CUDA runs. A process that sees one GPU already keeps it.
+void take_own_device();
+// The NCCL here lets ranks share a GPU (2.30 and later).
+[[nodiscard]] bool ranks_may_share_a_gpu();
+
 // Name → version of what the engine runs on, for records: CUDA of driver and build, and cuBLASLt where there is one.
 [[nodiscard]] std::map<std::string, std::string> libraries_of(const DeviceInfo& gpu);
 

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "exec/model/rank_weights.h"
 #include "kernels/bf16.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/elementwise.h"
+#include "kernels/cuda/quantise.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec::cuda {
@@ -21,24 +23,26 @@ Range scaled(Range r, std::int64_t by) { return {r.begin * by, r.end * by}; }
 bool executable_on_cuda(const Model& model, const GroupPlan& group, std::string& reason) {
   if (!executable(model, reason)) return false;
   const auto named = [](Dtype dtype) { return std::string(name_of(dtype)); };
-  if (group.weight_dtype != Dtype::kBf16 || group.kv_dtype != Dtype::kBf16 || group.activation_dtype != Dtype::kBf16) {
+  const bool fp8 = group.weight_dtype == Dtype::kFp8;
+  if ((group.weight_dtype != Dtype::kBf16 && !fp8) || group.kv_dtype != Dtype::kBf16 || group.activation_dtype != Dtype::kBf16) {
     reason = "weights in " + named(group.weight_dtype) + ", KV in " + named(group.kv_dtype) + ", activations in " +
-             named(group.activation_dtype) + " (bf16 throughout is supported)";
+             named(group.activation_dtype) + " (weights in bf16 or fp8, the rest in bf16 is supported)";
   } else if (model.head_dim != 64 && model.head_dim != 128) {
     reason = "head_dim " + std::to_string(model.head_dim) + " (64 and 128 are supported)";
   } else if (model.group() > kernels::cuda::kLargestGroup) {
     reason = std::to_string(model.group()) + " query heads per KV head (up to " +
              std::to_string(kernels::cuda::kLargestGroup) + " are supported)";
-  } else if (model.hidden % 8 != 0) {
-    reason = "hidden size " + std::to_string(model.hidden) + " (multiples of 8 are supported)";
+  } else if (model.hidden % (fp8 ? 16 : 8) != 0) {
+    reason = "hidden size " + std::to_string(model.hidden) + " (multiples of " + (fp8 ? "16 are supported with fp8" : "8 are supported") + ")";
   } else if (group.limits.block_tokens != kernels::cuda::kDevicePageTokens) {
     reason = "block_tokens " + std::to_string(group.limits.block_tokens) + "; its pages hold " +
              std::to_string(kernels::cuda::kDevicePageTokens);
   } else {
     for (const StagePlan& stage : group.stages) {
       for (const RankPlan& rank : stage.ranks) {
-        if (rank.share.ffn.size() % 8 == 0) continue;
-        reason = "an FFN share of " + std::to_string(rank.share.ffn.size()) + " columns (multiples of 8 are supported)";
+        if (rank.share.ffn.size() % (fp8 ? 16 : 8) == 0) continue;
+        reason = "an FFN share of " + std::to_string(rank.share.ffn.size()) + " columns (multiples of " +
+                 (fp8 ? "16 are supported with fp8" : "8 are supported") + ")";
         return false;
       }
     }
@@ -49,7 +53,7 @@ bool executable_on_cuda(const Model& model, const GroupPlan& group, std::string&
 
 DeviceWeights::DeviceWeights(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
                              const Stream& stream)
-    : checkpoint_(&checkpoint), stream_(&stream) {
+    : checkpoint_(&checkpoint), stream_(&stream), fp8_(group.weight_dtype == Dtype::kFp8) {
   const StagePlan& stage = group.stages.at(static_cast<std::size_t>(shard.stage));
   const TensorShare& share = stage.ranks.at(static_cast<std::size_t>(shard.rank)).share;
   const std::int64_t d = model.head_dim;
@@ -69,14 +73,14 @@ DeviceWeights::DeviceWeights(const Model& model, const GroupPlan& group, ShardId
       w.q_norm = vector({{attn + "q_norm.weight", one, head}});
       w.k_norm = vector({{attn + "k_norm.weight", one, head}});
     }
-    w.qkv = matrix({{attn + "q_proj.weight", q, hidden}, {attn + "k_proj.weight", kv, hidden}, {attn + "v_proj.weight", kv, hidden}});
+    w.qkv = projection({{attn + "q_proj.weight", q, hidden}, {attn + "k_proj.weight", kv, hidden}, {attn + "v_proj.weight", kv, hidden}});
     if (model.qkv_bias) {
       w.qkv_bias = vector({{attn + "q_proj.bias", one, q}, {attn + "k_proj.bias", one, kv}, {attn + "v_proj.bias", one, kv}});
     }
-    w.o = matrix({{attn + "o_proj.weight", hidden, q}});
+    w.o = projection({{attn + "o_proj.weight", hidden, q}});
     if (model.o_bias) w.o_bias = vector({{attn + "o_proj.bias", one, hidden}});
-    w.gate_up = matrix({{mlp + "gate_proj.weight", share.ffn, hidden}, {mlp + "up_proj.weight", share.ffn, hidden}});
-    w.down = matrix({{mlp + "down_proj.weight", hidden, share.ffn}});
+    w.gate_up = projection({{mlp + "gate_proj.weight", share.ffn, hidden}, {mlp + "up_proj.weight", share.ffn, hidden}});
+    w.down = projection({{mlp + "down_proj.weight", hidden, share.ffn}});
     if (model.mlp_bias) {
       w.gate_up_bias = vector({{mlp + "gate_proj.bias", one, share.ffn}, {mlp + "up_proj.bias", one, share.ffn}});
       w.down_bias = vector({{mlp + "down_proj.bias", one, hidden}});
@@ -90,7 +94,7 @@ DeviceWeights::DeviceWeights(const Model& model, const GroupPlan& group, ShardId
   if (last) {
     final_norm_ = vector({{"model.norm.weight", one, hidden}});
     if (model.tied_embeddings && first) {
-      lm_head_ = {embedding_.data + share.vocab.begin * model.hidden, share.vocab.size(), model.hidden};
+      lm_head_ = embedding_.rows(share.vocab.begin, share.vocab.size());
     } else {
       lm_head_ = matrix({{model.tied_embeddings ? kTable : "lm_head.weight", share.vocab, hidden}});
     }
@@ -111,6 +115,30 @@ DeviceMatrix DeviceWeights::matrix(const std::vector<Part>& parts) {
     row += part.rows.size();
   }
   return {data, rows, cols};
+}
+
+DeviceMatrix DeviceWeights::projection(const std::vector<Part>& parts) {
+  const DeviceMatrix wide = matrix(parts);
+  if (!fp8_ || wide.n * wide.k == 0) return wide;
+  // The bf16 copy lasts until its quantised one is made.
+  const DeviceBuffer bf16 = std::move(buffers_.back());
+  bytes_ -= bf16.bytes();
+  buffers_.back() = DeviceBuffer(static_cast<std::size_t>(wide.n * wide.k));
+  bytes_ += buffers_.back().bytes();
+  auto* data = buffers_.back().as<std::uint8_t>();
+  buffers_.emplace_back(static_cast<std::size_t>(wide.n) * sizeof(float));
+  bytes_ += buffers_.back().bytes();
+  auto* scales = buffers_.back().as<float>();
+  kernels::cuda::QuantiseRows q;
+  q.x = wide.bf16();
+  q.rows = wide.n;
+  q.k = wide.k;
+  q.y = data;
+  q.scales = scales;
+  kernels::cuda::quantise_rows(q, {stream_->get(), false});
+  check_launch("quantisation of weights");
+  stream_->synchronise("quantisation of weights");
+  return {data, wide.n, wide.k, scales};
 }
 
 const __nv_bfloat16* DeviceWeights::vector(const std::vector<Part>& parts) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weights of one rank on its GPU: bf16, as Hugging Face stores them ([n, k] row-major), q|k|v and gate|up stacked.
+// The weights of one rank on its GPU, as Hugging Face stores them ([n, k] row-major), q|k|v and gate|up stacked: bf16, or
+// projections in FP8 E4M3 with a scale per output, quantised here from bf16 (LM head, embedding, norms and biases stay).
 // Column-parallel: q, k, v, gate, up, LM head; row-parallel: o, down; norms, embedding table, row-parallel biases whole.
 // Synthetic weights are made on the device, bit for bit those of the host; others are read through the host in bands.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,9 +21,16 @@ struct __nv_bfloat16;
 namespace lindos::exec::cuda {
 
 struct DeviceMatrix {
-  const __nv_bfloat16* data = nullptr;
+  const void* data = nullptr;                  // [n, k]: bf16, or E4M3 with `scales`
   std::int64_t n = 0;
   std::int64_t k = 0;
+  const float* scales = nullptr;               // [n]: row r stands for scales[r] · row
+  [[nodiscard]] bool fp8() const { return scales != nullptr; }
+  [[nodiscard]] const __nv_bfloat16* bf16() const { return static_cast<const __nv_bfloat16*>(data); }
+  [[nodiscard]] DeviceMatrix rows(std::int64_t begin, std::int64_t count) const {
+    const std::int64_t bytes = begin * k * (fp8() ? 1 : 2);
+    return {static_cast<const std::byte*>(data) + bytes, count, k, fp8() ? scales + begin : nullptr};
+  }
 };
 
 struct DeviceLayer {
@@ -55,13 +64,16 @@ class DeviceWeights {
     std::string name;
     Range rows, cols;
   };
-  // The parts one below the other.
+  // The parts one below the other, bf16.
   DeviceMatrix matrix(const std::vector<Part>& parts);
+  // Quantised where the plan says so.
+  DeviceMatrix projection(const std::vector<Part>& parts);
   const __nv_bfloat16* vector(const std::vector<Part>& parts);
   void load(const Part& part, __nv_bfloat16* destination);
 
   const Checkpoint* checkpoint_;
   const Stream* stream_;
+  bool fp8_;
   std::vector<DeviceBuffer> buffers_;
   std::vector<DeviceLayer> layers_;
   DeviceMatrix embedding_;

@@ -31,6 +31,9 @@ namespace {
 namespace kc = kernels::cuda;
 using cuda::check;
 using cuda::DeviceBuffer;
+using cuda::DeviceMatrix;
+using cuda::Operand;
+using cuda::OperandSource;
 using cuda::Timed;
 using Bf16 = __nv_bfloat16;
 
@@ -43,6 +46,7 @@ constexpr int kReplays = 9;
 constexpr double kBurstSeconds = 0.02;  // of launches between two waits, while power is sampled
 constexpr double kLaunchSeconds = 3e-6;
 constexpr std::size_t kAlign = 256;
+constexpr std::int64_t kQuantisedRow = 4096;  // values that share a scale in the cold region
 
 double bytes_of_matrix(std::int64_t n, std::int64_t k) {
   return static_cast<double>(n) * static_cast<double>(k) * sizeof(Bf16);
@@ -58,6 +62,7 @@ struct Sizes {
   std::int64_t x = kSquare * kSquare, y = kSquare * kSquare;  // elements of bf16
   std::int64_t widest = kSquare;
   std::int64_t positions = 1;
+  std::int64_t rows = 1;
 };
 
 Sizes sizes_of(const CudaProbeRequest& request) {
@@ -65,6 +70,7 @@ Sizes sizes_of(const CudaProbeRequest& request) {
   for (const GroupPlan& group : request.groups) {
     const Model& model = request.model;
     const std::int64_t rows = most_rows(group.limits);
+    sizes.rows = std::max(sizes.rows, rows);
     sizes.positions = std::max(sizes.positions, context_limit(model, group.limits));
     for (const StagePlan& stage : group.stages) {
       for (const RankPlan& rank : stage.ranks) {
@@ -96,6 +102,18 @@ DeviceBuffer cold_region(const CudaProbeRequest& request, const cuda::Stream& st
   return cuda::random_bf16(static_cast<std::int64_t>(bytes / sizeof(Bf16)) / 8 * 8, 1, stream, 0.05F);
 }
 
+// Byte at which the `visit`-th operand of `bytes` begins in a region.
+std::size_t place_of(std::size_t region, std::int64_t visit, double bytes) {
+  const auto step = (static_cast<std::size_t>(bytes) + kAlign - 1) / kAlign * kAlign;
+  const std::size_t places = std::max<std::size_t>(1, region / std::max(step, kAlign));
+  return static_cast<std::size_t>(visit) % places * step;
+}
+
+bool any_fp8(const CudaProbeRequest& request) {
+  return std::any_of(request.groups.begin(), request.groups.end(),
+                     [](const GroupPlan& group) { return group.weight_dtype == Dtype::kFp8; });
+}
+
 template <class T>
 DeviceBuffer upload(const std::vector<T>& values) {
   DeviceBuffer buffer(values.size() * sizeof(T));
@@ -117,6 +135,10 @@ Profile described(const CudaProbeRequest& request) {
   }
   profile.matrix_rate = peak->second;
   check(cudaSetDevice(request.gpu.ordinal), "choice of the device");
+  if (request.multiprocessors > 0) {
+    profile.matrix_rate = peak->second * (static_cast<double>(request.multiprocessors) / request.gpu.multiprocessors);
+    profile.label += ", " + std::to_string(request.multiprocessors) + " multiprocessors";
+  }
   return profile;
 }
 
@@ -132,7 +154,10 @@ void require_executable(const CudaProbeRequest& request) {
 }  // namespace
 
 CudaProbeSession::CudaProbeSession(const CudaProbeRequest& request, Profile& profile)
-    : request_(&request), profile_(&profile), cold_(cold_region(request, stream_)) {}
+    : request_(&request),
+      profile_(&profile),
+      products_(any_fp8(request), sizes_of(request).rows, sizes_of(request).x),
+      cold_(cold_region(request, stream_)) {}
 
 void CudaProbeSession::report(const std::string& what, double fraction) const {
   if (request_->cancelled && request_->cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
@@ -140,9 +165,16 @@ void CudaProbeSession::report(const std::string& what, double fraction) const {
 }
 
 Bf16* CudaProbeSession::cold(std::int64_t visit, double bytes) const {
-  const auto step = (static_cast<std::size_t>(bytes) + kAlign - 1) / kAlign * kAlign;
-  const std::size_t places = std::max<std::size_t>(1, cold_.bytes() / std::max(step, kAlign));
-  return cold_.as<Bf16>() + static_cast<std::size_t>(visit) % places * (step / sizeof(Bf16));
+  return cold_.as<Bf16>() + place_of(cold_.bytes(), visit, bytes) / sizeof(Bf16);
+}
+
+cuda::DeviceMatrix CudaProbeSession::cold_matrix(const Site& site, std::int64_t visit) const {
+  if (!site.fp8) return {cold(visit, site.bytes()), site.n, site.k, nullptr};
+  return {cold_fp8_.as<std::uint8_t>() + place_of(cold_fp8_.bytes(), visit, site.bytes()), site.n, site.k, scales_.as<float>()};
+}
+
+double CudaProbeSession::Site::bytes() const {
+  return static_cast<double>(n) * static_cast<double>(k) * (fp8 ? 1.0 : sizeof(Bf16));
 }
 
 int CudaProbeSession::launches_of(double seconds) {
@@ -170,6 +202,18 @@ void CudaProbeSession::prepare() {
   x_ = cuda::random_bf16(sizes.x, 2, stream_);
   y_ = DeviceBuffer(static_cast<std::size_t>(sizes.y) * sizeof(Bf16));
   vector_ = cuda::random_bf16((sizes.widest + 7) / 8 * 8, 3, stream_);
+  if (any_fp8(*request_)) {
+    kc::QuantiseRows q;
+    q.x = cold_.as<Bf16>();
+    q.k = kQuantisedRow;
+    q.rows = static_cast<std::int64_t>(cold_.bytes() / sizeof(Bf16)) / q.k;
+    cold_fp8_ = DeviceBuffer(static_cast<std::size_t>(q.rows * q.k));
+    scales_ = DeviceBuffer(static_cast<std::size_t>(std::max(q.rows, sizes.widest)) * sizeof(float));
+    q.y = cold_fp8_.as<std::uint8_t>();
+    q.scales = scales_.as<float>();
+    kc::quantise_rows(q, {stream_.get(), false});
+    cuda::check_launch("quantisation of operands");
+  }
   const RopeTable rope = make_rope_table(request_->model, sizes.positions);
   cos_ = upload(rope.cos);
   sin_ = upload(rope.sin);
@@ -180,48 +224,53 @@ void CudaProbeSession::square_product() {
   const bool known = std::any_of(profile_->gemm.begin(), profile_->gemm.end(),
                                  [](const GemmSample& s) { return s.n == kSquare && s.k == kSquare; });
   if (known) return;
-  const Site site{GemmSite::kNone, kSquare, kSquare, kSquare, false};
-  blas_.tune({cold(0, 0.0), kSquare, kSquare, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false}, stream_.get());
+  const Site site{GemmSite::kNone, kSquare, kSquare, kSquare, false, false};
+  products_.tune({cold(0, 0.0), kSquare, kSquare, nullptr}, {}, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false, stream_.get());
   const Timed t = time_product(site, kSquare);
   profile_->gemm.push_back({Dtype::kBf16, kSquare, kSquare, kSquare, 1, 1, Seconds{t.median_s}, t.spread});
 }
 
 // One product through the path that CudaModel takes for it.
 Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
-  const double bytes = bytes_of_matrix(site.n, site.k);
-  const int launches = launches_of(estimate(bytes, static_cast<double>(m) * bytes));
+  const double bytes = site.bytes();
+  const int launches = launches_of(estimate(bytes, 2.0 * static_cast<double>(m) * static_cast<double>(site.n * site.k)));
   const bool logits = site.site == GemmSite::kLmHead;
   const bool sum = site.site == GemmSite::kO || site.site == GemmSite::kDown;
   const bool norm = site.site == GemmSite::kQkv || site.site == GemmSite::kGateUp;
   // Ranks of a tensor group run kernel by kernel, but for the LM head.
   const bool fused = (site.alone || logits) && m <= kc::kSkinnyRows && kc::skinny_fits(m, site.k);
+  OperandSource source;
+  source.x = x_.as<Bf16>();
+  source.rows = m;
+  source.k = site.k;
+  const Operand ready = fused ? Operand{} : products_.prepare(site.fp8, source, nullptr, {stream_.get(), false});
   const Timed t = cuda::time_launches(
       stream_, launches,
       [&](int i) {
+        const DeviceMatrix w = cold_matrix(site, i);
         if (!fused) {
-          blas_.gemm({cold(i, bytes), site.n, site.k, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone},
-                     stream_.get());
+          // What attention leaves is bf16; the other operands come quantised from the kernel before.
+          const Operand x = site.site == GemmSite::kO ? products_.prepare(site.fp8, source, nullptr, {stream_.get(), false}) : ready;
+          products_.multiply(w, x, m, y_.as<void>(), logits, sum && site.alone, stream_.get());
           return;
         }
-        kc::SkinnyGemm g;
-        g.weights = cold(i, bytes);
-        g.n = site.n;
-        g.k = site.k;
+        kc::SkinnyGemm g = cuda::skinny_of(w, m);
+        if (site.site == GemmSite::kGateUp) {
+          const DeviceMatrix up = w.rows(site.n / 2, site.n / 2);
+          g = cuda::skinny_of(w.rows(0, site.n / 2), m);
+          g.up = up.data;
+          g.up_scales = up.scales;
+        }
         g.x = x_.as<Bf16>();
-        g.ldx = site.k;
-        g.m = static_cast<int>(m);
         if (norm) {
           g.norm = vector_.as<Bf16>();
           g.eps = static_cast<float>(request_->model.rms_eps);
         }
-        g.output = logits ? kc::SkinnyOutput::kLogits : sum ? kc::SkinnyOutput::kAdd : kc::SkinnyOutput::kStore;
-        if (site.site == GemmSite::kGateUp) {
-          g.n = site.n / 2;
-          g.up = g.weights + g.n * g.k;
-          g.output = kc::SkinnyOutput::kSwiglu;
-        }
+        g.output = logits                              ? kc::SkinnyOutput::kLogits
+                   : sum                               ? kc::SkinnyOutput::kAdd
+                   : site.site == GemmSite::kGateUp ? kc::SkinnyOutput::kSwiglu
+                                                       : kc::SkinnyOutput::kStore;
         g.y = y_.as<void>();
-        g.ldy = g.n;
         kc::skinny_gemm(g, {stream_.get(), i > 0});
       },
       kReplays);
@@ -231,8 +280,10 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
 
 void CudaProbeSession::gemm_site(const Site& site) {
   if (site.n == 0 || site.k == 0) return;
-  const bool known = std::any_of(profile_->gemm.begin(), profile_->gemm.end(),
-                                 [&](const GemmSample& s) { return s.n == site.n && s.k == site.k; });
+  const Dtype dtype = site.fp8 ? Dtype::kFp8 : Dtype::kBf16;
+  const bool known = std::any_of(profile_->gemm.begin(), profile_->gemm.end(), [&](const GemmSample& s) {
+    return s.dtype == dtype && s.n == site.n && s.k == site.k;
+  });
   if (known) return;
   const bool logits = site.site == GemmSite::kLmHead;
   const bool sum = site.site == GemmSite::kO || site.site == GemmSite::kDown;
@@ -243,15 +294,17 @@ void CudaProbeSession::gemm_site(const Site& site) {
       if (m <= site.most) tuned.insert(m);
     }
   }
+  // As many matrices in turns as a model has layers; the engine's LM head is one.
+  std::vector<const void*> layers;
+  for (std::int64_t i = 0; !logits && i < request_->model.layers; ++i) layers.push_back(cold_matrix(site, i).data);
   for (const std::int64_t m : tuned) {
-    blas_.tune({cold(0, 0.0), site.n, site.k, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone},
-               stream_.get());
+    products_.tune(cold_matrix(site, 0), layers, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone, stream_.get());
   }
   for (const GemmRows& rows : gemm_rows(site.most)) {
     report("products", done_);
     const Timed t = time_product(site, rows.run);
     for (const std::int64_t m : rows.sampled) {
-      profile_->gemm.push_back({Dtype::kBf16, m, site.n, site.k, 1, 1, Seconds{t.median_s}, t.spread});
+      profile_->gemm.push_back({dtype, m, site.n, site.k, 1, 1, Seconds{t.median_s}, t.spread});
     }
   }
 }
@@ -259,6 +312,7 @@ void CudaProbeSession::gemm_site(const Site& site) {
 void CudaProbeSession::gemm(const GroupPlan& group) {
   const Model& model = request_->model;
   const std::int64_t tokens = group.limits.max_batched_tokens;
+  const bool fp8 = group.weight_dtype == Dtype::kFp8;
   done_ = 0.05;
   for (const StagePlan& stage : group.stages) {
     const bool alone = stage.ranks.size() == 1;
@@ -266,13 +320,13 @@ void CudaProbeSession::gemm(const GroupPlan& group) {
       const TensorShare& s = rank.share;
       const std::int64_t q = s.q_heads.size() * model.head_dim;
       const std::int64_t kv = s.kv_heads.size() * model.head_dim;
-      gemm_site({GemmSite::kQkv, q + 2 * kv, model.hidden, tokens, alone});
-      gemm_site({GemmSite::kO, model.hidden, q, tokens, alone});
-      gemm_site({GemmSite::kGateUp, 2 * s.ffn.size(), model.hidden, tokens, alone});
-      gemm_site({GemmSite::kDown, model.hidden, s.ffn.size(), tokens, alone});
+      gemm_site({GemmSite::kQkv, q + 2 * kv, model.hidden, tokens, alone, fp8});
+      gemm_site({GemmSite::kO, model.hidden, q, tokens, alone, fp8});
+      gemm_site({GemmSite::kGateUp, 2 * s.ffn.size(), model.hidden, tokens, alone, fp8});
+      gemm_site({GemmSite::kDown, model.hidden, s.ffn.size(), tokens, alone, fp8});
       if (&stage == &group.stages.back()) {
         const std::int64_t sequences = cuda::graph_bucket(group.limits.max_sequences);
-        gemm_site({GemmSite::kLmHead, s.vocab.size(), model.hidden, sequences, alone});
+        gemm_site({GemmSite::kLmHead, s.vocab.size(), model.hidden, sequences, alone, false});
       }
       done_ = 0.3;
     }
@@ -430,6 +484,18 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
     profile_->stream.push_back({name_of(op.kind), op.bytes(), 1, 1, Seconds{t.median_s}, t.spread});
   };
   const kc::Launch launch{stream_.get(), false};
+  const bool fp8 = group.weight_dtype == Dtype::kFp8;
+  // Norm and activation in the form that the next product takes.
+  OperandSource source;
+  source.x = x_.as<Bf16>();
+  source.rows = rows;
+  source.norm = vector_.as<Bf16>();
+  source.eps = static_cast<float>(model.rms_eps);
+  const auto prepare = [&](kc::QuantiseInput how, std::int64_t width) {
+    source.input = how;
+    source.k = width;
+    (void)products_.prepare(fp8, source, y_.as<Bf16>(), launch);
+  };
   std::set<OpKind> seen;
   for (const Op& op : step_ops(model, group, shard, {{0, rows, true}})) {
     if (op.bytes().value() <= 0.0 || !seen.insert(op.kind).second) continue;
@@ -439,13 +505,10 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
                [&](int) { kc::embedding(cold(0, 0.0), input + step.layout.ids(), rows, h, y_.as<Bf16>(), launch); });
         break;
       case OpKind::kNorm:
-        sample(op, [&](int) {
-          kc::rmsnorm(x_.as<Bf16>(), nullptr, vector_.as<Bf16>(), static_cast<float>(model.rms_eps), rows, h,
-                      y_.as<Bf16>(), launch);
-        });
+        sample(op, [&](int) { prepare(kc::QuantiseInput::kNorm, h); });
         break;
       case OpKind::kActivation:
-        sample(op, [&](int) { kc::swiglu(x_.as<Bf16>(), rows, f, y_.as<Bf16>(), launch); });
+        sample(op, [&](int) { prepare(kc::QuantiseInput::kSwiglu, f); });
         break;
       case OpKind::kRopeKvWrite:
         // Decodes do it within their attention; a run of one token would be a decode.
@@ -515,13 +578,13 @@ void CudaProbeSession::power_at_ceilings(const PowerMeter& meter) {
   sample("read", read_bytes / profile_->read_bandwidth.value(),
          [&](int) { kc::stream_read(cold_.as<void>(), whole, sink.as<std::uint32_t>(), {stream_.get(), false}); }, 0.0,
          read_bytes);
-  blas_.tune({cold(0, 0.0), kSquare, kSquare, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false}, stream_.get());
+  products_.tune({cold(0, 0.0), kSquare, kSquare, nullptr}, {}, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false, stream_.get());
   const double matrix = bytes_of_matrix(kSquare, kSquare);
   const double flop = 2.0 * std::pow(static_cast<double>(kSquare), 3);
   sample("matrix", flop / profile_->matrix_rate.value(),
          [&](int i) {
-           blas_.gemm({cold(i, matrix), kSquare, kSquare, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false},
-                      stream_.get());
+           products_.multiply({cold(i, matrix), kSquare, kSquare, nullptr}, {x_.as<void>(), nullptr}, kSquare, y_.as<void>(), false,
+                              false, stream_.get());
          },
          flop, 3.0 * matrix);
 }
@@ -563,7 +626,24 @@ void loaded_power(const CudaProbeRequest& request, const PowerMeter& meter, Prof
 
 }  // namespace
 
-Profile cuda_ceilings(const CudaProbeRequest& request) {
+// The part of the device that the request asks for, for as long as it lives.
+class OnPart {
+ public:
+  explicit OnPart(CudaProbeRequest& request) {
+    if (request.multiprocessors == 0) return;
+    check(cudaSetDevice(request.gpu.ordinal), "choice of the device");
+    auto part = cuda::DevicePartition::cut({request.multiprocessors}).front();
+    request.multiprocessors = part->multiprocessors();
+    scope_.emplace(std::move(part));
+  }
+
+ private:
+  std::optional<cuda::DevicePartition::Scope> scope_;
+};
+
+Profile cuda_ceilings(const CudaProbeRequest& asked) {
+  CudaProbeRequest request = asked;
+  const OnPart part(request);
   Profile profile = described(request);
   CudaProbeRequest bare = request;
   bare.groups.clear();
@@ -571,12 +651,14 @@ Profile cuda_ceilings(const CudaProbeRequest& request) {
   return profile;
 }
 
-Profile cuda_probe(const CudaProbeRequest& request) {
-  require_executable(request);
+Profile cuda_probe(const CudaProbeRequest& asked) {
+  require_executable(asked);
+  CudaProbeRequest request = asked;
+  const OnPart part(request);
   Profile profile = described(request);
   const DeviceTelemetry telemetry = telemetry_of({{request.gpu.pci_bus_id, request.gpu.name}}, {});
   const PowerMeter meter(telemetry.devices.front());
-  const bool has_power = idle_power(request, meter, profile);
+  const bool has_power = request.multiprocessors == 0 && idle_power(request, meter, profile);
   {
     CudaProbeSession session(request, profile);
     session.read_bandwidth();

@@ -21,12 +21,13 @@ struct CudaProbeRequest {
   Device device;  // of the catalogue: name, and the dense peak that MFU refers to
   Model model;
   std::vector<GroupPlan> groups;                                           // their shards give shapes
+  int multiprocessors = 0;  // of a part of the device, on which all is timed; 0: the whole device
   std::function<void(const std::string& what, double fraction)> progress;  // may be empty
   std::function<bool()> cancelled;                                         // may be empty
 };
 
 // matrix_rate is the device's dense bf16 peak by its datasheet; the rate of an 8192-wide product is among the samples.
-// memory is what was free. Where NVML tells it, also board power: idle, at both ceilings and in steps (10 s). About
+// On a part of the device the peak is the part's share, and power is left out: the device has one meter. memory is what was free. Where NVML tells it, also board power: idle, at both ceilings and in steps (10 s). About
 // 20 s in all. Throws Error{kEnvironment} without CUDA or when the device fails, Error{kInput} for a model that the
 // CUDA engine cannot run, Error{kCancelled}.
 [[nodiscard]] Profile cuda_probe(const CudaProbeRequest& request);

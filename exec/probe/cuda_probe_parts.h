@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "exec/cuda/blas_lt.h"
 #include "exec/cuda/launch_timing.h"
+#include "exec/cuda/products.h"
 #include "exec/cuda/step_layout.h"
 #include "exec/probe/cuda_probe.h"
 #include "exec/probe/cuda_shapes.h"
@@ -38,6 +38,8 @@ class CudaProbeSession {
     std::int64_t n = 0, k = 0;
     std::int64_t most = 1;  // rows
     bool alone = true;      // one rank: sums go straight into the residual stream
+    bool fp8 = false;       // weights
+    [[nodiscard]] double bytes() const;
   };
   // A packed step on the device, and the cold pages that its slices use.
   struct Step {
@@ -56,6 +58,8 @@ class CudaProbeSession {
                                                       __nv_bfloat16* pages) const;
   // Place of the `visit`-th visit to an operand of `bytes` in the cold region.
   [[nodiscard]] __nv_bfloat16* cold(std::int64_t visit, double bytes) const;
+  // Such a matrix there.
+  [[nodiscard]] cuda::DeviceMatrix cold_matrix(const Site& site, std::int64_t visit) const;
   // Launches of about `seconds` each that make a graph long enough to be timed.
   [[nodiscard]] static int launches_of(double seconds);
   [[nodiscard]] double estimate(double bytes, double flop) const;
@@ -63,8 +67,9 @@ class CudaProbeSession {
   const CudaProbeRequest* request_;
   Profile* profile_;
   cuda::Stream stream_;
-  cuda::BlasLt blas_;
+  cuda::Products products_;
   cuda::DeviceBuffer cold_, x_, y_, vector_;
+  cuda::DeviceBuffer cold_fp8_, scales_;  // the cold region quantised; empty without fp8 weights
   cuda::DeviceBuffer cos_, sin_;
   double done_ = 0.0;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
+#include <string>
 
 #include "exec/cuda/device_info.h"
 #include "exec/model/rank_model.h"
@@ -8,9 +9,33 @@
 
 #ifdef LINDOS_HAS_CUDA
 #include "exec/cuda/cuda_model.h"
+#include "exec/cuda/partitioned_model.h"
 #endif
 
 namespace lindos::exec {
+
+namespace {
+
+[[maybe_unused]] std::size_t world_rank(const GroupPlan& group, ShardId shard) {
+  std::size_t first = 0;
+  for (int s = 0; s < shard.stage; ++s) first += group.stages[static_cast<std::size_t>(s)].ranks.size();
+  return first + static_cast<std::size_t>(shard.rank);
+}
+
+}  // namespace
+
+void cut_device(EngineConfig& config) {
+  if (config.multiprocessors.empty() || config.backend != Backend::kCuda) return;
+  const auto ranks = static_cast<std::size_t>(config.group.ranks_per_replica());
+  if (config.multiprocessors.size() != ranks) {
+    throw Error(ErrorKind::kInput, "plan group " + config.group.name,
+                "has " + std::to_string(ranks) + " ranks, and multiprocessors are given for " + std::to_string(config.multiprocessors.size()));
+  }
+  (void)cuda::device_or_throw();
+#ifdef LINDOS_HAS_CUDA
+  config.parts = cuda::DevicePartition::cut(config.multiprocessors);
+#endif
+}
 
 std::unique_ptr<StageModel> make_stage_model(const EngineConfig& config, ShardId shard, kernels::CpuPool& pool,
                                              Communicator& tensor_group, OpTimer& timer) {
@@ -21,8 +46,12 @@ std::unique_ptr<StageModel> make_stage_model(const EngineConfig& config, ShardId
   }
   (void)cuda::device_or_throw();
 #ifdef LINDOS_HAS_CUDA
-  return std::make_unique<cuda::CudaModel>(config.model, config.group, shard, *config.checkpoint, config.kv_blocks,
-                                           config.host_blocks, context, tensor_group, timer);
+  const auto make = [&] {
+    return std::make_unique<cuda::CudaModel>(config.model, config.group, shard, *config.checkpoint, config.kv_blocks,
+                                             config.host_blocks, context, tensor_group, timer);
+  };
+  if (config.parts.empty()) return make();
+  return std::make_unique<cuda::PartitionedModel>(config.parts[world_rank(config.group, shard)], make);
 #else
   throw Error(ErrorKind::kEnvironment, "GPU", "this build has no CUDA backend");
 #endif

@@ -23,6 +23,10 @@
 
 namespace lindos::exec {
 
+namespace cuda {
+class DevicePartition;
+}
+
 // On what the ranks of a replica compute.
 enum class Backend { kCpu, kCuda };
 
@@ -35,7 +39,13 @@ struct EngineConfig {
   std::int64_t kv_blocks = 0;
   std::int64_t host_blocks = 0;  // in host memory
   int cores = 1;               // of this machine, shared by all ranks of the replica
+  // On a GPU that all ranks share: the multiprocessors of each, in world order; empty: every rank uses all of them.
+  std::vector<int> multiprocessors;
+  std::vector<std::shared_ptr<const cuda::DevicePartition>> parts;  // cut_device() makes them
 };
+
+// Cuts the GPU as `multiprocessors` says. Throws Error{kInput} when it has fewer, or ranks and parts differ in number.
+void cut_device(EngineConfig& config);
 
 // Threads of one rank: as planned, else an even share of the cores, at least 1.
 [[nodiscard]] int threads_of(const GroupPlan& group, ShardId shard, int cores);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <span>
 
 #include "exec/runner/step_codec.h"
 #include "exec/scheduler/limits_from_plan.h"
@@ -24,6 +25,17 @@ std::vector<ShardId> all_shards(const GroupPlan& group) {
     }
   }
   return shards;
+}
+
+// Of what the ranks say: devices may have different room, and a block has the same id in all of them.
+std::int64_t least_of(std::int64_t value, Communicator& world) {
+  std::int64_t least = value;
+  for (int r = 0; r < world.size(); ++r) {
+    std::int64_t theirs = value;
+    world.broadcast(std::as_writable_bytes(std::span<std::int64_t, 1>(&theirs, 1)), r);
+    least = std::min(least, theirs);
+  }
+  return least;
 }
 
 // What the CPU kernels' page layout does not hold would be read and written beside its page. (CudaModel checks its own.)
@@ -116,6 +128,7 @@ class EngineBackend final : public scheduler::StepBackend {
 std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
   require_page_layout(config);
   std::unique_ptr<Replica> replica(new Replica(config));
+  cut_device(replica->config_);
   const std::vector<ShardId> shards = all_shards(config.group);
   auto world = make_thread_communicators(static_cast<int>(shards.size()));
   std::vector<std::unique_ptr<Communicator>> tensor;
@@ -130,7 +143,7 @@ std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
   }
   for (std::size_t i = 0; i < shards.size(); ++i) {
     replica->workers_.push_back(
-        std::make_unique<RankWorker>(config, shards[i], std::move(world[i]), std::move(tensor[i])));
+        std::make_unique<RankWorker>(replica->config_, shards[i], std::move(world[i]), std::move(tensor[i])));
   }
   for (std::size_t i = 1; i < shards.size(); ++i) {
     replica->threads_.emplace_back([worker = replica->workers_[i].get()] {
@@ -159,8 +172,11 @@ std::unique_ptr<Replica> Replica::over_mpi(const EngineConfig& config) {
   const ShardId shard = shards[static_cast<std::size_t>(rank)];
   auto tensor = make_mpi_communicator(shard.stage, rank);
   replica->driver_ = rank == 0;
-  replica->workers_.push_back(
-      std::make_unique<RankWorker>(config, shard, std::move(world), std::move(tensor)));
+  EngineConfig own = config;
+  own.kv_blocks = least_of(config.kv_blocks, *world);
+  own.host_blocks = least_of(config.host_blocks, *world);
+  replica->config_ = own;
+  replica->workers_.push_back(std::make_unique<RankWorker>(own, shard, std::move(world), std::move(tensor)));
   replica->workers_.front()->ready();
   return replica;
 }

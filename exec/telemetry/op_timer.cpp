@@ -12,6 +12,7 @@ std::string_view name_of(OpFamily family) {
     case OpFamily::kQkv: return "qkv";
     case OpFamily::kAttention: return "attention";
     case OpFamily::kO: return "o";
+    case OpFamily::kRoute: return "route";
     case OpFamily::kGateUp: return "gate_up";
     case OpFamily::kDown: return "down";
     case OpFamily::kLmHead: return "lm_head";
@@ -36,8 +37,8 @@ OpFamily family_of(const Op& op) {
     case OpKind::kAllGather:
     case OpKind::kAllToAll:
     case OpKind::kSendRecv: return OpFamily::kCommunication;
-    case OpKind::kMoeRoute:
-    case OpKind::kMoeGemm: return OpFamily::kDown;
+    case OpKind::kMoeRoute: return OpFamily::kRoute;
+    case OpKind::kMoeGemm:
     case OpKind::kGemm: break;
     // The engine does not train.
     case OpKind::kAttentionBackward:

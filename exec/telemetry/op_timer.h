@@ -20,14 +20,15 @@ enum class OpFamily : std::size_t {
   kQkv,
   kAttention,      // with the KV write
   kO,
-  kGateUp,
-  kDown,
+  kRoute,          // router scores, choice of experts, rows in their order
+  kGateUp,         // of the FFN, of routed and of shared experts
+  kDown,           // with the weighted sum of the experts' rows
   kLmHead,
   kSample,
   kCommunication,
   kKvCopy,         // KV blocks from and to host memory
 };
-inline constexpr std::size_t kOpFamilies = 11;
+inline constexpr std::size_t kOpFamilies = 12;
 [[nodiscard]] std::string_view name_of(OpFamily family);
 // The family under which the engine times an op of the shared list.
 [[nodiscard]] OpFamily family_of(const Op& op);

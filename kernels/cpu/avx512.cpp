@@ -19,6 +19,7 @@ const KernelTable kAvx512Kernels = {
     LINDOS_ISA::rope_head,
     LINDOS_ISA::swiglu_row,
     LINDOS_ISA::add_row,
+    LINDOS_ISA::scaled_add_row,
     LINDOS_ISA::largest_of,
     LINDOS_ISA::read_sum_of,
 };

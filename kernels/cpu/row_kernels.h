@@ -68,6 +68,20 @@ inline void add_row(float* x, const float* y, const float* bias, std::int64_t h)
   }
 }
 
+inline void scaled_add_row(float* x, const float* y, float scale, std::int64_t h) {
+  std::int64_t i = 0;
+  for (; i + kLanes <= h; i += kLanes) store(x + i, fma(splat(scale), load(y + i), load(x + i)));
+  if (i == h) return;
+  float x_lane[kLanes] = {};
+  float y_lane[kLanes] = {};
+  for (std::int64_t j = i; j < h; ++j) {
+    x_lane[j - i] = x[j];
+    y_lane[j - i] = y[j];
+  }
+  store(x_lane, fma(splat(scale), load(y_lane), load(x_lane)));
+  for (std::int64_t j = i; j < h; ++j) x[j] = x_lane[j - i];
+}
+
 inline float largest_of(const float* x, std::int64_t n) {
   Sixteen best = splat16(-__builtin_inff());
   std::int64_t i = 0;

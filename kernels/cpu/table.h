@@ -77,6 +77,7 @@ struct KernelTable {
   void (*rope)(float* head, std::int64_t half, const float* cos, const float* sin);
   void (*swiglu)(const float* gate, const float* up, std::int64_t f, float* out);
   void (*add)(float* x, const float* y, const float* bias, std::int64_t h);  // y or bias may be null
+  void (*scaled_add)(float* x, const float* y, float scale, std::int64_t h);  // x += scale * y, fused
   float (*largest)(const float* x, std::int64_t n);  // NaN ignored; -infinity if nothing else
   float (*read_sum)(const float* x, std::int64_t n);  // touches every byte; n % 64 == 0
 };

@@ -14,12 +14,16 @@ int attribute(cudaDeviceAttr name) {
   return value;
 }
 
+thread_local int part = 0;
+
 }  // namespace
 
 int multiprocessors() {
   static const int count = attribute(cudaDevAttrMultiProcessorCount);
-  return count;
+  return part > 0 ? part : count;
 }
+
+void use_multiprocessors(int count) { part = count; }
 
 int compute_capability() {
   static const int value =

@@ -4,7 +4,10 @@
 
 namespace lindos::kernels::cuda {
 
+// Of the device, or of the part of it that this thread works on.
 [[nodiscard]] int multiprocessors();
+// This thread's launches are for so many multiprocessors; 0: for all.
+void use_multiprocessors(int count);
 [[nodiscard]] int compute_capability();   // 90 = sm_90
 
 }  // namespace lindos::kernels::cuda

@@ -13,8 +13,17 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kTileRows = 16;                 // rows of W per tile
-constexpr int kChunk = 64;                    // columns of W per stage: a line of 128 bytes per row
-constexpr int kStage = kTileRows * kChunk * 2;   // bytes
+constexpr int kLine = 128;                    // bytes of a row of W per stage
+constexpr int kStage = kTileRows * kLine;     // bytes
+template <bool kFp8>
+constexpr int kBytes = kFp8 ? 1 : 2;          // of a weight
+template <bool kFp8>
+constexpr int kChunk = kLine / kBytes<kFp8>;  // columns of W per stage
+// E4M3 → bf16 moves the bits of exponent and mantissa into place and leaves 2^-120 to make good: bf16's exponent has
+// another bias, and every E4M3 number, also a subnormal one, lies 2^120 above the bf16 of those bits. x takes 2^100 of it,
+// so that no product is subnormal in f32 (least 2^-129 · 2^100 of x); the sum takes the rest with the row's scale.
+constexpr float kXShift = 0x1p100F;
+constexpr float kSumShift = 0x1p20F;
 // An SM has 228 KB of shared memory; a block can have 227. More than half, so that no SM gets two blocks of one kernel
 // while another gets none (seen to cost 10 %): the next kernel's block starts where this one's ends.
 constexpr int kMostShared = 227 * 1024;
@@ -31,28 +40,59 @@ struct Shape {
   int x_row;       // bytes of a row of x in shared memory
 };
 
-// 64 bytes beyond a multiple of 128: rows g and g + 1 then lie in different halves of the 32 banks.
-__host__ __device__ constexpr int x_row_bytes(std::int64_t k) {
-  return static_cast<int>((k * 2 + 127) / 128 * 128 + 64);
+// 64 bytes beyond a multiple of 128: rows g and g + 1 then lie in different halves of the 32 banks. With FP8 weights a lane
+// reads 32 bytes of x at a time: 16 bytes beyond keep its halves and the next row's apart.
+__host__ __device__ constexpr int x_row_bytes(std::int64_t k, bool fp8) {
+  return static_cast<int>((k * 2 + 127) / 128 * 128 + (fp8 ? 16 : 64));
 }
 
 // Row `r` of tile `tile`, nullptr beyond the matrix; kSwiglu interleaves 8 rows of the gate with the same 8 of `up`.
-template <SkinnyOutput kOutput>
-__device__ __forceinline__ const bf16* row_of(const SkinnyGemm& g, int tile, int r) {
+template <SkinnyOutput kOutput, bool kFp8>
+__device__ __forceinline__ const unsigned char* row_of(const SkinnyGemm& g, int tile, int r) {
+  const std::int64_t bytes = g.k * kBytes<kFp8>;
   if constexpr (kOutput == SkinnyOutput::kSwiglu) {
     const std::int64_t row = static_cast<std::int64_t>(tile) * 8 + r % 8;
-    return row < g.n ? (r < 8 ? g.weights : g.up) + row * g.k : nullptr;
+    return row < g.n ? static_cast<const unsigned char*>(r < 8 ? g.weights : g.up) + row * bytes : nullptr;
   } else {
     const std::int64_t row = static_cast<std::int64_t>(tile) * kTileRows + r;
-    return row < g.n ? g.weights + row * g.k : nullptr;
+    return row < g.n ? static_cast<const unsigned char*>(g.weights) + row * bytes : nullptr;
   }
 }
 
-// x into shared memory, normalised if asked. All rows are on their way at once. `sums`: [kWarps].
+// Four E4M3 values (bytes 0 to 3) → their bf16 bits, 2^-120 too small: `even` holds bytes 0 and 2, `odd` 1 and 3.
+__device__ __forceinline__ void widen_e4m3(std::uint32_t four, std::uint32_t& even, std::uint32_t& odd) {
+  even = ((four << 8U) & 0x80008000U) | ((four << 4U) & 0x07f007f0U);
+  odd = (four & 0x80008000U) | ((four >> 4U) & 0x07f007f0U);
+}
+
+// 16 values of two rows of W against 16 of x, which lie in the order of widen_e4m3.
+__device__ __forceinline__ void mma_e4m3(float (&sum)[4], const uint4& low, const uint4& high, const uint4& x0, const uint4& x1) {
+  const std::uint32_t l[4] = {low.x, low.y, low.z, low.w};
+  const std::uint32_t h[4] = {high.x, high.y, high.z, high.w};
+  const std::uint32_t x[8] = {x0.x, x0.y, x0.z, x0.w, x1.x, x1.y, x1.z, x1.w};
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    std::uint32_t low_even = 0, low_odd = 0, high_even = 0, high_odd = 0;
+    widen_e4m3(l[j], low_even, low_odd);
+    widen_e4m3(h[j], high_even, high_odd);
+    mma_16x8x16(sum, low_even, high_even, low_odd, high_odd, x[2 * j], x[2 * j + 1]);
+  }
+}
+
+// Four neighbours of x in the order of widen_e4m3: (0, 2), (1, 3).
+__device__ __forceinline__ uint2 interleaved(std::uint32_t pair01, std::uint32_t pair23) {
+  return {__byte_perm(pair01, pair23, 0x5410), __byte_perm(pair01, pair23, 0x7632)};
+}
+
+// x into shared memory, normalised if asked; for FP8 weights times kXShift and in the order of widen_e4m3. All rows are on
+// their way at once. `sums`: [kWarps].
+template <bool kFp8>
 __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
   const int vectors = static_cast<int>(g.k / 8);
+  constexpr std::uint32_t kTwoOnes = 0x3f803f80U;
+  constexpr uint4 kOnes = {kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes};
   for (int row = 0; row < g.m; ++row) {
     const bf16* source = g.x + row * g.ldx;
     unsigned char* destination = x_shared + row * shape.x_row;
@@ -61,7 +101,7 @@ __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, 
   commit_copies();
   wait_for_copies<0>();
   __syncthreads();
-  if (g.norm == nullptr) return;
+  if (!kFp8 && g.norm == nullptr) return;
   // Each row by 8, 4, 2 or 1 warps.
   const int warps_per_row = kWarps / (g.m > 4 ? 8 : g.m > 2 ? 4 : g.m);
   const int row = warp / warps_per_row;
@@ -69,7 +109,7 @@ __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, 
   const int step = warps_per_row * kWarp;
   auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
   float squares = 0.0F;
-  if (row < g.m) {
+  if (g.norm != nullptr && row < g.m) {
 #pragma unroll 4
     for (int i = begin; i < vectors; i += step) {
       const uint4 v = values[i];
@@ -85,29 +125,38 @@ __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, 
   if (row < g.m) {
     float total = 0.0F;
     for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
-    const float scale = rsqrtf(total / static_cast<float>(g.k) + g.eps);
+    float scale = g.norm != nullptr ? rsqrtf(total / static_cast<float>(g.k) + g.eps) : 1.0F;
+    if (kFp8) scale *= kXShift;
     const auto* norm = reinterpret_cast<const uint4*>(g.norm);
 #pragma unroll 4
     for (int i = begin; i < vectors; i += step) {
       const uint4 v = values[i];
-      const uint4 w = __ldg(norm + i);
+      const uint4 w = g.norm != nullptr ? __ldg(norm + i) : kOnes;
       const auto scaled = [scale](std::uint32_t x, std::uint32_t weight) {
         const float2 a = unpack(x);
         const float2 b = unpack(weight);
         return pack(a.x * scale * b.x, a.y * scale * b.y);
       };
-      values[i] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
+      const uint4 y = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
+      if constexpr (kFp8) {
+        const uint2 first = interleaved(y.x, y.y);
+        const uint2 second = interleaved(y.z, y.w);
+        values[i] = {first.x, first.y, second.x, second.y};
+      } else {
+        values[i] = y;
+      }
     }
   }
   __syncthreads();
 }
 
-template <SkinnyOutput kOutput>
+template <SkinnyOutput kOutput, bool kFp8>
 __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, const float (&sum)[4]) {
   const int group = lane / 4;
   const int token0 = lane % 4 * 2;
   const auto store = [&](int token, std::int64_t row, float value) {
     if (token >= g.m || row >= g.n) return;
+    if constexpr (kFp8) value *= g.scales[row] * kSumShift;
     const std::int64_t at = token * g.ldy + row;
     if (g.bias != nullptr) value += __bfloat162float(g.bias[row]);
     if constexpr (kOutput == SkinnyOutput::kLogits) {
@@ -126,6 +175,10 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
       if (token0 + j >= g.m) continue;
       float gate = sum[j];
       float up = sum[2 + j];
+      if constexpr (kFp8) {
+        gate *= g.scales[row] * kSumShift;
+        up *= g.up_scales[row] * kSumShift;
+      }
       if (g.bias != nullptr) gate += __bfloat162float(g.bias[row]);
       if (g.up_bias != nullptr) up += __bfloat162float(g.up_bias[row]);
       static_cast<bf16*>(g.y)[(token0 + j) * g.ldy + row] = __float2bfloat16(gate / (1.0F + __expf(-gate)) * up);
@@ -140,7 +193,7 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
 }
 
 // Shared memory: rings of the warps | x | partial sums of two tiles | sums of squares.
-template <SkinnyOutput kOutput, int kStages>
+template <SkinnyOutput kOutput, int kStages, bool kFp8>
 __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
@@ -170,15 +223,15 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
     if (load_tile < last) {
       unsigned char* stage = ring + load_slot * kStage;
       const int piece = lane % 8;
-      const int column = load_chunk * kChunk + piece * 8;
+      const int column = load_chunk * kChunk<kFp8> + piece * (16 / kBytes<kFp8>);
       const bool inside = column < g.k;
 #pragma unroll
       for (int j = 0; j < kTileRows / 4; ++j) {
         const int r = lane / 8 + 4 * j;
-        const bf16* row = row_of<kOutput>(g, load_tile, r);
+        const unsigned char* row = row_of<kOutput, kFp8>(g, load_tile, r);
         const bool valid = inside && row != nullptr;
-        copy_async_16(shared_address(stage + r * (kChunk * 2) + ((piece ^ ((r & 1) << 2)) << 4)),
-                      valid ? row + column : g.weights, valid ? 16 : 0);
+        copy_async_16(shared_address(stage + r * kLine + ((piece ^ ((r & 1) << 2)) << 4)),
+                      valid ? row + column * kBytes<kFp8> : g.weights, valid ? 16 : 0);
       }
       load_chunk += kWarps;
       settle(load_tile, load_chunk);
@@ -195,38 +248,46 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
 #if __CUDA_ARCH__ >= 900
   if (g.prefetch && warp == 0 && lane < kTileRows) {
     for (int tile = first; tile < last; ++tile) {
-      const bf16* row = row_of<kOutput>(g, tile, lane);
-      const int begin = tile == first ? min(static_cast<int>(g.k), kWarps * (kStages - 1) * kChunk) : 0;
-      if (row != nullptr && begin < g.k) prefetch_bulk(row + begin, static_cast<int>(g.k - begin) * 2);
+      const unsigned char* row = row_of<kOutput, kFp8>(g, tile, lane);
+      const int bytes = static_cast<int>(g.k) * kBytes<kFp8>;
+      const int begin = tile == first ? min(bytes, kWarps * (kStages - 1) * kLine) : 0;
+      if (row != nullptr && begin < bytes) prefetch_bulk(row + begin, bytes - begin);
     }
   }
 #endif
   // The norm comes into L2 while this block waits: from memory it would add a microsecond to the way from x to the first sum.
   if (g.norm != nullptr) {
-    for (int i = threadIdx.x * kChunk; i < g.k; i += kThreads * kChunk) {
+    constexpr int kLineOfNorm = kLine / static_cast<int>(sizeof(bf16));
+    for (int i = threadIdx.x * kLineOfNorm; i < g.k; i += kThreads * kLineOfNorm) {
       asm volatile("prefetch.global.L2 [%0];" ::"l"(g.norm + i));
     }
   }
   wait_for_predecessor();
-  take_x(g, shape, x_shared, sums);
+  take_x<kFp8>(g, shape, x_shared, sums);
 
   const int group = lane / 4;
   const int quarter = lane % 4;
   const bool token = group < g.m;
   const auto* x_row = reinterpret_cast<const bf16*>(x_shared + group * shape.x_row);
   const int swap = (group & 1) << 2;
-  const unsigned char* fragments = ring + group * (kChunk * 2);
+  const unsigned char* fragments = ring + group * kLine;
   int chunk = warp;
   int slot = 0;
   for (int tile = first; tile < last; ++tile) {
     float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
     for (; chunk < shape.chunks; chunk += kWarps) {
       load();
-      uint4 b[2];
+      // Of x: 16 bytes for each 16 (bf16) or 8 (FP8) bytes of W.
+      constexpr int kPieces = 2 / kBytes<kFp8>;
+      uint4 b[2 * kPieces];
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
-        const int column = chunk * kChunk + s * 32 + quarter * 8;
-        b[s] = token && column < g.k ? *reinterpret_cast<const uint4*>(x_row + column) : uint4{0, 0, 0, 0};
+        const int column = chunk * kChunk<kFp8> + (s * 4 + quarter) * (16 / kBytes<kFp8>);
+#pragma unroll
+        for (int p = 0; p < kPieces; ++p) {
+          b[s * kPieces + p] =
+              token && column < g.k ? *reinterpret_cast<const uint4*>(x_row + column + p * 8) : uint4{0, 0, 0, 0};
+        }
       }
       wait_for_copies<kStages - 1>();
       __syncwarp();
@@ -234,8 +295,13 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
         const int place = ((s * 4 + quarter) ^ swap) << 4;
-        mma_16x8x32(sum, *reinterpret_cast<const uint4*>(stage + place),
-                    *reinterpret_cast<const uint4*>(stage + 8 * (kChunk * 2) + place), b[s]);
+        const uint4 low = *reinterpret_cast<const uint4*>(stage + place);
+        const uint4 high = *reinterpret_cast<const uint4*>(stage + 8 * kLine + place);
+        if constexpr (kFp8) {
+          mma_e4m3(sum, low, high, b[2 * s], b[2 * s + 1]);
+        } else {
+          mma_16x8x32(sum, low, high, b[s]);
+        }
       }
       slot = slot + 1 == kStages ? 0 : slot + 1;
       __syncwarp();
@@ -255,46 +321,55 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
         result[2] += p.z;
         result[3] += p.w;
       }
-      finish<kOutput>(g, tile, lane, result);
+      finish<kOutput, kFp8>(g, tile, lane, result);
     }
   }
   wait_for_copies<0>();
 }
 
-template <SkinnyOutput kOutput, int kStages>
+template <SkinnyOutput kOutput, int kStages, bool kFp8>
 void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
   const int bytes = std::max(kLeastShared, kWarps * kStages * kStage + g.m * shape.x_row + kSums);
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
+    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages, kFp8>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
     return true;
   }();
   (void)raised;
   const int blocks = std::min(shape.tiles, multiprocessors());
-  launch_kernel(launch, skinny_kernel<kOutput, kStages>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
+  launch_kernel(launch, skinny_kernel<kOutput, kStages, kFp8>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
                 static_cast<std::size_t>(bytes), g, shape);
 }
 
 constexpr bool fits(int stages, std::int64_t x_bytes) { return kWarps * stages * kStage + x_bytes + kSums <= kMostShared; }
 
-template <SkinnyOutput kOutput>
-void launch_output(const SkinnyGemm& g, const Launch& launch) {
+template <SkinnyOutput kOutput, bool kFp8>
+void launch_typed(const SkinnyGemm& g, const Launch& launch) {
   Shape shape{};
   const std::int64_t rows_per_tile = kOutput == SkinnyOutput::kSwiglu ? 8 : kTileRows;
   shape.tiles = static_cast<int>((g.n + rows_per_tile - 1) / rows_per_tile);
-  shape.chunks = static_cast<int>((g.k + kChunk - 1) / kChunk);
-  shape.x_row = x_row_bytes(g.k);
+  shape.chunks = static_cast<int>((g.k + kChunk<kFp8> - 1) / kChunk<kFp8>);
+  shape.x_row = x_row_bytes(g.k, kFp8);
   const std::int64_t x_bytes = static_cast<std::int64_t>(g.m) * shape.x_row;
   if (fits(kDeep, x_bytes) && !g.prefetch) {
-    launch_stages<kOutput, kDeep>(g, shape, launch);
+    launch_stages<kOutput, kDeep, kFp8>(g, shape, launch);
   } else {
-    launch_stages<kOutput, kShallow>(g, shape, launch);
+    launch_stages<kOutput, kShallow, kFp8>(g, shape, launch);
+  }
+}
+
+template <SkinnyOutput kOutput>
+void launch_output(const SkinnyGemm& g, const Launch& launch) {
+  if (g.scales != nullptr) {
+    launch_typed<kOutput, true>(g, launch);
+  } else {
+    launch_typed<kOutput, false>(g, launch);
   }
 }
 
 }  // namespace
 
 bool skinny_fits(std::int64_t m, std::int64_t k) {
-  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && fits(kShallow, m * x_row_bytes(k));
+  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && fits(kShallow, m * x_row_bytes(k, false));
 }
 
 void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch) {

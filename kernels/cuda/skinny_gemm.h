@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// y = f(x · Wᵀ) for at most 8 rows x: the decode step of a few sequences, a race to read W once. bf16 weights and
-// activations, f32 accumulation on tensor cores (the rows padded to 8).
-// FLOP: 2·m·n·k; bytes: n·k·2 + small. The floor is n·k·2 / read bandwidth.
+// y = f(x · Wᵀ) for at most 8 rows x: the decode step of a few sequences, a race to read W once. Weights bf16, or FP8
+// E4M3 with a scale per row (kernels/cuda/quantise.h); activations bf16, f32 accumulation on tensor cores (the rows padded
+// to 8). FLOP: 2·m·n·k; bytes: n·k·2 (FP8: n·k) + small. The floor is those bytes / read bandwidth.
 //
 // Each warp of a block streams its share of the block's rows through a ring of its own in shared memory, 64 columns of 16
 // rows at a time, with several stages in flight; sums over warps meet once per 16 rows. The rings fill before the
 // preceding kernel has ended (dependent launch), so that memory idles less between kernels.
-// Numerics: for given m, n, k the sum over k is taken in one order, so results repeat bit for bit.
+// Numerics: for given m, n, k the sum over k is taken in one order, so results repeat bit for bit. An FP8 weight enters the
+// product exactly, as bf16.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,10 @@ enum class SkinnyOutput {
 };
 
 struct SkinnyGemm {
-  const __nv_bfloat16* weights = nullptr;   // [n, k], 16-byte aligned
-  const __nv_bfloat16* up = nullptr;        // kSwiglu: the second matrix [n, k]
+  const void* weights = nullptr;            // [n, k], 16-byte aligned; bf16, or E4M3 with `scales`
+  const void* up = nullptr;                 // kSwiglu: the second matrix [n, k]
+  const float* scales = nullptr;            // [n], if given: row r of W stands for scales[r] · W[r]
+  const float* up_scales = nullptr;
   std::int64_t n = 0;
   std::int64_t k = 0;                       // multiple of 32
   const __nv_bfloat16* x = nullptr;         // [m, k], row stride ldx (multiple of 8)

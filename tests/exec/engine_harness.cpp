@@ -56,6 +56,14 @@ Model tiny_model() {
   return model;
 }
 
+Model tiny_moe_model() {
+  Model model = tiny_model();
+  model.name = "tiny-moe";
+  model.architecture = "DeepseekForCausalLM";
+  model.moe = {.experts = 6, .top_k = 2, .expert_ffn = 48, .shared_experts = 1, .shared_ffn = 32, .first_dense_layers = 1};
+  return model;
+}
+
 EngineConfig tiny_config(const Layout& layout) {
   const Model model = tiny_model();
   return make_config(model, make_synthetic(model, 7, Dtype::kF32), layout);

@@ -33,6 +33,8 @@ inline void PrintTo(const Layout& layout, std::ostream* out) { *out << layout.na
                                        const Layout& layout = {}, Dtype dtype = Dtype::kF32);
 // Three layers, 9 query and 3 KV heads of 16, synthetic f32 weights (seed 7).
 [[nodiscard]] Model tiny_model();
+// The same with experts in the last two layers: 2 of 6 per token, 48 columns wide, and a shared one of 32.
+[[nodiscard]] Model tiny_moe_model();
 [[nodiscard]] EngineConfig tiny_config(const Layout& layout = {});
 
 // `count` ids below `vocab`, different for each `salt`.

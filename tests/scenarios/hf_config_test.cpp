@@ -75,6 +75,20 @@ TEST(HfConfig, BiasesPerArchitecture) {
   EXPECT_TRUE(parse(with({{"architectures", {"Qwen3ForCausalLM"}}})).model.qk_norm);
 }
 
+// deepseek-moe-16b: softmax scores, heads of a Llama, two shared experts of one expert's width each.
+TEST(HfConfig, ExpertsOfTheFirstDeepSeek) {
+  const Json moe = {{"architectures", {"DeepseekForCausalLM"}}, {"n_routed_experts", 8}, {"num_experts_per_tok", 3},
+                    {"moe_intermediate_size", 48}, {"n_shared_experts", 2}, {"first_k_dense_replace", 1},
+                    {"scoring_func", "softmax"}};
+  const Model m = parse(with(moe)).model;
+  EXPECT_EQ(m.moe, (Moe{.experts = 8, .top_k = 3, .expert_ffn = 48, .shared_experts = 2, .shared_ffn = 96,
+                        .first_dense_layers = 1, .normalise_top_k = false}));
+  EXPECT_FALSE(m.is_mla());
+  Json sigmoid = moe;
+  sigmoid["scoring_func"] = "sigmoid";
+  EXPECT_EQ(complaint(with(sigmoid)), "config.json: /scoring_func: unsupported scores \"sigmoid\"; known: softmax");
+}
+
 TEST(HfConfig, RopeInAllThreeSpellings) {
   const Json llama3 = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0},
                        {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 128}};
@@ -140,7 +154,7 @@ TEST(HfConfig, Complaints) {
        {{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 4.0}, {"high_freq_factor", 4.0}}}}},
       {"config.json: /architectures/0: unknown architecture \"LamaForCausalLM\"; known: LlamaForCausalLM, "
        "MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, MixtralForCausalLM, Qwen3MoeForCausalLM, "
-       "DeepseekV3ForCausalLM, GptOssForCausalLM (did you mean \"LlamaForCausalLM\"?)",
+       "DeepseekForCausalLM, DeepseekV3ForCausalLM, GptOssForCausalLM (did you mean \"LlamaForCausalLM\"?)",
        {{"architectures", {"LamaForCausalLM"}}}},
       {"config.json: /architectures/0: Olmo2ForCausalLM normalises q and k over the full width, which tensor "
        "shards cannot do alone; not supported",

@@ -82,9 +82,67 @@ TEST(ExpectedTensors, FollowsTheFlags) {
     change(other);
     EXPECT_THROW((void)expected_tensors(other), Error);
   };
-  refused([](Model& m) { m.moe.experts = 8; });
   refused([](Model& m) { m.gated_ffn = false; });
   refused([](Model& m) { m.learned_positions = true; });
+}
+
+Model moe_model(const std::string& architecture) {
+  Model model = small_model();
+  model.architecture = architecture;
+  model.moe = {.experts = 4, .top_k = 2, .expert_ffn = 48};
+  return model;
+}
+
+TEST(ExpectedTensors, NamesExpertsAsTheFamilyDoes) {
+  const auto mixtral = expected_tensors(moe_model("MixtralForCausalLM"));
+  // Embedding; per layer 2 norms, 4 projections, the router and 4 experts of 3 matrices; norm and head.
+  EXPECT_EQ(mixtral.size(), 1U + 2U * (6U + 1U + 4U * 3U) + 2U);
+  const std::string block = "model.layers.1.block_sparse_moe.";
+  EXPECT_EQ(shape_of(mixtral, block + "gate.weight"), (std::vector<std::int64_t>{4, 72}));
+  EXPECT_EQ(shape_of(mixtral, block + "experts.3.w1.weight"), (std::vector<std::int64_t>{48, 72}));
+  EXPECT_EQ(shape_of(mixtral, block + "experts.3.w3.weight"), (std::vector<std::int64_t>{48, 72}));
+  EXPECT_EQ(shape_of(mixtral, block + "experts.3.w2.weight"), (std::vector<std::int64_t>{72, 48}));
+
+  Model qwen = moe_model("Qwen3MoeForCausalLM");
+  qwen.moe.first_dense_layers = 1;
+  const auto mixed = expected_tensors(qwen);
+  EXPECT_EQ(mixed.size(), 1U + 9U + (6U + 1U + 4U * 3U) + 2U);
+  EXPECT_EQ(shape_of(mixed, "model.layers.0.mlp.gate_proj.weight"), (std::vector<std::int64_t>{80, 72}));
+  EXPECT_EQ(shape_of(mixed, "model.layers.1.mlp.gate.weight"), (std::vector<std::int64_t>{4, 72}));
+  EXPECT_EQ(shape_of(mixed, "model.layers.1.mlp.experts.0.up_proj.weight"), (std::vector<std::int64_t>{48, 72}));
+  EXPECT_EQ(shape_of(mixed, "model.layers.1.mlp.experts.0.down_proj.weight"), (std::vector<std::int64_t>{72, 48}));
+
+  Model deepseek = moe_model("DeepseekForCausalLM");
+  deepseek.moe.shared_experts = 2;
+  deepseek.moe.shared_ffn = 96;
+  const auto shared = expected_tensors(deepseek);
+  EXPECT_EQ(shape_of(shared, "model.layers.0.mlp.shared_experts.gate_proj.weight"), (std::vector<std::int64_t>{96, 72}));
+  EXPECT_EQ(shape_of(shared, "model.layers.0.mlp.shared_experts.down_proj.weight"), (std::vector<std::int64_t>{72, 96}));
+}
+
+std::string refusal(const Model& model) {
+  try {
+    (void)expected_tensors(model);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// Sigmoid scores, groups of experts and biases would run as something else than the model.
+TEST(ExpectedTensors, RefusesOtherRoutingByName) {
+  EXPECT_THAT(refusal(moe_model("GptOssForCausalLM")),
+              HasSubstr("this one has the experts of GptOssForCausalLM (known: MixtralForCausalLM, Qwen3MoeForCausalLM, "
+                        "DeepseekForCausalLM)"));
+  EXPECT_THAT(refusal(moe_model("DeepseekV3ForCausalLM")), HasSubstr("the experts of DeepseekV3ForCausalLM"));
+  EXPECT_THAT(refusal(moe_model("")), HasSubstr("the experts of an unnamed architecture"));
+  Model biased = moe_model("Qwen3MoeForCausalLM");
+  biased.mlp_bias = true;
+  EXPECT_THAT(refusal(biased), HasSubstr("experts with biases"));
+  Model shared = moe_model("MixtralForCausalLM");
+  shared.moe.shared_experts = 1;
+  shared.moe.shared_ffn = 48;
+  EXPECT_THAT(refusal(shared), HasSubstr("shared experts in MixtralForCausalLM, which has none"));
 }
 
 TEST(CheckTensors, ListsAllComplaintsTogether) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "exec/cuda/device_info.h"
+#include "kernels/e4m3.h"
 #include "scenarios/error.h"
 #include "tests/exec/engine_harness.h"
 
@@ -110,6 +111,109 @@ TEST_F(CudaEngineTest, TensorAndPipelineRanksOnOneDeviceGiveTheSameLogits) {
   for (const Layout& layout : all_layouts()) {
     if (layout.name == "Single" || layout.name == "Tensor8WithIdleRanks") continue;
     expect_like_cpu(small_model(), layout);
+  }
+}
+
+// The same numbers on parts of the device, whatever their sizes; every product is chosen anew for its part.
+TEST_F(CudaEngineTest, RanksOnPartsOfTheDeviceGiveTheSameLogits) {
+  const Model model = small_model();
+  for (const Layout& layout : all_layouts()) {
+    if (layout.tensor_weights.size() * layout.stage_weights.size() != 2) continue;
+    SCOPED_TRACE(layout.name);
+    EngineConfig config = config_of(model, Backend::kCuda, layout);
+    config.multiprocessors = {16, 64};
+    Engine gpu(config);
+    Engine cpu(config_of(model, Backend::kCpu));
+    const Tokens prompt = make_prompt(300, 5, model.vocab);
+    (void)gpu.generate(prompt, 1);
+    const std::vector<float> logits = gpu.last_logits().front();
+    (void)cpu.generate(prompt, 1);
+    const std::vector<float> wanted = cpu.last_logits().front();
+    float worst = 0.0F;
+    for (std::size_t i = 0; i < wanted.size(); ++i) worst = std::max(worst, std::abs(logits[i] - wanted[i]));
+    EXPECT_LE(worst, kTolerance * largest(wanted));
+  }
+}
+
+TEST_F(CudaEngineTest, MorePartsThanTheDeviceHasAreRefused) {
+  EngineConfig config = config_of(small_model(), Backend::kCuda);
+  config.multiprocessors = {100000};
+  try {
+    Engine gpu(config);
+    FAIL() << "a part larger than the device";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("the device has"), std::string::npos) << e.what();
+  }
+  config.multiprocessors = {16, 16};
+  EXPECT_THROW(Engine{config}, Error);   // one rank
+}
+
+// Projections as FP8 with a scale per row leaves them; the rest as it is.
+class Fp8Checkpoint final : public Checkpoint {
+ public:
+  explicit Fp8Checkpoint(std::shared_ptr<const Checkpoint> whole) : whole_(std::move(whole)) {}
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const override { return whole_->find(name); }
+  [[nodiscard]] std::vector<TensorInfo> tensors() const override { return whole_->tensors(); }
+  [[nodiscard]] std::string description() const override { return whole_->description() + ", fp8"; }
+  void read(std::string_view name, std::int64_t row_begin, std::int64_t row_end, std::int64_t col_begin, std::int64_t col_end,
+            std::span<float> out) const override {
+    if (!name.ends_with("_proj.weight")) {
+      whole_->read(name, row_begin, row_end, col_begin, col_end, out);
+      return;
+    }
+    const std::int64_t cols = whole_->find(name)->shape.at(1);
+    std::vector<float> row(static_cast<std::size_t>(cols));
+    std::size_t at = 0;
+    for (std::int64_t r = row_begin; r < row_end; ++r) {
+      whole_->read(name, r, r + 1, 0, cols, row);
+      const float scale = largest(row) / kernels::kLargestE4m3;
+      for (std::int64_t c = col_begin; c < col_end; ++c) {
+        out[at++] = kernels::from_e4m3(kernels::to_e4m3(row[static_cast<std::size_t>(c)] * (1.0F / scale))) * scale;
+      }
+    }
+  }
+
+ private:
+  std::shared_ptr<const Checkpoint> whole_;
+};
+
+// Decode keeps activations in bf16; prompts round them to FP8 too, 2.6 % of each in the mean square.
+constexpr float kFp8PromptTolerance = 0.1F;
+
+TEST_F(CudaEngineTest, Fp8WeightsGiveTheLogitsOfTheQuantisedModel) {
+  const std::vector<cuda::DeviceInfo> found = std::get<std::vector<cuda::DeviceInfo>>(cuda::devices());
+  if (found.front().compute_capability != 90) GTEST_SKIP() << "FP8 products of this backend need compute capability 9.0";
+  for (const Model& model : {small_model(), wide_model()}) {
+    SCOPED_TRACE(model.hidden);
+    EngineConfig config = config_of(model, Backend::kCuda);
+    config.group.weight_dtype = Dtype::kFp8;
+    Engine gpu(config);
+    EngineConfig reference = config_of(model, Backend::kCpu);
+    reference.group.weight_dtype = Dtype::kF32;
+    reference.checkpoint = std::make_shared<Fp8Checkpoint>(reference.checkpoint);
+    Engine cpu(reference);
+    // A prompt of one token and decodes after it never leave the kernel for few rows.
+    Tokens prompt = make_prompt(1, 5, model.vocab);
+    const Tokens out = gpu.generate(prompt, 6);
+    const std::vector<float> decoded = gpu.last_logits().front();
+    prompt.insert(prompt.end(), out.begin(), out.end() - 1);
+    (void)cpu.generate(prompt, 1);
+    const std::vector<float> wanted = cpu.last_logits().front();
+    float worst = 0.0F;
+    for (std::size_t i = 0; i < decoded.size(); ++i) worst = std::max(worst, std::abs(decoded[i] - wanted[i]));
+    EXPECT_LE(worst, kTolerance * largest(wanted));
+    for (const std::int64_t length : {63, 300}) {
+      SCOPED_TRACE(length);
+      const Tokens longer = make_prompt(length, 6, model.vocab);
+      (void)gpu.generate(longer, 1);
+      const std::vector<float> prefilled = gpu.last_logits().front();
+      (void)cpu.generate(longer, 1);
+      const std::vector<float> exact = cpu.last_logits().front();
+      worst = 0.0F;
+      for (std::size_t i = 0; i < exact.size(); ++i) worst = std::max(worst, std::abs(prefilled[i] - exact[i]));
+      EXPECT_LE(worst, kFp8PromptTolerance * largest(exact));
+      EXPECT_GT(worst, 0.0F);
+    }
   }
 }
 

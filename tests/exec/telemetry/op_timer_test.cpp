@@ -40,13 +40,17 @@ TEST(OpFamily, HasANameOfItsOwn) {
 // Predicted and measured ledger meet by family, so each family must have an op in the shared list and the
 // matrix work must stay where the engine times it.
 TEST(OpFamily, CoversTheSharedList) {
-  const EngineConfig config = harness::tiny_config({"", {1, 1}, {1, 1}, KvSplit::kReplicate});
+  EngineConfig config = harness::tiny_config({"", {1, 1}, {1, 1}, KvSplit::kReplicate});
+  config.model = harness::tiny_moe_model();  // cut as the dense one: each rank has its columns of all experts
+  for (StagePlan& stage : config.group.stages) {
+    for (RankPlan& rank : stage.ranks) rank.share.experts = {0, config.model.moe.experts};
+  }
   std::set<OpFamily> seen;
   for (const ShardId shard : {ShardId{0, 0}, ShardId{1, 1}}) {
     for (const Op& op : step_ops(config.model, config.group, shard, {{0, 12, true}, {30, 1, true}})) {
       const OpFamily family = family_of(op);
       seen.insert(family);
-      if (op.kind == OpKind::kGemm) {
+      if (op.kind == OpKind::kGemm || op.kind == OpKind::kMoeGemm) {
         const std::string site = name_of(op.site);
         EXPECT_EQ(site, name_of(family));
       }

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "kernels/e4m3.h"
 #include "tests/kernels/cuda/device_fixture.h"
 
 namespace lindos::kernels::cuda::test {
@@ -131,6 +132,80 @@ TEST_F(SkinnyGemmTest, EqualsTheReference) {
   for (const Case& c : {Case{1, 16, 32}, Case{1, 576, 576}, Case{2, 960, 576}, Case{3, 577, 1536}, Case{8, 4096, 512}, Case{1, 6144, 4096},
                         Case{4, 2200, 4096}, Case{4, 100, 14336}, Case{2, 256, 14336}, Case{7, 33, 1056}}) {
     check(c);
+  }
+}
+
+// All numbers of E4M3, subnormal ones too, with scales that differ by row.
+struct Fp8Matrix {
+  std::vector<std::uint8_t> codes;
+  std::vector<float> scales;
+  std::vector<float> values;   // what they stand for
+};
+Fp8Matrix random_fp8(std::size_t n, std::size_t k, unsigned seed) {
+  std::mt19937 generator(seed);
+  Fp8Matrix w;
+  for (std::size_t r = 0; r < n; ++r) {
+    w.scales.push_back(std::ldexp(0.5F + 0.001F * static_cast<float>(generator() % 500), -12));
+    for (std::size_t i = 0; i < k; ++i) {
+      auto code = static_cast<std::uint8_t>(generator());
+      if ((code & 0x7f) == 0x7f) code = 0;
+      w.codes.push_back(code);
+      w.values.push_back(from_e4m3(code) * w.scales.back());
+    }
+  }
+  return w;
+}
+
+TEST_F(SkinnyGemmTest, SanitizeFp8WeightsEqualTheReference) {
+  for (const Case& c : {Case{1, 16, 32}, Case{3, 40, 608}, Case{8, 2200, 544}, Case{1, 577, 1536}, Case{2, 100, 4096}}) {
+    SCOPED_TRACE(::testing::Message() << "m " << c.m << " n " << c.n << " k " << c.k);
+    const auto m = static_cast<std::size_t>(c.m);
+    const auto n = static_cast<std::size_t>(c.n);
+    const auto k = static_cast<std::size_t>(c.k);
+    const Fp8Matrix w = random_fp8(n, k, 1);
+    const Fp8Matrix up = random_fp8(n, k, 2);
+    // Some of x small, as behind a norm with small weights.
+    std::vector<float> x = random_values(m * k, 3);
+    for (std::size_t i = 0; i < x.size(); i += 3) x[i] *= 0x1p-20F;
+    const std::vector<float> norm = random_values(k, 4);
+    const Device<std::uint8_t> codes(w.codes), up_codes(up.codes);
+    const Device<float> scales(w.scales), up_scales(up.scales);
+    const DeviceBf16 device_x(x), device_norm(norm);
+    SkinnyGemm g;
+    g.weights = codes.get();
+    g.scales = scales.get();
+    g.n = c.n;
+    g.k = c.k;
+    g.x = device_x.get();
+    g.ldx = c.k;
+    g.m = c.m;
+    g.ldy = c.n;
+    {
+      Device<float> y(m * n);
+      SkinnyGemm logits = g;
+      logits.y = y.get();
+      logits.output = SkinnyOutput::kLogits;
+      skinny_gemm(logits, {stream_, true});
+      finish();
+      EXPECT_LT(relative_error(y.read(), product(x, w.values, c.m, c.n, c.k)), kF32Error);
+    }
+    {
+      const DeviceBf16 y(m * n);
+      SkinnyGemm swiglu = g;
+      swiglu.up = up_codes.get();
+      swiglu.up_scales = up_scales.get();
+      swiglu.norm = device_norm.get();
+      swiglu.eps = 1e-5F;
+      swiglu.y = y.get();
+      swiglu.output = SkinnyOutput::kSwiglu;
+      skinny_gemm(swiglu, {stream_, false});
+      finish();
+      const std::vector<float> xn = normalised(x, norm, c.m, c.k, 1e-5F);
+      const std::vector<double> gate = product(xn, w.values, c.m, c.n, c.k);
+      std::vector<double> reference = product(xn, up.values, c.m, c.n, c.k);
+      for (std::size_t i = 0; i < reference.size(); ++i) reference[i] *= gate[i] / (1.0 + std::exp(-gate[i]));
+      EXPECT_LT(relative_error(y.read(), reference), 2 * kBf16Error);
+    }
   }
 }
 

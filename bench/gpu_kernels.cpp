@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA kernels against two ceilings measured in the same run: read bandwidth and bf16 matrix rate.
 //   gpu_kernels [--out FILE.json] [--only PART]
-// Shapes are those of Llama-3.1-8B and 70B (engine handbook, section 9.2).
+// Shapes are those of Llama-3.1-8B and 70B (engine handbook, section 9.2), and of the layers with experts in gpu_moe.h.
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "bench/gpu_moe.h"
 #include "exec/cuda/blas_lt.h"
 #include "exec/cuda/device_info.h"
 #include "exec/cuda/launch_timing.h"
@@ -56,6 +57,7 @@ class Bench {
       result["blas_fp8"] = blas(true);
     }
     if (wanted("choice")) result["choice_of_tokens"] = choice();
+    if (wanted("experts")) result["experts"] = time_experts(stream_, bandwidth_, matrix_rate_);
     return result;
   }
 
@@ -356,7 +358,7 @@ int main(int argc, char** argv) {
     const std::string option = argv[i];
     std::string* target = option == "--out" ? &out : option == "--only" ? &only : nullptr;
     if (target == nullptr || i + 1 >= argc) {
-      fmt::print(stderr, "usage: gpu_kernels [--out FILE.json] [--only skinny|blas|attention|fp8|choice]\n");
+      fmt::print(stderr, "usage: gpu_kernels [--out FILE.json] [--only skinny|blas|attention|fp8|choice|experts]\n");
       return 2;
     }
     *target = argv[i + 1];

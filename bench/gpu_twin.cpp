@@ -2,7 +2,7 @@
 // How well the twin predicts this GPU: one probe, then a grid of runs of Llama-3.1-8B (synthetic weights random:1) at
 // shapes that are not the probe's, and a few runs of seconds whose power is measured. Every prediction is made before
 // the first run.
-//   gpu_twin [--out FILE.json] [--model NAME] [--budget SECONDS]
+//   gpu_twin [--out FILE.json] [--model NAME] [--weights bf16|fp8] [--budget SECONDS]
 // Beside FILE.json, profile.json has the profile. When the budget is spent no further point is measured, and that is
 // said; the grid leaves the power points their part of it.
 #include <algorithm>
@@ -128,7 +128,7 @@ std::string text_of(const ServingWorkload& load) {
 
 class Bench {
  public:
-  Bench(const std::string& model, double budget_s) : budget_s_(budget_s), gpu_(exec::cuda::device_or_throw()) {
+  Bench(const std::string& model, Dtype weights, double budget_s) : budget_s_(budget_s), weights_(weights), gpu_(exec::cuda::device_or_throw()) {
     const Catalogue catalogue = load_catalogue(default_catalogue_dir());
     const auto device = std::find_if(catalogue.devices.begin(), catalogue.devices.end(),
                                      [&](const auto& entry) { return exec::cuda::is_kind_of(gpu_, entry.second); });
@@ -161,6 +161,7 @@ class Bench {
     Json json = {{"device", gpu_.name},
                  {"driver_cuda", gpu_.driver},
                  {"model", model_.name},
+                 {"weights", name_of(weights_)},
                  {"probe_s", probe_s_},
                  {"predict_s", predict_s_},
                  {"fidelity", "maxplus"}};
@@ -295,7 +296,7 @@ class Bench {
     limits.max_sequences = kSequences;
     limits.block_tokens = kGpuBlockTokens;
     limits.max_context = kContext;
-    return make_plan(model_, "gpu", 1, {1.0}, {1.0}, Dtype::kBf16, limits, kGpuGranule).groups.front();
+    return make_plan(model_, "gpu", 1, {1.0}, {1.0}, weights_, limits, kGpuGranule).groups.front();
   }
 
   [[nodiscard]] Scenario scenario_of(const ServingWorkload& load, std::int64_t chunk) const {
@@ -414,6 +415,7 @@ class Bench {
   }
 
   double budget_s_;
+  Dtype weights_;
   double grid_budget_s_ = 0.0;
   Clock::time_point started_ = Clock::now();
   exec::cuda::DeviceInfo gpu_;
@@ -436,14 +438,16 @@ int main(int argc, char** argv) {
   std::string out;
   std::string model = "llama-3.1-8b";
   std::string budget = "85";
+  std::string weights = "bf16";
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
     std::string* target = option == "--out"      ? &out
                           : option == "--model"  ? &model
                           : option == "--budget" ? &budget
-                                                 : nullptr;
+                          : option == "--weights" ? &weights
+                                                  : nullptr;
     if (target == nullptr || i + 1 >= argc) {
-      fmt::print(stderr, "usage: gpu_twin [--out FILE.json] [--model NAME] [--budget SECONDS]\n");
+      fmt::print(stderr, "usage: gpu_twin [--out FILE.json] [--model NAME] [--weights bf16|fp8] [--budget SECONDS]\n");
       return 2;
     }
     *target = argv[i + 1];
@@ -454,8 +458,12 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "gpu_twin: --budget: expected seconds, saw \"{}\"\n", budget);
     return 2;
   }
+  if (weights != "bf16" && weights != "fp8") {
+    fmt::print(stderr, "gpu_twin: --weights: expected bf16 or fp8, saw \"{}\"\n", weights);
+    return 2;
+  }
   try {
-    lindos::bench::Bench bench(model, budget_s);
+    lindos::bench::Bench bench(model, weights == "fp8" ? lindos::Dtype::kFp8 : lindos::Dtype::kBf16, budget_s);
     bench.run();
     const nlohmann::ordered_json result = bench.report();
     if (!out.empty()) {

@@ -158,7 +158,11 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
                       ": device \"" + here.device.name +
                       "\" states no scale-out bandwidth and both are not in one scale-up domain");
     }
-    if (group.limits.kv_offload > Bytes{0}) stage.block_copy = block_copy_of(plan, s, stage, devices_by_pool);
+    if (group.limits.kv_offload > Bytes{0}) {
+      stage.block_copy = block_copy_of(plan, s, stage, devices_by_pool);
+      const bool host = std::any_of(stage.ranks.begin(), stage.ranks.end(), [](const Rank& rank) { return rank.is_host; });
+      if (!host) stage.copied_layers = std::max<std::int64_t>(1, plan.layers.size());
+    }
     stages_.push_back(std::move(stage));
     find_unlike(s);
   }

@@ -70,6 +70,8 @@ class ReplicaModel {
   // One KV block of the stage, all layers and ranks, from or to host memory; the slowest rank counts. REQUIRES: the group
   // has kv_offload.
   [[nodiscard]] Seconds block_copy(std::size_t stage) const { return stages_[stage].block_copy; }
+  // Layers whose copies run beside those before them; 1 where nothing runs beside copies (hosts).
+  [[nodiscard]] std::int64_t copied_layers(std::size_t stage) const { return stages_[stage].copied_layers; }
   // Nothing where one of its devices has neither power samples nor a catalogue's idle and maximum, and for hosts.
   [[nodiscard]] const std::optional<ReplicaPower>& power() const { return power_; }
   // Median spread of a family's samples on a device, for the draws; 0 where the spread of whole stages
@@ -136,6 +138,7 @@ class ReplicaModel {
     std::vector<StepCompositions> compositions;  // [steps under way - 1]
     std::vector<UnitAttention> attention;        // of a uniform stage; empty for others
     Seconds block_copy{0};
+    std::int64_t copied_layers = 1;
   };
   struct Key {
     std::size_t stage = 0;

@@ -53,23 +53,33 @@ Seconds ServingBooks::overhead() {
   return replica_.step_overhead() * draw_.factor(replica_.ranks(0).front().device, Family::kHost);
 }
 
-// Nothing runs beside the copies: what the step writes may lie where they read.
-Seconds ServingBooks::copy(std::int64_t blocks, std::size_t stage) {
+Seconds exposed_copy(Seconds copying, Seconds computing, std::int64_t layers) {
+  const auto n = static_cast<double>(layers);
+  return std::max(copying / n, copying - computing * ((n - 1.0) / n));
+}
+
+Seconds ServingBooks::copying(std::int64_t blocks, std::size_t stage) const {
   if (blocks == 0) return Seconds(0);
-  const Seconds span = replica_.block_copy(stage) * (static_cast<double>(blocks) * message_factor(stage));
-  book_on_stage(Cause::kTransfer, span, stage);
-  return span;
+  return replica_.block_copy(stage) * (static_cast<double>(blocks) * message_factor(stage));
 }
 
 Seconds ServingBooks::compute(const StepPlan& step, std::size_t stage, Seconds at) {
-  const Seconds copied = copy(step.copies, stage);
-  if (uniform_[stage])
-    return copied + compute(totals_of(step.batch, replica_.windows()), step.steps_under_way, stage, at + copied);
-  const StageWork& work = replica_.work(step.batch, stage, step.steps_under_way);
-  const Joules added = book(work, replica_.ranks(stage), draw_, stages_[stage], totals_);
-  const Seconds span = compute_time(work, replica_.ranks(stage), draw_);
-  spend(stage, at + copied, span, added);
-  return copied + span;
+  const Seconds copies = copying(step.copies, stage);
+  const std::int64_t layers = replica_.copied_layers(stage);
+  const Seconds begin = at + copies / static_cast<double>(layers);
+  Seconds span{0};
+  if (uniform_[stage]) {
+    span = compute(totals_of(step.batch, replica_.windows()), step.steps_under_way, stage, begin);
+  } else {
+    const StageWork& work = replica_.work(step.batch, stage, step.steps_under_way);
+    const Joules added = book(work, replica_.ranks(stage), draw_, stages_[stage], totals_);
+    span = compute_time(work, replica_.ranks(stage), draw_);
+    spend(stage, begin, span, added);
+  }
+  if (step.copies == 0) return span;
+  const Seconds exposed = exposed_copy(copies, span, layers);
+  book_on_stage(Cause::kTransfer, exposed, stage);
+  return span + exposed;
 }
 
 Seconds ServingBooks::send_start(std::size_t stage) {

@@ -96,7 +96,7 @@ class ServingBooks {
   void spend(std::size_t stage, Seconds at, Seconds span, Joules added) {
     if (replica_.power()) power_.add(at, span, added, static_cast<double>(replica_.ranks(stage).size()));
   }
-  [[nodiscard]] Seconds copy(std::int64_t blocks, std::size_t stage);
+  [[nodiscard]] Seconds copying(std::int64_t blocks, std::size_t stage) const;
   void book_on_stage(Cause cause, Seconds span, std::size_t stage);
   [[nodiscard]] double message_factor(std::size_t stage) const;
 
@@ -110,6 +110,11 @@ class ServingBooks {
   Seconds idle_{0};
   PowerSeries power_;
 };
+
+// What copies of KV blocks add to a step that computes for `computing`: the engine copies layer after layer beside it, and a
+// layer waits for its own. With equal layers the first one's copies are seen, and what is longer than the layers before
+// the last: max(c / L, c − t·(L − 1) / L). One layer: all of it.
+[[nodiscard]] Seconds exposed_copy(Seconds copying, Seconds computing, std::int64_t layers);
 
 // Prompts of zeros, as many tokens as asked, where the scheduler sees lengths only; with prefix reuse virtual_prompt.
 [[nodiscard]] scheduler::ServeHooks virtual_hooks(bool prefix_reuse);

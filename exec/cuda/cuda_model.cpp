@@ -12,6 +12,7 @@
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/top_candidates.h"
 #include "scenarios/error.h"
+#include "scenarios/shard_shape.h"
 
 namespace lindos::exec::cuda {
 
@@ -75,8 +76,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
       weights_(model, group, shard, checkpoint, stream_),
       products_(checked_fp8(group), std::max(limits_.max_batched_tokens, limits_.max_sequences),
                 std::max(limits_.max_batched_tokens, limits_.max_sequences) * widest(model, share_)),
-      timer_(timer, stream_),
-      totals_(&timer) {
+      timer_(timer, stream_) {
   const RopeTable rope = make_rope_table(model, max_positions);
   cos_ = upload_floats(rope.cos);
   sin_ = upload_floats(rope.sin);
@@ -94,8 +94,10 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   normed_ = bf16_rows(tokens, model.hidden);
   qkv_ = bf16_rows(tokens, (q_heads + 2 * kv_heads) * d);
   attention_ = bf16_rows(tokens, q_heads * d);
-  gate_up_ = bf16_rows(tokens, 2 * share_.ffn.size());
-  activated_ = bf16_rows(tokens, share_.ffn.size());
+  const std::int64_t ffn = std::max(share_.ffn.size(), shared_columns(model, share_).size());
+  gate_up_ = bf16_rows(tokens, 2 * ffn);
+  activated_ = bf16_rows(tokens, ffn);
+  if (model.is_moe()) moe_ = MoeBlock(model, group.stages[static_cast<std::size_t>(shard.stage)], share_, tokens);
   if (tensor_group.size() > 1) group_ = make_tensor_group(tensor_group, tokens, model.hidden);
   const int sequences = static_cast<int>(graph_bucket(limits_.max_sequences));
   if (kv_heads > 0) {
@@ -140,7 +142,7 @@ std::size_t CudaModel::scratch_bytes() const {
   std::size_t bytes = cos_.bytes() + sin_.bytes() + residual_.bytes() + normed_.bytes() + qkv_.bytes() + attention_.bytes() +
                       gate_up_.bytes() + activated_.bytes() + logits_.bytes() + (group_ ? group_->bytes() : 0) +
                       tickets_.bytes() + partials_.bytes() + argmax_tickets_.bytes() + argmax_parts_.bytes() + best_.bytes() + candidates_.bytes() +
-                      step_input_.bytes() + products_.scratch_bytes();
+                      step_input_.bytes() + products_.scratch_bytes() + moe_.scratch_bytes();
   for (const auto& [bucket, graph] : graphs_) bytes += graph.input.bytes();
   return bytes;
 }
@@ -212,31 +214,34 @@ void CudaModel::upload(const StepInput& input) {
   current_.fused = !group_ && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
 }
 
-// On the compute stream: a block's next tokens may be written over what a copy reads, as soon as the step runs. (A copy of
+// On a stream of their own, layer after layer: a layer waits for its own copies, so that those of later layers hide behind
+// earlier ones. All of the step before has ended by then, and a block's next tokens come after its layer's copies. (A copy of
 // all layers at once would need a pitch beyond the 2^31 bytes that cudaMemcpy2D takes.)
 void CudaModel::copy_blocks(const StepInput& input) {
-  if (input.copies.empty()) return;
+  copies_pending_ = !input.copies.empty();
+  if (!copies_pending_) return;
   wait("a step");
-  totals_->start();
+  timer_.book(class_key_);
   const std::size_t bytes = kv_block_elements_ * sizeof(Bf16);
   const auto layers = static_cast<std::size_t>(layer_range_.size());
-  for (const kernels::KvBlockCopy& copy : input.copies) {
-    for (std::size_t l = 0; l < layers; ++l) {
+  for (std::size_t l = 0; l < layers; ++l) {
+    for (const kernels::KvBlockCopy& copy : input.copies) {
       Bf16* const device = kv_.as<Bf16>() + l * kv_layer_elements_ + static_cast<std::size_t>(copy.pool) * kv_block_elements_;
       Bf16* const host = host_kv_.as<Bf16>() + (static_cast<std::size_t>(copy.host) * layers + l) * kv_block_elements_;
       const bool out = copy.to_host != 0;
       check(cudaMemcpyAsync(out ? host : device, out ? device : host, bytes,
-                            out ? cudaMemcpyDeviceToHost : cudaMemcpyHostToDevice, stream_.get()),
+                            out ? cudaMemcpyDeviceToHost : cudaMemcpyHostToDevice, copy_stream_.get()),
             "copy of KV blocks");
     }
+    if (copied_.size() <= l) copied_.emplace_back(false);
+    copied_[l].record(copy_stream_);
   }
-  wait("copy of KV blocks");
-  totals_->mark(OpFamily::kKvCopy);
 }
 
 void CudaModel::forward(const StepInput& input) {
   copy_blocks(input);
-  graph_step_ = captures_ && decode_only(input);
+  // A graph could only wait for the copies of all layers.
+  graph_step_ = captures_ && decode_only(input) && !copies_pending_;
   if (!graph_step_) {
     class_key_ = 0;
     upload(input);
@@ -280,6 +285,10 @@ void CudaModel::run_kernels() {
 
 void CudaModel::run_layers(const Launches& step) {
   for (std::int64_t l = 0; l < layer_range_.size(); ++l) {
+    if (copies_pending_) {
+      check(cudaStreamWaitEvent(stream_.get(), copied_[static_cast<std::size_t>(l)].get(), 0), "waiting for KV blocks");
+      mark(step, OpFamily::kKvCopy);
+    }
     attention_block(step, l);
     ffn_block(step, l);
   }
@@ -385,41 +394,74 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
   }
 }
 
+Operand CudaModel::activate(const Launches& step, const DeviceLayer& w, bool is_normed) {
+  const std::int64_t f = w.gate_up.n / 2;
+  const Operand activated{activated_.as<void>(), nullptr};
+  if (f == 0) return activated;
+  if (small(step, w.gate_up)) {
+    const DeviceMatrix up = w.gate_up.rows(f, f);
+    kc::SkinnyGemm g = skinny_of(w.gate_up.rows(0, f), step.rows);
+    g.up = up.data;
+    g.up_scales = up.scales;
+    g.x = is_normed ? normed_.as<Bf16>() : residual_.as<Bf16>();
+    g.norm = is_normed ? nullptr : w.post_norm;
+    g.eps = static_cast<float>(model_.rms_eps);
+    g.bias = w.gate_up_bias;
+    g.up_bias = w.gate_up_bias == nullptr ? nullptr : w.gate_up_bias + f;
+    g.y = activated_.as<void>();
+    g.output = kc::SkinnyOutput::kSwiglu;
+    kc::skinny_gemm(g, launch(step));
+    mark(step, OpFamily::kGateUp);
+    return activated;
+  }
+  const Operand x = is_normed ? Operand{normed_.as<void>(), nullptr} : normed(step, w.gate_up, w.post_norm);
+  products_.multiply(w.gate_up, x, step.rows, gate_up_.as<void>(), false, false, stream_.get());
+  if (w.gate_up_bias != nullptr) kc::bias_add(gate_up_.as<Bf16>(), w.gate_up_bias, step.rows, 2 * f, launch(step));
+  mark(step, OpFamily::kGateUp);
+  OperandSource source;
+  source.x = gate_up_.as<Bf16>();
+  source.rows = step.rows;
+  source.k = f;
+  source.input = kc::QuantiseInput::kSwiglu;
+  // The product that follows may still be one of few rows, which takes bf16.
+  const Operand prepared = products_.prepare(w.down.fp8() && !small(step, w.down), source, activated_.as<Bf16>(), launch(step));
+  mark(step, OpFamily::kElementwise);
+  return prepared;
+}
+
 void CudaModel::ffn_block(const Launches& step, std::int64_t layer) {
   const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
-  const std::int64_t f = share_.ffn.size();
-  Operand activated{activated_.as<void>(), nullptr};
-  if (f > 0) {
-    if (small(step, w.gate_up)) {
-      const DeviceMatrix up = w.gate_up.rows(f, f);
-      kc::SkinnyGemm g = skinny_of(w.gate_up.rows(0, f), step.rows);
-      g.up = up.data;
-      g.up_scales = up.scales;
-      g.x = residual_.as<Bf16>();
-      g.norm = w.post_norm;
-      g.eps = static_cast<float>(model_.rms_eps);
-      g.bias = w.gate_up_bias;
-      g.up_bias = w.gate_up_bias == nullptr ? nullptr : w.gate_up_bias + f;
-      g.y = activated_.as<void>();
-      g.output = kc::SkinnyOutput::kSwiglu;
-      kc::skinny_gemm(g, launch(step));
-      mark(step, OpFamily::kGateUp);
-    } else {
-      const Operand x = normed(step, w.gate_up, w.post_norm);
-      products_.multiply(w.gate_up, x, step.rows, gate_up_.as<void>(), false, false, stream_.get());
-      if (w.gate_up_bias != nullptr) kc::bias_add(gate_up_.as<Bf16>(), w.gate_up_bias, step.rows, 2 * f, launch(step));
-      mark(step, OpFamily::kGateUp);
-      OperandSource source;
-      source.x = gate_up_.as<Bf16>();
-      source.rows = step.rows;
-      source.k = f;
-      source.input = kc::QuantiseInput::kSwiglu;
-      // The product that follows may still be one of few rows, which takes bf16.
-      activated = products_.prepare(w.down.fp8() && !small(step, w.down), source, activated_.as<Bf16>(), launch(step));
-      mark(step, OpFamily::kElementwise);
-    }
+  if (w.experts) {
+    experts_block(step, w);
+  } else {
+    project_and_add(step, w.down, OpFamily::kDown, activate(step, w, false), w.down_bias);
   }
-  project_and_add(step, w.down, OpFamily::kDown, activated, w.down_bias);
+}
+
+// The residual stream is written last: all experts read it.
+void CudaModel::experts_block(const Launches& step, const DeviceLayer& w) {
+  MoeStep routed;
+  routed.rows = step.rows;
+  routed.position = step.input + step.layout.positions();
+  routed.x = residual_.as<Bf16>();
+  routed.norm = w.post_norm;
+  routed.normed = normed_.as<Bf16>();
+  routed.launch = launch(step);
+  routed.mark = [this, &step](OpFamily family) { mark(step, family); };
+  moe_.choose(*w.experts, routed, products_);
+  moe_.activate(*w.experts, routed);
+  const Operand shared = activate(step, w, true);
+  Bf16* y = group_ ? group_->partial() : residual_.as<Bf16>();
+  moe_.sum(*w.experts, routed, y, !group_);
+  if (w.down.k > 0 && !group_) {
+    project_and_add(step, w.down, OpFamily::kDown, shared, nullptr);
+  } else if (w.down.k > 0) {
+    products_.multiply(w.down, shared, step.rows, y, false, true, stream_.get());
+    mark(step, OpFamily::kDown);
+  }
+  if (!group_) return;
+  group_->add_to(residual_.as<Bf16>(), nullptr, step.rows, stream_);
+  mark(step, OpFamily::kCommunication);
 }
 
 bool CudaModel::small(const Launches& step, const DeviceMatrix& w) { return step.fused && kc::skinny_fits(step.rows, w.k); }
@@ -571,22 +613,34 @@ void CudaModel::tune() {
   fill(normed_);
   fill(attention_);
   fill(activated_);
-  // Matrices of all layers in turns: the first would be found in L2 by the second run.
-  const auto all = [this](DeviceMatrix DeviceLayer::*matrix) {
+  // Matrices of all layers in turns: the first would be found in L2 by the second run. Layers with experts have others.
+  const auto all = [this](DeviceMatrix DeviceLayer::*matrix, const DeviceMatrix& like) {
     std::vector<const void*> data;
-    for (const DeviceLayer& layer : weights_.layers()) data.push_back((layer.*matrix).data);
+    for (const DeviceLayer& layer : weights_.layers()) {
+      if ((layer.*matrix).n == like.n && (layer.*matrix).k == like.k) data.push_back((layer.*matrix).data);
+    }
     return data;
   };
+  std::vector<const DeviceLayer*> kinds{&w};
+  for (const DeviceLayer& layer : weights_.layers()) {
+    if (kinds.size() == 1 && layer.experts.has_value() != w.experts.has_value()) kinds.push_back(&layer);
+  }
   for (const std::int64_t m : sizes) {
     if (m > static_cast<std::int64_t>(normed_.bytes() / sizeof(Bf16)) / model_.hidden) continue;
     void* sum = alone ? residual_.as<void>() : group_->partial();
-    const auto tune = [&](DeviceMatrix DeviceLayer::*matrix, const DeviceBuffer& x, void* y, bool accumulate) {
-      products_.tune(w.*matrix, all(matrix), x.as<Bf16>(), m, y, false, accumulate, stream_.get());
+    const auto tune = [&](const DeviceLayer& layer, DeviceMatrix DeviceLayer::*matrix, const DeviceBuffer& x, void* y, bool accumulate) {
+      const DeviceMatrix& of_layer = layer.*matrix;
+      if (of_layer.n * of_layer.k == 0) return;
+      products_.tune(of_layer, all(matrix, of_layer), x.as<Bf16>(), m, y, false, accumulate, stream_.get());
     };
-    tune(&DeviceLayer::qkv, normed_, qkv_.as<void>(), false);
-    tune(&DeviceLayer::gate_up, normed_, gate_up_.as<void>(), false);
-    tune(&DeviceLayer::o, attention_, sum, alone);
-    tune(&DeviceLayer::down, activated_, sum, alone);
+    tune(w, &DeviceLayer::qkv, normed_, qkv_.as<void>(), false);
+    tune(w, &DeviceLayer::o, attention_, sum, alone);
+    for (const DeviceLayer* layer : kinds) {
+      tune(*layer, &DeviceLayer::gate_up, normed_, gate_up_.as<void>(), false);
+      // Shared experts add to what the routed ones left.
+      tune(*layer, &DeviceLayer::down, activated_, sum, alone || layer->experts.has_value());
+      if (layer->experts) moe_.tune(*layer->experts, normed_.as<Bf16>(), m, products_, stream_.get());
+    }
     if (last_stage_ && m <= largest_bucket) {
       products_.tune(weights_.lm_head(), {}, normed_.as<Bf16>(), m, logits_.as<void>(), true, false, stream_.get());
     }

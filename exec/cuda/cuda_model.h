@@ -15,6 +15,7 @@
 #include "exec/cuda/device_buffer.h"
 #include "exec/cuda/device_timer.h"
 #include "exec/cuda/device_weights.h"
+#include "exec/cuda/moe_block.h"
 #include "exec/cuda/products.h"
 #include "exec/cuda/step_layout.h"
 #include "exec/cuda/tensor_group.h"
@@ -67,6 +68,7 @@ class CudaModel final : public StageModel {
     bool timed = false;
   };
 
+  // Starts the step's copies of KV blocks.
   void copy_blocks(const StepInput& input);
   void upload(const StepInput& input);
   // Kernel by kernel, from the embedding to the last layer.
@@ -75,6 +77,9 @@ class CudaModel final : public StageModel {
   void attention_block(const Launches& step, std::int64_t layer);
   void ffn_block(const Launches& step, std::int64_t layer);
   void attend(const Launches& step, std::int64_t layer);
+  // silu(gate) · up of the layer's FFN; `is_normed`: of its shared experts, on rows that lie in normed_ already.
+  [[nodiscard]] Operand activate(const Launches& step, const DeviceLayer& w, bool is_normed);
+  void experts_block(const Launches& step, const DeviceLayer& w);
   void head(const Launches& step);
   // The largest logits of each wanted row, on their way to the host.
   void choose_candidates(std::int64_t per_row);
@@ -105,13 +110,16 @@ class CudaModel final : public StageModel {
   std::unique_ptr<TensorGroup> group_;   // null for a rank alone
   DeviceWeights weights_;
   Products products_;
+  MoeBlock moe_;
   DeviceTimer timer_;
   DeviceBuffer cos_, sin_;
   DeviceBuffer kv_;
   std::size_t kv_layer_elements_ = 0;
   std::size_t kv_block_elements_ = 0;   // K and V of one block of one layer
   PinnedBuffer host_kv_;                // [block][layer][kv_block_elements_]
-  OpTimer* totals_;
+  Stream copy_stream_;                  // of KV blocks, beside the compute stream
+  std::vector<Event> copied_;           // by layer: its blocks are where the step needs them
+  bool copies_pending_ = false;
   std::int64_t table_stride_ = 0;
   // Scratch.
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;

@@ -5,18 +5,42 @@
 #include <optional>
 #include <utility>
 
+#include "exec/checkpoint/moe_names.h"
 #include "exec/model/rank_weights.h"
 #include "kernels/bf16.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/elementwise.h"
+#include "kernels/cuda/moe.h"
 #include "kernels/cuda/quantise.h"
 #include "scenarios/error.h"
+#include "scenarios/shard_shape.h"
 
 namespace lindos::exec::cuda {
 
 namespace {
 
 Range scaled(Range r, std::int64_t by) { return {r.begin * by, r.end * by}; }
+
+// Why the kernels cannot run the model's experts; empty: they can.
+std::string unsupported_moe(const Model& model, const GroupPlan& group) {
+  const Moe& moe = model.moe;
+  if (!model.is_moe()) return {};
+  if (group.weight_dtype != Dtype::kBf16) return "experts in " + std::string(name_of(group.weight_dtype)) + " (bf16 is supported)";
+  if (moe.experts > kernels::cuda::kMostExperts || moe.experts % 8 != 0) {
+    return std::to_string(moe.experts) + " experts (multiples of 8 up to " + std::to_string(kernels::cuda::kMostExperts) + " are supported)";
+  }
+  if (moe.top_k > kernels::cuda::kMostTopK) {
+    return std::to_string(moe.top_k) + " experts per token (up to " + std::to_string(kernels::cuda::kMostTopK) + " are supported)";
+  }
+  for (const StagePlan& stage : group.stages) {
+    for (const RankPlan& rank : stage.ranks) {
+      for (const std::int64_t columns : {expert_columns(model, stage, rank.share).size(), shared_columns(model, rank.share).size()}) {
+        if (columns % 8 != 0) return "a share of " + std::to_string(columns) + " columns of an expert (multiples of 8 are supported)";
+      }
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -46,7 +70,8 @@ bool executable_on_cuda(const Model& model, const GroupPlan& group, std::string&
         return false;
       }
     }
-    return true;
+    reason = unsupported_moe(model, group);
+    return reason.empty();
   }
   return false;
 }
@@ -79,6 +104,17 @@ DeviceWeights::DeviceWeights(const Model& model, const GroupPlan& group, ShardId
     }
     w.o = projection({{attn + "o_proj.weight", hidden, q}});
     if (model.o_bias) w.o_bias = vector({{attn + "o_proj.bias", one, hidden}});
+    if (model.is_moe_layer(l)) {
+      w.experts = experts(model, stage, share, l);
+      if (model.moe.shared_ffn > 0) {
+        const FfnNames shared = moe_names(model, l).shared;
+        const Range columns = shared_columns(model, share);
+        w.gate_up = projection({{shared.gate, columns, hidden}, {shared.up, columns, hidden}});
+        w.down = projection({{shared.down, hidden, columns}});
+      }
+      layers_.push_back(w);
+      continue;
+    }
     w.gate_up = projection({{mlp + "gate_proj.weight", share.ffn, hidden}, {mlp + "up_proj.weight", share.ffn, hidden}});
     w.down = projection({{mlp + "down_proj.weight", hidden, share.ffn}});
     if (model.mlp_bias) {
@@ -100,6 +136,26 @@ DeviceWeights::DeviceWeights(const Model& model, const GroupPlan& group, ShardId
     }
   }
   stream_->synchronise("loading of weights");
+}
+
+DeviceExperts DeviceWeights::experts(const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t layer) {
+  const MoeNames names = moe_names(model, layer);
+  const Range hidden{0, model.hidden};
+  const Range columns = expert_columns(model, stage, share);
+  DeviceExperts w;
+  w.router = matrix({{names.router, {0, model.moe.experts}, hidden}});
+  std::vector<Part> gate_up;
+  std::vector<Part> down;
+  for (std::int64_t e = share.experts.begin; e < share.experts.end; ++e) {
+    const FfnNames& expert = names.experts[static_cast<std::size_t>(e)];
+    gate_up.push_back({expert.gate, columns, hidden});
+    gate_up.push_back({expert.up, columns, hidden});
+    down.push_back({expert.down, hidden, columns});
+  }
+  if (gate_up.empty()) return w;
+  w.gate_up = matrix(gate_up).bf16();
+  w.down = matrix(down).bf16();
+  return w;
 }
 
 DeviceMatrix DeviceWeights::matrix(const std::vector<Part>& parts) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,13 @@ struct DeviceMatrix {
   }
 };
 
+// Routed experts of a layer, of those that the rank holds.
+struct DeviceExperts {
+  DeviceMatrix router;                         // [experts, hidden], of all experts
+  const __nv_bfloat16* gate_up = nullptr;      // [held][2 · columns, hidden], gate rows first
+  const __nv_bfloat16* down = nullptr;         // [held][hidden, columns]
+};
+
 struct DeviceLayer {
   const __nv_bfloat16* input_norm = nullptr;
   const __nv_bfloat16* post_norm = nullptr;
@@ -46,6 +54,8 @@ struct DeviceLayer {
   const __nv_bfloat16* gate_up_bias = nullptr;
   DeviceMatrix down;                           // [hidden, ffn]
   const __nv_bfloat16* down_bias = nullptr;
+  // In a layer with experts gate_up and down are those of the shared ones, empty without any.
+  std::optional<DeviceExperts> experts;
 };
 
 class DeviceWeights {
@@ -69,6 +79,7 @@ class DeviceWeights {
   // Quantised where the plan says so.
   DeviceMatrix projection(const std::vector<Part>& parts);
   const __nv_bfloat16* vector(const std::vector<Part>& parts);
+  DeviceExperts experts(const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t layer);
   void load(const Part& part, __nv_bfloat16* destination);
 
   const Checkpoint* checkpoint_;

@@ -3,7 +3,7 @@
 //   ranks that share the GPU (threads)  → one shot: a kernel reads all ranks' buffers, in rank order, after events
 //   a GPU each (processes)              → NCCL's all-reduce, then one add
 // Either way every rank ends with the same bits. NCCL sums in bf16, the kernel in f32.
-// Threading: one object per rank, used by its thread.
+// Threading: one object per rank, used by its thread. None may end before all ranks are done with their last sum.
 #pragma once
 
 #include <cstddef>

@@ -23,6 +23,7 @@
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/skinny_gemm.h"
 #include "scenarios/error.h"
+#include "scenarios/shard_shape.h"
 
 namespace lindos::exec {
 
@@ -81,7 +82,8 @@ Sizes sizes_of(const CudaProbeRequest& request) {
         sizes.y = std::max({sizes.y, rows * wide, 2 * cuda::graph_bucket(group.limits.max_sequences) * s.vocab.size()});
         sizes.widest = std::max(sizes.widest, wide);
         sizes.cold = std::max(
-            {sizes.cold, bytes_of_matrix(model.vocab, model.hidden), bytes_of_matrix(2 * s.ffn.size(), model.hidden)});
+            {sizes.cold, bytes_of_matrix(model.vocab, model.hidden), bytes_of_matrix(2 * s.ffn.size(), model.hidden),
+             bytes_of_matrix(3 * s.experts.size() * expert_columns(model, stage, s).size(), model.hidden)});
       }
     }
   }
@@ -114,6 +116,16 @@ bool any_fp8(const CudaProbeRequest& request) {
                      [](const GroupPlan& group) { return group.weight_dtype == Dtype::kFp8; });
 }
 
+// Of the FFN in layers without experts, and of the experts that all tokens share.
+std::vector<std::int64_t> dense_widths(const Model& model, const StagePlan& stage, const TensorShare& share) {
+  std::vector<std::int64_t> widths;
+  for (std::int64_t l = stage.layers.begin; l < stage.layers.end; ++l) {
+    const std::int64_t width = model.is_moe_layer(l) ? shared_columns(model, share).size() : share.ffn.size();
+    if (width > 0 && std::find(widths.begin(), widths.end(), width) == widths.end()) widths.push_back(width);
+  }
+  return widths;
+}
+
 template <class T>
 DeviceBuffer upload(const std::vector<T>& values) {
   DeviceBuffer buffer(values.size() * sizeof(T));
@@ -133,11 +145,15 @@ Profile described(const CudaProbeRequest& request) {
   if (peak == request.device.peak.end()) {
     throw Error(ErrorKind::kInput, request.device.name, "the catalogue states no dense bf16 peak, to which MFU refers");
   }
-  profile.matrix_rate = peak->second;
   check(cudaSetDevice(request.gpu.ordinal), "choice of the device");
+  double share = 1.0;
   if (request.multiprocessors > 0) {
-    profile.matrix_rate = peak->second * (static_cast<double>(request.multiprocessors) / request.gpu.multiprocessors);
+    share = static_cast<double>(request.multiprocessors) / request.gpu.multiprocessors;
     profile.label += ", " + std::to_string(request.multiprocessors) + " multiprocessors";
+  }
+  profile.matrix_rate = peak->second * share;
+  if (const auto fp8 = request.device.peak.find(Dtype::kFp8); fp8 != request.device.peak.end()) {
+    profile.matrix_rates = {{Dtype::kBf16, profile.matrix_rate}, {Dtype::kFp8, fp8->second * share}};
   }
   return profile;
 }
@@ -322,8 +338,10 @@ void CudaProbeSession::gemm(const GroupPlan& group) {
       const std::int64_t kv = s.kv_heads.size() * model.head_dim;
       gemm_site({GemmSite::kQkv, q + 2 * kv, model.hidden, tokens, alone, fp8});
       gemm_site({GemmSite::kO, model.hidden, q, tokens, alone, fp8});
-      gemm_site({GemmSite::kGateUp, 2 * s.ffn.size(), model.hidden, tokens, alone, fp8});
-      gemm_site({GemmSite::kDown, model.hidden, s.ffn.size(), tokens, alone, fp8});
+      for (const std::int64_t ffn : dense_widths(model, stage, s)) {
+        gemm_site({GemmSite::kGateUp, 2 * ffn, model.hidden, tokens, alone, fp8});
+        gemm_site({GemmSite::kDown, model.hidden, ffn, tokens, alone, fp8});
+      }
       if (&stage == &group.stages.back()) {
         const std::int64_t sequences = cuda::graph_bucket(group.limits.max_sequences);
         gemm_site({GemmSite::kLmHead, s.vocab.size(), model.hidden, sequences, alone, false});
@@ -474,7 +492,7 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
   const TensorShare& share =
       group.stages[static_cast<std::size_t>(shard.stage)].ranks[static_cast<std::size_t>(shard.rank)].share;
   const std::int64_t h = model.hidden;
-  const std::int64_t f = share.ffn.size();
+  const std::vector<std::int64_t> widths = dense_widths(model, group.stages[static_cast<std::size_t>(shard.stage)], share);
   const StageShape shape{1, rows, 0};
   const Step step = step_of(shape);
   const auto* input = step.packed.as<std::int32_t>();
@@ -498,7 +516,8 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
   };
   std::set<OpKind> seen;
   for (const Op& op : step_ops(model, group, shard, {{0, rows, true}})) {
-    if (op.bytes().value() <= 0.0 || !seen.insert(op.kind).second) continue;
+    // What lies between the products of routed experts is part of them.
+    if (op.bytes().value() <= 0.0 || op.experts > 0 || !seen.insert(op.kind).second) continue;
     switch (op.kind) {
       case OpKind::kEmbedding:
         sample(op,
@@ -508,7 +527,7 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
         sample(op, [&](int) { prepare(kc::QuantiseInput::kNorm, h); });
         break;
       case OpKind::kActivation:
-        sample(op, [&](int) { prepare(kc::QuantiseInput::kSwiglu, f); });
+        sample(op, [&](int) { prepare(kc::QuantiseInput::kSwiglu, widths.front()); });
         break;
       case OpKind::kRopeKvWrite:
         // Decodes do it within their attention; a run of one token would be a decode.
@@ -666,6 +685,7 @@ Profile cuda_probe(const CudaProbeRequest& asked) {
     for (const GroupPlan& group : request.groups) {
       session.gemm(group);
       session.attention(group);
+      session.experts(group);
       session.stream(group);
     }
     session.square_product();

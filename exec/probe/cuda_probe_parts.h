@@ -28,6 +28,7 @@ class CudaProbeSession {
   void square_product();
   void gemm(const GroupPlan& group);
   void attention(const GroupPlan& group);
+  void experts(const GroupPlan& group);
   void stream(const GroupPlan& group);
   // Power while memory is read, and while the square product runs, without end. After prepare().
   void power_at_ceilings(const PowerMeter& meter);
@@ -53,6 +54,7 @@ class CudaProbeSession {
   [[nodiscard]] cuda::Timed time_product(const Site& site, std::int64_t m);
   void attention_of(const TensorShare& share, const StageShape& shape, bool alone);
   void stream_of(const GroupPlan& group, ShardId shard, std::int64_t rows);
+  void experts_of(const GroupPlan& group, ShardId shard);
   [[nodiscard]] Step step_of(const StageShape& shape) const;
   [[nodiscard]] kernels::cuda::RopeKvWrite rope_write(const Step& step, const TensorShare& share,
                                                       __nv_bfloat16* pages) const;

@@ -7,6 +7,7 @@
 #include "kernels/cuda/attention_hopper.h"
 #include "kernels/cuda/attention_parts.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/wgmma.cuh"
 
 namespace lindos::kernels::cuda {
 
@@ -41,28 +42,6 @@ __device__ __forceinline__ void copy_tile(void* destination, const CUtensorMap* 
           shared_address(destination)),
       "l"(map), "r"(column), "r"(row), "r"(shared_address(barrier))
       : "memory");
-}
-
-// Where a wgmma operand lies: 128-byte swizzle; offsets in units of 16 bytes. K-major operands (q, keys) step over rows by
-// groups of 8 (stride); values, whose rows are k, step over k by groups of 8 (stride) and over columns by halves (leading).
-__device__ __forceinline__ std::uint64_t descriptor(const void* start, int leading_bytes, int stride_bytes) {
-  std::uint64_t d = (shared_address(start) & 0x3ffffU) >> 4U;
-  d |= static_cast<std::uint64_t>(leading_bytes >> 4) << 16U;
-  d |= static_cast<std::uint64_t>(stride_bytes >> 4) << 32U;
-  return d | std::uint64_t{1} << 62U;
-}
-
-__device__ __forceinline__ void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-__device__ __forceinline__ void products_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-template <int kPending>
-__device__ __forceinline__ void products_wait() {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
-}
-// Registers that a product under way reads or writes: no other use of them moves over this line.
-template <int kCount>
-__device__ __forceinline__ void hold(float (&d)[kCount]) {
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(d[i])::"memory");
 }
 
 // d [64 × 128] (+)= a · b, one step of 16 in k. Both from shared memory, k contiguous.

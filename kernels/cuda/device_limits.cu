@@ -31,4 +31,9 @@ int compute_capability() {
   return value;
 }
 
+int shared_memory() {
+  static const int bytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  return bytes;
+}
+
 }  // namespace lindos::kernels::cuda

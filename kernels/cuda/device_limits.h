@@ -9,5 +9,6 @@ namespace lindos::kernels::cuda {
 // This thread's launches are for so many multiprocessors; 0: for all.
 void use_multiprocessors(int count);
 [[nodiscard]] int compute_capability();   // 90 = sm_90
+[[nodiscard]] int shared_memory();         // bytes that one block may ask for
 
 }  // namespace lindos::kernels::cuda

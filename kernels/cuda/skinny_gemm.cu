@@ -219,22 +219,40 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
   };
   settle(load_tile, load_chunk);
   bool released = false;
+  // The rows of a tile that this lane copies from, its 16 bytes of a line each. They change with the tile only.
+  constexpr int kCopies = kTileRows / 4;
+  const int piece = lane % 8;
+  const int row_bytes = static_cast<int>(g.k) * kBytes<kFp8>;
+  const unsigned char* source[kCopies];
+  int source_bytes[kCopies];
+  std::uint32_t destination[kCopies];
+  const auto open_tile = [&] {
+#pragma unroll
+    for (int j = 0; j < kCopies; ++j) {
+      const unsigned char* row = load_tile < last ? row_of<kOutput, kFp8>(g, load_tile, lane / 8 + 4 * j) : nullptr;
+      source[j] = row != nullptr ? row + piece * 16 : static_cast<const unsigned char*>(g.weights);
+      source_bytes[j] = row != nullptr ? 16 : 0;
+    }
+  };
+#pragma unroll
+  for (int j = 0; j < kCopies; ++j) {
+    const int r = lane / 8 + 4 * j;
+    destination[j] = shared_address(ring + r * kLine + ((piece ^ ((r & 1) << 2)) << 4));
+  }
+  open_tile();
   const auto load = [&] {
     if (load_tile < last) {
-      unsigned char* stage = ring + load_slot * kStage;
-      const int piece = lane % 8;
-      const int column = load_chunk * kChunk<kFp8> + piece * (16 / kBytes<kFp8>);
-      const bool inside = column < g.k;
+      const int at = load_chunk * kLine;
+      const bool inside = at + piece * 16 < row_bytes;
 #pragma unroll
-      for (int j = 0; j < kTileRows / 4; ++j) {
-        const int r = lane / 8 + 4 * j;
-        const unsigned char* row = row_of<kOutput, kFp8>(g, load_tile, r);
-        const bool valid = inside && row != nullptr;
-        copy_async_16(shared_address(stage + r * kLine + ((piece ^ ((r & 1) << 2)) << 4)),
-                      valid ? row + column * kBytes<kFp8> : g.weights, valid ? 16 : 0);
+      for (int j = 0; j < kCopies; ++j) {
+        copy_async_16(destination[j] + load_slot * kStage, source[j] + (inside ? at : 0), inside ? source_bytes[j] : 0);
       }
       load_chunk += kWarps;
-      settle(load_tile, load_chunk);
+      if (load_chunk >= shape.chunks) {
+        settle(load_tile, load_chunk);
+        open_tile();
+      }
     } else if (!released) {
       // All of this warp's loads are on their way: the next kernel may begin its own.
       release_dependents();
@@ -274,7 +292,8 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
   int chunk = warp;
   int slot = 0;
   for (int tile = first; tile < last; ++tile) {
-    float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
+    // Two sums in turn: a product waits for the one before it on the same sum.
+    float sums_of_half[2][4] = {};
     for (; chunk < shape.chunks; chunk += kWarps) {
       load();
       // Of x: 16 bytes for each 16 (bf16) or 8 (FP8) bytes of W.
@@ -298,9 +317,9 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
         const uint4 low = *reinterpret_cast<const uint4*>(stage + place);
         const uint4 high = *reinterpret_cast<const uint4*>(stage + 8 * kLine + place);
         if constexpr (kFp8) {
-          mma_e4m3(sum, low, high, b[2 * s], b[2 * s + 1]);
+          mma_e4m3(sums_of_half[s], low, high, b[2 * s], b[2 * s + 1]);
         } else {
-          mma_16x8x32(sum, low, high, b[s]);
+          mma_16x8x32(sums_of_half[s], low, high, b[s]);
         }
       }
       slot = slot + 1 == kStages ? 0 : slot + 1;
@@ -309,7 +328,8 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
     chunk -= shape.chunks;
     // Two areas in turn: a warp that is a tile ahead writes into the other one.
     float4* area = partial + (tile - first) % 2 * (kWarps * kWarp);
-    area[warp * kWarp + lane] = {sum[0], sum[1], sum[2], sum[3]};
+    const auto both = [&](int i) { return sums_of_half[0][i] + sums_of_half[1][i]; };
+    area[warp * kWarp + lane] = {both(0), both(1), both(2), both(3)};
     __syncthreads();
     if (warp == (tile - first) % kWarps) {
       float result[4] = {0.0F, 0.0F, 0.0F, 0.0F};

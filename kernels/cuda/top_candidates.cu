@@ -11,6 +11,7 @@ constexpr int kThreads = 1024;
 constexpr int kWarps = kThreads / kWarp;
 static_assert(kMostCandidates <= kThreads, "a thread per candidate");
 constexpr int kDigits = 3;
+constexpr int kAtOnce = 8;    // loads on their way per thread
 constexpr int kBins = 2048;   // of the widest digit: 11 bits, then 11, then 10
 
 __device__ __forceinline__ int shift_of(int digit) { return digit == 0 ? 21 : digit == 1 ? 10 : 0; }
@@ -45,9 +46,17 @@ __global__ void __launch_bounds__(kThreads) top_candidates_kernel(const float* l
     const int bins = bins_of(digit);
     for (int b = threadIdx.x; b < bins; b += kThreads) histogram[b] = 0;
     __syncthreads();
-    for (int i = threadIdx.x; i < n; i += kThreads) {
-      const std::uint32_t key = key_of(row[i]);
-      if ((key & known) == prefix) atomicAdd(histogram + (key >> shift & static_cast<std::uint32_t>(bins - 1)), 1);
+    for (int begin = threadIdx.x; begin < n; begin += kAtOnce * kThreads) {
+      float values[kAtOnce];
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) values[j] = begin + j * kThreads < n ? __ldg(row + begin + j * kThreads) : 0.0F;
+#pragma unroll
+      for (int j = 0; j < kAtOnce; ++j) {
+        const std::uint32_t key = key_of(values[j]);
+        if (begin + j * kThreads < n && (key & known) == prefix) {
+          atomicAdd(histogram + (key >> shift & static_cast<std::uint32_t>(bins - 1)), 1);
+        }
+      }
     }
     __syncthreads();
     if (warp == 0) {
@@ -83,9 +92,11 @@ __global__ void __launch_bounds__(kThreads) top_candidates_kernel(const float* l
   entries[threadIdx.x] = 0;
   __syncthreads();
   int tied = 0;
+  float next = static_cast<int>(threadIdx.x) < n ? __ldg(row + threadIdx.x) : 0.0F;
   for (int begin = 0; begin < n; begin += kThreads) {
     const int i = begin + static_cast<int>(threadIdx.x);
-    const std::uint32_t key = i < n ? key_of(row[i]) : 0;
+    const std::uint32_t key = i < n ? key_of(next) : 0;
+    if (i + kThreads < n) next = __ldg(row + i + kThreads);
     const auto entry = static_cast<unsigned long long>(key) << 32U | static_cast<std::uint32_t>(~i);
     if (i < n && key > prefix) entries[ties + atomicAdd(&taken, 1)] = entry;
     if (tied < ties) {

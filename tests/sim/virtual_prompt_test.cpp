@@ -188,14 +188,27 @@ TEST_F(PrefixReuse, HostMemoryRemembersAtThePriceOfItsLink) {
   EXPECT_NEAR(copy.count(), (16.0 * kv_bytes_per_token(toy::model(), plan(1, true), {0, 0}) / kHostBandwidth).count(), 1e-18);
   const double peak = one.peak().value();
   EXPECT_GE(watch.copies(), 2 * 8 * 4);  // each block that came back went out before
-  EXPECT_NEAR(run.ledger.amount(Cause::kTransfer) / peak, (copy * static_cast<double>(watch.copies())).count(), 1e-12);
+  const auto layers = static_cast<double>(one.copied_layers(0));
+  EXPECT_EQ(layers, static_cast<double>(toy::model().layers));
+  const double all = (copy * static_cast<double>(watch.copies())).count();
+  EXPECT_LE(run.ledger.amount(Cause::kTransfer) / peak, all);
+  EXPECT_GE(run.ledger.amount(Cause::kTransfer) / peak, all / layers);
   // The sixth request begins after four blocks that come back.
   const auto first = std::find_if(watch.steps.begin(), watch.steps.end(), [](const auto& step) { return step.first >= Seconds{5.0}; });
   ASSERT_NE(first, watch.steps.end());
   EXPECT_GE(first->second, 4);
-  const Seconds computed = one.step_overhead() + compute_time(one.work({{64, 36, true}}, 0, 1), one.ranks(0), {});
-  EXPECT_NEAR(run.timelines[5].token_times[0].count(),
-              (Seconds{5.0} + computed + copy * static_cast<double>(first->second)).count(), 1e-12);
+  const Seconds computed = compute_time(one.work({{64, 36, true}}, 0, 1), one.ranks(0), {});
+  const Seconds exposed = exposed_copy(copy * static_cast<double>(first->second), computed, one.copied_layers(0));
+  EXPECT_NEAR(run.timelines[5].token_times[0].count(), (Seconds{5.0} + one.step_overhead() + computed + exposed).count(), 1e-12);
+}
+
+// By hand, four layers. Copies of 1 s each layer beside layers of 2 s: the first is seen. Of 3 s each: layer l starts at
+// 3 (l + 1), the last ends at 12 + 2 instead of 8.
+TEST(ExposedCopy, IsTheFirstLayersOrWhatIsLongerThanTheLayersBefore) {
+  EXPECT_DOUBLE_EQ(exposed_copy(Seconds{4.0}, Seconds{8.0}, 4).count(), 1.0);
+  EXPECT_DOUBLE_EQ(exposed_copy(Seconds{12.0}, Seconds{8.0}, 4).count(), 6.0);
+  EXPECT_DOUBLE_EQ(exposed_copy(Seconds{8.0}, Seconds{8.0}, 4).count(), 2.0);   // both are the same there
+  EXPECT_DOUBLE_EQ(exposed_copy(Seconds{3.0}, Seconds{8.0}, 1).count(), 3.0);
 }
 
 TEST_F(PrefixReuse, BothEventRungsPriceTheSameCopies) {

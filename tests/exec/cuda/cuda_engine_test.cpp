@@ -241,6 +241,40 @@ TEST_F(CudaEngineTest, BatchesOfEverySizeChooseTheTokensOfTheCpu) {
   }
 }
 
+// Blocks go to host memory and come back beside the layers; every token is still one that the CPU engine could have chosen.
+TEST_F(CudaEngineTest, BlocksComeBackFromHostMemory) {
+  const Model model = small_model();
+  std::vector<Tokens> prompts;
+  for (std::size_t i = 0; i < 9; ++i) {
+    // Three beginnings of 150 tokens, each by three prompts that differ after it.
+    Tokens prompt = make_prompt(150, i % 3, model.vocab);
+    const Tokens rest = make_prompt(static_cast<std::int64_t>(20 + i), 10 + i, model.vocab);
+    prompt.insert(prompt.end(), rest.begin(), rest.end());
+    prompts.push_back(std::move(prompt));
+  }
+  EngineConfig config = config_of(model, Backend::kCuda);
+  config.group.limits.prefix_reuse = true;
+  config.group.limits.max_sequences = 2;
+  config.kv_blocks = 8;
+  config.host_blocks = 40;
+  Engine gpu(config);
+  const EngineRun run = gpu.serve(prompts, 8);
+  EXPECT_GT(run.outcome.final_snapshot.host_hit_tokens, 0);
+  EXPECT_GT(run.ranks.front().family_s[static_cast<std::size_t>(OpFamily::kKvCopy)], 0.0);
+  Engine cpu(config_of(model, Backend::kCpu));
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    Tokens text = prompts[i];
+    ASSERT_EQ(run.outcome.outputs[i].size(), 8U);
+    for (const scheduler::TokenId id : run.outcome.outputs[i]) {
+      (void)cpu.generate(text, 1);
+      const std::vector<float> logits = cpu.last_logits().front();
+      const float best = *std::max_element(logits.begin(), logits.end());
+      EXPECT_GE(logits[static_cast<std::size_t>(id)], best - kTolerance * largest(logits)) << "sequence " << i;
+      text.push_back(id);
+    }
+  }
+}
+
 // The same run again: graphs, tickets and pages left behind change nothing.
 TEST_F(CudaEngineTest, RunsRepeatBitForBit) {
   const Model model = small_model();

@@ -60,6 +60,8 @@ std::vector<std::vector<std::uint16_t>> sums_of(Communicator& comm, int rounds, 
     results.emplace_back(n);
     check(cudaMemcpy(results.back().data(), residual.as<void>(), n * sizeof(std::uint16_t), cudaMemcpyDeviceToHost), "copy");
   }
+  // Others may still read this rank's buffer.
+  comm.barrier();
   return results;
 }
 

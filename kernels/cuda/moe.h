@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mixture-of-experts FFN on the device: who computes which token, and the products of the experts that were chosen.
+// Everything that depends on the choice stays on the device: grids follow from capacities, so a step can be captured.
+//
+//   up to 8 tokens    moe_route_few → moe_few_gate_up → moe_few_down: each hit expert's matrices are streamed once, all
+//                     tokens beside them; norm, choice and weighted sum are part of the three kernels.
+//   more              moe_choose (after a product with the router) → moe_group → moe_tiles_gate_up → moe_tiles_down →
+//                     moe_combine: rows sorted by expert, tiles of tensor cores over them.
+//
+// FLOP: 6·hidden·ffn per (token, expert) pair; bytes: the matrices of the experts hit, once. bf16 operands, f32 sums.
+// Numerics: an expert's rows are in order of token, a token's terms in order of expert: results repeat bit for bit.
+// A rank that holds some of the experts, or some of their columns, computes its part of the sum.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/launch.h"
+
+namespace lindos::kernels::cuda {
+
+inline constexpr int kMostExperts = 256;
+inline constexpr int kMostTopK = 16;
+inline constexpr int kFewTokens = 8;
+
+// The choice: softmax over all experts' logits, the top_k largest (equal ones: the lower id), their probabilities,
+// divided by their sum if `normalise`.
+struct MoeGate {
+  int tokens = 0;
+  int experts = 0;                  // of the layer
+  int top_k = 0;
+  bool normalise = true;
+  int first = 0;                    // the rank holds experts first … first + held − 1
+  int held = 0;
+  const int* position = nullptr;    // [tokens]; negative: padding, which chooses nothing. Null: no padding
+};
+
+// Matrices of the held experts, one after the other.
+struct MoeExperts {
+  const __nv_bfloat16* gate_up = nullptr;   // [held][2 · ffn, hidden], gate rows first
+  const __nv_bfloat16* down = nullptr;      // [held][hidden, ffn]
+  int held = 0;
+  int hidden = 0;                           // multiples of 8
+  int ffn = 0;
+};
+
+// --- up to 8 tokens -----------------------------------------------------------------------------------------------
+
+struct MoeHit {
+  int expert;                       // among the held
+  unsigned tokens;                  // bit t: token t chose it
+  float weight[kFewTokens];         // 0 where it did not
+};
+struct MoeHits {
+  int count;
+  MoeHit of[kFewTokens * kMostTopK];   // ascending experts
+};
+
+struct MoeRouteFew {
+  MoeGate gate;
+  const __nv_bfloat16* x = nullptr;         // [tokens, hidden]
+  const __nv_bfloat16* norm = nullptr;      // [hidden]
+  float eps = 0.0F;
+  int hidden = 0;                           // multiple of 8
+  const __nv_bfloat16* router = nullptr;    // [experts, hidden]
+  __nv_bfloat16* normed = nullptr;          // out [tokens, hidden]
+  float* logits = nullptr;                  // out [tokens, experts]
+  unsigned* ticket = nullptr;               // zero; every launch leaves zero
+  MoeHits* hits = nullptr;                  // out
+};
+void moe_route_few(const MoeRouteFew& route, const Launch& launch);
+
+// True when the three kernels take so many tokens: their rows must fit shared memory beside the rings.
+[[nodiscard]] bool moe_few_fits(int tokens, int hidden);
+
+struct MoeFew {
+  MoeExperts experts;
+  const MoeHits* hits = nullptr;
+  int tokens = 0;
+  const __nv_bfloat16* x = nullptr;         // [tokens, hidden], normalised
+  __nv_bfloat16* activated = nullptr;       // [hit][kFewTokens][ffn]: rows of tokens that chose the hit
+  __nv_bfloat16* y = nullptr;               // [tokens, hidden]
+  bool accumulate = false;                  // y += sum; else y = sum
+};
+// activated = silu(x · gateᵀ) · (x · upᵀ)
+void moe_few_gate_up(const MoeFew& few, const Launch& launch);
+// y (+)= Σ over a token's experts of weight · (activated · downᵀ)
+void moe_few_down(const MoeFew& few, const Launch& launch);
+
+// --- any number of tokens -----------------------------------------------------------------------------------------
+
+inline constexpr std::uint16_t kNotHeld = 0xffff;
+
+// (token, choice) pairs and their order by expert. `slot` counts the pairs of held experts, expert after expert.
+struct MoeGroups {
+  std::uint16_t* expert = nullptr;  // [⌈tokens · top_k⌉ to 8]: choices of a token ascending; among the held, or kNotHeld
+  float* weight = nullptr;          // [tokens · top_k]
+  int* slot = nullptr;              // [tokens · top_k]; −1: not held
+  int* offset = nullptr;            // [held + 1]: first slot of each expert
+  int* token = nullptr;             // [slot]
+  float* slot_weight = nullptr;     // [slot]
+};
+// From logits [tokens, experts].
+void moe_choose(const MoeGate& gate, const float* logits, const MoeGroups& groups, const Launch& launch);
+void moe_group(const MoeGate& gate, const MoeGroups& groups, const Launch& launch);
+
+struct MoeTiles {
+  MoeGate gate;
+  MoeExperts experts;
+  MoeGroups groups;
+  const __nv_bfloat16* x = nullptr;         // [tokens, hidden], normalised
+  __nv_bfloat16* activated = nullptr;       // [slot][ffn]
+  __nv_bfloat16* products = nullptr;        // [slot][hidden], weighted
+  __nv_bfloat16* y = nullptr;               // [tokens, hidden]
+  bool accumulate = false;                  // y += sum; else y = sum
+  bool portable = false;                    // not the kernel made for this architecture (for comparison)
+};
+void moe_tiles_gate_up(const MoeTiles& tiles, const Launch& launch);
+void moe_tiles_down(const MoeTiles& tiles, const Launch& launch);
+void moe_combine(const MoeTiles& tiles, const Launch& launch);
+
+}  // namespace lindos::kernels::cuda

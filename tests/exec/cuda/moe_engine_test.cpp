@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layers with experts on the GPU against the CPU engine on the same synthetic weights (bf16): logits of every path, ranks
+// that share experts out, captured graphs.
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+#include "exec/cuda/device_info.h"
+#include "tests/exec/engine_harness.h"
+
+namespace lindos::exec::harness {
+
+namespace {
+
+constexpr float kTolerance = 3e-2F;
+
+// Synthetic weights with a router four times as steep. Two engines that round differently may choose differently where two
+// experts are nearly equal; so steep, the last of those chosen weighs so little that it does not show.
+class SteepRouter final : public Checkpoint {
+ public:
+  explicit SteepRouter(const Model& model) : weights_(make_synthetic(model, 3, Dtype::kBf16)) {}
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const override { return weights_->find(name); }
+  [[nodiscard]] std::vector<TensorInfo> tensors() const override { return weights_->tensors(); }
+  void read(std::string_view name, std::int64_t row_begin, std::int64_t row_end, std::int64_t col_begin, std::int64_t col_end,
+            std::span<float> out) const override {
+    weights_->read(name, row_begin, row_end, col_begin, col_end, out);
+    for (float& v : out) v *= factor(name);
+  }
+  [[nodiscard]] std::optional<SyntheticRule> synthetic(std::string_view name) const override {
+    std::optional<SyntheticRule> rule = weights_->synthetic(name);
+    if (rule) rule->scale *= factor(name);
+    return rule;
+  }
+  [[nodiscard]] std::string description() const override { return weights_->description(); }
+
+ private:
+  // A power of two: the bits of bf16 stay.
+  static float factor(std::string_view name) { return name.ends_with(".gate.weight") ? 4.0F : 1.0F; }
+  std::unique_ptr<Checkpoint> weights_;
+};
+
+Model base_model() {
+  Model model = tiny_model();
+  model.hidden = 512;
+  model.layers = 3;
+  model.q_heads = 8;
+  model.kv_heads = 2;
+  model.head_dim = 64;
+  model.ffn = 1024;
+  model.vocab = 1000;
+  model.max_positions = 2048;
+  model.dtype = Dtype::kBf16;
+  return model;
+}
+
+// All layers alike, wide experts: over ranks their columns are shared out.
+Model wide_experts() {
+  Model model = base_model();
+  model.name = "wide-experts";
+  model.architecture = "MixtralForCausalLM";
+  model.moe = {.experts = 8, .top_k = 2, .expert_ffn = 512};
+  return model;
+}
+
+// A dense layer first, shared experts, weights as the softmax gives them, QK-norm; narrow experts, which ranks deal out whole.
+Model narrow_experts() {
+  Model model = base_model();
+  model.name = "narrow-experts";
+  model.architecture = "DeepseekForCausalLM";
+  model.qk_norm = true;
+  model.moe = {.experts = 16, .top_k = 4, .expert_ffn = 136, .shared_experts = 2, .shared_ffn = 512, .first_dense_layers = 1, .normalise_top_k = false};
+  return model;
+}
+
+EngineConfig config_of(const Model& model, Backend backend, const Layout& layout = {}) {
+  EngineConfig config = make_config(model, std::make_shared<SteepRouter>(model), layout, Dtype::kBf16);
+  config.backend = backend;
+  config.group.limits.max_batched_tokens = 512;
+  config.group.limits.prefill_chunk = 512;
+  config.group.limits.max_sequences = 16;
+  config.group.limits.max_context = 1024;
+  config.kv_blocks = 1024;
+  if (backend == Backend::kCuda) {
+    config.group.limits.block_tokens = 64;
+    config.group.activation_dtype = Dtype::kBf16;
+    config.kv_blocks = 256;
+  }
+  return config;
+}
+
+float largest(const std::vector<float>& values) {
+  float most = 0.0F;
+  for (const float v : values) most = std::max(most, std::abs(v));
+  return most;
+}
+
+float distance(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  float worst = 0.0F;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    const float apart = std::abs(a[i] - b[i]);
+    if (!(apart <= worst)) worst = apart;   // a NaN stays
+  }
+  return worst;
+}
+
+class CudaMoeTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto found = cuda::devices();
+    if (const auto* none = std::get_if<Unavailable>(&found)) GTEST_SKIP() << none->reason;
+  }
+};
+
+// Prompts of few rows, of small, medium and large tiles, in several chunks; then the same text as one prompt.
+void expect_like_cpu(const Model& model, const Layout& layout) {
+  SCOPED_TRACE(model.name + " " + layout.name);
+  Engine gpu(config_of(model, Backend::kCuda, layout));
+  Engine cpu(config_of(model, Backend::kCpu));
+  for (const std::int64_t length : {1, 7, 20, 64, 300, 700}) {
+    SCOPED_TRACE(length);
+    Tokens prompt = make_prompt(length, 5, model.vocab);
+    const Tokens out = gpu.generate(prompt, 6);
+    const std::vector<float> decoded = gpu.last_logits().front();
+    prompt.insert(prompt.end(), out.begin(), out.end() - 1);
+    (void)cpu.generate(prompt, 1);
+    const std::vector<float> reference = cpu.last_logits().front();
+    EXPECT_LE(distance(decoded, reference), kTolerance * largest(reference)) << "decoded";
+    (void)gpu.generate(prompt, 1);
+    EXPECT_LE(distance(gpu.last_logits().front(), reference), kTolerance * largest(reference)) << "as a prompt";
+  }
+}
+
+TEST_F(CudaMoeTest, LogitsEqualThoseOfTheCpu) {
+  expect_like_cpu(wide_experts(), {});
+  expect_like_cpu(narrow_experts(), {});
+}
+
+TEST_F(CudaMoeTest, RanksThatShareExpertsOutGiveTheSameLogits) {
+  for (const Model& model : {wide_experts(), narrow_experts()}) {
+    for (const Layout& layout : {Layout{"Tensor2Even", {1, 1}, {1}}, Layout{"Tensor2Uneven", {3, 1}, {1}}, Layout{"Tensor3Uneven", {3, 2, 1}, {1}},
+                                 Layout{"Pipeline2", {1}, {1, 1}}, Layout{"Tensor2Pipeline2", {1, 1}, {1, 1}}}) {
+      expect_like_cpu(model, layout);
+    }
+  }
+}
+
+// Batches that leave padding in their bucket, of few rows and beyond.
+TEST_F(CudaMoeTest, BatchesOfEverySizeChooseTheTokensOfTheCpu) {
+  const Model model = narrow_experts();
+  Engine gpu(config_of(model, Backend::kCuda));
+  Engine cpu(config_of(model, Backend::kCpu));
+  for (const std::size_t batch : {1U, 2U, 5U, 8U, 9U, 13U}) {
+    SCOPED_TRACE(batch);
+    std::vector<Tokens> prompts;
+    for (std::size_t i = 0; i < batch; ++i) prompts.push_back(make_prompt(static_cast<std::int64_t>(3 + 41 * i % 200), i, model.vocab));
+    const EngineRun run = gpu.serve(prompts, 4);
+    for (std::size_t i = 0; i < batch; ++i) {
+      Tokens text = prompts[i];
+      ASSERT_EQ(run.outcome.outputs[i].size(), 4U);
+      for (const scheduler::TokenId id : run.outcome.outputs[i]) {
+        (void)cpu.generate(text, 1);
+        const std::vector<float> logits = cpu.last_logits().front();
+        const float best = *std::max_element(logits.begin(), logits.end());
+        EXPECT_GE(logits[static_cast<std::size_t>(id)], best - kTolerance * largest(logits)) << "sequence " << i;
+        text.push_back(id);
+      }
+    }
+  }
+}
+
+// One rank captures its decode steps, two stages launch the same kernels one by one; the residual stream between them is
+// bf16 either way. From a prompt of one token on, no product of a library takes part.
+TEST_F(CudaMoeTest, GraphsGiveTheBitsOfKernelByKernel) {
+  for (const Model& model : {wide_experts(), narrow_experts()}) {
+    SCOPED_TRACE(model.name);
+    Engine graphs(config_of(model, Backend::kCuda));
+    Engine kernels(config_of(model, Backend::kCuda, {"Pipeline2", {1}, {1, 1}}));
+    const Tokens prompt = make_prompt(1, 5, model.vocab);
+    EXPECT_EQ(graphs.generate(prompt, 40), kernels.generate(prompt, 40));
+    EXPECT_EQ(graphs.last_logits().front(), kernels.last_logits().front());
+  }
+}
+
+TEST_F(CudaMoeTest, RunsRepeatBitForBit) {
+  const Model model = narrow_experts();
+  Engine gpu(config_of(model, Backend::kCuda));
+  std::vector<Tokens> prompts;
+  for (std::size_t i = 0; i < 12; ++i) prompts.push_back(make_prompt(static_cast<std::int64_t>(20 + 40 * i), i, model.vocab));
+  const EngineRun first = gpu.serve(prompts, 20);
+  const EngineRun second = gpu.serve(prompts, 20);
+  EXPECT_EQ(first.outcome.outputs, second.outcome.outputs);
+  EXPECT_GT(first.ranks.front().family_s[static_cast<std::size_t>(OpFamily::kRoute)], 0.0);
+}
+
+}  // namespace
+
+}  // namespace lindos::exec::harness

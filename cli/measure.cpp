@@ -26,7 +26,7 @@ std::shared_ptr<const exec::Checkpoint> open_weights(const std::string& name, co
     if (error != std::errc{} || end != last || first == last) {
       throw Error(ErrorKind::kUsage, "--weights", fmt::format("expected random:SEED with a whole number, saw \"{}\"", name));
     }
-    return exec::make_synthetic(scenario.model, seed, serving_group(scenario).weight_dtype);
+    return exec::make_synthetic(scenario.model, seed, exec::read_dtype(serving_group(scenario).weight_dtype));
   }
   std::shared_ptr<const exec::Checkpoint> checkpoint = exec::open_safetensors(name);
   exec::check_tensors(*checkpoint, scenario.model);

@@ -11,7 +11,7 @@ namespace {
 Pool read_pool(const TomlTable& table) {
   table.allow({"name", "device", "node", "devices_per_node", "nodes", "node_power_max",
                "node_power_idle", "nodes_per_rack", "racks_per_array", "racks_per_cooling_unit",
-               "racks_per_hall", "spares", "source"});
+               "racks_per_hall", "device_price", "spares", "source"});
   Pool pool;
   pool.name = table.text("name");
   pool.node.device = table.text("device");
@@ -38,6 +38,7 @@ Pool read_pool(const TomlTable& table) {
   if (pool.racks_per_hall > 0 && pool.nodes_per_rack == 0) {
     table.fail("racks_per_hall", "halls of racks need nodes_per_rack");
   }
+  pool.device_price = table.quantity_or("device_price", DollarsPerSecond{0});
   if (table.has("spares")) pool.spares = table.integer("spares", 0, pool.nodes);
   pool.source = table.source();
   return pool;
@@ -94,12 +95,13 @@ Storage read_storage(const TomlTable& table) {
 }
 
 Power read_power(const TomlTable& table) {
-  table.allow({"site_cap", "pue", "rack_cap", "device_cap", "source"});
+  table.allow({"site_cap", "pue", "rack_cap", "device_cap", "energy_price", "source"});
   Power power;
   power.site_cap = table.quantity_or("site_cap", Watts{0});
   power.pue = table.number_or("pue", 1.0, 1.0, 5.0);
   power.rack_cap = table.quantity_or("rack_cap", Watts{0});
   power.device_cap = table.quantity_or("device_cap", Watts{0});
+  power.energy_price = table.quantity_or("energy_price", DollarsPerJoule{0});
   power.source = table.source();
   return power;
 }
@@ -120,6 +122,7 @@ void write_cluster(TomlText& out, const Cluster& cluster) {
     out.integer("racks_per_array", p.racks_per_array);
     out.integer("racks_per_cooling_unit", p.racks_per_cooling_unit);
     out.integer("racks_per_hall", p.racks_per_hall);
+    if (p.device_price != DollarsPerSecond{0}) out.quantity("device_price", p.device_price);
     if (p.spares) out.integer("spares", *p.spares);
     out.source(p.source);
   }
@@ -151,6 +154,7 @@ void write_cluster(TomlText& out, const Cluster& cluster) {
     out.number("pue", p.pue);
     out.quantity("rack_cap", p.rack_cap);
     out.quantity("device_cap", p.device_cap);
+    if (p.energy_price != DollarsPerJoule{0}) out.quantity("energy_price", p.energy_price);
     out.source(p.source);
   }
   if (cluster.faults != Faults{}) write_faults(out, cluster.faults);

@@ -42,6 +42,14 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
+// assume: a device that is starved below this share of its dynamic power stops being useful.
+inline constexpr double kLeastDynamicShare = 0.05;
+
+// The lowest limit that the device still works under.
+[[nodiscard]] inline Watts least_power_limit(const Device& device) {
+  return device.power_idle + (device.power_max - device.power_idle) * kLeastDynamicShare;
+}
+
 struct Node {
   std::string name;            // "hgx-h100"
   std::string device;          // name in the catalogue
@@ -60,6 +68,7 @@ struct Pool {
   int racks_per_array = 0;     // 0 = no arrays
   int racks_per_cooling_unit = 1;  // racks on one coolant loop
   int racks_per_hall = 0;      // 0 = not said
+  DollarsPerSecond device_price{0};  // what having one device costs; 0 = not said
   std::optional<std::int64_t> spares;  // nodes held ready for a failing one; absent = all that no plan takes
   Source source;
   [[nodiscard]] std::int64_t devices() const { return nodes * node.devices; }
@@ -98,6 +107,7 @@ struct Power {
   double pue = 1.0;
   Watts rack_cap{0};
   Watts device_cap{0};
+  DollarsPerJoule energy_price{0};      // at the meter; 0 = nothing beside the devices
   Source source;
   bool operator==(const Power&) const = default;
 };

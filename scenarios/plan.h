@@ -97,6 +97,7 @@ struct GroupPlan {
   Role role = Role::kBoth;
   std::int64_t replicas = 1;
   double routing_weight = 1.0;
+  Watts power_limit{0};            // that each device enforces itself, as a board does; 0 = none but the scenario's caps
   std::vector<StagePlan> stages;
   EngineLimits limits;
   Dtype weight_dtype = Dtype::kBf16;

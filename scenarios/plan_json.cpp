@@ -22,6 +22,7 @@ constexpr int kVersion = 1;
 // Far beyond any plan that makes sense; bounds what a hostile file can ask for.
 constexpr std::int64_t kLargest = std::int64_t{1} << 40;
 constexpr double kMostHostMemory = 1e18;  // bytes
+constexpr double kMostWatts = 1e12;
 constexpr std::int64_t kMostRanks = 65'536;  // of one kind of parallelism
 
 constexpr std::array<std::pair<Role, const char*>, 4> kRoles{{{Role::kBoth, "both"},
@@ -97,6 +98,7 @@ Json json_of(const GroupPlan& group) {
                {"kv_dtype", name_of(group.kv_dtype)},
                {"activation_dtype", name_of(group.activation_dtype)},
                {"limits", json_of(group.limits)}};
+  if (group.power_limit > Watts{0}) json["power_limit_w"] = group.power_limit.value();
   if (group.role == Role::kTrain || group.training != TrainingPlan{}) {
     json["training"] = json_of(group.training);
   }
@@ -303,6 +305,7 @@ GroupPlan group_of(JsonObject object) {
   group.weight_dtype = dtype_of(object, "weight_dtype");
   group.kv_dtype = dtype_of(object, "kv_dtype");
   group.activation_dtype = dtype_of(object, "activation_dtype");
+  if (object.optional("power_limit_w")) group.power_limit = Watts{object.number("power_limit_w", 0.0, kMostWatts)};
   if (object.optional("limits")) group.limits = limits_of(object.object("limits"));
   if (object.optional("training")) {
     group.training = training_of(object.object("training"), group);

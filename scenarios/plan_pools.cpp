@@ -12,6 +12,8 @@
 #include "scenarios/json_reader.h"
 #include "scenarios/plan_admission.h"
 #include "scenarios/plan_json.h"
+#include "scenarios/plan_place.h"
+#include "scenarios/quantity_text.h"
 #include "scenarios/text_layout.h"
 #include "scenarios/training_plan.h"
 
@@ -43,10 +45,34 @@ std::map<std::string, std::int64_t> devices_by_pool(const Plan& plan) {
   return devices;
 }
 
+std::string why_no_limit(const Device& device, Watts limit) {
+  if (limit.value() <= 0.0) return {};
+  if (device.compute_capability == 0 || device.power_max.value() <= 0.0)
+    return "what device \"" + device.name + "\" draws is not predicted, so that a limit would say nothing; leave it out";
+  if (limit > device.power_max) {
+    return format(limit) + " is above what device \"" + device.name + "\" draws at most, " + format(device.power_max) +
+           "; leave it out";
+  }
+  if (limit >= least_power_limit(device)) return {};
+  return "no clock of device \"" + device.name + "\", which draws " + format(device.power_idle) + " idle, keeps " +
+         format(limit) + "; at least " + format(rounded_quantity(least_power_limit(device)));
+}
+
+void check_power_limits(const Plan& plan, const Scenario& scenario, const std::string& where) {
+  for (std::size_t g = 0; g < plan.groups.size(); ++g) {
+    for (const auto& [name, devices] : devices_per_replica(plan.groups[g])) {
+      const Device& device = scenario.devices.at(find_pool(scenario.cluster, name)->node.device);
+      const std::string why = why_no_limit(device, plan.groups[g].power_limit);
+      Place(where, "/groups").at(g).at("power_limit_w").require(why.empty(), why);
+    }
+  }
+}
+
 void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where) {
   validate_plan(plan, scenario.model, where);
   // Before the batch: how many replicas there can be is a question of devices first.
   check_pools(plan, scenario, where);
+  check_power_limits(plan, scenario, where);
   const Place admission(where, "/admission");
   check_admission(plan.admission, scenario.workload.serving.tenants, admission);
   if (scenario.workload.kind == WorkloadKind::kTraining) {

@@ -11,7 +11,7 @@
 
 namespace lindos {
 
-// validate_plan, check_pools and, for a training workload, validate_training, in this order.
+// validate_plan, check_pools, check_power_limits and, for a training workload, validate_training, in this order.
 void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where);
 
 // Devices by pool name: of one replica of a group, and of all replicas of a plan.
@@ -21,5 +21,10 @@ void check_plan(const Plan& plan, const Scenario& scenario, const std::string& w
 // Every rank names a pool of the scenario's cluster, and no pool lends more devices than it has. CPU ranks share a
 // machine's cores, so any number of them fits. Throws Error{kInput} at `where` (a file, or file:line:column).
 void check_pools(const Plan& plan, const Scenario& scenario, const std::string& where);
+
+// Why a device cannot be held to this limit; empty: it can, or the limit is 0, which is none.
+[[nodiscard]] std::string why_no_limit(const Device& device, Watts limit);
+// REQUIRES: check_pools. Throws Error{kInput} at the group's limit.
+void check_power_limits(const Plan& plan, const Scenario& scenario, const std::string& where);
 
 }  // namespace lindos

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scenarios/plan_admission.h"
+#include "scenarios/quantity_text.h"
 #include "scenarios/text_layout.h"
 #include "scenarios/training_memory.h"
 #include "scenarios/training_plan.h"
@@ -179,6 +180,7 @@ std::string show_plan(const Scenario& s) {
       if (g.limits.prefix_reuse) line += ", reused by prompts that begin alike";
       if (g.limits.kv_offload > Bytes{0}) line += ", " + number_text(g.limits.kv_offload.value() / 1e9, 4) + " GB more in host memory";
     }
+    if (g.power_limit > Watts{0}) line += "; each device held to " + format(g.power_limit);
     out += "  " + wrapped(line, kWidth, 4) + '\n';
     if (g.role == Role::kTrain) {
       out += "    " + wrapped(training_degrees(s, g), kWidth, 4) + '\n';

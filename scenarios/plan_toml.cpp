@@ -20,7 +20,7 @@ namespace {
 const std::initializer_list<std::string_view> kGroupKeys = {
     "name", "pool", "role", "replicas", "routing_weight", "stages", "stage_weights", "tensor",
     "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens", "max_sequences",
-    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "prefix_reuse", "kv_offload", "zero_stage",
+    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "prefix_reuse", "kv_offload", "power_limit", "zero_stage",
     "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel", "micro_batches",
     "fused_attention", "portable_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce", "overlap_parameter_gather",
     "overlap_tensor", "hierarchical_exchange"};
@@ -182,6 +182,9 @@ GroupPlan read_group(const TomlTable& table, const Scenario& scenario) {
   group.replicas = table.integer_or("replicas", 1, 1, kMaxTokens);
   group.routing_weight = table.number_or("routing_weight", 1.0, 0.0, 1e9);
   group.kv_dtype = table.dtype_or("kv_dtype", group.kv_dtype);
+  group.power_limit = table.quantity_or("power_limit", group.power_limit);
+  if (const std::string why = why_no_limit(device_of(scenario, pool), group.power_limit); !why.empty())
+    table.fail("power_limit", why);
   if (trains) {
     group.training = read_training(table);
   } else {

@@ -120,6 +120,19 @@ const Dimension& frequency_dimension() {
   return d;
 }
 
+const Dimension& cost_rate_dimension() {
+  static const Dimension d{"2.5 $/h", {{"$/h", 0, 1.0, 3600.0}, {"$/s", 0, 1.0, 1.0}}, 1e9, "1e+9 $/s"};
+  return d;
+}
+
+const Dimension& energy_price_dimension() {
+  static const Dimension d{"0.08 $/kWh",
+                           {{"$/kWh", 0, 1.0, 3.6e6}, {"$/MWh", 0, 1.0, 3.6e9}, {"$/J", 0, 1.0, 1.0}},
+                           1e3,
+                           "1000 $/J"};
+  return d;
+}
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // A decimal number at the start of a text: its mantissa and exponent, not yet rounded to binary.
@@ -270,6 +283,12 @@ TokensPerSecond parse_tokens_per_second(std::string_view text, const std::string
 Hertz parse_hertz(std::string_view text, const std::string& where) {
   return Hertz(parse(text, frequency_dimension(), where));
 }
+DollarsPerSecond parse_dollars_per_second(std::string_view text, const std::string& where) {
+  return DollarsPerSecond(parse(text, cost_rate_dimension(), where));
+}
+DollarsPerJoule parse_dollars_per_joule(std::string_view text, const std::string& where) {
+  return DollarsPerJoule(parse(text, energy_price_dimension(), where));
+}
 
 // Capacities come in powers of two or ten; the shorter rendering is the one that was meant.
 std::string format(Bytes v) {
@@ -306,5 +325,7 @@ std::string format(Hertz v) {
   if (v.value() == 0.0 || std::abs(v.value()) >= 0.01) return digits(v.value()) + " /s";
   return digits(v.value() * 3600.0) + " /h";
 }
+std::string format(DollarsPerSecond v) { return digits(v.value() * 3600.0) + " $/h"; }
+std::string format(DollarsPerJoule v) { return digits(v.value() * 3.6e6) + " $/kWh"; }
 
 }  // namespace lindos

@@ -21,6 +21,8 @@ Watts parse_watts(std::string_view text, const std::string& where);
 Seconds parse_seconds(std::string_view text, const std::string& where);
 TokensPerSecond parse_tokens_per_second(std::string_view text, const std::string& where);
 Hertz parse_hertz(std::string_view text, const std::string& where);  // "2 /s", "1e-5 /h"
+DollarsPerSecond parse_dollars_per_second(std::string_view text, const std::string& where);  // "2.5 $/h"
+DollarsPerJoule parse_dollars_per_joule(std::string_view text, const std::string& where);  // "0.08 $/kWh"
 
 std::string format(Bytes v);
 std::string format(BytesPerSecond v);
@@ -31,6 +33,8 @@ std::string format(Joules v);
 std::string format(Seconds v);
 std::string format(TokensPerSecond v);
 std::string format(Hertz v);
+std::string format(DollarsPerSecond v);  // per hour
+std::string format(DollarsPerJoule v);   // per kWh
 
 // The candidate with the smallest edit distance, if it is near enough to be what was meant.
 std::optional<std::string> nearest_spelling(std::string_view word,

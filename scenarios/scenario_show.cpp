@@ -99,6 +99,18 @@ std::string power(const Scenario& s) {
   return out + '\n';
 }
 
+std::string prices(const Scenario& s) {
+  std::string out;
+  const auto add = [&](const std::string& what, const std::string& price) {
+    out += (out.empty() ? "" : ", ") + what + ' ' + price;
+  };
+  for (const Pool& pool : s.cluster.pools) {
+    if (pool.device_price != DollarsPerSecond{0}) add("a device of " + pool.name, format(pool.device_price));
+  }
+  if (s.cluster.power.energy_price != DollarsPerJoule{0}) add("energy", format(s.cluster.power.energy_price));
+  return out.empty() ? out : "  prices      " + wrapped(out, kWidth, 14) + '\n';
+}
+
 std::string network(const Scenario& s) {
   const Fabric& f = s.cluster.fabric;
   if (f == Fabric{}) return "";
@@ -309,7 +321,7 @@ std::string show(const Scenario& s) {
   std::string out = s.name + '\n';
   if (!s.description.empty()) out += "  " + wrapped(s.description, kWidth, 2) + '\n';
   out += "  digest " + digest(s) + '\n';
-  return out + fleet(s) + aggregate(s) + power(s) + network(s) + storage(s) + faults(s) + model(s) +
+  return out + fleet(s) + aggregate(s) + power(s) + prices(s) + network(s) + storage(s) + faults(s) + model(s) +
          workload(s) + show_plan(s) + provenance(s);
 }
 

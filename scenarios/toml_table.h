@@ -132,6 +132,8 @@ class TomlTable {
     if constexpr (std::is_same_v<Q, Watts>) return "700 W";
     if constexpr (std::is_same_v<Q, Seconds>) return "10 ms";
     if constexpr (std::is_same_v<Q, Hertz>) return "2 /s";
+    if constexpr (std::is_same_v<Q, DollarsPerSecond>) return "2.5 $/h";
+    if constexpr (std::is_same_v<Q, DollarsPerJoule>) return "0.08 $/kWh";
     return "";
   }
   template <class Q>
@@ -142,6 +144,8 @@ class TomlTable {
     if constexpr (std::is_same_v<Q, Watts>) return parse_watts(value, place);
     if constexpr (std::is_same_v<Q, Seconds>) return parse_seconds(value, place);
     if constexpr (std::is_same_v<Q, Hertz>) return parse_hertz(value, place);
+    if constexpr (std::is_same_v<Q, DollarsPerSecond>) return parse_dollars_per_second(value, place);
+    if constexpr (std::is_same_v<Q, DollarsPerJoule>) return parse_dollars_per_joule(value, place);
   }
 
   const toml::table* table_;

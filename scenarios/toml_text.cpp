@@ -90,5 +90,11 @@ void TomlText::quantity(std::string_view key, Seconds v) {
 void TomlText::quantity(std::string_view key, Hertz v) {
   raw(key, exact(v, v.value(), "/s", parse_hertz));
 }
+void TomlText::quantity(std::string_view key, DollarsPerSecond v) {
+  raw(key, exact(v, v.value(), "$/s", parse_dollars_per_second));
+}
+void TomlText::quantity(std::string_view key, DollarsPerJoule v) {
+  raw(key, exact(v, v.value(), "$/J", parse_dollars_per_joule));
+}
 
 }  // namespace lindos

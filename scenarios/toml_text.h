@@ -55,6 +55,8 @@ class TomlText {
   void quantity(std::string_view key, Watts v);
   void quantity(std::string_view key, Seconds v);
   void quantity(std::string_view key, Hertz v);
+  void quantity(std::string_view key, DollarsPerSecond v);
+  void quantity(std::string_view key, DollarsPerJoule v);
 
   [[nodiscard]] const std::string& str() const { return text_; }
 

@@ -51,6 +51,8 @@ using Joules = Quantity<struct JoulesTag>;
 using Tokens = Quantity<struct TokensTag>;
 using TokensPerSecond = Quantity<struct TokensPerSecondTag>;
 using Hertz = Quantity<struct HertzTag>;
+using DollarsPerSecond = Quantity<struct DollarsPerSecondTag>;
+using DollarsPerJoule = Quantity<struct DollarsPerJouleTag>;
 using Seconds = std::chrono::duration<double>;
 
 [[nodiscard]] constexpr Seconds operator/(Bytes moved, BytesPerSecond rate) {
@@ -76,6 +78,9 @@ using Seconds = std::chrono::duration<double>;
 }
 [[nodiscard]] constexpr Watts operator/(Joules energy, Seconds t) {
   return Watts(energy.value() / t.count());
+}
+[[nodiscard]] constexpr DollarsPerSecond operator*(Watts power, DollarsPerJoule price) {
+  return DollarsPerSecond(power.value() * price.value());
 }
 [[nodiscard]] constexpr TokensPerSecond operator/(Tokens n, Seconds t) {
   return TokensPerSecond(n.value() / t.count());

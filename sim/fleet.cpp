@@ -9,7 +9,7 @@
 #include "scenarios/error.h"
 #include "sim/datasheet.h"
 #include "sim/interconnect.h"
-#include "sim/serving_power.h"
+#include "sim/power_limit.h"
 #include "sim/simgrid_serving.h"
 
 namespace lindos::sim {
@@ -99,8 +99,9 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
   Fleet fleet;
   std::map<std::string, std::int64_t> devices_used;  // by label
   check_roles(scenario.plan.groups);
-  const std::map<std::string, Watts> device_limits = serving_limits(scenario);
-  for (const GroupPlan& group : scenario.plan.groups) {
+  const DeviceLimits limits_of_devices = device_limits(scenario, OtherDevices::kRest);
+  for (std::size_t g = 0; g < scenario.plan.groups.size(); ++g) {
+    const GroupPlan& group = scenario.plan.groups[g];
     std::map<std::string, ProfiledDevice> devices;
     std::map<std::string, int> devices_per_node;
     for (const Pool& pool : scenario.cluster.pools) {
@@ -117,10 +118,9 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
                               given != profiles_by_device.end()
                                   ? given->second
                                   : datasheet_profile(device->second, group.weight_dtype)};
-      if (is_host(device->second)) require_no_cap(scenario.cluster.power, device->second, device_limits.at(pool.name), pool);
-      if (const Watts limit = device_limits.at(pool.name); limit < device->second.power_max) {
-        profiled.cap = limit;
-      }
+      const Watts limit = limits_of_devices.groups[g].at(pool.name);
+      if (is_host(device->second)) require_no_cap(scenario.cluster.power, device->second, limit, pool);
+      if (limit < device->second.power_max) profiled.cap = limit;
       fleet.profiles.insert_or_assign(device->first, profiled.profile);
       devices.emplace(pool.name, std::move(profiled));
       devices_per_node.emplace(pool.name, pool.node.devices);

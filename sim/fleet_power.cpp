@@ -6,7 +6,7 @@
 #include <map>
 
 #include "sim/power_series.h"
-#include "sim/serving_power.h"
+#include "sim/power_limit.h"
 
 namespace lindos::sim {
 
@@ -59,16 +59,17 @@ std::optional<FleetPower> FleetPower::of(const Scenario& scenario, const Fleet& 
   // A step that ends with a slice has opened the next one.
   for (const PowerSeries& series : added) power.slices_ = std::max(power.slices_, series.slices().size());
 
-  const std::map<std::string, Watts> limits = serving_limits(scenario);
+  const DeviceLimits limits = device_limits(scenario, OtherDevices::kRest);
   for (const Pool& pool : scenario.cluster.pools) {
     PoolSlices own;
     own.name = pool.name;
     own.at_rest = node_idle(scenario, pool) * static_cast<double>(pool.nodes);
     own.devices.assign(power.slices_, Watts{0});
     own.hosts.assign(power.slices_, Watts{0});
-    const auto limit = limits.find(pool.name);
-    if (limit != limits.end() && limit->second < scenario.devices.at(pool.node.device).power_max)
-      own.limit = limit->second;
+    for (const std::map<std::string, Watts>& group : limits.groups) {
+      if (const auto limit = group.find(pool.name); limit != group.end()) own.limit = std::max(own.limit, limit->second);
+    }
+    if (own.limit >= scenario.devices.at(pool.node.device).power_max) own.limit = Watts{0};
     const Watts host = host_added_per_device(scenario, pool);
     for (std::size_t g = 0; g < fleet.groups.size(); ++g) {
       const ServingGroup& group = fleet.groups[g];

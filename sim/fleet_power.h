@@ -36,7 +36,7 @@ class FleetPower {
     std::string name;
     Watts at_rest{0};             // all nodes
     Watts most{0};                // that its devices may add
-    Watts limit{0};               // of one device; 0: its own
+    Watts limit{0};               // of one device, the highest that a group has there; 0: its own
     std::vector<Watts> devices;   // [slice], added to at_rest
     std::vector<Watts> hosts;     // the same
   };

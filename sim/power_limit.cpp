@@ -3,6 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+
+#include "scenarios/error.h"
+#include "scenarios/plan_pools.h"
+#include "scenarios/quantity_text.h"
+#include "scenarios/text_layout.h"
 
 namespace lindos::sim {
 
@@ -16,6 +22,48 @@ constexpr double kHostShare = 2.8 / 4.6;
 
 const Device& device_of(const Scenario& scenario, const Pool& pool) {
   return scenario.devices.at(pool.node.device);
+}
+
+const Pool* find_pool(const Scenario& scenario, const std::string& name) {
+  const auto& pools = scenario.cluster.pools;
+  const auto found = std::find_if(pools.begin(), pools.end(), [&](const Pool& pool) { return pool.name == name; });
+  return found == pools.end() ? nullptr : &*found;
+}
+
+[[noreturn]] void refuse_cap(const Scenario& scenario, const std::string& cap, const std::string& of) {
+  throw Error(ErrorKind::kInfeasible, scenario.name,
+              cap + " leaves the devices of " + of + " less than " + number_text(100.0 * kLeastDynamicShare) +
+                  " % of what they draw above idle power, so that no clock keeps it");
+}
+
+void require_some(const Scenario& scenario, const Pool& pool, Watts limit) {
+  if (limit < least_power_limit(device_of(scenario, pool)))
+    refuse_cap(scenario, "device_cap or rack_cap in [power]", "pool \"" + pool.name + "\"");
+}
+
+// What all devices that work add to idle_power at their limits.
+struct Working {
+  Watts hosts{0};
+  Watts dynamic{0};
+  void add(const Scenario& scenario, const Pool& pool, Watts limit, double devices) {
+    hosts += host_added_per_device(scenario, pool) * devices;
+    dynamic += std::max(Watts{0}, limit - device_of(scenario, pool).power_idle) * devices;
+  }
+};
+
+// The share of dynamic power that the site's cap leaves; at most 1.
+double site_share(const Scenario& scenario, const Working& working) {
+  const Power& power = scenario.cluster.power;
+  if (power.site_cap.value() <= 0.0) return 1.0;
+  const Watts left = added_budget(scenario) - working.hosts;
+  if (left >= working.dynamic) return 1.0;
+  const double share = left / working.dynamic;
+  if (share >= kLeastDynamicShare) return share;
+  refuse_cap(scenario,
+             "the site's cap of " + format(rounded_quantity(power.site_cap)) + " (" +
+                 format(rounded_quantity((idle_power(scenario) + working.hosts) * power.pue)) +
+                 " go to idle nodes, busy hosts and cooling)",
+             "the plan");
 }
 
 }  // namespace
@@ -36,35 +84,70 @@ Watts own_limit(const Scenario& scenario, const Pool& pool) {
   return limit;
 }
 
+Watts own_limit(const Scenario& scenario, const Pool& pool, const GroupPlan& group) {
+  const Watts limit = own_limit(scenario, pool);
+  return group.power_limit.value() > 0.0 ? std::min(limit, group.power_limit) : limit;
+}
+
 Watts node_demand(const Scenario& scenario, const Pool& pool) {
   return own_limit(scenario, pool) * pool.node.devices + host_power(scenario, pool);
 }
 
-Watts site_demand(const Scenario& scenario) {
-  Watts it{0};
-  for (const Pool& pool : scenario.cluster.pools)
-    it += node_demand(scenario, pool) * static_cast<double>(pool.nodes);
-  return it * scenario.cluster.power.pue;
+Watts node_idle(const Scenario& scenario, const Pool& pool) {
+  return std::max(pool.node.power_idle, device_of(scenario, pool).power_idle * pool.node.devices);
 }
 
-Watts device_limit(const Scenario& scenario, const Pool& pool) {
-  const Watts own = own_limit(scenario, pool);
-  const Watts site = scenario.cluster.power.site_cap;
-  if (site.value() <= 0.0 || site_demand(scenario) <= site) return own;
-  // Every device gives up the same share of its dynamic power.
-  Watts fixed{0};
-  Watts dynamic{0};
-  for (const Pool& p : scenario.cluster.pools) {
-    const Device& device = device_of(scenario, p);
-    const auto nodes = static_cast<double>(p.nodes);
-    fixed += (host_power(scenario, p) + device.power_idle * p.node.devices) * nodes;
-    dynamic += std::max(Watts{0}, own_limit(scenario, p) - device.power_idle) *
-               (nodes * p.node.devices);
+Watts idle_power(const Scenario& scenario) {
+  Watts sum{0};
+  for (const Pool& pool : scenario.cluster.pools) sum += node_idle(scenario, pool) * static_cast<double>(pool.nodes);
+  return sum;
+}
+
+Watts host_added_per_device(const Scenario& scenario, const Pool& pool) {
+  const Watts at_rest = node_idle(scenario, pool) - device_of(scenario, pool).power_idle * pool.node.devices;
+  return std::max(Watts{0}, host_power(scenario, pool) - at_rest) / static_cast<double>(pool.node.devices);
+}
+
+Watts added_budget(const Scenario& scenario) {
+  return scenario.cluster.power.site_cap / scenario.cluster.power.pue - idle_power(scenario);
+}
+
+DeviceLimits device_limits(const Scenario& scenario, OtherDevices others) {
+  DeviceLimits limits;
+  Working working;
+  // A search prices groups before it knows how many replicas of them there are: no pool works more than it has.
+  std::map<std::string, std::int64_t> left;
+  for (const Pool& pool : scenario.cluster.pools) left[pool.name] = pool.devices();
+  for (const GroupPlan& group : scenario.plan.groups) {
+    std::map<std::string, Watts>& own = limits.groups.emplace_back();
+    for (const auto& [name, devices] : devices_per_replica(group)) {
+      const Pool* pool = find_pool(scenario, name);
+      if (pool == nullptr || !scenario.devices.contains(pool->node.device)) continue;
+      const Watts limit = own_limit(scenario, *pool, group);
+      require_some(scenario, *pool, limit);
+      own.emplace(name, limit);
+      const std::int64_t taken = std::min(left[name], devices * group.replicas);
+      left[name] -= taken;
+      working.add(scenario, *pool, limit, static_cast<double>(taken));
+    }
   }
-  const Watts left = site / scenario.cluster.power.pue - fixed;
-  const double share = std::clamp(left / dynamic, kLeastDynamicShare, 1.0);
-  const Device& device = device_of(scenario, pool);
-  return device.power_idle + (own - device.power_idle) * share;
+  if (others == OtherDevices::kWork) {
+    for (const Pool& pool : scenario.cluster.pools) {
+      const Watts limit = own_limit(scenario, pool);
+      limits.others.emplace(pool.name, limit);
+      working.add(scenario, pool, limit, static_cast<double>(left[pool.name]));
+    }
+  }
+  const double share = site_share(scenario, working);
+  const auto shared = [&](const std::string& name, Watts& limit) {
+    const Watts idle = device_of(scenario, *find_pool(scenario, name)).power_idle;
+    if (share < 1.0) limit = idle + (limit - idle) * share;
+  };
+  for (std::map<std::string, Watts>& group : limits.groups) {
+    for (auto& [name, limit] : group) shared(name, limit);
+  }
+  for (auto& [name, limit] : limits.others) shared(name, limit);
+  return limits;
 }
 
 double clock_of_share(double share) { return std::pow(share, 1.0 / kClockExponent); }

@@ -139,12 +139,14 @@ std::vector<LaunchFile> kubernetes_manifests(const LaunchRequest& request,
   std::vector<LaunchFile> files;
   for (const Launch& launch : launches) {
     require_expressible(request, launch);
+    require_one_limit_per_node(request.scenario, launch);
     std::string text = fmt::format(
         "# Group \"{}\" of plan \"{}\"; written by `lindos export`, plan digest {}.\n"
         "# Its pool is found by a label: kubectl label node NODE lindos.pool={}\n",
         launch.at.slug, request.scenario.plan.name, digest(request.scenario.plan),
         launch.at.pools.front());
     if (launch.at.nodes > 1) text += "# Needs the LeaderWorkerSet controller.\n";
+    text += power_lines(launch.at);
     text += config_map(launch) + "---\n" + service(launch) + "---\n" + workload(request, launch);
     files.push_back({launch.at.slug + ".yaml", text, false});
   }

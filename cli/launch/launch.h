@@ -5,6 +5,7 @@
 // what each tool can and cannot express.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct Placement {
   std::int64_t devices = 1;        // per replica, context-parallel ranks included
   std::int64_t node_devices = 1;   // devices of a node that one replica takes
   std::int64_t nodes = 1;          // per replica
+  std::map<std::string, Watts> power_limits;  // by pool: what each device is to be held to before the start
 };
 
 // What starts one replica: `script` is one of `files`, run on each node of the replica with

@@ -40,11 +40,12 @@ Launch launch_for(const LaunchRequest& request, const GroupPlan& group) {
                           fmt::format("#!/usr/bin/env bash\n"
                                       "# lindos for one replica of group \"{}\" of plan \"{}\".\n"
                                       "# Written by `lindos export`; plan digest {}.\n"
+                                      "{}"
                                       "set -euo pipefail\n"
                                       "{}"
                                       "exec \"${{LINDOS:-lindos}}\" run \"$(dirname \"$0\")/{}\" "
                                       "${{MODEL:+--checkpoint \"$MODEL\"}} \"$@\"\n",
-                                      group.name, scenario.plan.name, digest(scenario.plan),
+                                      group.name, scenario.plan.name, digest(scenario.plan), power_lines(launch.at),
                                       request.model.empty() ? "" : model_line(request), config),
                           true});
   launch.files.push_back({config, to_toml(one), false});

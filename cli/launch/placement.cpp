@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "scenarios/balance.h"
 #include "scenarios/error.h"
+#include "scenarios/plan_pools.h"
 
 namespace lindos::cli {
 
@@ -62,6 +64,32 @@ void require_even(const Scenario& scenario, const GroupPlan& group, const StageP
 
 }  // namespace
 
+std::string power_lines(const Placement& at) {
+  std::string lines;
+  for (const auto& [pool, limit] : at.power_limits) {
+    lines += fmt::format("# Each device of pool {} is planned at no more than {:g} W. Only root can set that, on its node, and\n"
+                         "# nothing here does: nvidia-smi -i DEVICES -pl {:g}\n",
+                         pool, limit.value(), limit.value());
+  }
+  return lines;
+}
+
+void require_one_limit_per_node(const Scenario& scenario, const Launch& launch) {
+  for (const std::string& name : launch.at.pools) {
+    if (launch.at.node_devices == pool_of(scenario, name).node.devices) continue;
+    std::map<Watts, std::string> limits;  // and a group that has it
+    for (const GroupPlan& group : scenario.plan.groups) {
+      if (devices_per_replica(group).contains(name)) limits.emplace(group.power_limit, group.name);
+    }
+    if (limits.size() < 2) continue;
+    throw Error(ErrorKind::kInfeasible, launch.at.slug,
+                fmt::format("its replicas take a part of a node of pool \"{}\", whose devices groups \"{}\" and \"{}\" hold "
+                            "to different power limits, and nodes are set up before it is known whose devices they are; "
+                            "nearest: one limit for the pool, or replicas that fill nodes",
+                            name, limits.begin()->second, limits.rbegin()->second));
+  }
+}
+
 std::string comma_list(const std::vector<std::int64_t>& values) {
   return fmt::format("{}", fmt::join(values, ","));
 }
@@ -88,6 +116,7 @@ Placement placement_of(const Scenario& scenario, const GroupPlan& group, const s
     for (const RankPlan& rank : stage.ranks) {
       if (std::find(at.pools.begin(), at.pools.end(), rank.pool) != at.pools.end()) continue;
       at.pools.push_back(rank.pool);
+      if (group.power_limit > Watts{0}) at.power_limits.emplace(rank.pool, group.power_limit);
       const std::int64_t own = pool_of(scenario, rank.pool).node.devices;
       if (node_devices != 0 && own != node_devices) {
         refuse(group, fmt::format("{} starts the same number of processes on every node; a replica "

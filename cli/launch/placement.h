@@ -31,6 +31,12 @@ struct UniformGroup {
 [[nodiscard]] UniformGroup uniform_group(const Scenario& scenario, const GroupPlan& group,
                                          const std::string& tool);
 
+// Comment lines of a script or manifest: how boards are set to the plan's limits. Only root may, so nothing is run.
+[[nodiscard]] std::string power_lines(const Placement& at);
+// Throws Error{kInfeasible} where nodes are shared with a group of another limit: whoever hands devices out prepares
+// whole nodes, before it is known whose devices they are.
+void require_one_limit_per_node(const Scenario& scenario, const Launch& launch);
+
 // "15,16,16": what a layer-partition variable takes.
 [[nodiscard]] std::string comma_list(const std::vector<std::int64_t>& values);
 [[nodiscard]] std::string in_quotes(const GroupPlan& group);  // group "h100"

@@ -69,7 +69,7 @@ Launch launch_of(const LaunchRequest& request, const UniformGroup& shape,
       at.devices == 1 ? "" : "s", fmt::join(at.pools, ", "), name_of(group.role),
       group.routing_weight);
   for (const std::string& note : script.notes) text += "# " + note + "\n";
-  text += "set -euo pipefail\n" + model_line(request);
+  text += power_lines(at) + "set -euo pipefail\n" + model_line(request);
   if (at.nodes > 1 && !script.over_mpi) {
     text += fmt::format(
         "# The same script runs on each of the replica's {} nodes.\n"

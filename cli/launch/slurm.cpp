@@ -34,6 +34,7 @@ LaunchFile job_of(const LaunchRequest& request, const Launch& launch) {
   // An array is limited by MaxArraySize of the site, 1001 unless raised; its size is an upper bound
   // of a partial start.
   if (at.replicas > 1) text += fmt::format("#SBATCH --array=0-{}\n", at.replicas - 1);
+  if (!at.power_limits.empty()) text += power_lines(at) + "# The site's Prolog runs as root.\n";
   text += "set -euo pipefail\n";
   if (at.nodes > 1) {
     // `head` would leave before scontrol has written a long list; pipefail then ends the job.
@@ -68,6 +69,7 @@ std::vector<LaunchFile> slurm_jobs(const LaunchRequest& request,
                               "replica, or a group for each pool",
                               fmt::join(launch.at.pools, ", ")));
     }
+    require_one_limit_per_node(request.scenario, launch);
     for (const LaunchFile& file : launch.files) files.push_back(file);
     files.push_back(job_of(request, launch));
   }

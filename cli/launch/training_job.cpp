@@ -53,6 +53,13 @@ TrainingJob training_job(const Scenario& scenario, const std::string& tool) {
     if (job.shape.group == nullptr) job.shape = shape;
     require_equal(scenario.plan, scenario, job.shape, shape, tool);
     job.replicas += group.replicas;
+    for (const auto& [pool, limit] : shape.at.power_limits) {
+      if (job.at.power_limits.emplace(pool, limit).first->second != limit) {
+        refuse(group, fmt::format("nodes of one job are set up alike, and another group holds devices of pool \"{}\" to {:g} W; "
+                                  "nearest: one power limit for the pool",
+                                  pool, job.at.power_limits.at(pool).value()));
+      }
+    }
     for (const std::string& pool : shape.at.pools) {
       if (std::find(job.at.pools.begin(), job.at.pools.end(), pool) == job.at.pools.end())
         job.at.pools.push_back(pool);
@@ -85,11 +92,12 @@ Launch training_launch(const LaunchRequest& request, const TrainingJob& job,
       "# {} replica{} of {} device{}: {} node{} of {} from pool {}.\n"
       "# Data, learning rate, length and checkpoints are no part of a plan: give them as "
       "arguments.\n"
+      "{}"
       "set -euo pipefail\n",
       tool, scenario.plan.name, scenario.name, scenario.model.name, digest(scenario.plan),
       job.replicas, job.replicas == 1 ? "" : "s", job.shape.at.devices,
       job.shape.at.devices == 1 ? "" : "s", job.at.nodes, job.at.nodes == 1 ? "" : "s",
-      job.at.node_devices, fmt::join(job.at.pools, ", "));
+      job.at.node_devices, fmt::join(job.at.pools, ", "), power_lines(job.at));
   if (job.at.nodes > 1) {
     text += fmt::format(
         "# The same script runs on each node.\n"

@@ -57,6 +57,8 @@ class Checkpoint {
 // Any slice equals the slice of the whole, on every platform. Rounded to `dtype`.
 [[nodiscard]] std::unique_ptr<Checkpoint> make_synthetic(const Model& model, std::uint64_t seed,
                                                          Dtype dtype);
+// The format in which weights of a plan are read or made: FP8 ones are quantised from bf16 when they are loaded.
+[[nodiscard]] constexpr Dtype read_dtype(Dtype weights) { return weights == Dtype::kFp8 ? Dtype::kBf16 : weights; }
 // Lists missing, surplus and misshapen tensors together; throws Error{kInput} if there is any missing or
 // misshapen one.
 void check_tensors(const Checkpoint& checkpoint, const Model& model);

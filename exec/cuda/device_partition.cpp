@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/cuda/device_partition.h"
 
+#include <algorithm>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -59,34 +60,33 @@ std::vector<std::shared_ptr<const DevicePartition>> DevicePartition::cut(const s
   cuda::check(cudaFree(nullptr), "start of the device");
   CUdevice device = 0;
   driver->check(driver->cuDeviceGet(&device, ordinal), "device");
-  CUdevResource rest{};
-  driver->check(driver->cuDeviceGetDevResource(device, &rest, CU_DEV_RESOURCE_TYPE_SM), "multiprocessors");
-  const unsigned whole = rest.sm.smCount;
-  const auto too_many = [&] {
-    std::string asked;
-    for (const int n : multiprocessors) asked += (asked.empty() ? "" : " + ") + std::to_string(n);
-    return Error(ErrorKind::kInput, "parts of a GPU", asked + " multiprocessors; the device has " + std::to_string(whole) + ", cut in steps of " +
-                                                         std::to_string(rest.sm.smCoscheduledAlignment) + ", at least " +
-                                                         std::to_string(rest.sm.minSmPartitionSize));
-  };
+  CUdevResource whole{};
+  driver->check(driver->cuDeviceGetDevResource(device, &whole, CU_DEV_RESOURCE_TYPE_SM), "multiprocessors");
+  // One cut into the smallest groups: neither a group nor what is left over can be cut again, but a part may have several.
+  const unsigned step = std::max(1U, whole.sm.minSmPartitionSize);
+  unsigned count = whole.sm.smCount / step;
+  std::vector<CUdevResource> groups(count);
+  CUdevResource left_over{};
+  driver->check(driver->cuDevSmResourceSplitByCount(groups.data(), &count, &whole, &left_over, 0, step), "cutting");
+  groups.resize(count);
   std::vector<std::shared_ptr<const DevicePartition>> parts;
-  for (std::size_t i = 0; i < multiprocessors.size(); ++i) {
-    const auto wanted = static_cast<unsigned>(multiprocessors[i]);
-    if (multiprocessors[i] < 1 || wanted > rest.sm.smCount) throw too_many();
-    CUdevResource part = rest;
-    const bool takes_the_rest = i + 1 == multiprocessors.size() && rest.sm.smCount - wanted < rest.sm.minSmPartitionSize;
-    if (!takes_the_rest) {
-      CUdevResource remaining{};
-      unsigned groups = 1;
-      driver->check(driver->cuDevSmResourceSplitByCount(&part, &groups, &rest, &remaining, 0, wanted), "cutting");
-      if (groups != 1) throw too_many();
-      rest = remaining;
+  auto next = groups.begin();
+  for (const int wanted : multiprocessors) {
+    const auto first = next;
+    int has = 0;
+    while (has < wanted && next != groups.end()) has += static_cast<int>((next++)->sm.smCount);
+    if (wanted < 1 || has < wanted) {
+      std::string asked;
+      for (const int n : multiprocessors) asked += (asked.empty() ? "" : " + ") + std::to_string(n);
+      throw Error(ErrorKind::kInput, "parts of a GPU",
+                  asked + " multiprocessors; the device has " + std::to_string(whole.sm.smCount) + ", of which " + std::to_string(count) +
+                      " groups of " + std::to_string(groups.empty() ? 0U : groups.front().sm.smCount) + " can be dealt out");
     }
     CUdevResourceDesc description = nullptr;
-    driver->check(driver->cuDevResourceGenerateDesc(&description, &part, 1), "description");
+    driver->check(driver->cuDevResourceGenerateDesc(&description, &*first, static_cast<unsigned>(next - first)), "description");
     CUgreenCtx context = nullptr;
     driver->check(driver->cuGreenCtxCreate(&context, description, device, CU_GREEN_CTX_DEFAULT_STREAM), "context");
-    parts.emplace_back(new DevicePartition(driver, context, static_cast<int>(part.sm.smCount)));
+    parts.emplace_back(new DevicePartition(driver, context, has));
   }
   return parts;
 }

@@ -52,7 +52,7 @@ class StepBench {
     whole_ = group;
     whole_.stages = {{{0, layers}, stage.ranks}};
     whole_.stages.front().ranks.front().share.vocab = {0, model.vocab};
-    const auto checkpoint = make_synthetic(cut_, 1, group.weight_dtype);
+    const auto checkpoint = make_synthetic(cut_, 1, read_dtype(group.weight_dtype));
     model_ = std::make_unique<cuda::CudaModel>(cut_, whole_, ShardId{0, 0}, *checkpoint, blocks, 0, positions,
                                                *tensor_group_, timer_);
   }

@@ -28,8 +28,15 @@ constexpr float kSumShift = 0x1p20F;
 // while another gets none (seen to cost 10 %): the next kernel's block starts where this one's ends.
 constexpr int kMostShared = 227 * 1024;
 constexpr int kLeastShared = 116 * 1024;
-// Partial sums of two tiles, sums of squares.
-constexpr int kSums = 2 * kThreads * static_cast<int>(sizeof(float4)) + kSkinnyRows * kWarps * static_cast<int>(sizeof(float));
+// Tiles between two meetings of the warps: an FP8 tile has half the bytes, and waiting for each other would cost half as much
+// again.
+template <bool kFp8>
+constexpr int kTogether = kFp8 ? 2 : 1;
+// Partial sums of the tiles of two meetings, sums of squares.
+constexpr int sums_bytes(bool fp8) {
+  return 2 * (fp8 ? kTogether<true> : kTogether<false>) * kThreads * static_cast<int>(sizeof(float4)) +
+         kSkinnyRows * kWarps * static_cast<int>(sizeof(float));
+}
 // Stages per warp: as many as fit beside x. Few where attention runs before and should leave room for this kernel.
 constexpr int kDeep = 9;
 constexpr int kShallow = 6;
@@ -192,7 +199,7 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
   }
 }
 
-// Shared memory: rings of the warps | x | partial sums of two tiles | sums of squares.
+// Shared memory: rings of the warps | x | partial sums | sums of squares.
 template <SkinnyOutput kOutput, int kStages, bool kFp8>
 __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
@@ -201,7 +208,8 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
   unsigned char* ring = shared + warp * kStages * kStage;
   unsigned char* x_shared = shared + kWarps * kStages * kStage;
   auto* partial = reinterpret_cast<float4*>(x_shared + g.m * shape.x_row);
-  auto* sums = reinterpret_cast<float*>(partial + 2 * kWarps * kWarp);
+  constexpr int kArea = kWarps * kWarp;   // of one tile
+  auto* sums = reinterpret_cast<float*>(partial + 2 * kTogether<kFp8> * kArea);
 
   const auto tiles = static_cast<std::int64_t>(shape.tiles);
   const int first = static_cast<int>(tiles * blockIdx.x / gridDim.x);
@@ -326,22 +334,29 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
       __syncwarp();
     }
     chunk -= shape.chunks;
-    // Two areas in turn: a warp that is a tile ahead writes into the other one.
-    float4* area = partial + (tile - first) % 2 * (kWarps * kWarp);
+    // Areas of two meetings in turn: a warp that is ahead writes into the other ones.
+    const int done = tile - first + 1;
+    float4* area = partial + (done - 1) % (2 * kTogether<kFp8>) * kArea;
     const auto both = [&](int i) { return sums_of_half[0][i] + sums_of_half[1][i]; };
     area[warp * kWarp + lane] = {both(0), both(1), both(2), both(3)};
+    if (done % kTogether<kFp8> != 0 && tile + 1 < last) continue;
     __syncthreads();
-    if (warp == (tile - first) % kWarps) {
+    // Each tile since the last meeting by another warp.
+    const int since = (done - 1) % kTogether<kFp8> + 1;
+    const int own = (warp - (done - since)) & (kWarps - 1);
+    if (own < since) {
+      const int mine = done - since + own;
+      const float4* of_warps = partial + mine % (2 * kTogether<kFp8>) * kArea;
       float result[4] = {0.0F, 0.0F, 0.0F, 0.0F};
 #pragma unroll
       for (int w = 0; w < kWarps; ++w) {
-        const float4 p = area[w * kWarp + lane];
+        const float4 p = of_warps[w * kWarp + lane];
         result[0] += p.x;
         result[1] += p.y;
         result[2] += p.z;
         result[3] += p.w;
       }
-      finish<kOutput, kFp8>(g, tile, lane, result);
+      finish<kOutput, kFp8>(g, first + mine, lane, result);
     }
   }
   wait_for_copies<0>();
@@ -349,7 +364,7 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
 
 template <SkinnyOutput kOutput, int kStages, bool kFp8>
 void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
-  const int bytes = std::max(kLeastShared, kWarps * kStages * kStage + g.m * shape.x_row + kSums);
+  const int bytes = std::max(kLeastShared, kWarps * kStages * kStage + g.m * shape.x_row + sums_bytes(kFp8));
   static const bool raised = [] {
     (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages, kFp8>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
     return true;
@@ -360,7 +375,9 @@ void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch
                 static_cast<std::size_t>(bytes), g, shape);
 }
 
-constexpr bool fits(int stages, std::int64_t x_bytes) { return kWarps * stages * kStage + x_bytes + kSums <= kMostShared; }
+constexpr bool fits(int stages, std::int64_t x_bytes, bool fp8) {
+  return kWarps * stages * kStage + x_bytes + sums_bytes(fp8) <= kMostShared;
+}
 
 template <SkinnyOutput kOutput, bool kFp8>
 void launch_typed(const SkinnyGemm& g, const Launch& launch) {
@@ -370,7 +387,7 @@ void launch_typed(const SkinnyGemm& g, const Launch& launch) {
   shape.chunks = static_cast<int>((g.k + kChunk<kFp8> - 1) / kChunk<kFp8>);
   shape.x_row = x_row_bytes(g.k, kFp8);
   const std::int64_t x_bytes = static_cast<std::int64_t>(g.m) * shape.x_row;
-  if (fits(kDeep, x_bytes) && !g.prefetch) {
+  if (fits(kDeep, x_bytes, kFp8) && !g.prefetch) {
     launch_stages<kOutput, kDeep, kFp8>(g, shape, launch);
   } else {
     launch_stages<kOutput, kShallow, kFp8>(g, shape, launch);
@@ -389,7 +406,8 @@ void launch_output(const SkinnyGemm& g, const Launch& launch) {
 }  // namespace
 
 bool skinny_fits(std::int64_t m, std::int64_t k) {
-  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && fits(kShallow, m * x_row_bytes(k, false));
+  // One answer for both formats: FP8 asks for more.
+  return m >= 1 && m <= kSkinnyRows && k % 32 == 0 && fits(kShallow, m * x_row_bytes(k, false), true);
 }
 
 void skinny_gemm(const SkinnyGemm& gemm, const Launch& launch) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `count` largest of each row of logits, largest first, ties to the lower id: what token choice needs of a vocabulary,
 // so that a few kilobytes cross the bus and not the logits. The same answer as kernels::top_candidates for finite logits.
-// A block per row; bytes: four passes over the row, all but the first from L2.
+// A block per row, which it reads twice, the second time from L2; five times where many logits are equal or `count` is large.
 #pragma once
 
 #include <cstdint>

@@ -41,23 +41,14 @@ double share_of(std::size_t step) {
   return 1.0 - (1.0 - kLeastShare) * static_cast<double>(step) / static_cast<double>(kLimitSteps - 1);
 }
 
-// What a device of the pool may draw; step 0 is what the caps of devices and racks leave.
-Watts limit_of(const Scenario& scenario, const Pool& pool, std::size_t step) {
-  return limit_at_share(scenario, pool, share_of(step));
-}
-
-std::vector<Watts> limits_of(const Scenario& scenario, const Pool& pool) {
-  std::vector<Watts> out;
-  for (std::size_t step = 0; step < kLimitSteps; ++step) out.push_back(limit_of(scenario, pool, step));
-  return out;
-}
-
 const Device& device_of(const Scenario& scenario, const Pool& pool) { return scenario.devices.at(pool.node.device); }
 
 // A shape with everything that prices it.
 struct PricedShape {
   ServingShape shape;
   std::unique_ptr<ServingGroup> group;
+  std::vector<Watts> limits;                 // of a device, by step; the first is what the plan and the caps of devices and
+                                             // racks leave it
   double rates[kLimitSteps] = {};            // screened, by limit
   ServingPoint point;                        // under the loosest limit
   double correction = 1.0;                   // simulated / screened
@@ -81,6 +72,14 @@ std::unique_ptr<ServingGroup> make_group(const Scenario& scenario, const GroupPl
     reason = e.what();
     return nullptr;
   }
+}
+
+// REQUIRES: a group of one pool.
+std::vector<Watts> limits_of(const Scenario& scenario, const Pool& pool, const GroupPlan& group) {
+  std::vector<Watts> out;
+  for (std::size_t step = 0; step < kLimitSteps; ++step)
+    out.push_back(limit_at_share(scenario, pool, own_limit(scenario, pool, group), share_of(step)));
+  return out;
 }
 
 class ServingPlanner {
@@ -193,7 +192,8 @@ class ServingPlanner {
       answer_.pruned.add("memory", 1, reason);
       return;
     }
-    const ServingPrices prices(*priced.group, scenario_.workload.serving, Draw{}, limits_of(scenario_, pool));
+    priced.limits = limits_of(scenario_, pool, priced.group->plan);
+    const ServingPrices prices(*priced.group, scenario_.workload.serving, Draw{}, priced.limits);
     priced.point = prices.most(scenario_.slo);
     if (priced.point.rate <= 0.0) {
       const ServingPoint alone = prices.at(1.0, scenario_.slo);
@@ -231,11 +231,11 @@ class ServingPlanner {
     throw Error(ErrorKind::kInfeasible, scenario_.name, why);
   }
 
-  // The first of those that differ in more than the tokens of a step.
-  static std::vector<PricedShape*> different(const std::vector<PricedShape*>& ranked) {
-    std::vector<PricedShape*> out;
+  // To `out` the first `count` of those that differ from it and each other in more than the tokens of a step.
+  static void add_different(std::vector<PricedShape*>& out, const std::vector<PricedShape*>& ranked, std::size_t count) {
+    const std::size_t most = out.size() + count;
     for (PricedShape* shape : ranked) {
-      if (out.size() == kKeptShapes) break;
+      if (out.size() == most) break;
       const bool known = std::any_of(out.begin(), out.end(), [&](const PricedShape* kept) {
         ServingShape alike = shape->shape;
         alike.budget = kept->shape.budget;
@@ -243,24 +243,43 @@ class ServingPlanner {
       });
       if (!known) out.push_back(shape);
     }
-    return out;
   }
 
-  // Per pool, by load per device.
+  // The most load that a shape bears per watt that it adds, over all limits.
+  [[nodiscard]] double rate_per_watt(const PricedShape& shape) const {
+    const Pool& pool = scenario_.cluster.pools[shape.shape.pool];
+    double most = 0.0;
+    for (std::size_t step = 0; step < kLimitSteps; ++step) {
+      const Watts added = added_per_device(scenario_, pool, shape.limits[step]) * static_cast<double>(shape.shape.devices());
+      most = std::max(most, shape.rates[step] / added.value());
+    }
+    return most;
+  }
+
+  // Per pool, by load per device; where power counts, also by load per watt.
   [[nodiscard]] std::vector<std::vector<PricedShape*>> best_shapes() {
+    const bool power = scenario_.cluster.power.site_cap.value() > 0.0 || question_.objective != ServingObjective::kGoodput;
     std::vector<std::vector<PricedShape*>> kept(shapes_.size());
     for (std::size_t p = 0; p < shapes_.size(); ++p) {
-      std::vector<PricedShape*>& own = kept[p];
-      for (PricedShape& shape : shapes_[p]) own.push_back(&shape);
-      std::sort(own.begin(), own.end(), [](const PricedShape* a, const PricedShape* b) {
-        const double x = a->rates[0] / static_cast<double>(a->shape.devices());
-        const double y = b->rates[0] / static_cast<double>(b->shape.devices());
-        return x != y ? x > y : a->shape < b->shape;
-      });
-      const std::size_t all = own.size();
-      own = different(own);
-      answer_.pruned.add("bears less load per device than the best of its pool",
-                         static_cast<std::int64_t>(all - own.size()));
+      std::vector<PricedShape*> all;
+      for (PricedShape& shape : shapes_[p]) all.push_back(&shape);
+      const auto by = [&](const auto& value) {
+        std::sort(all.begin(), all.end(), [&](const PricedShape* a, const PricedShape* b) {
+          const double x = value(*a);
+          const double y = value(*b);
+          return x != y ? x > y : a->shape < b->shape;
+        });
+      };
+      by([](const PricedShape& shape) { return shape.rates[0] / static_cast<double>(shape.shape.devices()); });
+      add_different(kept[p], all, kKeptShapes);
+      if (power) {
+        by([&](const PricedShape& shape) { return rate_per_watt(shape); });
+        if (!all.empty() && std::find(kept[p].begin(), kept[p].end(), all.front()) == kept[p].end())
+          kept[p].push_back(all.front());
+      }
+      answer_.pruned.add(power ? "bears less load per device and per watt than the best of its pool"
+                               : "bears less load per device than the best of its pool",
+                         static_cast<std::int64_t>(all.size() - kept[p].size()));
     }
     return kept;
   }
@@ -318,6 +337,7 @@ class ServingPlanner {
     std::size_t limit_step;
     std::int64_t replicas;
     double weight;   // of routing, per replica
+    [[nodiscard]] Watts limit() const { return shape->limits[limit_step]; }
   };
 
   [[nodiscard]] const Pool& pool_of(const Chosen& chosen) const {
@@ -349,12 +369,13 @@ class ServingPlanner {
     std::map<std::string, int> names;
     for (const Chosen& c : chosen) {
       const Pool& pool = pool_of(c);
-      const Watts limit = limit_of(scenario_, pool, c.limit_step);
+      const Watts limit = c.limit();
       rates.push_back(c.shape->rates[c.limit_step] * c.shape->correction);
       added += added_per_device(scenario_, pool, limit) * static_cast<double>(c.shape->shape.devices() * c.replicas);
       GroupPlan group = c.shape->group->plan;
       group.replicas = c.replicas;
       group.routing_weight = c.weight;
+      if (c.limit_step > 0) group.power_limit = limit;
       group.name = pool.name;
       if (const int again = names[pool.name]++; again > 0) group.name += "-" + std::to_string(again + 1);
       plan.parts.push_back({c.shape->shape, group.name, text_of(c.shape->shape), c.replicas, limit,
@@ -367,8 +388,8 @@ class ServingPlanner {
       stop_if_cancelled();
       std::vector<double> drawn;
       for (std::size_t i = 0; i < chosen.size(); ++i) {
-        drawn.push_back(rates[i] * drawn_ratio(*chosen[i].shape, static_cast<std::uint32_t>(d),
-                                               limit_of(scenario_, pool_of(chosen[i]), chosen[i].limit_step)));
+        drawn.push_back(rates[i] *
+                        drawn_ratio(*chosen[i].shape, static_cast<std::uint32_t>(d), chosen[i].limit()));
       }
       plan.drawn.push_back(served(drawn));
     }
@@ -403,7 +424,7 @@ class ServingPlanner {
         if (rate <= 0.0) continue;
         const std::int64_t devices = shapes[i]->shape.devices();
         kinds.push_back({i, devices, rate,
-                         added_per_device(scenario_, pool, limit_of(scenario_, pool, step)) * static_cast<double>(devices)});
+                         added_per_device(scenario_, pool, shapes[i]->limits[step]) * static_cast<double>(devices)});
         chosen.push_back({shapes[i], step, 0, rate});
       }
     }
@@ -451,7 +472,7 @@ class ServingPlanner {
         const Pool& pool = pool_of(c);
         rate += c.weight * static_cast<double>(c.replicas);
         const auto devices = static_cast<double>(c.shape->shape.devices() * c.replicas);
-        added += added_per_device(scenario_, pool, limit_of(scenario_, pool, c.limit_step)) * devices;
+        added += added_per_device(scenario_, pool, c.limit()) * devices;
       }
       if (rate > 0.0) {
         const bool goodput = question_.objective == ServingObjective::kGoodput;
@@ -514,7 +535,7 @@ class ServingPlanner {
       for (Chosen& c : chosen) {
         c.limit_step = step;
         const Pool& pool = pool_of(c);
-        added += added_per_device(scenario_, pool, limit_of(scenario_, pool, step)) *
+        added += added_per_device(scenario_, pool, c.limit()) *
                  static_cast<double>(c.shape->shape.devices() * c.replicas);
         serves = serves && c.shape->rates[step] > 0.0;
       }
@@ -552,7 +573,8 @@ class ServingPlanner {
         answer_.pruned.add("the scenario's own plan does not fit", 1, reason);
         return;
       }
-      const ServingPrices prices(*priced->group, scenario_.workload.serving, Draw{}, limits_of(scenario_, *found));
+      priced->limits = limits_of(scenario_, *found, group);
+      const ServingPrices prices(*priced->group, scenario_.workload.serving, Draw{}, priced->limits);
       priced->point = prices.most(scenario_.slo);
       for (std::size_t step = 0; step < kLimitSteps; ++step)
         priced->rates[step] = prices.most(scenario_.slo, step).rate;

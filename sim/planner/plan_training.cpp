@@ -44,11 +44,14 @@ double tokens_of(const Scenario& scenario) {
 
 Watts power_of(const Scenario& scenario) {
   Watts sum{0};
-  const auto used = devices_by_pool(scenario.plan);
-  for (const Pool& pool : scenario.cluster.pools) {
-    const auto found = used.find(pool.name);
-    if (found == used.end()) continue;
-    sum += node_demand(scenario, pool) * (static_cast<double>(found->second) / pool.node.devices);
+  for (const GroupPlan& group : scenario.plan.groups) {
+    const auto used = devices_per_replica(group);
+    for (const Pool& pool : scenario.cluster.pools) {
+      const auto found = used.find(pool.name);
+      if (found == used.end()) continue;
+      const Watts each = own_limit(scenario, pool, group) + host_power(scenario, pool) / pool.node.devices;
+      sum += each * static_cast<double>(found->second * group.replicas);
+    }
   }
   return sum * scenario.cluster.power.pue;
 }

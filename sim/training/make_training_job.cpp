@@ -53,9 +53,10 @@ PricedPool price_pool(const Scenario& scenario, const std::string& name, Dtype d
 // Prices the stages of one group.
 class GroupPricer {
  public:
+  // `limits`: by pool, of each device.
   GroupPricer(const Scenario& scenario, const GroupPlan& group,
-              const std::map<std::string, Profile>& profiles)
-      : scenario_(scenario), group_(group) {
+              const std::map<std::string, Profile>& profiles, std::map<std::string, Watts> limits)
+      : scenario_(scenario), group_(group), limits_(std::move(limits)) {
     for (const StagePlan& stage : group.stages) {
       for (const RankPlan& rank : stage.ranks) {
         if (!pools_.contains(rank.pool))
@@ -85,7 +86,7 @@ class GroupPricer {
     double clock = 1.0;
     for (const RankPlan& rank : plan.ranks) {
       const PricedPool& own = pools_.at(rank.pool);
-      clock = std::min(clock, clock_under(own.device.device, device_limit(scenario_, *own.pool)));
+      clock = std::min(clock, clock_under(own.device.device, limits_.at(rank.pool)));
     }
     for (int chunk = 0; chunk < group_.training.virtual_stages; ++chunk) {
       ChunkWork work = chunk_work(index, chunk, costs);
@@ -303,6 +304,7 @@ class GroupPricer {
 
   const Scenario& scenario_;
   const GroupPlan& group_;
+  std::map<std::string, Watts> limits_;
   std::map<std::string, PricedPool> pools_;
   std::vector<std::int64_t> first_device_;  // [stage], counted from the replica's first
   WorkTotals totals_;
@@ -331,12 +333,13 @@ Bytes fullest_training_rank(const Scenario& scenario) {
 TrainingJob make_training_job(const Scenario& scenario,
                               const std::map<std::string, Profile>& profiles_by_device) {
   std::vector<GroupPricer> pricers;
+  DeviceLimits limits = device_limits(scenario, OtherDevices::kWork);
   for (const GroupPlan& group : scenario.plan.groups) {
     if (group.role != Role::kTrain) {
       throw Error(ErrorKind::kInput, "group \"" + group.name + "\"",
                   "is not for training; the workload is a training job, so every group's role is \"train\"");
     }
-    pricers.emplace_back(scenario, group, profiles_by_device);
+    pricers.emplace_back(scenario, group, profiles_by_device, std::move(limits.groups[pricers.size()]));
   }
   // All groups exchange with each other, at the pace of the slowest NIC.
   BytesPerSecond slowest{0};

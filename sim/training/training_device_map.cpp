@@ -137,10 +137,21 @@ DeviceMap training_device_map(const Scenario& scenario, const TrainingRun& run, 
       }
     }
   }
+  const DeviceLimits limits = device_limits(scenario, OtherDevices::kWork);
   for (std::size_t p = 0; p < map.pools.size(); ++p) {
     const Pool& pool = scenario.cluster.pools[p];
-    if (const Watts limit = device_limit(scenario, pool); limit.value() > 0.0)
+    if (const Watts limit = limits.others.at(pool.name); limit.value() > 0.0)
       fields.set("power_limit_w", static_cast<int>(p), 0, pool.devices(), limit.value());
+  }
+  for (std::size_t g = 0; g < scenario.plan.groups.size(); ++g) {
+    const GroupPlan& group = scenario.plan.groups[g];
+    if (group.power_limit.value() <= 0.0) continue;
+    for (std::size_t s = 0; s < group.stages.size(); ++s) {
+      const PlacedStage& placed = map.stages[first_stage[g] + s];
+      const Watts limit = limits.groups[g].at(scenario.cluster.pools[static_cast<std::size_t>(placed.pool)].name);
+      for (std::int64_t r = 0; r < group.replicas; ++r)
+        fields.set("power_limit_w", placed.pool, placed.first + r * placed.stride, placed.devices, limit.value());
+    }
   }
   map.fields = fields.encoded();
   validate_device_map(map, scenario.name);

@@ -207,6 +207,36 @@ class Jobs(Export):
         self.assertIn("--nnodes 2 --node-rank 1 --dist-init-addr first:20000", done.stdout)
         self.assertIn("port 20041", done.stdout)
 
+    def limited(self, tensor, *limits):
+        """HGX with a group of 8/tensor/len(limits) replicas for each power limit."""
+        text = HGX.read_text()
+        group = f'[[plan.group]]\nname = "NAME"\npool = "h100"\ntensor = {tensor}\nreplicas = {8 // tensor // len(limits) or 1}\n'
+        groups = [group.replace("NAME", f"at-{w}" if i == 0 or w != limits[0] else f"again-{w}") + f'power_limit = "{w} W"\n'
+                  for i, w in enumerate(limits)]
+        (self.folder / "limited.toml").write_text(text[:text.index("[plan]")] + '[plan]\nname = "held"\n' + "".join(groups))
+        return "limited.toml"
+
+    def test_power_limits_are_said_where_boards_are_set_and_nothing_is_run(self):
+        files = self.export(self.limited(8, 450), "slurm", "--engine", "vllm")
+        for name in ("at-450.vllm.sh", "at-450.sbatch"):
+            lines = [line for line in files[name].splitlines() if "nvidia-smi" in line]
+            self.assertEqual(len(lines), 1)
+            self.assertTrue(lines[0].startswith("#") and lines[0].endswith("-pl 450"), lines)
+        directives, rest = files["at-450.sbatch"].split("set -euo pipefail")
+        self.assertIn("root", directives)
+        self.assertNotIn("#SBATCH", rest)
+        self.assertNotIn("nvidia-smi", self.export(HGX, "vllm").popitem()[1])
+        (manifest,) = self.export(self.limited(8, 450), "kubernetes", "--engine", "vllm", "--model", "m").values()
+        self.assertTrue(manifest.split("apiVersion")[0].rstrip().endswith("-pl 450"))
+
+    def test_jobs_cannot_set_parts_of_a_node(self):
+        shared = self.limited(4, 450, 600)
+        self.export(shared, "vllm")
+        for to in ("slurm", "kubernetes"):
+            self.fail_with(3, ['pool "h100"', '"at-450"', '"at-600"', "nearest: one limit"], "export", shared, "--to", to, "--engine", "vllm",
+                           "--model", "m")
+        self.export(self.limited(4, 450, 450), "slurm", "--engine", "vllm")
+
     def test_slurm_for_training(self):
         files = self.export(TRAINING, "slurm", "--engine", "megatron", "--group", "h100")
         self.assertNotIn("--array", files["h100.sbatch"])

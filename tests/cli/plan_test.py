@@ -64,6 +64,68 @@ zero_stage = 1
 """
 
 
+# 128 H100 and 64 H200 under a cap that leaves them a third of what they could draw.
+SMALL_FLEET = """\
+format = "lindos-scenario"
+version = 1
+name = "small mixed fleet"
+extends = COLOSSUS
+
+[cluster]
+name = "small mixed fleet"
+
+[[cluster.pool]]
+name = "h100"
+device = "h100-sxm"
+devices_per_node = 8
+nodes = 16
+node_power_max = "10.2 kW"
+node_power_idle = "2.4 kW"
+spares = 0
+source = "test"
+
+[[cluster.pool]]
+name = "h200"
+device = "h200-sxm"
+devices_per_node = 8
+nodes = 8
+node_power_max = "10.2 kW"
+node_power_idle = "2.4 kW"
+spares = 0
+source = "test"
+
+[power]
+site_cap = "120 kW"
+pue = 1.1
+source = "test"
+
+[faults]
+source = "test"
+
+[sources]
+
+[workload]
+kind = "serving"
+duration = "5 min"
+arrival = "poisson"
+rate = "100 /s"
+prompt = [256, 4096]
+output = [64, 1024]
+seed = 1
+
+[plan]
+name = "one kind"
+
+[[plan.group]]
+pool = "h100"
+replicas = 16
+tensor = 8
+dtype = "bf16"
+max_batched_tokens = 8192
+max_context = 16384
+"""
+
+
 class PlanTraining(CliTest):
     def plan(self, *arguments):
         done = self.succeed("plan", COLOSSUS, "--format", "json", "--progress", "none", "--seeds", "8", *arguments)
@@ -143,6 +205,40 @@ class PlanServing(CliTest):
         self.assertTrue(answer["pareto"])
         shown = self.succeed("show", best["file"].replace(".json", ".toml"))
         self.assertIn("h100", shown.out)
+
+    def small_fleet(self, text=SMALL_FLEET):
+        file = self.folder / "small.toml"
+        file.write_text(text.replace("COLOSSUS", json.dumps(str(SCENARIOS / "colossus1-inference.toml"))))
+        return file
+
+    def test_predict_keeps_what_a_capped_plan_says(self):
+        best = self.succeed("plan", self.small_fleet(), "--format", "json", "--progress", "none", "--top", "1", "--seeds", "20", "--out",
+                            "plans").json()["plans"][0]
+        groups = json.loads((self.folder / best["file"]).read_text())["groups"]
+        for group, said in zip(groups, best["groups"], strict=True):
+            self.assertEqual(group["power_limit_w"], said["device_limit_w"])
+            self.assertLess(group["power_limit_w"], 700)
+        holder = self.folder / best["file"].replace(".json", ".toml")
+        self.assertIn(f"each device held to {groups[0]['power_limit_w']:g} W", " ".join(self.succeed("show", holder).out.split()))
+
+        def predicted(rate):
+            (self.folder / "at.toml").write_text(holder.read_text().replace('rate = "100 /s"', f'rate = "{rate} /s"'))
+            metrics = self.succeed("predict", "at.toml", "--no-db", "--format", "json", "--progress", "none", "--seeds", "1").json()["metrics"]
+            self.assertLessEqual(metrics["site_power_peak_w"]["p90"], 120e3)
+            return metrics["goodput"]["p50"]
+
+        # The rate at which 99 % just keep the promises is within the interval.
+        self.assertGreaterEqual(predicted(best["p10"]), 0.99)
+        self.assertLess(predicted(best["p90"]), 0.99)
+
+    def test_power_limits_that_no_device_keeps(self):
+        plan = self.folder / "plan.json"
+        self.succeed("plan", self.small_fleet(), "--progress", "none", "--top", "1", "--seeds", "1", "--fidelity", "closed", "--out", "plans")
+        text = json.loads((self.folder / "plans/plan-1.json").read_text())
+        for watts, part in ((60, "at least 101.5 W"), (701, "at most, 700 W")):
+            text["groups"][0]["power_limit_w"] = watts
+            plan.write_text(json.dumps(text))
+            self.fail_with(1, ["plan.json: /groups/0/power_limit_w", part], "predict", "small.toml", "--plan", plan, "--no-db")
 
     def test_this_machine_plans_and_runs(self):
         profile = lindos_cli.profile_of(self.tiny, self.folder)

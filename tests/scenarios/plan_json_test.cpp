@@ -42,6 +42,7 @@ RC_GTEST_PROP(PlanJson, LoadOfSaveIsTheSamePlan, ()) {
   group.routing_weight = *rc::gen::inRange(0, 1000) / 7.0;
   group.weight_dtype = *rc::gen::element(Dtype::kF32, Dtype::kFp8, Dtype::kFp4, Dtype::kInt8);
   group.kv_dtype = *rc::gen::element(Dtype::kF16, Dtype::kFp8);
+  if (*rc::gen::arbitrary<bool>()) group.power_limit = Watts{*rc::gen::inRange(1, 7'000'000) / 7.0};
   group.limits.max_context = *rc::gen::inRange(0, 1000);
   group.limits.memory_fraction = *rc::gen::inRange(1, 1000) / 1000.0;
   group.limits.prefix_reuse = *rc::gen::arbitrary<bool>();
@@ -96,6 +97,13 @@ TEST(PlanJson, WhatIsLeftOutKeepsItsDefault) {
 }
 
 // So that the digests of plans that were made before stay as they were.
+TEST(PlanJson, NoPowerLimitIsNotWritten) {
+  Plan plan = two_by_two();
+  EXPECT_EQ(to_json(plan).find("power_limit"), std::string::npos);
+  plan.groups[0].power_limit = Watts{412};
+  EXPECT_NE(to_json(plan).find("\"power_limit_w\": 412.0,\n"), std::string::npos) << to_json(plan);
+}
+
 TEST(PlanJson, OrdinaryRoutingIsNotWritten) {
   Plan plan = two_by_two();
   EXPECT_EQ(to_json(plan).find("routing\""), std::string::npos);
@@ -127,6 +135,9 @@ TEST(PlanJson, ReaderComplaints) {
   EXPECT_EQ(changed("/groups/0/stages/1/ranks/0/share/ffn", Json::array({0, 1.5})),
             "plan.json: /groups/0/stages/1/ranks/0/share/ffn: expected a range [begin, end] of two integers "
             "from 0 to 2^40");
+  EXPECT_EQ(changed("/groups/0/power_limit_w", -1), "plan.json: /groups/0/power_limit_w: expected at least 0.0, saw -1");
+  EXPECT_EQ(changed("/groups/0/power_limit", 400),
+            "plan.json: /groups/0/power_limit: unknown key (did you mean \"power_limit_w\"?)");
   EXPECT_EQ(changed("/groups/0/limits/max_sequences", 0),
             "plan.json: /groups/0/limits/max_sequences: expected at least 1, saw 0");
   EXPECT_EQ(changed("/routing", {{"policy", "power-of-tow"}}),

@@ -100,6 +100,9 @@ TEST(QuantityText, FormatsWithTheReadablePrefix) {
   EXPECT_EQ(format(Seconds{0}), "0 s");
   EXPECT_EQ(format(Seconds{750}), "12.5 min");
   EXPECT_EQ(format(TokensPerSecond{12.5}), "12.5 token/s");
+  EXPECT_EQ(format(DollarsPerSecond{2.5 / 3600.0}), "2.5 $/h");
+  EXPECT_EQ(format(DollarsPerJoule{0.08 / 3.6e6}), "0.08 $/kWh");
+  EXPECT_EQ(parse_dollars_per_joule("80 $/MWh", ""), parse_dollars_per_joule("0.08 $/kWh", ""));
   EXPECT_EQ(format(Hertz{2}), "2 /s");
   EXPECT_EQ(format(Hertz{1e-5 / 3600.0}), "1e-05 /h");
 }
@@ -134,6 +137,7 @@ RC_GTEST_PROP(QuantityText, ParseOfFormatIsIdentity, ()) {
   const double time = *positive(-9, 9);
   const double rate = *positive(-12, 11);
   const double power = *positive(-3, 11);
+  const double price = *positive(-12, 2);
   expect_near_relative(parse_bytes(format(Bytes{big}), "").value(), big);
   expect_near_relative(parse_bytes_per_second(format(BytesPerSecond{big}), "").value(), big);
   expect_near_relative(parse_flop_per_second(format(FlopPerSecond{big}), "").value(), big);
@@ -141,6 +145,8 @@ RC_GTEST_PROP(QuantityText, ParseOfFormatIsIdentity, ()) {
   expect_near_relative(parse_seconds(format(Seconds{time}), "").count(), time);
   expect_near_relative(parse_tokens_per_second(format(TokensPerSecond{time}), "").value(), time);
   expect_near_relative(parse_hertz(format(Hertz{rate}), "").value(), rate);
+  expect_near_relative(parse_dollars_per_second(format(DollarsPerSecond{price}), "").value(), price);
+  expect_near_relative(parse_dollars_per_joule(format(DollarsPerJoule{price}), "").value(), price);
 }
 
 RC_GTEST_PROP(QuantityText, ParsingIsMonotone, ()) {

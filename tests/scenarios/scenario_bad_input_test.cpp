@@ -43,7 +43,7 @@ const std::vector<BadInput>& bad_scenarios() {
       {"UnknownKeyStranger", "nodes_per_rack", "temperature",
        "s.toml:13:1: cluster.pool.temperature: unknown key; known: \"name\", \"device\", \"node\", "
        "\"devices_per_node\", \"nodes\", \"node_power_max\", \"node_power_idle\", "
-       "\"nodes_per_rack\", \"racks_per_array\", \"racks_per_cooling_unit\", \"racks_per_hall\", "
+       "\"nodes_per_rack\", \"racks_per_array\", \"racks_per_cooling_unit\", \"racks_per_hall\", \"device_price\", "
        "\"spares\", \"source\""},
       {"MissingKey", "nodes = 2\n", "", "s.toml:8:1: cluster.pool: missing key \"nodes\""},
       {"BareNumberForQuantity", "\"20 kW\"", "20000",
@@ -277,6 +277,16 @@ const std::vector<BadInput>& bad_scenarios() {
        "s.toml:52:19: plan.expert_parallel: model \"tiny\" has no experts to deal out"},
       {"OffloadWithoutReuse", "tensor = 2", "tensor = 2\nkv_offload = \"64 GB\"",
        "s.toml:52:14: plan.kv_offload: host memory keeps what prompts that begin alike reuse; add prefix_reuse = true"},
+      {"PowerLimitBelowIdle", "tensor = 2", "tensor = 2\npower_limit = \"60 W\"",
+       "s.toml:52:15: plan.power_limit: no clock of device \"gpu-a\", which draws 70 W idle, keeps 60 W; at least 101.5 W"},
+      {"PowerLimitAboveTheBoards", "tensor = 2", "tensor = 2\npower_limit = \"701 W\"",
+       "s.toml:52:15: plan.power_limit: 701 W is above what device \"gpu-a\" draws at most, 700 W; leave it out"},
+      {"PowerLimitOfBytes", "tensor = 2", "tensor = 2\npower_limit = \"400 GB\"",
+       "s.toml:52:15: plan.power_limit: unknown unit \"GB\" in \"400 GB\"; did you mean \"GW\"?"},
+      {"PriceWithoutTime", "nodes = 2", "nodes = 2\ndevice_price = \"2.5 $\"",
+       "s.toml:13:16: cluster.pool.device_price: unknown unit \"$\" in \"2.5 $\"; known: $/h, $/s"},
+      {"PriceOfEnergyPerHour", "site_cap = \"20 kW\"", "site_cap = \"20 kW\"\nenergy_price = \"0.08 $/kwh\"",
+       "s.toml:24:16: power.energy_price: unknown unit \"$/kwh\" in \"0.08 $/kwh\"; did you mean \"$/kWh\"?"},
       {"OffloadOfSeconds", "tensor = 2", "tensor = 2\nprefix_reuse = true\nkv_offload = \"64 s\"",
        "s.toml:53:14: plan.kv_offload: unknown unit \"s\" in \"64 s\"; did you mean \"B\"?"},
       {"MoreDevicesThanThePool", "tensor = 2", "tensor = 2\nreplicas = 5",

@@ -452,6 +452,7 @@ Scenario any_scenario() {
   pool.racks_per_array = *rc::gen::inRange(0, 100);
   pool.racks_per_cooling_unit = *rc::gen::inRange(1, 10);
   pool.racks_per_hall = *rc::gen::inRange(0, 1000);
+  if (*rc::gen::arbitrary<bool>()) pool.device_price = DollarsPerSecond{*rc::gen::inRange(1, 1000) / 7e5};
   if (*rc::gen::arbitrary<bool>()) pool.spares = *rc::gen::inRange<std::int64_t>(0, pool.nodes);
   pool.node.power_max = Watts(*number(1.0, 1e5));
   pool.node.power_idle = pool.node.power_max * 0.37;

@@ -19,6 +19,7 @@
 #include "sim/fleet.h"
 #include "sim/fleet_power.h"
 #include "sim/maxplus.h"
+#include "sim/power_limit.h"
 #include "sim/predict.h"
 #include "sim/stage_work.h"
 #include "tests/sim/toy_power.h"
@@ -45,7 +46,7 @@ Scenario half_busy() {
   return s;
 }
 
-double limit(const Scenario& s) { return serving_limits(s).at("gpu").value(); }
+double limit(const Scenario& s) { return device_limits(s, OtherDevices::kRest).groups.front().at("gpu").value(); }
 
 TEST(ServingLimits, AreTheLeastOfDeviceRackAndSite) {
   Scenario s = half_busy();
@@ -69,11 +70,33 @@ TEST(ServingLimits, ASiteCapThatHoldsAnywayLimitsNothing) {
   EXPECT_NEAR(limit(s), 699.0, 1e-9);
 }
 
+// 20 devices held to 400 W and 20 free ones; at the site's cap both keep half of their 300 and 600 W.
+TEST(ServingLimits, AGroupsOwnLimitCountsBeforeTheSites) {
+  Scenario s = half_busy();
+  s.plan.groups.front().replicas = 20;
+  s.plan.groups.push_back(s.plan.groups.front());
+  s.plan.groups.back().name = "free";
+  s.plan.groups.front().power_limit = Watts{400};
+  const auto watts = [&](std::size_t g) { return device_limits(s, OtherDevices::kRest).groups[g].at("gpu").value(); };
+  EXPECT_DOUBLE_EQ(watts(0), 400.0);
+  EXPECT_DOUBLE_EQ(watts(1), 700.0);
+  s.cluster.power.site_cap = Watts{1.25 * (24000 + 40 * 150 + 20 * 300 + 20 * 600)};
+  EXPECT_DOUBLE_EQ(watts(0), 400.0);
+  EXPECT_DOUBLE_EQ(watts(1), 700.0);
+  s.cluster.power.site_cap = Watts{1.25 * (24000 + 40 * 150 + 10 * 300 + 10 * 600)};
+  EXPECT_NEAR(watts(0), 250.0, 1e-9);
+  EXPECT_NEAR(watts(1), 400.0, 1e-9);
+  // Both are simulated under theirs.
+  const Fleet fleet = make_fleet(s, {{"toy-gpu", toy::toy_gpu_profile()}}, "");
+  EXPECT_NEAR(fleet.groups[0].replica.ranks(0).front().added_cap.value(), 150.0, 1e-9);
+  EXPECT_NEAR(fleet.groups[1].replica.ranks(0).front().added_cap.value(), 300.0, 1e-9);
+}
+
 TEST(ServingLimits, ACapThatNoClockKeepsIsInfeasible) {
   Scenario s = half_busy();
   s.cluster.power.site_cap = Watts{1.25 * (24000 + 40 * 160)};  // 10 W of 600 are left
   try {
-    (void)serving_limits(s);
+    (void)limit(s);
     FAIL() << "expected a refusal";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::kInfeasible);
@@ -241,10 +264,10 @@ RC_GTEST_PROP(PredictPowerCap, NoSampledInstantIsAboveTheCap, ()) {
 // Nobody knows what it would do: refused, not left out in silence.
 TEST(PredictPowerCap, HostsCannotBeCapped) {
   Scenario scenario = toy::fleet_scenario(1, 2);
-  EXPECT_NO_THROW(static_cast<void>(make_fleet(scenario, {{"toy", toy::profile()}}, "")));
+  EXPECT_NO_THROW(static_cast<void>(make_fleet(scenario, {{"toy", toy::slow_steps_profile()}}, "")));
   scenario.cluster.power.device_cap = Watts{10};
   try {
-    static_cast<void>(make_fleet(scenario, {{"toy", toy::profile()}}, ""));
+    static_cast<void>(make_fleet(scenario, {{"toy", toy::slow_steps_profile()}}, ""));
     FAIL() << "a host was capped";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);

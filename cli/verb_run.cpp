@@ -249,7 +249,7 @@ void add_run(CLI::App& app) {
   verb->add_option("--ranks", options->ranks, "ranks as threads of this process or as MPI processes")
       ->check(CLI::IsMember({"threads", "mpi"}));
   verb->add_option("--multiprocessors", options->multiprocessors,
-                   "ranks that share a GPU keep to parts of it: how many of its multiprocessors each, in the plan's order (48,80)")
+                   "ranks that share a GPU keep to parts of it: how many of its multiprocessors each, in the plan's order (40,80)")
       ->delimiter(',')
       ->check(CLI::Range(1, 100'000));
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));

@@ -2,7 +2,7 @@
 // A part of a GPU's multiprocessors that kernels keep to: a green context of the driver. Memory, its bandwidth and L2 stay
 // shared. Parts of different size on one GPU stand in for a group of different devices.
 //
-//   const auto parts = DevicePartition::cut({48, 80});
+//   const auto parts = DevicePartition::cut({40, 80});
 //   {
 //     const DevicePartition::Scope scope(parts[0]);   // streams made by this thread belong to the part
 //     CudaModel model(…);
@@ -19,7 +19,7 @@ namespace lindos::exec::cuda {
 class DevicePartition {
  public:
   // Parts of the current device, in this order; each as large as asked, rounded up to whole groups of what the device can
-  // cut (8 multiprocessors on Hopper: 16 groups of an H200's 132). Throws Error{kInput} when the
+  // cut (8 multiprocessors on Hopper: 15 groups of the 132). Throws Error{kInput} when the
   // device has fewer, Error{kEnvironment} when its driver cannot cut it.
   [[nodiscard]] static std::vector<std::shared_ptr<const DevicePartition>> cut(const std::vector<int>& multiprocessors);
   ~DevicePartition();

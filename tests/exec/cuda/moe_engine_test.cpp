@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers with experts on the GPU against the CPU engine on the same synthetic weights (bf16): logits of every path, ranks
-// that share experts out, captured graphs.
+// that share experts out, captured graphs; and what is refused, which needs no GPU.
 #include <algorithm>
 #include <cmath>
 #include <string_view>
@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "exec/cuda/device_info.h"
+#include "exec/cuda/device_weights.h"
 #include "tests/exec/engine_harness.h"
 
 namespace lindos::exec::harness {
@@ -193,6 +194,31 @@ TEST_F(CudaMoeTest, RunsRepeatBitForBit) {
   const EngineRun second = gpu.serve(prompts, 20);
   EXPECT_EQ(first.outcome.outputs, second.outcome.outputs);
   EXPECT_GT(first.ranks.front().family_s[static_cast<std::size_t>(OpFamily::kRoute)], 0.0);
+}
+
+std::string refusal(const Model& model, const Layout& layout = {}, Dtype weights = Dtype::kBf16) {
+  GroupPlan group = config_of(model, Backend::kCuda, layout).group;
+  group.weight_dtype = weights;
+  std::string reason;
+  return cuda::executable_on_cuda(model, group, reason) ? "" : reason;
+}
+
+TEST(CudaMoePlan, WhatExpertsCannotRunIsNamed) {
+  EXPECT_EQ(refusal(wide_experts()), "");
+  EXPECT_EQ(refusal(narrow_experts(), {"Tensor2Uneven", {3, 1}, {1}}), "");
+  EXPECT_EQ(refusal(wide_experts(), {}, Dtype::kFp8), "experts in fp8 (bf16 is supported)");
+  Model model = wide_experts();
+  model.moe.experts = 12;
+  EXPECT_EQ(refusal(model), "12 experts (multiples of 8 up to 256 are supported)");
+  model.moe.experts = 264;
+  EXPECT_EQ(refusal(model), "264 experts (multiples of 8 up to 256 are supported)");
+  model = wide_experts();
+  model.moe.experts = 32;
+  model.moe.top_k = 17;
+  EXPECT_EQ(refusal(model), "17 experts per token (up to 16 are supported)");
+  model = wide_experts();
+  model.moe.expert_ffn = 500;
+  EXPECT_EQ(refusal(model), "a share of 500 columns of an expert (multiples of 8 are supported)");
 }
 
 }  // namespace

@@ -377,13 +377,14 @@ struct OperatorCost::Tables {
     const double k = static_cast<double>(op.k);
     // A GPU's grouped kernel has the tiles of all experts at work, like one product as wide as they are together; a CPU
     // takes expert after expert.
-    const double wide = ceiling.compute_capability > 0 ? n * groups : n;
+    const bool one_kernel = grouped && ceiling.compute_capability > 0;
+    const double wide = one_kernel ? n * groups : n;
     const Dtype format = matrix_dtype(op, dtype);
     const std::optional<Utilisation> u = gemm.utilisation(m, wide, k, format, context);
     if (!u) return analytic(op, dtype, Family::kGemm, c);
     const Work work = gemm_work(m, n, k, bytes_of(format));
     const Seconds sol = roofline(work.flop, work.bytes, c) * groups;
-    return {sol / u->value, u->spread, Family::kGemm, grouped ? Tier::kNeighbour : u->tier};
+    return {sol / u->value, u->spread, Family::kGemm, one_kernel ? Tier::kNeighbour : u->tier};
   }
 
   Profile ceiling;  // ceilings and overheads only, no samples

@@ -256,7 +256,7 @@ RunRecord measured_record(const std::vector<EngineRun>& runs, const EngineConfig
     values["roofline_utilisation"].push_back(used.roofline);
     if (const double step = median_decode_step(run); step > 0.0) values["step_time_s"].push_back(step);
     double memory = 0.0;
-    for (const RankReport& r : run.ranks) memory += r.memory_bytes();
+    for (const RankReport& r : run.ranks) memory = std::max(memory, r.memory_bytes());
     values["memory_peak_bytes"].push_back(memory);
     values["kv_blocks"].push_back(static_cast<double>(config.kv_blocks));
     if (config.group.limits.prefix_reuse) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "scenarios/balance.h"
+#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/plan_pools.h"
@@ -38,11 +39,19 @@ std::int64_t ranks_of(const Scenario& scenario, const Pool& pool, const Profiles
   return profile == profiles.end() ? 2 : std::max(1, profile->second.cores);
 }
 
-// Relative to each other: bytes per second, which bound decoding, or FLOP per second.
-double speed_of(const Scenario& scenario, const Pool& pool, const Profiles& profiles) {
+// Of a pool's device: bytes per second, which bound decoding, and FLOP per second, which bound prompts.
+struct Speeds {
+  double reading = 0.0;
+  double products = 0.0;
+};
+Speeds speeds_of(const Scenario& scenario, const Pool& pool, const Profiles& profiles, Dtype weights) {
   const Device& device = device_of(scenario, pool);
   const auto profile = profiles.find(device.name);
-  return profile == profiles.end() ? device.memory_bandwidth.value() : profile->second.read_bandwidth.value();
+  if (profile != profiles.end()) {
+    return {profile->second.read_bandwidth.value(), matrix_rate_of(profile->second, weights).value()};
+  }
+  const auto peak = device.peak.find(weights);
+  return {device.memory_bandwidth.value(), peak == device.peak.end() ? 0.0 : peak->second.value()};
 }
 
 class Candidates {
@@ -104,16 +113,21 @@ class Candidates {
 
   // One rank of each pool.
   void mixed() {
-    std::vector<double> speeds;
+    std::vector<double> reading;
+    std::vector<double> products;
     std::string pools;
     for (const Pool& pool : scenario_.cluster.pools) {
-      speeds.push_back(speed_of(scenario_, pool, profiles_));
+      const Speeds speeds = speeds_of(scenario_, pool, profiles_, pattern_.weight_dtype);
+      reading.push_back(speeds.reading);
+      products.push_back(speeds.products);
       pools += (pools.empty() ? "" : "+") + pool.name;
     }
-    const std::vector<double> even(speeds.size(), 1.0);
-    const bool by_speed = *std::min_element(speeds.begin(), speeds.end()) > 0.0 && !profiles_.empty();
-    for (const auto& [weights, how] : {std::pair{even, "equal"}, std::pair{speeds, "by speed"}}) {
-      if (weights == speeds && !by_speed) continue;
+    const std::vector<double> even(reading.size(), 1.0);
+    // The simulation says which of them the load asks for. Where they are the same cut, the first name stays.
+    for (const auto& [weights, how] :
+         {std::pair{even, "equal"}, std::pair{reading, "by speed of reading"}, std::pair{products, "by speed of products"}}) {
+      const bool known = *std::min_element(weights.begin(), weights.end()) > 0.0 && !profiles_.empty();
+      if (weights != even && !known) continue;
       if (static_cast<std::int64_t>(weights.size()) <= scenario_.model.q_heads) {
         GroupPlan tensor = cut(scenario_.cluster.pools.front(), weights, {});
         for (std::size_t r = 0; r < weights.size(); ++r)

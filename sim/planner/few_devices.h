@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serving on a few devices, or on the ranks of one machine: so few plans that each is simulated request by request.
 // Besides plans of one kind of device there are replicas that mix kinds, one rank of each pool: in equal parts, and in
-// parts by speed, as tensor ranks or as pipeline stages.
+// parts by speed (of reading, which bounds decodes, and of products, which bound prompts), as tensor ranks or as stages.
 #pragma once
 
 #include <map>

@@ -37,6 +37,8 @@ class Operators(CliTest):
         # Prompts beside each other are priced over one alone, so that rounding is all that is lost.
         for metric in out["metrics"].values():
             self.assertLess(metric["max_ape"], 1e-6)
+        alone = self.succeed("validate", "collectives", self.PROFILE, self.PROFILE, "--format", "json").json()
+        self.assertEqual(alone["metrics"], {"collective_s": out["metrics"]["collective_s"]})
 
     def test_own_measurements(self):
         measured = ROOT / "data" / "measurements" / "2026-11-26-h200-profile.json"
@@ -52,6 +54,8 @@ class Operators(CliTest):
         other = ROOT / "data" / "profiles" / "h100-sxm.json"
         self.fail_with(1, ["h100-sxm.json", "h100-sxm", "h200-sxm"], "validate", "operators", self.PROFILE, other)
         self.fail_with(1, ["nowhere.json"], "validate", "operators", self.PROFILE, "nowhere.json")
+        without = ROOT / "data" / "measurements" / "2026-11-26-h200-profile.json"
+        self.fail_with(1, ["/collectives", "none to compare"], "validate", "collectives", self.PROFILE, without)
         self.fail_with(2, ["measured", "required"], "validate", "operators", self.PROFILE)
 
 

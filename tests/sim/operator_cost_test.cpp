@@ -208,6 +208,22 @@ TEST(OperatorCost, CollectiveSamplesSayNothingOfPathsBeyondTheirDomain) {
   EXPECT_GT(p.time.count(), 1e-3);
 }
 
+// Six rows over three experts are three products of two rows, the very kernel that was sampled.
+TEST(OperatorCost, ACpuMultipliesExpertAfterExpert) {
+  Profile profile = toy::bare_profile();
+  profile.gemm = {toy::gemm(2, 100, 100, 7e-6), toy::gemm(6, 100, 100, 9e-6)};
+  Op op = gemm_op(6, 100, 100);
+  op.kind = OpKind::kMoeGemm;
+  op.experts_hit = 3;
+  op.experts = 8;
+  const Priced p = priced(OperatorCost(profile), op);
+  EXPECT_NEAR(p.time.count(), 21e-6, 21e-6 * kExact);
+  EXPECT_EQ(p.tier, Tier::kMeasured);
+  // A GPU's grouped kernel is another one.
+  profile.compute_capability = 90;
+  EXPECT_EQ(priced(OperatorCost(profile), op).tier, Tier::kNeighbour);
+}
+
 TEST(OperatorCost, AnotherNumberOfRanksRescalesAsTheFormulaDoes) {
   // Ring of 0.75 · 100 GB/s: 2(n-1)/n · 1 GB is 13.333 ms for 2 ranks, 23.333 ms for 8, 12 us of start beside it.
   Profile profile = toy::bare_profile();

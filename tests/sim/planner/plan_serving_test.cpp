@@ -15,6 +15,7 @@
 #include "scenarios/error.h"
 #include "scenarios/plan_pools.h"
 #include "sim/closed_serving.h"
+#include "sim/datasheet.h"
 #include "sim/planner/few_devices.h"
 
 namespace lindos::sim {
@@ -263,6 +264,36 @@ TEST(PlanFew, TriesEveryCutOfAFewDevicesAndSharesBySpeed) {
   EXPECT_TRUE(named("pipeline stages equal"));
   for (std::size_t i = 1; i < answer.plans.size(); ++i)
     EXPECT_GE(answer.plans[i - 1].objective, answer.plans[i].objective);
+}
+
+// Both read alike, one multiplies twice as fast: only the cut by products deals its rank more heads (two of three, in whole
+// groups or not), and no cut by reading is made, since it would be the equal one.
+TEST(PlanFew, CutsBySpeedOfProductsWhereReadingIsAlike) {
+  Scenario scenario = fleet();
+  for (Pool& pool : scenario.cluster.pools) {
+    pool.node.devices = 1;
+    pool.nodes = 1;
+  }
+  scenario.plan = default_plan(scenario);
+  std::map<std::string, Profile> profiles;
+  for (const Pool& pool : scenario.cluster.pools) {
+    Profile profile = datasheet_profile(scenario.devices.at(pool.node.device));
+    profile.read_bandwidth = BytesPerSecond{3e12};
+    profile.matrix_rates.clear();
+    profile.matrix_rate = FlopPerSecond{profiles.empty() ? 4e14 : 8e14};
+    profiles.emplace(pool.node.device, std::move(profile));
+  }
+  ASSERT_EQ(profiles.size(), 2U);
+  std::vector<std::string> names;
+  std::int64_t first = 0;
+  for (const Plan& plan : few_plans(scenario, profiles)) {
+    names.push_back(plan.name);
+    if (plan.name.find("tensor shares by speed of products") == std::string::npos) continue;
+    first = plan.groups.front().stages.front().ranks.front().share.q_heads.size();
+  }
+  EXPECT_GT(first, 0) << "no such plan";
+  EXPECT_NEAR(static_cast<double>(first) / static_cast<double>(scenario.model.q_heads), 1.0 / 3.0, 0.05);
+  EXPECT_TRUE(std::none_of(names.begin(), names.end(), [](const std::string& name) { return name.find("of reading") != std::string::npos; }));
 }
 
 }  // namespace

@@ -25,11 +25,15 @@ std::string rate_text(double value) {
   return value >= 1000.0 ? with_thousands(std::llround(value)) : fmt::format("{:.3g}", value);
 }
 
+// Of a million output tokens.
+std::string cost_text(double dollars) { return dollars > 0.0 ? fmt::format("{:.3f} $", dollars) : "–"; }
+
 void add_row(Table& table, const std::string& label, const sim::PlannedServing& plan) {
   table.add({label, rate_text(plan.requests_per_s), rate_text(plan.p10) + " – " + rate_text(plan.p90),
              rate_text(plan.tokens_per_s),
              plan.power.value() > 0.0 ? fmt::format("{:.1f} MW", plan.power.value() / 1e6) : "–",
-             plan.power.value() > 0.0 ? rate_text(plan.tokens_per_s / (plan.power.value() / 1e6)) : "–"});
+             plan.power.value() > 0.0 ? rate_text(plan.tokens_per_s / (plan.power.value() / 1e6)) : "–",
+             cost_text(sim::dollars_per_million_tokens(plan.cost, plan.tokens_per_s))});
 }
 
 nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::string& file) {
@@ -43,6 +47,9 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
   if (plan.without_site_cap > 0.0) out["without_site_cap"] = plan.without_site_cap;
   out["power_w"] = nullptr;  // of hosts it is not known
   if (plan.power.value() > 0.0) out["power_w"] = plan.power.value();
+  out["dollars_per_million_tokens"] = nullptr;  // a price is not known
+  if (plan.cost.value() > 0.0)
+    out["dollars_per_million_tokens"] = sim::dollars_per_million_tokens(plan.cost, plan.tokens_per_s);
   out["objective"] = plan.objective;
   auto& groups = out["groups"] = nlohmann::ordered_json::array();
   for (const sim::ServingPart& part : plan.parts) {
@@ -70,7 +77,7 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
                        promise_text(scenario.slo.tpot), scenario.slo.percentile * 100.0);
   }
   out += fmt::format("\nmodelled · {} draws · seed {}\n\n", question.predict.draws, question.predict.seed);
-  Table table({"plan", "requests/s kept p50", "p10 – p90", "output token/s", "power at most", "token/s per MW"});
+  Table table({"plan", "requests/s kept p50", "p10 – p90", "output token/s", "power at most", "token/s per MW", "a million tokens"});
   for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i]);
   for (const sim::PlannedServing& baseline : answer.baselines) add_row(table, baseline.name, baseline);
   out += table.text() + "\n";
@@ -92,10 +99,10 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
   out += gains_table(answer.plans.front().gains);
   if (!answer.pareto.empty()) {
     out += "\n";
-    Table pareto({"token/s for a user, at least", "token/s per device", "shapes"});
+    Table pareto({"token/s for a user, at least", "token/s per device", "token/s per MW", "a million tokens", "shapes"});
     for (const sim::ParetoPoint& point : answer.pareto) {
       pareto.add({fmt::format("{:.0f}", point.tokens_per_s_user), fmt::format("{:.0f}", point.tokens_per_s_device),
-                  point.shapes});
+                  rate_text(point.tokens_per_s_megawatt), cost_text(point.dollars_per_million), point.shapes});
     }
     out += pareto.text();
   }
@@ -123,7 +130,10 @@ std::string to_json(const sim::ServingAnswer& answer, const Scenario& scenario, 
   for (const sim::ParetoPoint& point : answer.pareto) {
     pareto.push_back({{"tokens_per_s_user", point.tokens_per_s_user},
                       {"tokens_per_s_device", point.tokens_per_s_device},
+                      {"tokens_per_s_megawatt", point.tokens_per_s_megawatt},
+                      {"dollars_per_million_tokens", nullptr},
                       {"shapes", point.shapes}});
+    if (point.dollars_per_million > 0.0) pareto.back()["dollars_per_million_tokens"] = point.dollars_per_million;
   }
   out["searched"] = {{"shapes", answer.shapes},
                      {"points", answer.points},

@@ -15,6 +15,7 @@
 #include "cli/verbs.h"
 #include "data/catalogue.h"
 #include "scenarios/error.h"
+#include "scenarios/json_reader.h"
 #include "scenarios/made_for.h"
 #include "sim/planner/few_devices.h"
 #include "sim/planner/fit_here.h"
@@ -48,7 +49,7 @@ Objective objective_of(const std::string& name, const char* workload, const std:
     names.emplace_back(sim::name_of(choice));
   }
   throw Error(ErrorKind::kUsage, "--objective",
-              fmt::format("expected {} for {}, saw \"{}\"", fmt::join(names, ", "), workload, name));
+              fmt::format("expected {} for {}, saw \"{}\"{}", fmt::join(names, ", "), workload, name, did_you_mean(name, names)));
 }
 
 void plan_training(const PlanVerb& options, const Session& session, const sim::PredictOptions& predict) {
@@ -111,7 +112,7 @@ void plan_serving(const PlanVerb& options, const Session& session, const sim::Pr
                   Progress& progress) {
   sim::ServingQuestion question;
   question.objective = objective_of<sim::ServingObjective>(
-      options.objective, "serving", {sim::ServingObjective::kGoodput, sim::ServingObjective::kPower});
+      options.objective, "serving", {std::begin(sim::kServingObjectives), std::end(sim::kServingObjectives)});
   question.pools = options.pools;
   for (const std::string& name : options.dtypes) {
     const auto dtype = find_dtype(name);
@@ -208,7 +209,7 @@ void add_plan(CLI::App& app) {
   verb->add_option("--objective", options->objective,
                    "training: run (tokens/s, failures included), step (of a running step), mfu or power (of a running "
                    "step; tokens/s per MW; no slower than the scenario's plan). serving: goodput (requests/s that keep "
-                   "the promises), power (the same per MW)")
+                   "the promises), power or cost (their tokens/s per MW or per dollar, for at least the scenario's rate)")
       ->type_name("NAME");
   verb->add_option("--pools", options->pools, "pools that may be used; all when absent")
       ->delimiter(',')

@@ -33,6 +33,7 @@ class Program {
     for (const ReplicaKind& kind : kinds) {
       most_rate_ = std::max(most_rate_, kind.rate);
       most_power_ = std::max(most_power_, kind.added.value());
+      most_cost_ = std::max(most_cost_, kind.cost);
     }
   }
 
@@ -55,7 +56,7 @@ class Program {
       add(pools, power);
       add(pools + 1, rate);
       most.push_back(std::floor(static_cast<double>(limits_.devices[kind.pool]) / static_cast<double>(kind.devices)));
-      cost.push_back(limits_.demand > 0.0 ? power : -rate + kTieBreak * power);
+      cost.push_back(limits_.demand > 0.0 ? kind.cost / most_cost_ : -rate + kTieBreak * power);
     }
     columns.start.push_back(static_cast<CoinBigIndex>(columns.row.size()));
     constexpr double kFree = std::numeric_limits<double>::max();
@@ -85,6 +86,7 @@ class Program {
   const AllocationLimits& limits_;
   double most_rate_ = 1e-9;
   double most_power_ = 1.0;
+  double most_cost_ = 1e-9;
 };
 
 }  // namespace

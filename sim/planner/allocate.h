@@ -3,7 +3,7 @@
 //   maximise   Σ replicas × rate          (of two that serve alike the one that draws less)
 //   subject to Σ replicas × devices  <= devices of the pool, for each pool
 //              Σ replicas × added power <= what the site leaves above idle
-//   or, with a demand: the least power that serves it.
+//   or, with a demand: the least cost that serves it.
 #pragma once
 
 #include <cstddef>
@@ -21,12 +21,13 @@ struct ReplicaKind {
   std::int64_t devices = 1;
   double rate = 0.0;           // requests per second that it serves
   Watts added{0};              // above the idle power of its devices and their part of the node
+  double cost = 0.0;           // in any unit
 };
 
 struct AllocationLimits {
   std::vector<std::int64_t> devices;  // [pool]
   std::optional<Watts> added;         // of all replicas together; nothing: no limit
-  double demand = 0.0;                // requests per second; 0: as many as possible
+  double demand = 0.0;                // requests per second, at the least cost; 0: as many as possible
 };
 
 // Replicas per kind; nothing when the limits allow no answer (a demand that is out of reach).

@@ -202,6 +202,11 @@ std::vector<Plan> few_plans(const Scenario& scenario, const Profiles& profiles) 
 }
 
 ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const ServingQuestion& question) {
+  if (question.objective != ServingObjective::kGoodput) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                std::string("plans of a few devices are ranked by what they serve, not by ") + name_of(question.objective) +
+                    "; leave the objective out");
+  }
   ServingAnswer answer;
   const std::vector<Plan> plans = few_plans(scenario, profiles);
   std::string first_reason;

@@ -124,9 +124,17 @@ class ServingPlanner {
       throw Error(ErrorKind::kInput, scenario_.name,
                   "the scenario promises nothing, so every rate keeps it; state ttft or tpot in [slo]");
     }
-    if (question_.objective == ServingObjective::kPower && scenario_.workload.serving.rate.value() <= 0.0) {
+    if (question_.objective != ServingObjective::kGoodput && scenario_.workload.serving.rate.value() <= 0.0) {
       throw Error(ErrorKind::kInput, scenario_.name,
-                  "the least power is sought for a rate, and the workload states none; give it arrival and rate");
+                  std::string("the least ") + name_of(question_.objective) +
+                      " is sought for a rate, and the workload states none; give it arrival and rate");
+    }
+    for (const std::size_t p : pools_) {
+      const Pool& pool = scenario_.cluster.pools[p];
+      if (question_.objective != ServingObjective::kCost || pool.device_price.value() > 0.0) continue;
+      throw Error(ErrorKind::kInput, scenario_.name,
+                  "the cost of pool \"" + pool.name +
+                      "\" is not known; give it device_price, such as \"2.5 $/h\", or leave the pool out (--pools)");
     }
     if (scenario_.cluster.power.site_cap.value() > 0.0 && added_budget(scenario_).value() <= 0.0) {
       throw Error(ErrorKind::kInfeasible, scenario_.name,
@@ -397,18 +405,43 @@ class ServingPlanner {
     plan.p90 = quantile(plan.drawn, 0.9);
     plan.tokens_per_s = plan.requests_per_s * middle_tokens(scenario_.workload.serving).output;
     plan.power = metered(scenario_, added);
-    plan.objective = question_.objective == ServingObjective::kGoodput
-                         ? plan.requests_per_s
-                         : plan.requests_per_s / (plan.power.value() / 1e6);
+    plan.cost = cost_of(chosen, plan.power);
+    plan.objective = plan.requests_per_s * per_request(plan.power, plan.cost);
     return plan;
+  }
+
+  // What a request per second counts in the objective of a plan that draws and costs so much; 0: that is not known.
+  [[nodiscard]] double per_request(Watts power, DollarsPerSecond cost) const {
+    const double tokens = middle_tokens(scenario_.workload.serving).output;
+    if (question_.objective == ServingObjective::kPower) return tokens / (power.value() / 1e6);
+    if (question_.objective == ServingObjective::kCost) return cost.value() > 0.0 ? tokens / cost.value() : 0.0;
+    return 1.0;
   }
 
   [[nodiscard]] std::vector<double> objectives(const PlannedServing& plan) const {
     std::vector<double> out = plan.drawn;
-    if (question_.objective == ServingObjective::kPower) {
-      for (double& value : out) value /= plan.power.value() / 1e6;
-    }
+    for (double& value : out) value *= per_request(plan.power, plan.cost);
     return out;
+  }
+
+  // 0 where a price is not known.
+  [[nodiscard]] DollarsPerSecond cost_of(const std::vector<Chosen>& chosen, Watts power) const {
+    DollarsPerSecond sum = power * scenario_.cluster.power.energy_price;
+    for (const Chosen& c : chosen) {
+      const DollarsPerSecond price = pool_of(c).device_price;
+      if (price.value() <= 0.0) return DollarsPerSecond{0};
+      sum += price * static_cast<double>(c.shape->shape.devices() * c.replicas);
+    }
+    return sum;
+  }
+
+  // What a demand is served with the least of.
+  [[nodiscard]] double cost_of(const PricedShape& shape, std::size_t step) const {
+    const Pool& pool = scenario_.cluster.pools[shape.shape.pool];
+    const auto devices = static_cast<double>(shape.shape.devices());
+    const Watts added = added_per_device(scenario_, pool, shape.limits[step]) * devices;
+    if (question_.objective == ServingObjective::kPower) return added.value();
+    return (pool.device_price * devices + added * scenario_.cluster.power.pue * scenario_.cluster.power.energy_price).value();
   }
 
   // The best replicas of these shapes, one per pool, under the power and the devices; requests by load.
@@ -424,12 +457,13 @@ class ServingPlanner {
         if (rate <= 0.0) continue;
         const std::int64_t devices = shapes[i]->shape.devices();
         kinds.push_back({i, devices, rate,
-                         added_per_device(scenario_, pool, shapes[i]->limits[step]) * static_cast<double>(devices)});
+                         added_per_device(scenario_, pool, shapes[i]->limits[step]) * static_cast<double>(devices),
+                         cost_of(*shapes[i], step)});
         chosen.push_back({shapes[i], step, 0, rate});
       }
     }
     if (site_cap && scenario_.cluster.power.site_cap.value() > 0.0) limits.added = added_budget(scenario_);
-    if (question_.objective == ServingObjective::kPower) limits.demand = scenario_.workload.serving.rate.value();
+    if (question_.objective != ServingObjective::kGoodput) limits.demand = scenario_.workload.serving.rate.value();
     const auto replicas = allocate(kinds, limits);
     if (!replicas) return {};
     std::vector<Chosen> used;
@@ -475,9 +509,8 @@ class ServingPlanner {
         added += added_per_device(scenario_, pool, c.limit()) * devices;
       }
       if (rate > 0.0) {
-        const bool goodput = question_.objective == ServingObjective::kGoodput;
-        ranked.push_back({goodput ? rate : rate / metered(scenario_, added).value(), std::move(shapes),
-                          std::move(chosen)});
+        const Watts power = metered(scenario_, added);
+        ranked.push_back({rate * per_request(power, cost_of(chosen, power)), std::move(shapes), std::move(chosen)});
       } else {
         answer_.pruned.add("cannot serve the scenario's rate under the site's power", 1);
       }
@@ -627,14 +660,18 @@ class ServingPlanner {
     for (const double speed : kUserSpeeds) {
       Slo promise = scenario_.slo;
       promise.tpot = Seconds(1.0 / speed);
-      ParetoPoint point{speed, 0.0, ""};
+      ParetoPoint point;
+      point.tokens_per_s_user = speed;
       double devices = 0.0;
+      double tokens = 0.0;
+      std::vector<Chosen> chosen;
+      Watts added{0};
       for (const std::size_t p : pools_) {
         const double own = static_cast<double>(scenario_.cluster.pools[p].devices());
         devices += own;
-        const PricedShape* best = nullptr;
+        PricedShape* best = nullptr;
         double most = 0.0;
-        for (const PricedShape& shape : shapes_[p]) {
+        for (PricedShape& shape : shapes_[p]) {
           const double rate = ServingPrices(*shape.group, scenario_.workload.serving).most(promise).rate /
                               static_cast<double>(shape.shape.devices());
           if (rate <= most) continue;
@@ -642,12 +679,18 @@ class ServingPlanner {
           best = &shape;
         }
         if (best == nullptr) continue;
-        point.tokens_per_s_device += own * most * middle_tokens(scenario_.workload.serving).output;
+        tokens += own * most * middle_tokens(scenario_.workload.serving).output;
+        added += added_per_device(scenario_, scenario_.cluster.pools[p], best->limits.front()) * own;
+        chosen.push_back({best, 0, static_cast<std::int64_t>(own) / best->shape.devices(), 1.0});
         point.shapes += (point.shapes.empty() ? "" : "; ") + scenario_.cluster.pools[p].name + " ";
         point.shapes += text_of(best->shape);
       }
-      point.tokens_per_s_device /= devices;
-      if (point.tokens_per_s_device > 0.0) answer_.pareto.push_back(point);
+      if (tokens <= 0.0) continue;
+      const Watts power = metered(scenario_, added);
+      point.tokens_per_s_device = tokens / devices;
+      point.tokens_per_s_megawatt = tokens / (power.value() / 1e6);
+      point.dollars_per_million = dollars_per_million_tokens(cost_of(chosen, power), tokens);
+      answer_.pareto.push_back(point);
     }
   }
 
@@ -666,7 +709,12 @@ class ServingPlanner {
 }  // namespace
 
 const char* name_of(ServingObjective objective) {
-  return objective == ServingObjective::kGoodput ? "goodput" : "power";
+  switch (objective) {
+    case ServingObjective::kGoodput: return "goodput";
+    case ServingObjective::kPower: return "power";
+    case ServingObjective::kCost: return "cost";
+  }
+  return "";
 }
 
 ServingAnswer plan_serving(const Scenario& scenario, const Profiles& profiles, const ServingQuestion& question) {

@@ -23,9 +23,12 @@ namespace lindos::sim {
 
 enum class ServingObjective {
   kGoodput,   // requests per second that keep the promises, at most
-  kPower,     // the same per megawatt at the meter, for at least the scenario's rate
+  kPower,     // their output tokens per second and megawatt at the meter, for at least the scenario's rate
+  kCost,      // their output tokens per dollar, for at least the scenario's rate
 };
-[[nodiscard]] const char* name_of(ServingObjective objective);   // "goodput", "power"
+inline constexpr ServingObjective kServingObjectives[] = {ServingObjective::kGoodput, ServingObjective::kPower,
+                                                          ServingObjective::kCost};
+[[nodiscard]] const char* name_of(ServingObjective objective);   // "goodput", "power", "cost"
 
 struct ServingQuestion {
   ServingObjective objective = ServingObjective::kGoodput;
@@ -60,15 +63,23 @@ struct PlannedServing {
   double p90 = 0.0;
   double tokens_per_s = 0.0;        // output
   Watts power{0};                   // at the meter, every device at its limit: no instant is above it
-  double objective = 0.0;
+  DollarsPerSecond cost{0};         // of the plan's devices and the site's energy at that power; 0: a price is not known
+  double objective = 0.0;           // more is better
   std::vector<double> drawn;        // requests_per_s of each draw
   std::vector<PlanGain> gains;      // of the objective
 };
 
-// At this pace for a user the fleet gives so many tokens per second and device.
+[[nodiscard]] inline double dollars_per_million_tokens(DollarsPerSecond cost, double tokens_per_s) {
+  return tokens_per_s > 0.0 ? cost.value() / tokens_per_s * 1e6 : 0.0;
+}
+
+// At this pace for a user the fleet gives so many tokens per second and device: of each pool the shape that bears most load
+// per device, at the limits that devices and racks have.
 struct ParetoPoint {
   double tokens_per_s_user = 0.0;
   double tokens_per_s_device = 0.0;
+  double tokens_per_s_megawatt = 0.0;   // at the meter
+  double dollars_per_million = 0.0;     // tokens; 0: a price is not known
   std::string shapes;               // per pool
 };
 

@@ -263,6 +263,8 @@ ttft = "1 ms"
 tpot = "1 us"
 """)
         self.fail_with(3, ["no shape serves", "Nearest: ", "ms"], "plan", hasty, "--progress", "none")
+        self.fail_with(2, ["goodput, power, cost", 'did you mean "cost"'], "plan", scenario, "--progress", "none", "--objective", "costs")
+        self.fail_with(1, ["device_price"], "plan", scenario, "--progress", "none", "--objective", "cost")
         self.fail_with(2, ["goodput", "run"], "plan", scenario, "--progress", "none", "--objective", "run")
 
 

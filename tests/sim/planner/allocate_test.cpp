@@ -16,6 +16,7 @@ namespace {
 struct Sum {
   double rate = 0.0;
   double power = 0.0;
+  double cost = 0.0;
 };
 
 Sum sum_of(const std::vector<ReplicaKind>& kinds, const std::vector<std::int64_t>& replicas) {
@@ -23,6 +24,7 @@ Sum sum_of(const std::vector<ReplicaKind>& kinds, const std::vector<std::int64_t
   for (std::size_t i = 0; i < kinds.size(); ++i) {
     sum.rate += kinds[i].rate * static_cast<double>(replicas[i]);
     sum.power += kinds[i].added.value() * static_cast<double>(replicas[i]);
+    sum.cost += kinds[i].cost * static_cast<double>(replicas[i]);
   }
   return sum;
 }
@@ -38,14 +40,14 @@ bool allowed(const std::vector<ReplicaKind>& kinds, const std::vector<std::int64
   return (!limits.added || sum.power <= limits.added->value() + 1e-6) && sum.rate >= limits.demand - 1e-6;
 }
 
-// The best value over all answers: the highest rate, or the least power for a demand.
+// The best value over all answers: the highest rate, or the least cost for a demand.
 std::optional<double> brute_force(const std::vector<ReplicaKind>& kinds, const AllocationLimits& limits) {
   std::optional<double> best;
   std::vector<std::int64_t> replicas(kinds.size(), 0);
   while (true) {
     if (allowed(kinds, replicas, limits)) {
       const Sum sum = sum_of(kinds, replicas);
-      const double value = limits.demand > 0.0 ? -sum.power : sum.rate;
+      const double value = limits.demand > 0.0 ? -sum.cost : sum.rate;
       if (!best || value > *best) best = value;
     }
     std::size_t i = 0;
@@ -86,7 +88,7 @@ RC_GTEST_PROP(Allocate, EqualsBruteForce, ()) {
     const int shapes = *rc::gen::inRange(1, 3);
     for (int s = 0; s < shapes; ++s) {
       kinds.push_back({p, *rc::gen::inRange<std::int64_t>(1, 4), *rc::gen::inRange(1, 40) * 0.25,
-                       Watts(*rc::gen::inRange(0, 50) * 10.0)});
+                       Watts(*rc::gen::inRange(0, 50) * 10.0), *rc::gen::inRange(0, 40) * 0.5});
     }
   }
   if (*rc::gen::arbitrary<bool>()) limits.added = Watts(*rc::gen::inRange(0, 300) * 10.0);
@@ -97,7 +99,7 @@ RC_GTEST_PROP(Allocate, EqualsBruteForce, ()) {
   if (!best) return;
   RC_ASSERT(allowed(kinds, *replicas, limits));
   const Sum sum = sum_of(kinds, *replicas);
-  const double value = limits.demand > 0.0 ? -sum.power : sum.rate;
+  const double value = limits.demand > 0.0 ? -sum.cost : sum.rate;
   RC_ASSERT(std::abs(value - *best) <= 1e-4 * (1.0 + std::abs(*best)));
 }
 

@@ -183,6 +183,40 @@ TEST(PlanServing, ThePowerObjectiveServesTheDemandWithLess) {
   EXPECT_LT(answer.plans.front().power, plan_serving(scenario, {}, closed_question()).plans.front().power);
 }
 
+// Pool h200 costs so much that the demand, which the 24 H100 can serve alone, never goes there; at the price of nothing but
+// energy no H100 would. What is said to be the cost is Σ devices × price + energy at the meter.
+TEST(PlanServing, TheCostObjectiveServesTheDemandForLess) {
+  Scenario scenario = fleet("[power]\nenergy_price = \"0.1 $/kWh\"\npue = 1.25\nsource = \"test\"\n");
+  ServingQuestion question = closed_question();
+  question.objective = ServingObjective::kCost;
+  try {
+    static_cast<void>(plan_serving(scenario, {}, question));
+    FAIL() << "nobody knows the price";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInput);
+    EXPECT_NE(std::string(e.what()).find("pool \"h100\" is not known; give it device_price"), std::string::npos) << e.what();
+  }
+  scenario.cluster.pools[0].device_price = DollarsPerSecond{2.0 / 3600.0};
+  scenario.cluster.pools[1].device_price = DollarsPerSecond{200.0 / 3600.0};
+  const ServingAnswer answer = plan_serving(scenario, {}, question);
+  const PlannedServing& best = answer.plans.front();
+  EXPECT_GE(best.requests_per_s, scenario.workload.serving.rate.value());
+  std::int64_t devices = 0;
+  for (const ServingPart& part : best.parts) {
+    EXPECT_EQ(part.shape.pool, 0U) << part.name;
+    devices += part.replicas * part.shape.devices();
+  }
+  const double energy = best.power.value() / 1000.0 * 0.1 / 3600.0;
+  EXPECT_NEAR(best.cost.value(), static_cast<double>(devices) * 2.0 / 3600.0 + energy, 1e-9);
+  EXPECT_NEAR(best.objective, best.tokens_per_s / best.cost.value(), 1e-6 * best.objective);
+  // One replica fewer would not serve it: no dearer than any plan that was found by another objective.
+  EXPECT_LE(best.cost, plan_serving(scenario, {}, closed_question()).plans.front().cost);
+  for (const ParetoPoint& point : answer.pareto) EXPECT_GT(point.dollars_per_million, 0.0);
+  scenario.cluster.pools[1].device_price = DollarsPerSecond{1e-9};
+  const ServingAnswer other = plan_serving(scenario, {}, question);
+  EXPECT_EQ(other.plans.front().parts.front().shape.pool, 1U);
+}
+
 TEST(PlanServing, PromisesThatCannotBeKeptNameWhatComesNearest) {
   Scenario scenario = fleet();
   scenario.slo.tpot = Seconds(1e-5);

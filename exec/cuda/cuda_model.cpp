@@ -74,8 +74,8 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
       last_stage_(shard.stage + 1 == static_cast<int>(group.stages.size())),
       captures_(first_stage_ && last_stage_ && tensor_group.size() == 1),
       weights_(model, group, shard, checkpoint, stream_),
-      products_(checked_fp8(group), std::max(limits_.max_batched_tokens, limits_.max_sequences),
-                std::max(limits_.max_batched_tokens, limits_.max_sequences) * widest(model, share_)),
+      products_(checked_fp8(group), most_rows(limits_),
+                most_rows(limits_) * widest(model, share_)),
       timer_(timer, stream_) {
   const RopeTable rope = make_rope_table(model, max_positions);
   cos_ = upload_floats(rope.cos);
@@ -89,7 +89,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   host_kv_ = PinnedBuffer(static_cast<std::size_t>(host_blocks * layer_range_.size()) * kv_block_elements_ * sizeof(Bf16));
   table_stride_ = (max_positions + kDevicePageTokens - 1) / kDevicePageTokens;
 
-  const std::int64_t tokens = std::max(limits_.max_batched_tokens, limits_.max_sequences);
+  const std::int64_t tokens = most_rows(limits_);
   residual_ = bf16_rows(tokens, model.hidden);
   normed_ = bf16_rows(tokens, model.hidden);
   qkv_ = bf16_rows(tokens, (q_heads + 2 * kv_heads) * d);
@@ -589,9 +589,13 @@ std::span<const float> CudaModel::last_logits() {
   return logits_host_;
 }
 
+std::int64_t most_rows(const EngineLimits& limits) {
+  return std::max({limits.max_batched_tokens, graph_bucket(limits.max_sequences), std::int64_t{1}});
+}
+
 std::vector<std::int64_t> tuned_rows(const EngineLimits& limits) {
   std::vector<std::int64_t> sizes;
-  const std::int64_t most = std::max(limits.max_batched_tokens, graph_bucket(limits.max_sequences));
+  const std::int64_t most = most_rows(limits);
   for (std::int64_t m = 2 * kc::kSkinnyRows; m <= most; m *= 2) sizes.push_back(m);
   for (const std::int64_t m : {limits.prefill_chunk, limits.max_batched_tokens}) {
     if (m >= 2 * kc::kSkinnyRows && std::find(sizes.begin(), sizes.end(), m) == sizes.end()) sizes.push_back(m);

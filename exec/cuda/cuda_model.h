@@ -27,6 +27,8 @@
 
 namespace lindos::exec::cuda {
 
+// Rows that a step may have: of prompts, or of the graph that holds all sequences, padding included.
+[[nodiscard]] std::int64_t most_rows(const EngineLimits& limits);
 // Rows for which a model with these limits times cuBLASLt's algorithms: powers of two, the prefill chunk, the largest step.
 [[nodiscard]] std::vector<std::int64_t> tuned_rows(const EngineLimits& limits);
 

@@ -53,10 +53,6 @@ double bytes_of_matrix(std::int64_t n, std::int64_t k) {
   return static_cast<double>(n) * static_cast<double>(k) * sizeof(Bf16);
 }
 
-std::int64_t most_rows(const EngineLimits& limits) {
-  return std::max({limits.max_batched_tokens, cuda::graph_bucket(limits.max_sequences), std::int64_t{1}});
-}
-
 // What the operands of all groups need at most.
 struct Sizes {
   double cold = 0.0;
@@ -70,7 +66,7 @@ Sizes sizes_of(const CudaProbeRequest& request) {
   Sizes sizes;
   for (const GroupPlan& group : request.groups) {
     const Model& model = request.model;
-    const std::int64_t rows = most_rows(group.limits);
+    const std::int64_t rows = cuda::most_rows(group.limits);
     sizes.rows = std::max(sizes.rows, rows);
     sizes.positions = std::max(sizes.positions, context_limit(model, group.limits));
     for (const StagePlan& stage : group.stages) {

@@ -250,6 +250,30 @@ TEST_F(CudaEngineTest, BatchesOfEverySizeChooseTheTokensOfTheCpu) {
   }
 }
 
+// Twelve sequences run in the graph of sixteen rows, more than a prompt may have here: its padding has room too.
+TEST_F(CudaEngineTest, AGraphMayHaveMoreRowsThanAPrompt) {
+  const Model model = small_model();
+  EngineConfig config = config_of(model, Backend::kCuda);
+  config.group.limits.max_batched_tokens = 12;
+  config.group.limits.prefill_chunk = 12;
+  config.group.limits.max_sequences = 12;
+  Engine gpu(config);
+  Engine cpu(config_of(model, Backend::kCpu));
+  std::vector<Tokens> prompts;
+  for (std::size_t i = 0; i < 12; ++i) prompts.push_back(make_prompt(static_cast<std::int64_t>(3 + i), i, model.vocab));
+  const EngineRun run = gpu.serve(prompts, 4);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    Tokens text = prompts[i];
+    for (const scheduler::TokenId id : run.outcome.outputs[i]) {
+      (void)cpu.generate(text, 1);
+      const std::vector<float> logits = cpu.last_logits().front();
+      const float best = *std::max_element(logits.begin(), logits.end());
+      EXPECT_GE(logits[static_cast<std::size_t>(id)], best - kTolerance * largest(logits)) << "sequence " << i;
+      text.push_back(id);
+    }
+  }
+}
+
 // Blocks go to host memory and come back beside the layers; every token is still one that the CPU engine could have chosen.
 TEST_F(CudaEngineTest, BlocksComeBackFromHostMemory) {
   const Model model = small_model();

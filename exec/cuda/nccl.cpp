@@ -5,8 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include <nccl.h>
-
+#include "exec/cuda/nccl_api.h"
 #include "exec/runner/dynamic_library.h"
 #include "scenarios/error.h"
 
@@ -30,58 +29,57 @@ DynamicLibrary library_or_throw() {
 
 struct Nccl::Api {
   DynamicLibrary library = library_or_throw();
-  ncclComm_t comm = nullptr;
+  nccl::Comm comm = nullptr;
   int version = 0;
-#define LINDOS_NCCL(name) std::remove_reference_t<decltype(::name)>& name = library.symbol_or_throw<decltype(::name)>(#name)
-  LINDOS_NCCL(ncclAllReduce);
-  LINDOS_NCCL(ncclCommAbort);
-  LINDOS_NCCL(ncclCommDestroy);
-  LINDOS_NCCL(ncclCommGetAsyncError);
-  LINDOS_NCCL(ncclCommInitRank);
-  LINDOS_NCCL(ncclGetErrorString);
-  LINDOS_NCCL(ncclGetLastError);
-  LINDOS_NCCL(ncclGetUniqueId);
-  LINDOS_NCCL(ncclGetVersion);
+#define LINDOS_NCCL(name, type) nccl::type& name = library.symbol_or_throw<nccl::type>("nccl" #type)
+  LINDOS_NCCL(all_reduce, AllReduce);
+  LINDOS_NCCL(comm_abort, CommAbort);
+  LINDOS_NCCL(comm_destroy, CommDestroy);
+  LINDOS_NCCL(async_error, CommGetAsyncError);
+  LINDOS_NCCL(comm_init_rank, CommInitRank);
+  LINDOS_NCCL(error_string, GetErrorString);
+  LINDOS_NCCL(last_error, GetLastError);
+  LINDOS_NCCL(unique_id, GetUniqueId);
+  LINDOS_NCCL(get_version, GetVersion);
 #undef LINDOS_NCCL
 };
 
 Nccl::Nccl(Communicator& comm) : api_(std::make_unique<Api>()) {
-  (void)api_->ncclGetVersion(&api_->version);
-  ncclUniqueId id{};
-  if (comm.rank() == 0) check_result(api_->ncclGetUniqueId(&id), "start");
-  comm.broadcast(std::as_writable_bytes(std::span<ncclUniqueId, 1>(&id, 1)), 0);
-  check_result(api_->ncclCommInitRank(&api_->comm, comm.size(), id, comm.rank()), "meeting of the ranks");
+  (void)api_->get_version(&api_->version);
+  nccl::UniqueId id{};
+  if (comm.rank() == 0) check_result(api_->unique_id(&id), "start");
+  comm.broadcast(std::as_writable_bytes(std::span<nccl::UniqueId, 1>(&id, 1)), 0);
+  check_result(api_->comm_init_rank(&api_->comm, comm.size(), id, comm.rank()), "meeting of the ranks");
 }
 
 Nccl::~Nccl() {
-  if (api_->comm != nullptr) (void)api_->ncclCommDestroy(api_->comm);
+  if (api_->comm != nullptr) (void)api_->comm_destroy(api_->comm);
 }
 
 void Nccl::check_result(int result, const char* what) {
-  if (result == ncclSuccess) return;
-  const auto code = static_cast<ncclResult_t>(result);
-  std::string reason = api_->ncclGetErrorString(code);
-  if (const char* detail = api_->ncclGetLastError(api_->comm); detail != nullptr && *detail != '\0') reason += std::string(": ") + detail;
-  if (code == ncclInvalidUsage && api_->comm == nullptr && api_->version < kFirstNcclWithSharedGpus) {
+  if (result == nccl::kSuccess) return;
+  std::string reason = api_->error_string(result);
+  if (const char* detail = api_->last_error(api_->comm); detail != nullptr && *detail != '\0') reason += std::string(": ") + detail;
+  if (result == nccl::kInvalidUsage && api_->comm == nullptr && api_->version < kFirstNcclWithSharedGpus) {
     reason += "; ranks need a GPU each before NCCL 2.30 (this is " + nccl_version_text(api_->version) + "): --ranks threads shares one";
   }
   throw Error(ErrorKind::kEnvironment, "NCCL, " + std::string(what), reason);
 }
 
 void Nccl::all_reduce(__nv_bfloat16* data, std::size_t count, cudaStream_t stream) {
-  check_result(api_->ncclAllReduce(data, data, count, ncclBfloat16, ncclSum, api_->comm, stream), "all-reduce");
+  check_result(api_->all_reduce(data, data, count, nccl::kBfloat16, nccl::kSum, api_->comm, stream), "all-reduce");
 }
 
 void Nccl::check() {
-  ncclResult_t state = ncclSuccess;
-  (void)api_->ncclCommGetAsyncError(api_->comm, &state);
-  if (state != ncclSuccess && state != ncclInProgress) give_up(api_->ncclGetErrorString(state));
+  nccl::Result state = nccl::kSuccess;
+  (void)api_->async_error(api_->comm, &state);
+  if (state != nccl::kSuccess && state != nccl::kInProgress) give_up(api_->error_string(state));
 }
 
 void Nccl::give_up(const std::string& reason) {
   std::string detail;
-  if (const char* last = api_->ncclGetLastError(api_->comm); last != nullptr && *last != '\0') detail = std::string(" (") + last + ")";
-  (void)api_->ncclCommAbort(std::exchange(api_->comm, nullptr));
+  if (const char* last = api_->last_error(api_->comm); last != nullptr && *last != '\0') detail = std::string(" (") + last + ")";
+  (void)api_->comm_abort(std::exchange(api_->comm, nullptr));
   throw Error(ErrorKind::kEnvironment, "NCCL", reason + detail);
 }
 
@@ -90,8 +88,8 @@ std::optional<int> nccl_version() {
   const auto* library = std::get_if<DynamicLibrary>(&opened);
   if (library == nullptr) return std::nullopt;
   int version = 0;
-  auto* get = library->symbol<decltype(::ncclGetVersion)>("ncclGetVersion");
-  if (get == nullptr || get(&version) != ncclSuccess) return std::nullopt;
+  auto* get = library->symbol<nccl::GetVersion>("ncclGetVersion");
+  if (get == nullptr || get(&version) != nccl::kSuccess) return std::nullopt;
   return version;
 }
 

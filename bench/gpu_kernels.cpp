@@ -4,6 +4,7 @@
 // Shapes are those of Llama-3.1-8B and 70B (engine handbook, section 9.2), and of the layers with experts in gpu_moe.h.
 #include <cstdio>
 #include <fstream>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -362,6 +363,10 @@ int main(int argc, char** argv) {
       return 2;
     }
     *target = argv[i + 1];
+  }
+  if (std::set<std::string>{"", "skinny", "blas", "attention", "fp8", "choice", "experts"}.count(only) == 0) {
+    fmt::print(stderr, "gpu_kernels: --only: expected skinny, blas, attention, fp8, choice or experts, saw \"{}\"\n", only);
+    return 2;
   }
   try {
     const lindos::exec::cuda::DeviceInfo device = lindos::exec::cuda::device_or_throw();

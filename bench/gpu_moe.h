@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Experts on the device against two ceilings: each kernel of a layer's experts and the chain of them, as the engine launches it.
+// Experts on the device against two ceilings: each kernel of a layer's experts and the chain of them: up to
+// 8 tokens as the engine launches it, beyond without its norm and with the library's first algorithm for the router.
 #pragma once
 
 #include <nlohmann/json.hpp>

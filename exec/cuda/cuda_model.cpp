@@ -2,9 +2,7 @@
 #include "exec/cuda/cuda_model.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <string>
 
 #include "exec/model/rope_table.h"

@@ -109,7 +109,6 @@ class CudaModel final : public StageModel {
   bool first_stage_, last_stage_;
   bool captures_;                     // one rank, one stage: decode steps are graphs
   Stream stream_;
-  std::unique_ptr<TensorGroup> group_;   // null for a rank alone
   DeviceWeights weights_;
   Products products_;
   MoeBlock moe_;
@@ -126,7 +125,6 @@ class CudaModel final : public StageModel {
   // Scratch.
   DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;
   DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_, candidates_;
-  int splits_capacity_ = 1;
   DeviceBuffer step_input_;
   PinnedBuffer step_staging_;
   std::size_t step_capacity_ = 0;
@@ -135,8 +133,9 @@ class CudaModel final : public StageModel {
   Launches current_;
   bool graph_step_ = false;
   std::int64_t class_key_ = 0;
-  bool booked_ = true;
   std::map<std::int64_t, Graph> graphs_;
+  // Null for a rank alone. Last, so that it ends first: what waits for a lost rank must leave before memory can be freed.
+  std::unique_ptr<TensorGroup> group_;
 };
 
 }  // namespace lindos::exec::cuda

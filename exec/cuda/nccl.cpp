@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/cuda/nccl.h"
 
+#include <exception>
 #include <span>
 #include <utility>
 #include <variant>
@@ -53,7 +54,13 @@ Nccl::Nccl(Communicator& comm) : api_(std::make_unique<Api>()) {
 }
 
 Nccl::~Nccl() {
-  if (api_->comm != nullptr) (void)api_->comm_destroy(api_->comm);
+  if (api_->comm == nullptr) return;
+  // An end by an error does not wait for ranks that may be gone.
+  if (std::uncaught_exceptions() > 0) {
+    (void)api_->comm_abort(api_->comm);
+  } else {
+    (void)api_->comm_destroy(api_->comm);
+  }
 }
 
 void Nccl::check_result(int result, const char* what) {

@@ -39,6 +39,7 @@ class PartitionedModel final : public StageModel {
     const DevicePartition::Scope scope(part_);
     return model_->last_logits();
   }
+  [[nodiscard]] ExpertUse take_expert_use() override { return model_->take_expert_use(); }
   [[nodiscard]] std::size_t weight_bytes() const override { return model_->weight_bytes(); }
   [[nodiscard]] std::size_t kv_bytes() const override { return model_->kv_bytes(); }
   [[nodiscard]] std::size_t scratch_bytes() const override { return model_->scratch_bytes(); }

@@ -73,12 +73,13 @@ Sizes sizes_of(const CudaProbeRequest& request) {
       for (const RankPlan& rank : stage.ranks) {
         const TensorShare& s = rank.share;
         const std::int64_t qkv = (s.q_heads.size() + 2 * s.kv_heads.size()) * model.head_dim;
-        const std::int64_t wide = std::max({model.hidden, qkv, 2 * s.ffn.size()});
+        const std::int64_t ffn = std::max(s.ffn.size(), shared_columns(model, s).size());
+        const std::int64_t wide = std::max({model.hidden, qkv, 2 * ffn});
         sizes.x = std::max(sizes.x, rows * wide);
         sizes.y = std::max({sizes.y, rows * wide, 2 * cuda::graph_bucket(group.limits.max_sequences) * s.vocab.size()});
         sizes.widest = std::max(sizes.widest, wide);
         sizes.cold = std::max(
-            {sizes.cold, bytes_of_matrix(model.vocab, model.hidden), bytes_of_matrix(2 * s.ffn.size(), model.hidden),
+            {sizes.cold, bytes_of_matrix(model.vocab, model.hidden), bytes_of_matrix(2 * ffn, model.hidden),
              bytes_of_matrix(3 * s.experts.size() * expert_columns(model, stage, s).size(), model.hidden)});
       }
     }

@@ -29,9 +29,10 @@ void CudaProbeSession::experts_of(const GroupPlan& group, ShardId shard) {
   if (known) return;
   const double matrix = static_cast<double>(columns * model.hidden);
   const double bytes = 3.0 * static_cast<double>(held) * matrix * sizeof(Bf16);
+  const double router_bytes = static_cast<double>(model.moe.experts * model.hidden) * sizeof(Bf16);
   const auto weights = [&](std::int64_t visit) {
     cuda::DeviceExperts w;
-    w.router = {cold(0, 0.0), model.moe.experts, model.hidden, nullptr};
+    w.router = {cold(visit, router_bytes), model.moe.experts, model.hidden, nullptr};
     w.gate_up = cold(visit, bytes);
     w.down = w.gate_up + 2 * held * columns * model.hidden;
     return w;
@@ -57,7 +58,7 @@ void CudaProbeSession::experts_of(const GroupPlan& group, ShardId shard) {
         stream_, launches_of(estimate(0.0, 0.0)),
         [&](int i) {
           step.launch = launch(i);
-          block.choose(weights(0), step, products_);
+          block.choose(weights(i), step, products_);
         },
         kReplays);
     const Timed t = cuda::time_launches(

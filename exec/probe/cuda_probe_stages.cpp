@@ -173,8 +173,7 @@ void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profil
     sample.kv_dtype = group.kv_dtype;
     sample.hidden = model.hidden;
     sample.head_dim = model.head_dim;
-    sample.ranks = {{share.q_heads.size(), share.kv_heads.size(), share.ffn.size(), 1,
-                     model.is_moe() ? share.experts.size() : 0, model.is_moe() ? expert_columns(model, stage, share).size() : 0}};
+    sample.ranks = {stage_rank(model, group, {static_cast<int>(&stage - group.stages.data()), 0}, 1)};
     const bool known = std::any_of(profile.stages.begin(), profile.stages.end(),
                                    [&](const StageSample& s) { return s.ranks == sample.ranks; });
     if (known) continue;

@@ -36,10 +36,7 @@ StageSample ProbeSession::stage_sample(const GroupPlan& group, int stage, int at
   sample.stages_at_once = at_once;
   const StagePlan& plan = group.stages[static_cast<std::size_t>(stage)];
   for (int r = 0; r < static_cast<int>(plan.ranks.size()); ++r) {
-    const TensorShare& share = plan.ranks[static_cast<std::size_t>(r)].share;
-    const ShardShape shape = shard_shape(request_->model, group, {stage, r});
-    sample.ranks.push_back({share.q_heads.size(), share.kv_heads.size(), share.ffn.size(),
-                            threads_of(group, {stage, r}, request_->cores), shape.experts, shape.expert_ffn});
+    sample.ranks.push_back(stage_rank(request_->model, group, {stage, r}, threads_of(group, {stage, r}, request_->cores)));
   }
   return sample;
 }

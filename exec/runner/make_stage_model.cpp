@@ -14,16 +14,6 @@
 
 namespace lindos::exec {
 
-namespace {
-
-[[maybe_unused]] std::size_t world_rank(const GroupPlan& group, ShardId shard) {
-  std::size_t first = 0;
-  for (int s = 0; s < shard.stage; ++s) first += group.stages[static_cast<std::size_t>(s)].ranks.size();
-  return first + static_cast<std::size_t>(shard.rank);
-}
-
-}  // namespace
-
 void cut_device(EngineConfig& config) {
   if (config.multiprocessors.empty() || config.backend != Backend::kCuda) return;
   const auto ranks = static_cast<std::size_t>(config.group.ranks_per_replica());
@@ -51,7 +41,7 @@ std::unique_ptr<StageModel> make_stage_model(const EngineConfig& config, ShardId
                                              config.host_blocks, context, tensor_group, timer);
   };
   if (config.parts.empty()) return make();
-  return std::make_unique<cuda::PartitionedModel>(config.parts[world_rank(config.group, shard)], make);
+  return std::make_unique<cuda::PartitionedModel>(config.parts[static_cast<std::size_t>(world_rank(config.group, shard))], make);
 #else
   throw Error(ErrorKind::kEnvironment, "GPU", "this build has no CUDA backend");
 #endif

@@ -51,10 +51,10 @@ int RankWorker::ranks_in(int stage) const {
   return static_cast<int>(config_.group.stages[static_cast<std::size_t>(stage)].ranks.size());
 }
 
-int RankWorker::world_rank(int stage, int rank) const {
+int world_rank(const GroupPlan& group, ShardId shard) {
   int first = 0;
-  for (int s = 0; s < stage; ++s) first += ranks_in(s);
-  return first + rank;
+  for (int s = 0; s < shard.stage; ++s) first += static_cast<int>(group.stages[static_cast<std::size_t>(s)].ranks.size());
+  return first + shard.rank;
 }
 
 // Driver → the other ranks of stage 0.
@@ -75,7 +75,7 @@ void RankWorker::forward(Message message, std::span<const std::byte> payload,
   Header header{message, static_cast<std::int64_t>(payload.size())};
   for (int r = 0; r < ranks_in(shard_.stage + 1); ++r) {
     if (r % senders != shard_.rank) continue;
-    const int peer = world_rank(shard_.stage + 1, r);
+    const int peer = world_rank(config_.group, {shard_.stage + 1, r});
     world_->send(bytes_of(header), peer);
     if (!payload.empty()) world_->send(payload, peer);
     if (!residual.empty()) world_->send(std::as_bytes(residual), peer);
@@ -178,13 +178,13 @@ std::vector<std::int32_t> RankWorker::wait() {
   std::vector<std::int32_t> ids(expected);
   const auto t0 = std::chrono::steady_clock::now();
   // A step without logits (all prompts mid-way) leaves no trace at the driver; the pipe keeps its order.
-  if (expected > 0) world_->recv(std::as_writable_bytes(std::span(ids)), world_rank(stages_ - 1, 0));
+  if (expected > 0) world_->recv(std::as_writable_bytes(std::span(ids)), world_rank(config_.group, {stages_ - 1, 0}));
   step_wait_s_ += seconds_since(t0);
   return ids;
 }
 
 void RankWorker::loop() {
-  const int source = is_first() ? 0 : world_rank(shard_.stage - 1, shard_.rank % ranks_in(shard_.stage - 1));
+  const int source = is_first() ? 0 : world_rank(config_.group, {shard_.stage - 1, shard_.rank % ranks_in(shard_.stage - 1)});
   Communicator& from = is_first() ? *tensor_group_ : *world_;
   for (;;) {
     Header header{};

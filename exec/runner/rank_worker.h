@@ -49,6 +49,8 @@ void cut_device(EngineConfig& config);
 
 // Threads of one rank: as planned, else an even share of the cores, at least 1.
 [[nodiscard]] int threads_of(const GroupPlan& group, ShardId shard, int cores);
+// Index among all ranks of the replica, stage by stage.
+[[nodiscard]] int world_rank(const GroupPlan& group, ShardId shard);
 // Positions the rotary table must cover.
 [[nodiscard]] std::int64_t context_limit(const Model& model, const EngineLimits& limits);
 
@@ -101,7 +103,6 @@ class RankWorker {
   };
   [[nodiscard]] bool is_first() const { return shard_.stage == 0; }
   [[nodiscard]] bool is_last() const { return shard_.stage + 1 == stages_; }
-  [[nodiscard]] int world_rank(int stage, int rank) const;
   [[nodiscard]] int ranks_in(int stage) const;
   void announce(Message message, std::span<const std::byte> payload);
   void forward(Message message, std::span<const std::byte> payload, std::span<const float> residual);

@@ -161,6 +161,7 @@ std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
 std::unique_ptr<Replica> Replica::over_mpi(const EngineConfig& config) {
   require_page_layout(config);
   std::unique_ptr<Replica> replica(new Replica(config));
+  LINDOS_ASSERT(config.multiprocessors.empty(), "parts of a GPU are for ranks of one process");
   const std::vector<ShardId> shards = all_shards(config.group);
   auto world = make_mpi_communicator(0, 0);
   if (world->size() != static_cast<int>(shards.size())) {

@@ -51,6 +51,15 @@ __device__ __forceinline__ float sum_over_warp(float value) {
   return value;
 }
 
+// Unsigned integers in the order of the floats, both zeros the same one, and back.
+__device__ __forceinline__ std::uint32_t ordered(float value) {
+  const std::uint32_t bits = __float_as_uint(value + 0.0F);
+  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
+}
+__device__ __forceinline__ float unordered(std::uint32_t key) {
+  return __uint_as_float((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key);
+}
+
 // Two bf16 in a 32-bit register → two floats, and back (round to nearest even).
 __device__ __forceinline__ float2 unpack(std::uint32_t pair) {
   return {__uint_as_float(pair << 16U), __uint_as_float(pair & 0xffff0000U)};

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Choice of experts and the order of (token, expert) pairs by expert.
-#include <algorithm>
-
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/moe.h"
@@ -14,14 +12,8 @@ constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarp;
 constexpr unsigned kAllLanes = 0xffffffffU;
 
-// Unsigned integers in the order of the floats; never 0.
-__device__ __forceinline__ unsigned ordered(float value) {
-  const unsigned bits = __float_as_uint(value);
-  return max(1U, (bits >> 31U) != 0 ? ~bits : bits | 0x80000000U);
-}
-__device__ __forceinline__ float unordered(unsigned key) {
-  return __uint_as_float((key >> 31U) != 0 ? key & 0x7fffffffU : ~key);
-}
+// Never 0, which stands for no logit.
+__device__ __forceinline__ unsigned key_of(float value) { return max(1U, ordered(value)); }
 
 // What lane j < top_k knows after the choice: its expert, the expert's weight, its place when sorted by expert.
 struct Choice {
@@ -41,7 +33,7 @@ __device__ __forceinline__ Choice choose(const float* logits, const MoeGate& gat
     const int expert = lane + i * kWarp;
     const bool inside = expert < gate.experts;
     value[i] = inside ? __ldcg(logits + expert) : -INFINITY;
-    key[i] = inside ? ordered(value[i]) : 0;
+    key[i] = inside ? key_of(value[i]) : 0;
     top = fmaxf(top, value[i]);
   }
 #pragma unroll

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/quantise.h"
 
-#include <algorithm>
-
 #include <cuda_fp8.h>
 
 #include "kernels/cuda/common.cuh"

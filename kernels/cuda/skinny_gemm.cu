@@ -24,9 +24,8 @@ constexpr int kChunk = kLine / kBytes<kFp8>;  // columns of W per stage
 // so that no product is subnormal in f32 (least 2^-129 · 2^100 of x); the sum takes the rest with the row's scale.
 constexpr float kXShift = 0x1p100F;
 constexpr float kSumShift = 0x1p20F;
-// An SM has 228 KB of shared memory; a block can have 227. More than half, so that no SM gets two blocks of one kernel
-// while another gets none (seen to cost 10 %): the next kernel's block starts where this one's ends.
-constexpr int kMostShared = 227 * 1024;
+// More than half of an SM's 228 KB of shared memory (Hopper), so that no SM gets two blocks of one kernel while another gets
+// none (seen to cost 10 %): the next kernel's block starts where this one's ends.
 constexpr int kLeastShared = 116 * 1024;
 // Tiles between two meetings of the warps: an FP8 tile has half the bytes, and waiting for each other would cost half as much
 // again.
@@ -275,9 +274,8 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
   if (g.prefetch && warp == 0 && lane < kTileRows) {
     for (int tile = first; tile < last; ++tile) {
       const unsigned char* row = row_of<kOutput, kFp8>(g, tile, lane);
-      const int bytes = static_cast<int>(g.k) * kBytes<kFp8>;
-      const int begin = tile == first ? min(bytes, kWarps * (kStages - 1) * kLine) : 0;
-      if (row != nullptr && begin < bytes) prefetch_bulk(row + begin, bytes - begin);
+      const int begin = tile == first ? min(row_bytes, kWarps * (kStages - 1) * kLine) : 0;
+      if (row != nullptr && begin < row_bytes) prefetch_bulk(row + begin, row_bytes - begin);
     }
   }
 #endif
@@ -366,7 +364,7 @@ template <SkinnyOutput kOutput, int kStages, bool kFp8>
 void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
   const int bytes = std::max(kLeastShared, kWarps * kStages * kStage + g.m * shape.x_row + sums_bytes(kFp8));
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages, kFp8>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
+    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages, kFp8>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_memory());
     return true;
   }();
   (void)raised;
@@ -375,8 +373,8 @@ void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch
                 static_cast<std::size_t>(bytes), g, shape);
 }
 
-constexpr bool fits(int stages, std::int64_t x_bytes, bool fp8) {
-  return kWarps * stages * kStage + x_bytes + sums_bytes(fp8) <= kMostShared;
+bool fits(int stages, std::int64_t x_bytes, bool fp8) {
+  return kWarps * stages * kStage + x_bytes + sums_bytes(fp8) <= shared_memory();
 }
 
 template <SkinnyOutput kOutput, bool kFp8>

@@ -3,8 +3,8 @@
 // E4M3 with a scale per row (kernels/cuda/quantise.h); activations bf16, f32 accumulation on tensor cores (the rows padded
 // to 8). FLOP: 2·m·n·k; bytes: n·k·2 (FP8: n·k) + small. The floor is those bytes / read bandwidth.
 //
-// Each warp of a block streams its share of the block's rows through a ring of its own in shared memory, 64 columns of 16
-// rows at a time, with several stages in flight; sums over warps meet once per 16 rows. The rings fill before the
+// Each warp of a block streams its share of the block's rows through a ring of its own in shared memory, 128 bytes of
+// each of 16 rows at a time, with several stages in flight; sums over warps meet once per 16 rows, with FP8 once per 32. The rings fill before the
 // preceding kernel has ended (dependent launch), so that memory idles less between kernels.
 // Numerics: for given m, n, k the sum over k is taken in one order, so results repeat bit for bit. An FP8 weight enters the
 // product exactly, as bf16.

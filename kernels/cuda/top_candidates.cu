@@ -18,15 +18,8 @@ constexpr int kBins = 2048;   // of the widest digit: 11 bits, then 11, then 10
 __device__ __forceinline__ int shift_of(int digit) { return digit == 0 ? 21 : digit == 1 ? 10 : 0; }
 __device__ __forceinline__ int bins_of(int digit) { return digit == 2 ? 1024 : kBins; }
 
-// Integers in the order of the floats; both zeros are one, NaN is below all (the caller has looked for it).
-__device__ __forceinline__ std::uint32_t key_of(float value) {
-  if (isnan(value)) return 0;
-  const std::uint32_t bits = __float_as_uint(value + 0.0F);
-  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
-}
-__device__ __forceinline__ float value_of(std::uint32_t key) {
-  return __uint_as_float((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key);
-}
+// NaN is below all (the caller has looked for it).
+__device__ __forceinline__ std::uint32_t key_of(float value) { return isnan(value) ? 0 : ordered(value); }
 
 // Larger is better: the key, then the lower id.
 __device__ __forceinline__ unsigned long long entry_of(std::uint32_t key, int id) {
@@ -183,7 +176,7 @@ __global__ void __launch_bounds__(kThreads) top_candidates_kernel(const float* l
   if (static_cast<int>(threadIdx.x) < count) {
     const unsigned long long entry = shared.entries[threadIdx.x];
     const auto id = static_cast<std::int32_t>(~static_cast<std::uint32_t>(entry));
-    out[static_cast<std::int64_t>(blockIdx.x) * count + threadIdx.x] = {value_of(static_cast<std::uint32_t>(entry >> 32U)), first_id + id};
+    out[static_cast<std::int64_t>(blockIdx.x) * count + threadIdx.x] = {unordered(static_cast<std::uint32_t>(entry >> 32U)), first_id + id};
   }
   release_dependents();
 }

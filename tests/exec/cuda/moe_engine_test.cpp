@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers with experts on the GPU against the CPU engine on the same synthetic weights (bf16): logits of every path, ranks
 // that share experts out, captured graphs; and what is refused, which needs no GPU.
-#include <algorithm>
-#include <cmath>
 #include <string_view>
 
 #include <gtest/gtest.h>
 
-#include "exec/cuda/device_info.h"
 #include "exec/cuda/device_weights.h"
-#include "tests/exec/engine_harness.h"
+#include "tests/exec/cuda/cuda_harness.h"
 
 namespace lindos::exec::harness {
 
 namespace {
-
-constexpr float kTolerance = 3e-2F;
 
 // Synthetic weights with a router four times as steep. Two engines that round differently may choose differently where two
 // experts are nearly equal; so steep, the last of those chosen weighs so little that it does not show.
@@ -76,62 +71,17 @@ Model narrow_experts() {
 }
 
 EngineConfig config_of(const Model& model, Backend backend, const Layout& layout = {}) {
-  EngineConfig config = make_config(model, std::make_shared<SteepRouter>(model), layout, Dtype::kBf16);
-  config.backend = backend;
-  config.group.limits.max_batched_tokens = 512;
-  config.group.limits.prefill_chunk = 512;
-  config.group.limits.max_sequences = 16;
-  config.group.limits.max_context = 1024;
-  config.kv_blocks = 1024;
-  if (backend == Backend::kCuda) {
-    config.group.limits.block_tokens = 64;
-    config.group.activation_dtype = Dtype::kBf16;
-    config.kv_blocks = 256;
-  }
-  return config;
+  return cuda_test_config(model, std::make_shared<SteepRouter>(model), backend, layout);
 }
 
-float largest(const std::vector<float>& values) {
-  float most = 0.0F;
-  for (const float v : values) most = std::max(most, std::abs(v));
-  return most;
-}
-
-float distance(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  float worst = 0.0F;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    const float apart = std::abs(a[i] - b[i]);
-    if (!(apart <= worst)) worst = apart;   // a NaN stays
-  }
-  return worst;
-}
-
-class CudaMoeTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    const auto found = cuda::devices();
-    if (const auto* none = std::get_if<Unavailable>(&found)) GTEST_SKIP() << none->reason;
-  }
-};
+using CudaMoeTest = OnCudaDevice;
 
 // Prompts of few rows, of small, medium and large tiles, in several chunks; then the same text as one prompt.
 void expect_like_cpu(const Model& model, const Layout& layout) {
   SCOPED_TRACE(model.name + " " + layout.name);
   Engine gpu(config_of(model, Backend::kCuda, layout));
   Engine cpu(config_of(model, Backend::kCpu));
-  for (const std::int64_t length : {1, 7, 20, 64, 300, 700}) {
-    SCOPED_TRACE(length);
-    Tokens prompt = make_prompt(length, 5, model.vocab);
-    const Tokens out = gpu.generate(prompt, 6);
-    const std::vector<float> decoded = gpu.last_logits().front();
-    prompt.insert(prompt.end(), out.begin(), out.end() - 1);
-    (void)cpu.generate(prompt, 1);
-    const std::vector<float> reference = cpu.last_logits().front();
-    EXPECT_LE(distance(decoded, reference), kTolerance * largest(reference)) << "decoded";
-    (void)gpu.generate(prompt, 1);
-    EXPECT_LE(distance(gpu.last_logits().front(), reference), kTolerance * largest(reference)) << "as a prompt";
-  }
+  expect_logits_of_cpu(gpu, cpu, {1, 7, 20, 64, 300, 700}, model.vocab);
 }
 
 TEST_F(CudaMoeTest, LogitsEqualThoseOfTheCpu) {
@@ -157,18 +107,7 @@ TEST_F(CudaMoeTest, BatchesOfEverySizeChooseTheTokensOfTheCpu) {
     SCOPED_TRACE(batch);
     std::vector<Tokens> prompts;
     for (std::size_t i = 0; i < batch; ++i) prompts.push_back(make_prompt(static_cast<std::int64_t>(3 + 41 * i % 200), i, model.vocab));
-    const EngineRun run = gpu.serve(prompts, 4);
-    for (std::size_t i = 0; i < batch; ++i) {
-      Tokens text = prompts[i];
-      ASSERT_EQ(run.outcome.outputs[i].size(), 4U);
-      for (const scheduler::TokenId id : run.outcome.outputs[i]) {
-        (void)cpu.generate(text, 1);
-        const std::vector<float> logits = cpu.last_logits().front();
-        const float best = *std::max_element(logits.begin(), logits.end());
-        EXPECT_GE(logits[static_cast<std::size_t>(id)], best - kTolerance * largest(logits)) << "sequence " << i;
-        text.push_back(id);
-      }
-    }
+    expect_tokens_of_cpu(gpu.serve(prompts, 4), prompts, 4, cpu);
   }
 }
 

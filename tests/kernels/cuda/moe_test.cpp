@@ -347,6 +347,8 @@ TEST_F(MoeTest, TiesGoToTheLowerExpert) {
     for (int e = 0; e < s.experts; ++e) logits[at(t * s.experts + e)] = t == 0 ? 0.0F : static_cast<float>((e * 7 + t) % (t + 1)) - 3.0F;
   }
   for (int e = 3; e < s.experts; ++e) logits[at(7 * s.experts + e)] = -INFINITY;
+  // Both zeros are one.
+  for (int e = 0; e < s.experts; ++e) logits[at(s.experts + e)] = e % 2 == 0 ? -0.0F : 0.0F;
   check_choice(s, logits, false);
 }
 

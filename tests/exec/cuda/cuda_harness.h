@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tests of the CUDA engine share: skip without a device, configurations of both engines, logits and tokens against
+// those of the CPU engine.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "exec/cuda/device_info.h"
+#include "tests/exec/engine_harness.h"
+
+namespace lindos::exec::harness {
+
+// bf16 activations against f32 ones (engine handbook, section 6: start from 2e-2 of the largest logit).
+inline constexpr float kCudaTolerance = 3e-2F;
+
+class OnCudaDevice : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto found = cuda::devices();
+    if (const auto* none = std::get_if<Unavailable>(&found)) GTEST_SKIP() << none->reason;
+  }
+};
+
+inline EngineConfig cuda_test_config(const Model& model, std::shared_ptr<const Checkpoint> checkpoint, Backend backend, const Layout& layout = {}) {
+  EngineConfig config = make_config(model, std::move(checkpoint), layout, Dtype::kBf16);
+  config.backend = backend;
+  config.group.limits.max_batched_tokens = 512;
+  config.group.limits.prefill_chunk = 512;
+  config.group.limits.max_sequences = 16;
+  config.group.limits.max_context = 1024;
+  config.kv_blocks = 1024;
+  if (backend == Backend::kCuda) {
+    config.group.limits.block_tokens = 64;
+    config.group.activation_dtype = Dtype::kBf16;
+    config.kv_blocks = 256;
+  }
+  return config;
+}
+
+inline float largest(const std::vector<float>& values) {
+  float most = 0.0F;
+  for (const float v : values) most = std::max(most, std::abs(v));
+  return most;
+}
+
+inline float distance(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  float worst = 0.0F;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    const float apart = std::abs(a[i] - b[i]);
+    if (!(apart <= worst)) worst = apart;   // a NaN stays
+  }
+  return worst;
+}
+
+// Logits after a prompt of each length and a continuation by both engines, then after all of it as one prompt.
+inline void expect_logits_of_cpu(Engine& gpu, Engine& cpu, const std::vector<std::int64_t>& lengths, std::int64_t vocab) {
+  for (const std::int64_t length : lengths) {
+    SCOPED_TRACE(length);
+    Tokens prompt = make_prompt(length, 5, vocab);
+    const Tokens out = gpu.generate(prompt, 6);
+    const std::vector<float> decoded = gpu.last_logits().front();
+    prompt.insert(prompt.end(), out.begin(), out.end() - 1);
+    (void)cpu.generate(prompt, 1);
+    const std::vector<float> reference = cpu.last_logits().front();
+    EXPECT_LE(distance(decoded, reference), kCudaTolerance * largest(reference)) << "decoded";
+    (void)gpu.generate(prompt, 1);
+    EXPECT_LE(distance(gpu.last_logits().front(), reference), kCudaTolerance * largest(reference)) << "as a prompt";
+  }
+}
+
+// Every token is one that the CPU engine could have chosen: its logit is within the tolerance of the best.
+inline void expect_tokens_of_cpu(const EngineRun& run, const std::vector<Tokens>& prompts, std::size_t tokens, Engine& cpu) {
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    Tokens text = prompts[i];
+    ASSERT_EQ(run.outcome.outputs[i].size(), tokens);
+    for (const scheduler::TokenId id : run.outcome.outputs[i]) {
+      (void)cpu.generate(text, 1);
+      const std::vector<float> logits = cpu.last_logits().front();
+      const float best = *std::max_element(logits.begin(), logits.end());
+      EXPECT_GE(logits[static_cast<std::size_t>(id)], best - kCudaTolerance * largest(logits)) << "sequence " << i;
+      text.push_back(id);
+    }
+  }
+}
+
+}  // namespace lindos::exec::harness

@@ -150,7 +150,7 @@ std::string render_limits(const RunSamples& samples) {
   std::string out;
   for (const SampleSeries& series : samples.series) {
     if (series.quantity != "device_limit_w") continue;
-    out += fmt::format("{}{:.0f} W per device of {}", out.empty() ? "\npower limits by the caps of [power]: " : ", ",
+    out += fmt::format("{}{:.0f} W per device of {}", out.empty() ? "\npower limits, the least of the plan's and of the caps of [power]: " : ", ",
                        series.points.front().value, series.subject);
   }
   return out.empty() ? out : out + "\n";

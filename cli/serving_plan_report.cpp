@@ -25,15 +25,22 @@ std::string rate_text(double value) {
   return value >= 1000.0 ? with_thousands(std::llround(value)) : fmt::format("{:.3g}", value);
 }
 
-// Of a million output tokens.
+constexpr const char* kPerMillion = "$ per million tokens";
 std::string cost_text(double dollars) { return dollars > 0.0 ? fmt::format("{:.3f} $", dollars) : "–"; }
 
-void add_row(Table& table, const std::string& label, const sim::PlannedServing& plan) {
-  table.add({label, rate_text(plan.requests_per_s), rate_text(plan.p10) + " – " + rate_text(plan.p90),
-             rate_text(plan.tokens_per_s),
-             plan.power.value() > 0.0 ? fmt::format("{:.1f} MW", plan.power.value() / 1e6) : "–",
-             plan.power.value() > 0.0 ? rate_text(plan.tokens_per_s / (plan.power.value() / 1e6)) : "–",
-             cost_text(sim::dollars_per_million_tokens(plan.cost, plan.tokens_per_s))});
+bool has_price(const sim::ServingAnswer& answer) {
+  const auto known = [](const sim::PlannedServing& plan) { return plan.cost.value() > 0.0; };
+  return std::any_of(answer.plans.begin(), answer.plans.end(), known) ||
+         std::any_of(answer.baselines.begin(), answer.baselines.end(), known);
+}
+
+void add_row(Table& table, const std::string& label, const sim::PlannedServing& plan, bool priced) {
+  std::vector<std::string> row{label, rate_text(plan.requests_per_s), rate_text(plan.p10) + " – " + rate_text(plan.p90),
+                               rate_text(plan.tokens_per_s),
+                               plan.power.value() > 0.0 ? fmt::format("{:.1f} MW", plan.power.value() / 1e6) : "–",
+                               plan.power.value() > 0.0 ? rate_text(plan.tokens_per_s / (plan.power.value() / 1e6)) : "–"};
+  if (priced) row.push_back(cost_text(sim::dollars_per_million_tokens(plan.cost, plan.tokens_per_s)));
+  table.add(row);
 }
 
 nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::string& file) {
@@ -77,9 +84,12 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
                        promise_text(scenario.slo.tpot), scenario.slo.percentile * 100.0);
   }
   out += fmt::format("\nmodelled · {} draws · seed {}\n\n", question.predict.draws, question.predict.seed);
-  Table table({"plan", "requests/s kept p50", "p10 – p90", "output token/s", "power at most", "token/s per MW", "a million tokens"});
-  for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i]);
-  for (const sim::PlannedServing& baseline : answer.baselines) add_row(table, baseline.name, baseline);
+  const bool priced = has_price(answer);
+  std::vector<std::string> head{"plan", "requests/s kept p50", "p10 – p90", "output token/s", "power at most", "token/s per MW"};
+  if (priced) head.emplace_back(kPerMillion);
+  Table table(head);
+  for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i], priced);
+  for (const sim::PlannedServing& baseline : answer.baselines) add_row(table, baseline.name, baseline, priced);
   out += table.text() + "\n";
   for (std::size_t i = 0; i < answer.plans.size(); ++i) {
     Table parts({fmt::format("plan {}", i + 1), "replicas", "each", "requests/s each", "TTFT p50", "TPOT p50", "device limit"});
@@ -99,10 +109,16 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
   out += gains_table(answer.plans.front().gains);
   if (!answer.pareto.empty()) {
     out += "\n";
-    Table pareto({"token/s for a user, at least", "token/s per device", "token/s per MW", "a million tokens", "shapes"});
+    std::vector<std::string> columns{"token/s for a user, at least", "token/s per device", "token/s per MW"};
+    if (priced) columns.emplace_back(kPerMillion);
+    columns.emplace_back("shapes");
+    Table pareto(columns);
     for (const sim::ParetoPoint& point : answer.pareto) {
-      pareto.add({fmt::format("{:.0f}", point.tokens_per_s_user), fmt::format("{:.0f}", point.tokens_per_s_device),
-                  rate_text(point.tokens_per_s_megawatt), cost_text(point.dollars_per_million), point.shapes});
+      std::vector<std::string> row{fmt::format("{:.0f}", point.tokens_per_s_user), fmt::format("{:.0f}", point.tokens_per_s_device),
+                                   rate_text(point.tokens_per_s_megawatt)};
+      if (priced) row.push_back(cost_text(point.dollars_per_million));
+      row.push_back(point.shapes);
+      pareto.add(row);
     }
     out += pareto.text();
   }
@@ -120,7 +136,8 @@ std::string to_json(const sim::ServingAnswer& answer, const Scenario& scenario, 
                     const std::vector<std::string>& files) {
   nlohmann::ordered_json out{{"scenario_name", scenario.name},
                              {"scenario_digest", digest(scenario)},
-                             {"objective", sim::name_of(question.objective)}};
+                             {"objective", sim::name_of(question.objective)},
+                             {"unit", answer.unit}};
   auto& plans = out["plans"] = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < answer.plans.size(); ++i)
     plans.push_back(plan_json(answer.plans[i], i < files.size() ? files[i] : std::string()));

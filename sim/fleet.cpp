@@ -86,7 +86,8 @@ Bytes kv_bytes_per_token_of(const Model& model, const GroupPlan& group) {
 
 // What hosts draw is not predicted: a cap on one whose maximum is above it, or not known, would say nothing.
 void require_no_cap(const Power& power, const Device& host, Watts limit, const Pool& pool) {
-  const bool stated = power.device_cap.value() > 0.0 || power.rack_cap.value() > 0.0 || power.site_cap.value() > 0.0;
+  const bool rack = power.rack_cap.value() > 0.0 && pool.nodes_per_rack > 0;
+  const bool stated = power.device_cap.value() > 0.0 || rack || power.site_cap.value() > 0.0;
   if (!stated || (host.power_max.value() > 0.0 && limit >= host.power_max)) return;
   throw Error(ErrorKind::kInput, "pool \"" + pool.name + "\"",
               "[power] caps its hosts, and what hosts draw is not predicted; leave the cap out");

@@ -46,6 +46,7 @@ void require_equal(const Plan& plan, const Scenario& scenario, const UniformGrou
 
 TrainingJob training_job(const Scenario& scenario, const std::string& tool) {
   TrainingJob job;
+  std::map<std::string, Watts> limits;   // by pool; 0: none
   for (const GroupPlan& group : scenario.plan.groups) {
     if (group.role != Role::kTrain)
       refuse(group, tool + " trains; a serving plan is for vllm, sglang, trtllm or lindos");
@@ -53,13 +54,14 @@ TrainingJob training_job(const Scenario& scenario, const std::string& tool) {
     if (job.shape.group == nullptr) job.shape = shape;
     require_equal(scenario.plan, scenario, job.shape, shape, tool);
     job.replicas += group.replicas;
-    for (const auto& [pool, limit] : shape.at.power_limits) {
-      if (job.at.power_limits.emplace(pool, limit).first->second != limit) {
-        refuse(group, fmt::format("nodes of one job are set up alike, and another group holds devices of pool \"{}\" to {:g} W; "
+    for (const std::string& pool : shape.at.pools) {
+      if (const auto earlier = limits.emplace(pool, group.power_limit).first->second; earlier != group.power_limit) {
+        refuse(group, fmt::format("nodes of one job are set up alike, and another group holds devices of pool \"{}\" to {}; "
                                   "nearest: one power limit for the pool",
-                                  pool, job.at.power_limits.at(pool).value()));
+                                  pool, earlier.value() > 0.0 ? fmt::format("{:g} W", earlier.value()) : "no limit"));
       }
     }
+    job.at.power_limits.insert(shape.at.power_limits.begin(), shape.at.power_limits.end());
     for (const std::string& pool : shape.at.pools) {
       if (std::find(job.at.pools.begin(), job.at.pools.end(), pool) == job.at.pools.end())
         job.at.pools.push_back(pool);

@@ -208,6 +208,7 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
                     "; leave the objective out");
   }
   ServingAnswer answer;
+  answer.unit = "token/s";
   const std::vector<Plan> plans = few_plans(scenario, profiles);
   std::string first_reason;
   const Promises promises = promises_of(scenario.workload.serving, scenario.slo);
@@ -266,7 +267,7 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
   answer.plans.resize(shown);
   for (PlannedServing& plan : answer.plans) {
     for (const PlannedServing& baseline : answer.baselines)
-      plan.gains.push_back(gain_over(baseline.name, baseline.drawn, plan.drawn));
+      if (auto gain = gain_over(baseline.name, baseline.drawn, plan.drawn)) plan.gains.push_back(*std::move(gain));
   }
   return answer;
 }

@@ -2,6 +2,7 @@
 // What a plan gains over a baseline. Plain value.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ struct PlanGain {
   double p90 = 0.0;
 };
 
-// REQUIRES: equally many draws of equal seed. A baseline that does nothing in a draw counts as no gain there.
-[[nodiscard]] PlanGain gain_over(const std::string& baseline, const std::vector<double>& before,
-                                 const std::vector<double>& after);
+// REQUIRES: equally many draws of equal seed. A baseline that does nothing in a draw counts as no gain there; nothing for
+// one that does nothing in the median: there is no gain over it to state.
+[[nodiscard]] std::optional<PlanGain> gain_over(const std::string& baseline, const std::vector<double>& before,
+                                                const std::vector<double>& after);
 
 }  // namespace lindos::sim

@@ -101,7 +101,7 @@ class ServingPlanner {
     make_pareto();
     for (PlannedServing& plan : answer_.plans) {
       for (const PlannedServing& baseline : answer_.baselines) {
-        plan.gains.push_back(gain_over(baseline.name, objectives(baseline), objectives(plan)));
+        if (auto gain = gain_over(baseline.name, objectives(baseline), objectives(plan))) plan.gains.push_back(*std::move(gain));
       }
     }
     report(1.0);
@@ -679,9 +679,12 @@ class ServingPlanner {
           best = &shape;
         }
         if (best == nullptr) continue;
-        tokens += own * most * middle_tokens(scenario_.workload.serving).output;
-        added += added_per_device(scenario_, scenario_.cluster.pools[p], best->limits.front()) * own;
-        chosen.push_back({best, 0, static_cast<std::int64_t>(own) / best->shape.devices(), 1.0});
+        // Whole replicas; what is left of the pool does nothing.
+        const std::int64_t replicas = static_cast<std::int64_t>(own) / best->shape.devices();
+        const auto used = static_cast<double>(replicas * best->shape.devices());
+        tokens += used * most * middle_tokens(scenario_.workload.serving).output;
+        added += added_per_device(scenario_, scenario_.cluster.pools[p], best->limits.front()) * used;
+        chosen.push_back({best, 0, replicas, 1.0});
         point.shapes += (point.shapes.empty() ? "" : "; ") + scenario_.cluster.pools[p].name + " ";
         point.shapes += text_of(best->shape);
       }
@@ -706,6 +709,15 @@ class ServingPlanner {
   ServingAnswer answer_;
 };
 
+const char* unit_of(ServingObjective objective) {
+  switch (objective) {
+    case ServingObjective::kGoodput: return "request/s";
+    case ServingObjective::kPower: return "token/s/MW";
+    case ServingObjective::kCost: return "token/$";
+  }
+  return "";
+}
+
 }  // namespace
 
 const char* name_of(ServingObjective objective) {
@@ -720,7 +732,9 @@ const char* name_of(ServingObjective objective) {
 ServingAnswer plan_serving(const Scenario& scenario, const Profiles& profiles, const ServingQuestion& question) {
   if (scenario.workload.kind != WorkloadKind::kServing)
     throw Error(ErrorKind::kInput, scenario.name, "the workload is training, not serving");
-  return ServingPlanner(scenario, profiles, question).answer();
+  ServingAnswer answer = ServingPlanner(scenario, profiles, question).answer();
+  answer.unit = unit_of(question.objective);
+  return answer;
 }
 
 }  // namespace lindos::sim

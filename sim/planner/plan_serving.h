@@ -85,6 +85,7 @@ struct ParetoPoint {
 
 struct ServingAnswer {
   std::vector<PlannedServing> plans;      // best first
+  std::string unit;                       // of their objectives
   std::vector<PlannedServing> baselines;
   std::vector<ParetoPoint> pareto;
   std::int64_t shapes = 0;

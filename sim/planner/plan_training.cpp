@@ -304,7 +304,7 @@ class Planner {
 
   void compare(PlannedTraining& plan) const {
     for (const PlannedTraining& baseline : answer_.baselines)
-      plan.gains.push_back(gain_over(baseline.name, baseline.drawn, plan.drawn));
+      if (auto gain = gain_over(baseline.name, baseline.drawn, plan.drawn)) plan.gains.push_back(*std::move(gain));
   }
 
   [[noreturn]] void refuse(const SearchResult& found, const std::optional<WholePlan>& own) const {

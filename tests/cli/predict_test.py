@@ -231,7 +231,7 @@ class Predict(CliTest):
                 self.assertLessEqual(most, 5500.001)
         with contextlib.closing(sqlite3.connect(self.folder / "power.db")) as store:
             self.assertEqual(store.execute("SELECT count(*) FROM sample_series WHERE run = 2").fetchone(), (len(series),))
-        self.assertRegex(predict('site_cap = "5.5 kW"').out, r"power limits by the caps of \[power\]: \d+ W per device")
+        self.assertRegex(predict('site_cap = "5.5 kW"').out, r"power limits, the least of the plan's and of the caps of \[power\]: \d+ W per device")
         self.fail_with(3, "no clock keeps it", "predict", self.capped_to(scenario, "3.5 kW"), "--no-db")
 
     @staticmethod

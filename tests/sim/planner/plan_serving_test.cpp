@@ -266,6 +266,15 @@ TEST(PlanFew, TriesEveryCutOfAFewDevicesAndSharesBySpeed) {
     EXPECT_GE(answer.plans[i - 1].objective, answer.plans[i].objective);
 }
 
+// Paired: 20 %, 50 % and, where the baseline did nothing, none. A baseline that does nothing in the median has no gain over it.
+TEST(PlanGain, IsPairedAndAbsentOverNothing) {
+  const auto gain = gain_over("a", {10.0, 10.0, 0.0}, {12.0, 15.0, 7.0});
+  ASSERT_TRUE(gain.has_value());
+  EXPECT_DOUBLE_EQ(gain->p50, 0.2);
+  EXPECT_FALSE(gain_over("a", {0.0, 0.0, 10.0}, {12.0, 15.0, 7.0}).has_value());
+  EXPECT_FALSE(gain_over("a", {}, {}).has_value());
+}
+
 // Both read alike, one multiplies twice as fast: only the cut by products deals its rank more heads (two of three, in whole
 // groups or not), and no cut by reading is made, since it would be the equal one.
 TEST(PlanFew, CutsBySpeedOfProductsWhereReadingIsAlike) {

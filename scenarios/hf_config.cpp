@@ -189,7 +189,8 @@ void read_qwen_experts(HfReader& reader, Model& model) {
   moe.first_dense_layers = static_cast<int>(std::min<std::size_t>(leading.size(), kMostLayers));
 }
 
-void read_deepseek_experts(HfReader& reader, Model& model) {
+// `normalise`: what files of the family mean that do not say.
+void read_deepseek_experts(HfReader& reader, Model& model, bool normalise) {
   Moe& moe = model.moe;
   moe.experts = reader.small("n_routed_experts", 1, kMostExperts);
   moe.top_k = reader.small("num_experts_per_tok", 1, kMostExperts);
@@ -198,7 +199,7 @@ void read_deepseek_experts(HfReader& reader, Model& model) {
   moe.shared_ffn = moe.shared_experts * moe.expert_ffn;
   moe.first_dense_layers = reader.small("first_k_dense_replace", 0, kMostLayers, 0);
   moe.layer_interval = reader.small("moe_layer_freq", 1, kMostLayers, 1);
-  moe.normalise_top_k = reader.flag("norm_topk_prob", model.is_mla());
+  moe.normalise_top_k = reader.flag("norm_topk_prob", normalise);
   // Layer l has experts when l is a multiple of the frequency.
   if (moe.first_dense_layers % moe.layer_interval != 0) {
     reader.fail("moe_layer_freq", "does not divide first_k_dense_replace; not supported");
@@ -241,7 +242,7 @@ void read_family(HfReader& reader, Family family, Model& model) {
       break;
     case Family::kDeepSeekMoe: {
       model.qkv_bias = model.o_bias = attention_bias;
-      read_deepseek_experts(reader, model);
+      read_deepseek_experts(reader, model, false);
       const auto scores = reader.text("scoring_func");
       if (scores && *scores != "softmax") {
         reader.fail("scoring_func", "unsupported scores " + shown(*scores) + "; known: softmax");
@@ -251,7 +252,7 @@ void read_family(HfReader& reader, Family family, Model& model) {
     case Family::kDeepSeek:
       if (attention_bias) reader.fail("attention_bias", "latent attention with biases is not supported");
       read_latent_attention(reader, model);
-      read_deepseek_experts(reader, model);
+      read_deepseek_experts(reader, model, true);
       break;
     case Family::kGptOss:
       model.qkv_bias = model.o_bias = attention_bias;

@@ -18,15 +18,12 @@
 #include "scenarios/training_plan.h"
 
 namespace lindos {
-namespace {
 
 const Pool* find_pool(const Cluster& cluster, const std::string& name) {
   const auto found = std::find_if(cluster.pools.begin(), cluster.pools.end(),
                                   [&](const Pool& pool) { return pool.name == name; });
   return found == cluster.pools.end() ? nullptr : &*found;
 }
-
-}  // namespace
 
 std::map<std::string, std::int64_t> devices_per_replica(const GroupPlan& group) {
   std::map<std::string, std::int64_t> devices;

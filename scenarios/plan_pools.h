@@ -14,6 +14,9 @@ namespace lindos {
 // validate_plan, check_pools, check_power_limits and, for a training workload, validate_training, in this order.
 void check_plan(const Plan& plan, const Scenario& scenario, const std::string& where);
 
+// nullptr: the cluster has none of this name.
+[[nodiscard]] const Pool* find_pool(const Cluster& cluster, const std::string& name);
+
 // Devices by pool name: of one replica of a group, and of all replicas of a plan.
 [[nodiscard]] std::map<std::string, std::int64_t> devices_per_replica(const GroupPlan& group);
 [[nodiscard]] std::map<std::string, std::int64_t> devices_by_pool(const Plan& plan);

@@ -20,8 +20,8 @@ namespace {
 const std::initializer_list<std::string_view> kGroupKeys = {
     "name", "pool", "role", "replicas", "routing_weight", "stages", "stage_weights", "tensor",
     "tensor_weights", "kv_split", "dtype", "kv_dtype", "max_batched_tokens", "max_sequences",
-    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "prefix_reuse", "kv_offload", "power_limit", "zero_stage",
-    "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel", "micro_batches",
+    "prefill_chunk", "block_tokens", "kv_blocks", "max_context", "memory_fraction", "prefix_reuse", "kv_offload", "power_limit",
+    "zero_stage",     "virtual_stages", "sequence_parallel", "context_parallel", "expert_parallel", "micro_batches",
     "fused_attention", "portable_attention", "fused_loss", "gradient_dtype", "overlap_gradient_reduce", "overlap_parameter_gather",
     "overlap_tensor", "hierarchical_exchange"};
 // Those of them that only a training job has.

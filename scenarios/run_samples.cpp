@@ -92,8 +92,9 @@ const std::vector<Metric>& sample_quantity_registry() {
       {"power_cap_w", "power_cap_w/1", "Power cap", "W", "MW", 1e-6, 4, "site_cap of [power]",
        "What the site may draw at the meter.", Better::kNeither, Worst::kMax, false},
       {"device_limit_w", "device_limit_w/1", "Power limit of a device", "W", "W", 1.0, 4,
-       "least of power_limit, device_cap, an even part of rack_cap and the share of dynamic power that site_cap leaves; of several groups the highest",
-       "What each device of the pool may draw under the caps of the scenario.", Better::kNeither, Worst::kMax, false},
+       "least of power_limit, device_cap, an even part of rack_cap and the share of dynamic power that site_cap leaves; of several "
+       "groups the highest",
+       "What each device of the pool may draw under its plan and the caps of the scenario.", Better::kNeither, Worst::kMax, false},
   };
   return kRegistry;
 }

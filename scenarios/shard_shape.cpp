@@ -72,6 +72,14 @@ ShardShape shard_shape(const Model& model, const GroupPlan& group, ShardId shard
   return shape;
 }
 
+StageRank stage_rank(const Model& model, const GroupPlan& group, ShardId shard, int threads) {
+  const ShardShape shape = shard_shape(model, group, shard);
+  const TensorShare& share =
+      group.stages[static_cast<std::size_t>(shard.stage)].ranks[static_cast<std::size_t>(shard.rank)].share;
+  // Columns of experts that a rank does not hold say nothing of it, and no file keeps them.
+  return {share.q_heads.size(), share.kv_heads.size(), share.ffn.size(), threads, shape.experts, shape.experts > 0 ? shape.expert_ffn : 0};
+}
+
 double embedding_parameters(const Model& model) {
   const std::int64_t rows = model.vocab + (model.learned_positions ? model.max_positions : 0);
   return static_cast<double>(rows) * static_cast<double>(model.hidden);

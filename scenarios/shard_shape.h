@@ -8,6 +8,7 @@
 #include "scenarios/model.h"
 #include "scenarios/ops.h"
 #include "scenarios/plan.h"
+#include "scenarios/profile.h"
 
 namespace lindos {
 
@@ -40,6 +41,9 @@ struct ShardShape {
   Range layers;
 };
 [[nodiscard]] ShardShape shard_shape(const Model& model, const GroupPlan& group, ShardId shard);
+
+// The same as samples of whole stages name it.
+[[nodiscard]] StageRank stage_rank(const Model& model, const GroupPlan& group, ShardId shard, int threads);
 
 // The part of a block of `width` columns that belongs to `share` of `total` columns: both ends are scaled and
 // rounded down, so that shares that partition `total` partition `width`.

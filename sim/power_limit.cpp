@@ -24,12 +24,6 @@ const Device& device_of(const Scenario& scenario, const Pool& pool) {
   return scenario.devices.at(pool.node.device);
 }
 
-const Pool* find_pool(const Scenario& scenario, const std::string& name) {
-  const auto& pools = scenario.cluster.pools;
-  const auto found = std::find_if(pools.begin(), pools.end(), [&](const Pool& pool) { return pool.name == name; });
-  return found == pools.end() ? nullptr : &*found;
-}
-
 [[noreturn]] void refuse_cap(const Scenario& scenario, const std::string& cap, const std::string& of) {
   throw Error(ErrorKind::kInfeasible, scenario.name,
               cap + " leaves the devices of " + of + " less than " + number_text(100.0 * kLeastDynamicShare) +
@@ -121,7 +115,7 @@ DeviceLimits device_limits(const Scenario& scenario, OtherDevices others) {
   for (const GroupPlan& group : scenario.plan.groups) {
     std::map<std::string, Watts>& own = limits.groups.emplace_back();
     for (const auto& [name, devices] : devices_per_replica(group)) {
-      const Pool* pool = find_pool(scenario, name);
+      const Pool* pool = find_pool(scenario.cluster, name);
       if (pool == nullptr || !scenario.devices.contains(pool->node.device)) continue;
       const Watts limit = own_limit(scenario, *pool, group);
       require_some(scenario, *pool, limit);
@@ -140,7 +134,7 @@ DeviceLimits device_limits(const Scenario& scenario, OtherDevices others) {
   }
   const double share = site_share(scenario, working);
   const auto shared = [&](const std::string& name, Watts& limit) {
-    const Watts idle = device_of(scenario, *find_pool(scenario, name)).power_idle;
+    const Watts idle = device_of(scenario, *find_pool(scenario.cluster, name)).power_idle;
     if (share < 1.0) limit = idle + (limit - idle) * share;
   };
   for (std::map<std::string, Watts>& group : limits.groups) {

@@ -349,11 +349,8 @@ ReplicaModel::StepCompositions ReplicaModel::compose(const Profile& profile, std
       return false;
     }
     for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
-      const TensorShare& share = plan.ranks[r].share;
-      const StageRank own{share.q_heads.size(),    share.kv_heads.size(),
-                          share.ffn.size(),        stage.ranks[r].threads,
-                          model_.is_moe() ? share.experts.size() : 0,
-                          model_.is_moe() ? expert_columns(model_, plan, share).size() : 0};
+      const StageRank own =
+          stage_rank(model_, group_, {static_cast<int>(stage_index), static_cast<int>(r)}, stage.ranks[r].threads);
       // The samples' device is the first rank's.
       if (!(sample.ranks[r] == own) || stage.ceilings[r].device != stage.ceilings[0].device) return false;
     }

@@ -8,6 +8,7 @@
 
 #include "cli/plan_files.h"
 #include "cli/table.h"
+#include "scenarios/plan_show.h"
 #include "scenarios/text_layout.h"
 
 namespace lindos::cli {
@@ -24,6 +25,9 @@ std::string promise_text(Seconds promise) {
 std::string rate_text(double value) {
   return value >= 1000.0 ? with_thousands(std::llround(value)) : fmt::format("{:.3g}", value);
 }
+
+// Of a part of the work that it does.
+std::string time_text(Seconds time, bool others) { return others ? "–" : fmt::format("{:.1f} ms", time.count() * 1e3); }
 
 constexpr const char* kPerMillion = "$ per million tokens";
 std::string cost_text(double dollars) { return dollars > 0.0 ? fmt::format("{:.3f} $", dollars) : "–"; }
@@ -51,6 +55,8 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
   out["p10"] = plan.p10;
   out["p90"] = plan.p90;
   out["output_tokens_per_s"] = plan.tokens_per_s;
+  if (plan.without_node > 0.0) out["without_node"] = plan.without_node;
+  if (plan.without_rack > 0.0) out["without_rack"] = plan.without_rack;
   if (plan.without_site_cap > 0.0) out["without_site_cap"] = plan.without_site_cap;
   out["power_w"] = nullptr;  // of hosts it is not known
   if (plan.power.value() > 0.0) out["power_w"] = plan.power.value();
@@ -62,6 +68,7 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
   for (const sim::ServingPart& part : plan.parts) {
     groups.push_back({{"name", part.name},
                       {"what", part.what},
+                      {"role", name_of(part.shape.role)},
                       {"replicas", part.replicas},
                       {"device_limit_w", part.device_limit.value()},
                       {"screened_rate", part.screened_rate},
@@ -83,6 +90,8 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
     out += fmt::format("   (TTFT {}, TPOT {} for {:.0f} % of the requests)", promise_text(scenario.slo.ttft),
                        promise_text(scenario.slo.tpot), scenario.slo.percentile * 100.0);
   }
+  if (question.survives != sim::LostUnit::kNothing)
+    out += fmt::format("\nwhat is left without the {} whose loss costs most", sim::name_of(question.survives));
   out += fmt::format("\nmodelled · {} draws · seed {}\n\n", question.predict.draws, question.predict.seed);
   const bool priced = has_price(answer);
   std::vector<std::string> head{"plan", "requests/s kept p50", "p10 – p90", "output token/s", "power at most", "token/s per MW"};
@@ -95,11 +104,15 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
     Table parts({fmt::format("plan {}", i + 1), "replicas", "each", "requests/s each", "TTFT p50", "TPOT p50", "device limit"});
     for (const sim::ServingPart& part : answer.plans[i].parts) {
       parts.add({part.name, with_thousands(part.replicas), part.what, fmt::format("{:.3f}", part.rate),
-                 fmt::format("{:.0f} ms", part.ttft.count() * 1e3), fmt::format("{:.1f} ms", part.tpot.count() * 1e3),
+                 time_text(part.ttft, part.shape.role == Role::kDecode), time_text(part.tpot, part.shape.role == Role::kPrefill),
                  part.limited ? fmt::format("{:.0f} W", part.device_limit.value()) : "none"});
     }
     out += parts.text();
     const sim::PlannedServing& plan = answer.plans[i];
+    if (plan.without_node > 0.0) {
+      out += fmt::format("without the node whose loss costs most {} requests/s, without the rack {}\n",
+                         rate_text(plan.without_node), rate_text(plan.without_rack));
+    }
     if (plan.without_site_cap > 0.0) {
       out += fmt::format("the site's cap costs {:.1f} %: without it these shapes keep {} requests/s\n",
                          100.0 * (1.0 - plan.requests_per_s / plan.without_site_cap), rate_text(plan.without_site_cap));

@@ -34,6 +34,8 @@ struct PlanVerb {
   std::int64_t most_batch = 0;
   bool same_workload = false;
   bool fit_here = false;
+  bool together = false;
+  sim::LostUnit survives = sim::LostUnit::kNothing;
   int top = 3;
   int jobs = 0;
   sim::PredictOptions predict;
@@ -119,6 +121,8 @@ void plan_serving(const PlanVerb& options, const Session& session, const sim::Pr
     if (!dtype) throw Error(ErrorKind::kUsage, "--dtypes", fmt::format("unknown number format \"{}\"", name));
     question.dtypes.push_back(*dtype);
   }
+  question.apart = !options.together;
+  question.survives = options.survives;
   question.top = options.top;
   question.predict = predict;
   const auto profiles = serving_profiles(options, session, progress);
@@ -149,6 +153,8 @@ std::vector<std::string> arguments_of(const PlanVerb& options) {
   add("--dtypes", fmt::format("{}", fmt::join(options.dtypes, ",")));
   if (options.most_batch > 0) add("--most-batch", std::to_string(options.most_batch));
   if (options.same_workload) words.emplace_back("--same-workload");
+  if (options.together) words.emplace_back("--together");
+  if (options.survives != sim::LostUnit::kNothing) add("--survives", sim::name_of(options.survives));
   return words;
 }
 
@@ -224,6 +230,14 @@ void add_plan(CLI::App& app) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("DTYPE,…");
+  verb->add_flag("--together", options->together,
+                 "serving: no replicas that only compute prompts or only decode");
+  add_choice<sim::LostUnit>(*verb, "--survives", options->survives,
+                            {{"nothing", sim::LostUnit::kNothing},
+                             {"node", sim::LostUnit::kNode},
+                             {"rack", sim::LostUnit::kRack}},
+                            "serving: count the load that is left without the node or rack whose loss costs most")
+      ->default_str("nothing");
   verb->add_option("--profile", options->profiles, "profile of a device (lindos probe --out) instead of a fresh probe")
       ->allow_extra_args(false)
       ->type_name("FILE");

@@ -256,8 +256,9 @@ std::string workload(const Scenario& s) {
                          ? "the first " + format(w.duration)
                          : format(w.duration) + " of traffic, about " + plural(expected_requests(w), "request")) +
                     ", " + traffic(w);
-  out += "\n  prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
-         std::to_string(s.workload.seed) + '\n';
+  const std::string tokens = "prompt " + length(w.prompt) + ", output " + length(w.output) + " tokens, seed " +
+                             std::to_string(s.workload.seed);
+  out += "\n  " + wrapped(tokens, kWidth, 4) + '\n';
   if (w.shared_prefix > 0) {
     out += "  prompts begin alike for " + plural(w.shared_prefix, "token") + " in " + plural(w.prefix_groups, "group") +
            '\n';

@@ -9,6 +9,33 @@
 
 namespace lindos {
 
+namespace {
+
+// Of a log-normal whose ends are taken as the bounds: the bounds with what lies beyond them, and the partial expectation
+// between, exp(mu + sigma^2/2) [Phi(b - sigma) - Phi(a - sigma)] with a and b the bounds in sigmas (Aitchison and Brown, The
+// Lognormal Distribution, 2.5).
+double mean_of(const LengthRange& range) {
+  if (range.median > 0.0 && range.sigma > 0.0) {
+    const auto normal = [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); };
+    const auto in_sigmas = [&](std::int64_t tokens) {
+      return std::log(std::max(1e-9, static_cast<double>(tokens)) / range.median) / range.sigma;
+    };
+    const double a = in_sigmas(range.low);
+    const double b = in_sigmas(range.high);
+    const double between = normal(b - range.sigma) - normal(a - range.sigma);
+    return static_cast<double>(range.low) * normal(a) + static_cast<double>(range.high) * normal(-b) +
+           range.median * std::exp(0.5 * range.sigma * range.sigma) * between;
+  }
+  if (range.median > 0.0) return std::clamp(range.median, static_cast<double>(range.low), static_cast<double>(range.high));
+  double sum = 0.0;
+  for (std::size_t i = 1; i < range.quantiles.size(); ++i)
+    sum += 0.5 * static_cast<double>(range.quantiles[i - 1] + range.quantiles[i]);
+  if (!range.quantiles.empty()) return sum / static_cast<double>(range.quantiles.size() - 1);
+  return 0.5 * static_cast<double>(range.low + range.high);
+}
+
+}  // namespace
+
 const char* name_of(Recompute recompute) {
   switch (recompute) {
     case Recompute::kNone: return "none";
@@ -48,16 +75,15 @@ std::int64_t longest_request(const ServingWorkload& workload) {
   return workload.tenants.empty() ? workload.prompt.high + workload.output.high : longest;
 }
 
-MiddleTokens middle_tokens(const ServingWorkload& workload) {
-  const auto middle = [](const LengthRange& range) { return 0.5 * static_cast<double>(range.low + range.high); };
-  MiddleTokens sum;
+MeanTokens mean_tokens(const ServingWorkload& workload) {
+  MeanTokens sum;
   double shares = 0.0;
   for (const Tenant& tenant : workload.tenants) {
     shares += tenant.share;
-    sum.prompt += tenant.share * middle(tenant.prompt.value_or(workload.prompt));
-    sum.output += tenant.share * middle(tenant.output.value_or(workload.output));
+    sum.prompt += tenant.share * mean_of(tenant.prompt.value_or(workload.prompt));
+    sum.output += tenant.share * mean_of(tenant.output.value_or(workload.output));
   }
-  if (shares == 0.0) return {middle(workload.prompt), middle(workload.output)};
+  if (shares == 0.0) return {mean_of(workload.prompt), mean_of(workload.output)};
   return {sum.prompt / shares, sum.output / shares};
 }
 

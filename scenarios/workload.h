@@ -161,12 +161,12 @@ struct RequestSpec {
 // The most tokens that prompt and output have together.
 [[nodiscard]] std::int64_t longest_request(const ServingWorkload& workload);
 
-// Tokens of a request: the middle of the ranges, of tenants by their shares.
-struct MiddleTokens {
+// Tokens of a request in the mean, of tenants by their shares.
+struct MeanTokens {
   double prompt = 0.0;
   double output = 0.0;
 };
-[[nodiscard]] MiddleTokens middle_tokens(const ServingWorkload& workload);
+[[nodiscard]] MeanTokens mean_tokens(const ServingWorkload& workload);
 
 // What each tenant is promised: its own promises, the scenario's for those that it does not name.
 struct Promises {

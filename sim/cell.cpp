@@ -59,16 +59,6 @@ struct Ready {
   }
 };
 
-// What the decoding replica is asked: the prompt and its first token, whose KV but the last comes along.
-RequestSpec rest_of(const RequestSpec& asked, Seconds kv_arrival) {
-  RequestSpec rest = asked;
-  rest.arrival = kv_arrival;
-  rest.prompt_tokens = asked.prompt_tokens + 1;
-  rest.output_tokens = asked.output_tokens - 1;
-  rest.kv_tokens = asked.prompt_tokens;
-  return rest;
-}
-
 class CellServing {
  public:
   CellServing(std::vector<ServingGroup>& groups, const Scenario& scenario, const Cell& cell,
@@ -367,9 +357,7 @@ void join_handovers(CellRun& run) {
     for (RequestTimeline& t : timelines) {
       const auto found = by_id.find(t.id);
       if (found == by_id.end()) continue;
-      t.arrival = found->second->request.arrival;
-      t.prompt_tokens = found->second->request.prompt_tokens;
-      t.token_times.insert(t.token_times.begin(), found->second->kv.ready);
+      join(t, found->second->request, found->second->kv.ready);
     }
   }
 }

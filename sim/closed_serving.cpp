@@ -47,7 +47,7 @@ class ClosedModel {
       Seconds stage = compute_time(work, replica_.ranks(s), centre_);
       book(work, replica_.ranks(s), centre_, ledger, totals);
       if (replica_.stages() > 1) {
-        const Seconds send = replica_.path(s).transfer(replica_.sent_bytes(micro_batch, s, steps));
+        const Seconds send = replica_.path(s).transfer(replica_.sent_bytes(micro_batch, s));
         for (const RankCeiling& rank : replica_.ranks(s))
           ledger.book(Cause::kExposedPipeline, send, rank.peak);
         stage += send;

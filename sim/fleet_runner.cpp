@@ -2,16 +2,13 @@
 #include "sim/fleet_runner.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <thread>
 #include <utility>
 
-#include "scenarios/error.h"
 #include "sim/closed_serving.h"
 #include "sim/maxplus.h"
 #include "sim/serving_run.h"
 #include "sim/simgrid_serving.h"
+#include "sim/workers.h"
 
 namespace lindos::sim {
 
@@ -19,8 +16,6 @@ namespace {
 
 // A thread is worth its copy of the models from about this many requests.
 constexpr std::size_t kThreadedRequests = 2'000;
-// Each worker's caches take tens of megabytes.
-constexpr std::size_t kMostWorkers = 8;
 
 }  // namespace
 
@@ -44,7 +39,7 @@ std::size_t FleetRunner::workers_for(Fidelity fidelity, std::size_t count, std::
                        return g.replica.stages() > 1 || g.plan.role == Role::kPrefill;
                      });
   if (forks || requests < kThreadedRequests) return 1;
-  return std::min({count, kMostWorkers, std::size_t{std::max(1U, std::thread::hardware_concurrency())}});
+  return sim::workers_for(count);
 }
 
 void FleetRunner::for_each(Fidelity fidelity, std::size_t count, std::size_t requests,
@@ -52,29 +47,9 @@ void FleetRunner::for_each(Fidelity fidelity, std::size_t count, std::size_t req
                            const std::function<void(double)>& progress) {
   const std::size_t workers = workers_for(fidelity, count, requests);
   while (copies_.size() + 1 < workers) copies_.push_back(fleet_.groups);
-  std::vector<std::exception_ptr> failures(count);
-  std::atomic<std::size_t> next{0};
-  const auto run = [&](Groups& groups, bool reports) {
-    for (std::size_t i = next++; i < count; i = next++) {
-      try {
-        work(groups, i);
-      } catch (const Error&) {
-        failures[i] = std::current_exception();
-        next = count;
-      }
-      if (reports && progress) progress(static_cast<double>(i + 1) / static_cast<double>(count));
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t w = 1; w < workers; ++w) {
-      threads.emplace_back([&run, &groups = copies_[w - 1]] { run(groups, false); });
-    }
-    run(fleet_.groups, true);
-  }
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
+  run_workers(
+      workers, count, [&](std::size_t worker, std::size_t i) { work(worker == 0 ? fleet_.groups : copies_[worker - 1], i); },
+      progress);
 }
 
 std::vector<ReplicaOutcome> FleetRunner::serve(Fidelity fidelity, const std::vector<Job>& jobs,

@@ -110,6 +110,21 @@ KvPath kv_path(const ServingGroup& from, const ServingGroup& to) {
   return path;
 }
 
+RequestSpec rest_of(const RequestSpec& asked, Seconds kv_arrival) {
+  RequestSpec rest = asked;
+  rest.arrival = kv_arrival;
+  rest.prompt_tokens = asked.prompt_tokens + 1;
+  rest.output_tokens = asked.output_tokens - 1;
+  rest.kv_tokens = asked.prompt_tokens;
+  return rest;
+}
+
+void join(RequestTimeline& rest, const RequestSpec& asked, Seconds first_token) {
+  rest.arrival = asked.arrival;
+  rest.prompt_tokens = asked.prompt_tokens;
+  rest.token_times.insert(rest.token_times.begin(), first_token);
+}
+
 void time_transfers(const std::vector<ServingGroup>& groups, const std::vector<std::size_t>& group_of,
                     const Fabric& fabric, std::vector<KvTransfer>& transfers,
                     const std::function<bool()>& cancelled) {

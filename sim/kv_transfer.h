@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "scenarios/hardware.h"
+#include "scenarios/timeline.h"
 #include "scenarios/units.h"
+#include "scenarios/workload.h"
 #include "sim/fleet.h"
 #include "sim/platform.h"
 
@@ -27,6 +29,11 @@ struct KvPath {
   }
 };
 [[nodiscard]] KvPath kv_path(const ServingGroup& from, const ServingGroup& to);
+
+// What the decoding replica is asked: the prompt and its first token, whose KV but the last comes along.
+[[nodiscard]] RequestSpec rest_of(const RequestSpec& asked, Seconds kv_arrival);
+// From the timeline of that to the whole request's, whose first token another replica sampled.
+void join(RequestTimeline& rest, const RequestSpec& asked, Seconds first_token);
 
 struct KvTransfer {
   std::size_t from = 0, to = 0;  // replicas

@@ -194,6 +194,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
   }
   if (!model.is_mla()) windows_ = AttentionWindows::of(model);
   for (std::size_t s = 0; windows_ && s < stages_.size(); ++s) find_uniform(s);
+  for (std::size_t s = 1; s < stages_.size(); ++s) stages_[s].received_per_token = received_per_token(s);
 }
 
 Seconds ReplicaModel::block_copy_of(const StagePlan& plan, std::size_t stage, const Stage& priced,
@@ -484,16 +485,27 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
     }
     work.added.push_back(stage.ranks[r].power->added(flop, bytes));
   }
-  if (stage_index == 0) {
-    const auto ids =
-        std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
-    work.arrival_bytes = Bytes(kTokenIdBytes * static_cast<double>(ids));
-  }
   return work;
 }
 
-Bytes ReplicaModel::sent_bytes(const Batch& batch, std::size_t stage, int steps) {
-  return work(batch, (stage + 1) % stages_.size(), steps).arrival_bytes;
+Bytes ReplicaModel::received_per_token(std::size_t stage) const {
+  Bytes most{0};
+  for (std::size_t r = 0; r < stages_[stage].ranks.size(); ++r) {
+    for (const Op& op : step_ops(model_, group_, {static_cast<int>(stage), static_cast<int>(r)}, {{0, 1, false}})) {
+      if (op.kind == OpKind::kSendRecv) most = std::max(most, op.message_bytes);
+    }
+  }
+  return most;
+}
+
+Bytes ReplicaModel::sent_bytes(const Batch& batch, std::size_t stage) const {
+  if (stage + 1 == stages_.size()) {
+    const auto ids = std::count_if(batch.begin(), batch.end(), [](const Slice& s) { return s.wants_logits; });
+    return Bytes(kTokenIdBytes * static_cast<double>(ids));
+  }
+  std::int64_t tokens = 0;
+  for (const Slice& slice : batch) tokens += slice.tokens;
+  return stages_[stage + 1].received_per_token * static_cast<double>(tokens);
 }
 
 const StageWork& ReplicaModel::work(const Batch& batch, std::size_t stage, int steps) {

@@ -104,7 +104,7 @@ class ReplicaModel {
   }
   // What the stage sends for such a step: activations to the next one, from the last one ids to the
   // first.
-  [[nodiscard]] Bytes sent_bytes(const Batch& batch, std::size_t stage, int steps);
+  [[nodiscard]] Bytes sent_bytes(const Batch& batch, std::size_t stage) const;
 
  private:
   struct Rank {
@@ -139,6 +139,7 @@ class ReplicaModel {
     std::vector<UnitAttention> attention;        // of a uniform stage; empty for others
     Seconds block_copy{0};
     std::int64_t copied_layers = 1;
+    Bytes received_per_token{0};                 // activations from the stage before
   };
   struct Key {
     std::size_t stage = 0;
@@ -154,6 +155,7 @@ class ReplicaModel {
   enum class Part { kStep, kLayers };
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
+  [[nodiscard]] Bytes received_per_token(std::size_t stage) const;
   static void cap_rank(RankCeiling& ceiling, const Rank& rank, Watts cap);
   void find_unlike(std::size_t stage);
   [[nodiscard]] StageWork price_part(const Batch& batch, std::size_t stage, int steps, std::optional<double> in_place) const;

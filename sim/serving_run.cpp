@@ -90,7 +90,7 @@ Seconds ServingBooks::send_start(std::size_t stage) {
 }
 
 Bytes ServingBooks::send_bytes(const StepPlan& step, std::size_t stage) {
-  return replica_.sent_bytes(step.batch, stage, step.steps_under_way);
+  return replica_.sent_bytes(step.batch, stage);
 }
 
 Seconds ServingBooks::send_transfer(const StepPlan& step, std::size_t stage) {

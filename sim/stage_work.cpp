@@ -121,10 +121,7 @@ StageWork make_stage_work(const std::vector<std::vector<Op>>& ranks, const Price
     for (std::size_t i = 0; i < ops.size(); ++i) {
       const Op& op = ops[i];
       const auto count = static_cast<double>(op.count);
-      if (op.kind == OpKind::kSendRecv) {
-        work.arrival_bytes = std::max(work.arrival_bytes, op.message_bytes);
-        continue;
-      }
+      if (op.kind == OpKind::kSendRecv) continue;  // the path between the stages takes its time
       const std::optional<Cause> cause = exposed_cause(op.kind);
       if (cause && op.group < 2) continue;
       const Priced priced = price(r, op);

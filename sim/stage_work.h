@@ -50,7 +50,6 @@ struct RankCeiling {
 struct StageWork {
   std::vector<std::vector<PricedOp>> ranks;  // [rank], ascending by segment
   std::vector<Collective> collectives;       // [segment]; the last segment may end without one
-  Bytes arrival_bytes{0};  // activations from the stage before; on the first, sampled ids
   double sigma = 0.0;      // of log(time), of all kernels and collectives together (composition.h)
   std::vector<Joules> added;  // [rank], to idle power × time (power_model.h); empty where power is not known
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many replicas of what on each pool: a mixed-integer program, solved by CBC.
-//   maximise   Σ replicas × rate          (of two that serve alike the one that draws less)
+// How many replicas of what on each pool: a mixed-integer program, solved by CBC; of fleets of thousands the relaxed one, rounded.
+//   maximise   Σ replicas × rate          (of two shapes that serve alike the one that draws less; prompts alone serve nobody)
 //   subject to Σ replicas × devices  <= devices of the pool, for each pool
 //              Σ replicas × added power <= what the site leaves above idle
+//              Σ rates of those that only decode <= Σ rates of those that only compute prompts
 //   or, with a demand: the least cost that serves it.
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "scenarios/plan.h"
 #include "scenarios/units.h"
 
 namespace lindos::sim {
@@ -22,6 +24,7 @@ struct ReplicaKind {
   double rate = 0.0;           // requests per second that it serves
   Watts added{0};              // above the idle power of its devices and their part of the node
   double cost = 0.0;           // in any unit
+  Role role = Role::kBoth;
 };
 
 struct AllocationLimits {

@@ -19,6 +19,7 @@
 #include "sim/interconnect.h"
 #include "sim/maxplus.h"
 #include "sim/uncertainty.h"
+#include "sim/workers.h"
 
 namespace lindos::sim {
 
@@ -173,20 +174,66 @@ std::vector<DealtReplica> dealt_replicas(const Scenario& scenario, const std::ve
   return out;
 }
 
-// All of them, one after the other.
-ServingSummary served(Fleet& fleet, const std::vector<DealtReplica>& shares, const Promises& promises,
-                      const std::vector<std::vector<Factors>>* sigmas, const ServingQuestion& question,
-                      std::uint32_t draw, WorkTotals* totals) {
+// A plan that fits, with what its replicas get.
+struct Candidate {
+  PlannedServing planned;
+  Fleet fleet;
+  std::vector<DealtReplica> shares;
+  std::vector<std::vector<Factors>> sigmas;  // [group]
+  std::string unfit;                         // why a request cannot run
+};
+
+// All replicas, one after the other.
+ServingSummary served(std::vector<ServingGroup>& groups, const std::vector<DealtReplica>& shares, const Promises& promises,
+                      const std::vector<Draw>* draws, const ServingQuestion& question, WorkTotals* totals) {
   std::vector<RequestTimeline> timelines;
   for (const DealtReplica& share : shares) {
-    ServingGroup& group = fleet.groups[share.group];
-    const Draw drawn =
-        sigmas == nullptr ? Draw{} : draw_factors((*sigmas)[share.group], question.predict.seed, draw);
-    ServingRun run = serve_maxplus(group.replica, group.limits, share.requests, drawn, question.predict.cancelled);
+    ServingGroup& group = groups[share.group];
+    ServingRun run = serve_maxplus(group.replica, group.limits, share.requests, draws == nullptr ? Draw{} : (*draws)[share.group],
+                                   question.predict.cancelled);
     if (totals != nullptr) totals[share.group] = run.totals;
     std::move(run.timelines.begin(), run.timelines.end(), std::back_inserter(timelines));
   }
   return summarise(timelines, promises);
+}
+
+// Output tokens per second of the requests that kept the promises.
+double value_of(const ServingSummary& summary) { return summary.output_tokens_per_s * summary.goodput; }
+
+// The plan as it stands, and where its uncertainty comes from.
+void serve_centre(Candidate& candidate, const Promises& promises, const ServingQuestion& question) {
+  std::vector<WorkTotals> totals(candidate.fleet.groups.size());
+  const ServingSummary centre =
+      served(candidate.fleet.groups, candidate.shares, promises, nullptr, question, totals.data());
+  for (std::size_t g = 0; g < totals.size(); ++g)
+    candidate.sigmas.push_back(systematic_sigmas(candidate.fleet.groups[g].replica, totals[g]));
+  PlannedServing& planned = candidate.planned;
+  planned.requests_per_s = centre.requests_per_s * centre.goodput;
+  planned.tokens_per_s = value_of(centre);
+  planned.objective = planned.tokens_per_s;
+  for (const GroupPlan& group : planned.scenario.plan.groups) {
+    const auto replicas = static_cast<double>(std::max<std::int64_t>(1, group.replicas));
+    planned.parts.push_back({{}, group.name, planned.scenario.plan.name, group.replicas, Watts{0}, false, 0.0,
+                             planned.requests_per_s / replicas, centre.ttft, centre.tpot});
+  }
+}
+
+// Each draw on a thread with a fleet of its own.
+void serve_draws(Candidate& candidate, const Promises& promises, const ServingQuestion& question) {
+  const auto draws = static_cast<std::size_t>(std::max(1, question.predict.draws));
+  const std::size_t workers = workers_for(draws);
+  std::vector<std::vector<ServingGroup>> fleets(workers, candidate.fleet.groups);
+  PlannedServing& planned = candidate.planned;
+  planned.drawn.resize(draws);
+  run_workers(workers, draws, [&](std::size_t worker, std::size_t d) {
+    std::vector<Draw> factors;
+    for (const std::vector<Factors>& sigmas : candidate.sigmas)
+      factors.push_back(draw_factors(sigmas, question.predict.seed, static_cast<std::uint32_t>(d)));
+    planned.drawn[d] = value_of(served(fleets[worker], candidate.shares, promises, &factors, question, nullptr));
+  });
+  const double per_token = planned.tokens_per_s > 0.0 ? planned.requests_per_s / planned.tokens_per_s : 0.0;
+  planned.p10 = quantile(planned.drawn, 0.1) * per_token;
+  planned.p90 = quantile(planned.drawn, 0.9) * per_token;
 }
 
 }  // namespace
@@ -207,64 +254,74 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
                 std::string("plans of a few devices are ranked by what they serve, not by ") + name_of(question.objective) +
                     "; leave the objective out");
   }
+  if (question.survives != LostUnit::kNothing) {
+    throw Error(ErrorKind::kInput, scenario.name,
+                std::string("a few devices have no ") + name_of(question.survives) + " to spare; leave --survives out");
+  }
   ServingAnswer answer;
   answer.unit = "token/s";
-  const std::vector<Plan> plans = few_plans(scenario, profiles);
-  std::string first_reason;
   const Promises promises = promises_of(scenario.workload.serving, scenario.slo);
-  for (std::size_t i = 0; i < plans.size(); ++i) {
+  std::vector<Candidate> candidates;
+  for (const Plan& plan : few_plans(scenario, profiles)) {
+    Candidate candidate;
+    candidate.planned.scenario = scenario;
+    candidate.planned.scenario.plan = plan;
+    candidate.planned.scenario.plan_given = true;
+    candidate.planned.name = answer.shapes > 0 ? plan.name : scenario.plan_given ? "the scenario's plan" : "the default plan";
     ++answer.shapes;
-    PlannedServing planned;
-    planned.scenario = scenario;
-    planned.scenario.plan = plans[i];
-    planned.scenario.plan_given = true;
-    planned.name = i == 0 ? (scenario.plan_given ? "the scenario's plan" : "the default plan") : plans[i].name;
     try {
-      Fleet fleet = make_fleet(planned.scenario, profiles, question.predict.backend);
-      const std::vector<DealtReplica> shares = dealt_replicas(planned.scenario, plans[i].groups);
-      std::vector<WorkTotals> totals(fleet.groups.size());
-      const ServingSummary centre = served(fleet, shares, promises, nullptr, question, 0, totals.data());
-      std::vector<std::vector<Factors>> sigmas;
-      for (std::size_t g = 0; g < fleet.groups.size(); ++g)
-        sigmas.push_back(systematic_sigmas(fleet.groups[g].replica, totals[g]));
-      const auto value = [](const ServingSummary& s) { return s.output_tokens_per_s * s.goodput; };
-      planned.requests_per_s = centre.requests_per_s * centre.goodput;
-      planned.tokens_per_s = value(centre);
-      planned.objective = planned.tokens_per_s;
-      for (int d = 0; d < std::max(1, question.predict.draws); ++d) {
-        planned.drawn.push_back(
-            value(served(fleet, shares, promises, &sigmas, question, static_cast<std::uint32_t>(d), nullptr)));
-      }
-      const double per_token = planned.tokens_per_s > 0.0 ? planned.requests_per_s / planned.tokens_per_s : 0.0;
-      planned.p10 = quantile(planned.drawn, 0.1) * per_token;
-      planned.p90 = quantile(planned.drawn, 0.9) * per_token;
-      for (const GroupPlan& group : plans[i].groups) {
-        const auto replicas = static_cast<double>(std::max<std::int64_t>(1, group.replicas));
-        planned.parts.push_back({{}, group.name, plans[i].name, group.replicas, Watts{0}, false, 0.0,
-                                 planned.requests_per_s / replicas, centre.ttft, centre.tpot});
-      }
-      answer.verified += static_cast<std::int64_t>(shares.size());
+      candidate.fleet = make_fleet(candidate.planned.scenario, profiles, question.predict.backend);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::kInfeasible) throw;
-      if (first_reason.empty()) first_reason = e.what();
-      answer.pruned.add("does not fit", 1, planned.name + ": " + e.what());
+      answer.pruned.add("does not fit", 1, candidate.planned.name + ": " + e.what());
       continue;
     }
-    if (i == 0) answer.baselines.push_back(planned);
-    if (planned.name.find(" equal") != std::string::npos) answer.baselines.push_back(planned);
-    answer.plans.push_back(std::move(planned));
-    const double done = static_cast<double>(i + 1) / static_cast<double>(plans.size());
-    if (question.predict.progress) question.predict.progress(done);
+    candidate.shares = dealt_replicas(candidate.planned.scenario, plan.groups);
+    answer.verified += static_cast<std::int64_t>(candidate.shares.size());
+    candidates.push_back(std::move(candidate));
   }
-  if (answer.plans.empty()) {
+  const auto report = [&](double from, double to) {
+    return [&question, from, to](double done) {
+      if (question.predict.progress) question.predict.progress(from + (to - from) * done);
+    };
+  };
+  run_workers(
+      workers_for(candidates.size()), candidates.size(),
+      [&](std::size_t, std::size_t i) {
+        try {
+          serve_centre(candidates[i], promises, question);
+        } catch (const Error& e) {
+          if (e.kind() != ErrorKind::kInfeasible) throw;
+          candidates[i].unfit = e.what();
+        }
+      },
+      report(0.0, 0.5));
+  for (const Candidate& candidate : candidates) {
+    if (!candidate.unfit.empty()) answer.pruned.add("does not fit", 1, candidate.planned.name + ": " + candidate.unfit);
+  }
+  std::erase_if(candidates, [](const Candidate& candidate) { return !candidate.unfit.empty(); });
+  if (candidates.empty()) {
     throw Error(ErrorKind::kInfeasible, scenario.name,
-                "none of " + with_thousands(answer.shapes) + " plans fits: " + first_reason);
+                "none of " + with_thousands(answer.shapes) + " plans fits: " + answer.pruned.reasons().at("does not fit").example);
   }
-  std::stable_sort(answer.plans.begin(), answer.plans.end(),
-                   [](const PlannedServing& a, const PlannedServing& b) { return a.objective > b.objective; });
-  const auto shown = std::min(answer.plans.size(), static_cast<std::size_t>(question.top));
-  answer.pruned.add("slower than the plans shown, simulated", static_cast<std::int64_t>(answer.plans.size() - shown));
-  answer.plans.resize(shown);
+  std::vector<Candidate*> best;
+  for (Candidate& candidate : candidates) best.push_back(&candidate);
+  std::stable_sort(best.begin(), best.end(),
+                   [](const Candidate* a, const Candidate* b) { return a->planned.objective > b->planned.objective; });
+  const auto shown = std::min(best.size(), static_cast<std::size_t>(question.top));
+  answer.pruned.add("slower than the plans shown, simulated", static_cast<std::int64_t>(best.size() - shown));
+  best.resize(shown);
+  // Only what is shown is drawn.
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    Candidate& candidate = candidates[i];
+    const bool own = candidate.planned.scenario.plan == scenario.plan;
+    const bool baseline = own || candidate.planned.name.find(" equal") != std::string::npos;
+    if (!baseline && std::find(best.begin(), best.end(), &candidate) == best.end()) continue;
+    serve_draws(candidate, promises, question);
+    if (baseline) answer.baselines.push_back(candidate.planned);
+    report(0.5, 1.0)(static_cast<double>(i + 1) / static_cast<double>(candidates.size()));
+  }
+  for (const Candidate* candidate : best) answer.plans.push_back(candidate->planned);
   for (PlannedServing& plan : answer.plans) {
     for (const PlannedServing& baseline : answer.baselines)
       if (auto gain = gain_over(baseline.name, baseline.drawn, plan.drawn)) plan.gains.push_back(*std::move(gain));

@@ -2,16 +2,17 @@
 #include "sim/planner/plan_serving.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <tuple>
 #include <utility>
 
 #include "scenarios/error.h"
-#include "scenarios/plan_json.h"
+#include "scenarios/plan_pools.h"
+#include "scenarios/plan_show.h"
 #include "scenarios/text_layout.h"
 #include "scenarios/timeline.h"
 #include "sim/planner/allocate.h"
@@ -20,6 +21,7 @@
 #include "sim/power_limit.h"
 #include "sim/serving_power.h"
 #include "sim/uncertainty.h"
+#include "sim/workers.h"
 
 namespace lindos::sim {
 
@@ -27,59 +29,63 @@ namespace {
 
 using Profiles = std::map<std::string, Profile>;
 
-constexpr std::int64_t kWidestTensor = 16;
-constexpr int kMostStages = 4;
-constexpr std::int64_t kBudgets[] = {1024, 2048, 4096, 8192, 16384};
-// What a power limit may leave of a device's dynamic power, in steps of 7.5 %.
-constexpr double kLeastShare = 0.25;
-constexpr std::size_t kLimitSteps = 11;
-// Shapes of a pool that stay in the running once all are screened.
+// Shapes of a pool that stay in the running once all are screened; of those that do a part of the work only the first.
 constexpr std::size_t kKeptShapes = 3;
+// How often an answer is allocated anew: with the power limits simulated that it chose, or with what it must have to spare.
+constexpr int kRefinements = 3;
+// CBC's answers are exact to this share of the objective.
+constexpr double kSolverTolerance = 1e-4;
+// A shape with a smaller part of the replicas than that is left out where it brings less than this share of the objective.
+constexpr double kLeastPart = 0.02;
+constexpr double kSimplerBy = 0.005;
 constexpr double kUserSpeeds[] = {10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0};
-
-double share_of(std::size_t step) {
-  return 1.0 - (1.0 - kLeastShare) * static_cast<double>(step) / static_cast<double>(kLimitSteps - 1);
-}
 
 const Device& device_of(const Scenario& scenario, const Pool& pool) { return scenario.devices.at(pool.node.device); }
 
-// A shape with everything that prices it.
-struct PricedShape {
-  ServingShape shape;
-  std::unique_ptr<ServingGroup> group;
-  std::vector<Watts> limits;                 // of a device, by step; the first is what the plan and the caps of devices and
-                                             // racks leave it
-  double rates[kLimitSteps] = {};            // screened, by limit
-  ServingPoint point;                        // under the loosest limit
-  double correction = 1.0;                   // simulated / screened
-  std::optional<BorneLoad> load;
-  std::vector<Factors> sigmas;               // of the draws
-  [[nodiscard]] double rate() const { return rates[0] * correction; }
+// One kind of replica in a plan.
+struct Chosen {
+  PricedShape* shape;
+  std::size_t limit_step;
+  std::int64_t replicas;
+  double weight;   // of routing, per replica
+  [[nodiscard]] Watts limit() const { return shape->limits[limit_step]; }
+  [[nodiscard]] double rate() const { return shape->rate(limit_step); }
+  [[nodiscard]] Role role() const { return shape->shape.role; }
+  [[nodiscard]] double devices() const { return static_cast<double>(shape->shape.devices() * replicas); }
+  [[nodiscard]] double total_weight() const { return weight * static_cast<double>(replicas); }
 };
 
-// The plan's group alone, made ready to simulate; the reason when it does not fit.
-std::unique_ptr<ServingGroup> make_group(const Scenario& scenario, const GroupPlan& group, const Profiles& profiles,
-                                         std::string& reason) {
-  Scenario alone = scenario;
-  alone.plan.groups = {group};
-  alone.cluster.power.site_cap = Watts{0};  // shared out by limits
-  try {
-    validate_plan(alone.plan, alone.model, "plan");
-    Fleet fleet = make_fleet(alone, profiles, "");
-    return std::make_unique<ServingGroup>(std::move(fleet.groups.front()));
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::kInfeasible && e.kind() != ErrorKind::kInput) throw;
-    reason = e.what();
-    return nullptr;
+// What the parts serve together at these rates of one replica each: requests go out by weight, prompts and what follows
+// apart, so that the first part to reach its limit ends it.
+double served(const std::vector<Chosen>& chosen, const std::vector<double>& rates) {
+  double entered = 0.0;
+  double prompts = 0.0;
+  double decoded = 0.0;
+  for (const Chosen& c : chosen) {
+    (c.role() == Role::kDecode ? decoded : entered) += c.total_weight();
+    if (c.role() == Role::kPrefill) prompts += c.total_weight();
   }
+  if (entered <= 0.0 || (prompts > 0.0 && decoded <= 0.0)) return 0.0;
+  double most = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const double share = chosen[i].role() == Role::kDecode ? prompts / entered * chosen[i].total_weight() / decoded
+                                                          : chosen[i].total_weight() / entered;
+    if (share > 0.0) most = std::min(most, rates[i] * static_cast<double>(chosen[i].replicas) / share);
+  }
+  return std::isfinite(most) ? most : 0.0;
 }
 
-// REQUIRES: a group of one pool.
-std::vector<Watts> limits_of(const Scenario& scenario, const Pool& pool, const GroupPlan& group) {
-  std::vector<Watts> out;
-  for (std::size_t step = 0; step < kLimitSteps; ++step)
-    out.push_back(limit_at_share(scenario, pool, own_limit(scenario, pool, group), share_of(step)));
-  return out;
+std::vector<double> rates_of(const std::vector<Chosen>& chosen) {
+  std::vector<double> rates;
+  for (const Chosen& c : chosen) rates.push_back(c.rate());
+  return rates;
+}
+
+// Replicas that have a device in such a unit: they lie one behind the other from the start of a node.
+std::int64_t replicas_in(const Pool& pool, LostUnit unit, std::int64_t devices) {
+  std::int64_t size = pool.node.devices;
+  if (unit == LostUnit::kRack) size *= std::max(1, pool.nodes_per_rack);
+  return (size + devices - 1) / devices;
 }
 
 class ServingPlanner {
@@ -87,17 +93,15 @@ class ServingPlanner {
   ServingPlanner(const Scenario& scenario, const Profiles& profiles, const ServingQuestion& question)
       : scenario_(scenario), profiles_(profiles), question_(question) {
     pools_ = training_space(scenario, question.pools, false, 0).pools;
-    dtypes_ = question.dtypes;
-    if (dtypes_.empty()) dtypes_ = {scenario.plan.groups.front().weight_dtype};
   }
 
   ServingAnswer answer() {
     check_promises();
     screen();
-    const std::vector<std::vector<PricedShape*>> kept = best_shapes();
+    const Kept kept = best_shapes();
     verify(kept);
-    make_baselines();
     make_plans(kept);
+    make_baselines(kept);
     make_pareto();
     for (PlannedServing& plan : answer_.plans) {
       for (const PlannedServing& baseline : answer_.baselines) {
@@ -109,12 +113,27 @@ class ServingPlanner {
   }
 
  private:
+  // What stays in the running.
+  struct Kept {
+    std::vector<std::vector<PricedShape*>> both;             // [pool with any]
+    std::map<Dtype, std::vector<PricedShape*>> apart;        // by format of the KV that they hand over
+  };
+
   void report(double done) const {
     if (question_.predict.progress) question_.predict.progress(done);
   }
   void stop_if_cancelled() const {
     if (question_.predict.cancelled && question_.predict.cancelled())
       throw Error(ErrorKind::kCancelled, "", "cancelled");
+  }
+  [[nodiscard]] const Pool& pool_of(const PricedShape& shape) const { return scenario_.cluster.pools[shape.shape.pool]; }
+  [[nodiscard]] const Pool& pool_of(const Chosen& chosen) const { return pool_of(*chosen.shape); }
+  // Of all of these replicas, above what the site draws at rest.
+  [[nodiscard]] Watts added_by(const Chosen& c) const {
+    return added_per_device(scenario_, pool_of(c), c.limit()) * c.devices();
+  }
+  [[nodiscard]] std::int64_t devices_for_plans(const Pool& pool) const {
+    return (pool.nodes - pool.spares.value_or(0)) * pool.node.devices;
   }
 
   // A whole answer in less time than its first token is allowed is no promise that both words mean.
@@ -147,103 +166,38 @@ class ServingPlanner {
   // ---- screening ---------------------------------------------------------------------------------------------------
 
   void screen() {
-    const auto begin = std::chrono::steady_clock::now();
-    shapes_.resize(scenario_.cluster.pools.size());
-    double done = 0.0;
-    for (const std::size_t p : pools_) {
-      const Pool& pool = scenario_.cluster.pools[p];
-      const Device& device = device_of(scenario_, pool);
-      const std::int64_t domain = std::max(1, device.scale_up_domain);
-      const std::int64_t widest = std::min({domain, scenario_.model.q_heads, kWidestTensor, pool.devices()});
-      for (std::int64_t tensor = 1; tensor <= widest; tensor *= 2) {
-        for (int stages = 1; stages <= kMostStages; stages *= 2) {
-          for (const Dtype dtype : dtypes_) {
-            for (const std::int64_t budget : kBudgets) {
-              stop_if_cancelled();
-              screen_shape({p, tensor, stages, dtype, kv_dtype(p, dtype), budget});
-            }
-          }
-        }
-      }
-      report(0.3 * ++done / static_cast<double>(pools_.size()));
-    }
-    answer_.screening_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    bool any = false;
-    for (const auto& shapes : shapes_) any = any || !shapes.empty();
-    if (!any) refuse();
-  }
-
-  [[nodiscard]] Dtype kv_dtype(std::size_t pool, Dtype weights) const {
-    const std::string& name = scenario_.cluster.pools[pool].name;
-    for (const GroupPlan& group : scenario_.plan.groups) {
-      if (group.weight_dtype == weights && group.stages.front().ranks.front().pool == name) return group.kv_dtype;
-    }
-    return bytes_of(weights) < bytes_of(Dtype::kBf16) ? Dtype::kBf16 : weights;
-  }
-
-  void screen_shape(const ServingShape& shape) {
-    ++answer_.shapes;
-    const Pool& pool = scenario_.cluster.pools[shape.pool];
-    if (shape.devices() > pool.devices()) {
-      answer_.pruned.add("more devices than the pool has", 1, text_of(shape) + " on " + pool.name);
-      return;
-    }
-    if (shape.stages > scenario_.model.layers) {
-      answer_.pruned.add("more stages than layers", 1, text_of(shape));
-      return;
-    }
-    std::string reason;
-    PricedShape priced;
-    priced.shape = shape;
-    priced.group = make_group(scenario_, group_of(scenario_, shape, 1), profiles_, reason);
-    if (!priced.group) {
-      answer_.pruned.add("memory", 1, reason);
-      return;
-    }
-    priced.limits = limits_of(scenario_, pool, priced.group->plan);
-    const ServingPrices prices(*priced.group, scenario_.workload.serving, Draw{}, priced.limits);
-    priced.point = prices.most(scenario_.slo);
-    if (priced.point.rate <= 0.0) {
-      const ServingPoint alone = prices.at(1.0, scenario_.slo);
-      note_nearest(shape, alone);
-      answer_.pruned.add("the promises cannot be kept even by a lone request", 1,
-                         text_of(shape) + " on " + pool.name + ": TTFT " + number_text(alone.ttft.count() * 1e3, 3) +
-                             " ms, TPOT " + number_text(alone.tpot.count() * 1e3, 3) + " ms");
-      answer_.points += prices.points();
-      return;
-    }
-    for (std::size_t step = 0; step < kLimitSteps; ++step) priced.rates[step] = prices.most(scenario_.slo, step).rate;
-    answer_.points += prices.points();
-    shapes_[shape.pool].push_back(std::move(priced));
-  }
-
-  void note_nearest(const ServingShape& shape, const ServingPoint& alone) {
-    const auto over = [](Seconds value, Seconds promise) {
-      return promise.count() > 0.0 ? value / promise : 0.0;
-    };
-    const double miss = std::max(over(alone.ttft, scenario_.slo.ttft), over(alone.tpot, scenario_.slo.tpot));
-    if (nearest_miss_ > 0.0 && miss >= nearest_miss_) return;
-    nearest_miss_ = miss;
-    nearest_ = text_of(shape) + " on pool \"" + scenario_.cluster.pools[shape.pool].name +
-               "\" gives a lone request TTFT " + number_text(alone.ttft.count() * 1e3, 3) + " ms and TPOT " +
-               number_text(alone.tpot.count() * 1e3, 3) + " ms";
-  }
-
-  [[noreturn]] void refuse() const {
+    ScreenQuestion question{pools_, question_.dtypes, question_.apart, question_.predict.cancelled,
+                            [&](double done) { report(0.3 * done); }};
+    if (question.dtypes.empty()) question.dtypes = {scenario_.plan.groups.front().weight_dtype};
+    ServingScreen screened = screen_shapes(scenario_, profiles_, question);
+    shapes_ = std::move(screened.shapes);
+    answer_.shapes = screened.tried;
+    answer_.points = screened.points;
+    answer_.screening_s = screened.seconds;
+    answer_.pruned = screened.pruned;
+    const auto whole = [](const PricedShape& shape) { return shape.shape.role == Role::kBoth; };
+    const auto computes = [](const PricedShape& shape) { return shape.shape.role == Role::kPrefill; };
+    const auto decodes = [](const PricedShape& shape) { return shape.shape.role == Role::kDecode; };
+    if (any(whole) || (any(computes) && any(decodes))) return;
     std::string why = "no shape serves " + scenario_.model.name + " under the promises";
     for (const auto& [reason, entry] : answer_.pruned.reasons()) {
       why += "; " + with_thousands(entry.count) + ": " + reason;
       if (reason == "memory") why += " (" + entry.example + ")";
     }
-    if (!nearest_.empty()) why += ". Nearest: " + nearest_;
+    if (!screened.nearest.empty()) why += ". Nearest: " + screened.nearest;
     throw Error(ErrorKind::kInfeasible, scenario_.name, why);
   }
 
-  // To `out` the first `count` of those that differ from it and each other in more than the tokens of a step.
-  static void add_different(std::vector<PricedShape*>& out, const std::vector<PricedShape*>& ranked, std::size_t count) {
-    const std::size_t most = out.size() + count;
+  [[nodiscard]] bool any(const auto& wanted) const {
+    return std::any_of(shapes_.begin(), shapes_.end(),
+                       [&](const std::vector<PricedShape>& shapes) { return std::any_of(shapes.begin(), shapes.end(), wanted); });
+  }
+
+  // The first `count` of those that differ from each other in more than the tokens of a step.
+  static std::vector<PricedShape*> different(const std::vector<PricedShape*>& ranked, std::size_t count) {
+    std::vector<PricedShape*> out;
     for (PricedShape* shape : ranked) {
-      if (out.size() == most) break;
+      if (out.size() == count) break;
       const bool known = std::any_of(out.begin(), out.end(), [&](const PricedShape* kept) {
         ServingShape alike = shape->shape;
         alike.budget = kept->shape.budget;
@@ -251,66 +205,136 @@ class ServingPlanner {
       });
       if (!known) out.push_back(shape);
     }
+    return out;
   }
 
   // The most load that a shape bears per watt that it adds, over all limits.
   [[nodiscard]] double rate_per_watt(const PricedShape& shape) const {
-    const Pool& pool = scenario_.cluster.pools[shape.shape.pool];
     double most = 0.0;
     for (std::size_t step = 0; step < kLimitSteps; ++step) {
-      const Watts added = added_per_device(scenario_, pool, shape.limits[step]) * static_cast<double>(shape.shape.devices());
-      most = std::max(most, shape.rates[step] / added.value());
+      const Watts added = added_per_device(scenario_, pool_of(shape), shape.limits[step]) * static_cast<double>(shape.shape.devices());
+      most = std::max(most, shape.screened[step] / added.value());
     }
     return most;
   }
 
-  // Per pool, by load per device; where power counts, also by load per watt.
-  [[nodiscard]] std::vector<std::vector<PricedShape*>> best_shapes() {
+  // Per pool and role, by load per device; where power counts, also by load per watt. All where none has to be simulated.
+  [[nodiscard]] Kept best_shapes() {
     const bool power = scenario_.cluster.power.site_cap.value() > 0.0 || question_.objective != ServingObjective::kGoodput;
-    std::vector<std::vector<PricedShape*>> kept(shapes_.size());
-    for (std::size_t p = 0; p < shapes_.size(); ++p) {
-      std::vector<PricedShape*> all;
-      for (PricedShape& shape : shapes_[p]) all.push_back(&shape);
-      const auto by = [&](const auto& value) {
-        std::sort(all.begin(), all.end(), [&](const PricedShape* a, const PricedShape* b) {
-          const double x = value(*a);
-          const double y = value(*b);
-          return x != y ? x > y : a->shape < b->shape;
-        });
-      };
-      by([](const PricedShape& shape) { return shape.rates[0] / static_cast<double>(shape.shape.devices()); });
-      add_different(kept[p], all, kKeptShapes);
-      if (power) {
-        by([&](const PricedShape& shape) { return rate_per_watt(shape); });
-        if (!all.empty() && std::find(kept[p].begin(), kept[p].end(), all.front()) == kept[p].end())
-          kept[p].push_back(all.front());
+    Kept kept;
+    std::size_t left_out = 0;
+    for (std::vector<PricedShape>& shapes : shapes_) {
+      std::map<std::pair<Role, Dtype>, std::vector<PricedShape*>> parts;
+      for (PricedShape& shape : shapes) {
+        const bool whole = shape.shape.role == Role::kBoth;
+        parts[{shape.shape.role, whole ? Dtype::kBf16 : shape.shape.kv}].push_back(&shape);
       }
-      answer_.pruned.add(power ? "bears less load per device and per watt than the best of its pool"
-                               : "bears less load per device than the best of its pool",
-                         static_cast<std::int64_t>(all.size() - kept[p].size()));
+      for (auto& [part, all] : parts) {
+        const auto by = [&, &all = all](const auto& value) {
+          std::sort(all.begin(), all.end(), [&](const PricedShape* a, const PricedShape* b) {
+            const double x = value(*a);
+            const double y = value(*b);
+            return x != y ? x > y : a->shape < b->shape;
+          });
+        };
+        by([](const PricedShape& shape) { return shape.screened.front() / static_cast<double>(shape.shape.devices()); });
+        const bool closed = question_.predict.fidelity == Fidelity::kClosed;
+        std::vector<PricedShape*> best = different(all, closed ? all.size() : part.first == Role::kBoth ? kKeptShapes : 1);
+        if (power) {
+          by([&](const PricedShape& shape) { return rate_per_watt(shape); });
+          if (std::find(best.begin(), best.end(), all.front()) == best.end()) best.push_back(all.front());
+        }
+        left_out += all.size() - best.size();
+        if (part.first == Role::kBoth) {
+          kept.both.push_back(best);
+        } else {
+          auto& apart = kept.apart[part.second];
+          apart.insert(apart.end(), best.begin(), best.end());
+        }
+      }
     }
+    // Half of the work alone serves nobody.
+    std::erase_if(kept.apart, [](const auto& apart) {
+      const auto has = [&](Role role) {
+        return std::any_of(apart.second.begin(), apart.second.end(), [&](const PricedShape* s) { return s->shape.role == role; });
+      };
+      return !has(Role::kPrefill) || !has(Role::kDecode);
+    });
+    answer_.pruned.add(power ? "bears less load per device and per watt than the best of its pool"
+                             : "bears less load per device than the best of its pool",
+                       static_cast<std::int64_t>(left_out));
     return kept;
   }
 
   // ---- verification ------------------------------------------------------------------------------------------------
 
-  void verify_shape(PricedShape& shape) {
-    if (shape.load) return;
-    stop_if_cancelled();
-    if (question_.predict.fidelity == Fidelity::kClosed) {
-      shape.load = BorneLoad{shape.rates[0], 1.0, shape.point.ttft, shape.point.tpot, {}};
-    } else {
-      shape.load = borne_load(*shape.group, scenario_.workload.serving, scenario_.slo, shape.rates[0],
-                              question_.predict.seed, question_.predict.cancelled);
-      ++answer_.verified;
+  struct Check {
+    PricedShape* shape;
+    std::size_t step;
+  };
+
+  // Simulates what has not been yet, on as many threads as there are cores. REQUIRES: of each shape the loosest limit alone, or
+  // it is known: no two threads share a group.
+  void verify(std::vector<Check> checks, double from = 0.0, double to = 0.0) {
+    std::erase_if(checks, [](const Check& check) { return check.shape->loads[check.step].has_value(); });
+    std::vector<Check> distinct;
+    for (const Check& check : checks) {
+      if (std::none_of(distinct.begin(), distinct.end(), [&](const Check& c) { return c.shape == check.shape && c.step == check.step; }))
+        distinct.push_back(check);
     }
-    shape.correction = shape.rates[0] > 0.0 ? shape.load->rate / shape.rates[0] : 0.0;
-    shape.sigmas = systematic_sigmas(shape.group->replica, totals_of(shape));
+    run_workers(
+        workers_for(distinct.size()), distinct.size(),
+        [&](std::size_t, std::size_t i) {
+          stop_if_cancelled();
+          verify_one(*distinct[i].shape, distinct[i].step);
+        },
+        [&](double done) {
+          if (to > from) report(from + (to - from) * done);
+        });
+    if (question_.predict.fidelity != Fidelity::kClosed) answer_.verified += static_cast<std::int64_t>(distinct.size());
+  }
+
+  void verify_one(PricedShape& shape, std::size_t step) const {
+    if (question_.predict.fidelity == Fidelity::kClosed) {
+      shape.loads[step] = BorneLoad{shape.screened[step], 1.0, shape.point.ttft, shape.point.tpot, {}};
+    } else if (step == 0) {
+      shape.loads[0] = simulated(*shape.group, shape.screened[0]);
+      prefer_no_offload(shape);
+    } else {
+      GroupPlan limited = shape.group->plan;
+      limited.power_limit = shape.limits[step];
+      std::string reason;
+      const auto group = make_group(scenario_, limited, profiles_, reason);
+      shape.loads[step] = group ? simulated(*group, shape.rate(step)) : BorneLoad{};
+    }
+    if (step == 0) shape.sigmas = systematic_sigmas(shape.group->replica, totals_of(shape));
+  }
+
+  [[nodiscard]] BorneLoad simulated(ServingGroup& group, double guess) const {
+    return borne_load(group, scenario_.workload.serving, scenario_.slo, guess, question_.predict.seed,
+                      question_.predict.cancelled);
+  }
+
+  // Host memory for KV is taken where it brings something.
+  void prefer_no_offload(PricedShape& shape) const {
+    if (shape.shape.kv_offload.value() <= 0.0) return;
+    ServingShape without = shape.shape;
+    without.kv_offload = Bytes{0};
+    GroupPlan plan = shape.group->plan;
+    plan.limits.kv_offload = Bytes{0};
+    std::string reason;
+    auto group = make_group(scenario_, plan, profiles_, reason);
+    if (!group) return;
+    const BorneLoad load = simulated(*group, shape.screened[0]);
+    if (load.rate < shape.loads[0]->rate) return;
+    shape.shape = without;
+    shape.group = std::move(group);
+    shape.loads[0] = load;
   }
 
   // A step of decodes and one of prompts: where the prices of a shape come from.
   [[nodiscard]] WorkTotals totals_of(PricedShape& shape) const {
-    if (question_.predict.fidelity != Fidelity::kClosed) return shape.load->totals;
+    if (question_.predict.fidelity != Fidelity::kClosed) return shape.loads.front()->totals;
     WorkTotals totals;
     Ledger ledger;
     const Batch batch(static_cast<std::size_t>(std::max(1.0, shape.point.batch)), Slice{1024, 1, true});
@@ -319,40 +343,56 @@ class ServingPlanner {
     return totals;
   }
 
-  void verify(const std::vector<std::vector<PricedShape*>>& kept) {
-    double done = 0.0;
-    for (const auto& shapes : kept) {
-      for (PricedShape* shape : shapes) verify_shape(*shape);
-      report(0.3 + 0.5 * ++done / static_cast<double>(kept.size()));
+  void verify(const Kept& kept) {
+    std::vector<Check> checks;
+    for (const auto& shapes : kept.both) {
+      for (PricedShape* shape : shapes) checks.push_back({shape, 0});
     }
+    for (const auto& [format, shapes] : kept.apart) {
+      for (PricedShape* shape : shapes) checks.push_back({shape, 0});
+    }
+    verify(std::move(checks), 0.3, 0.8);
   }
 
-  // Load of a shape in one draw, as screened, relative to its centre: what one kernel price off by a factor does.
-  [[nodiscard]] double drawn_ratio(PricedShape& shape, std::uint32_t index, Watts limit) const {
-    const Draw draw = draw_factors(shape.sigmas, question_.predict.seed, index);
+  void verify_chosen(const std::vector<Chosen>& chosen) {
+    std::vector<Check> checks;
+    for (const Chosen& c : chosen) checks.push_back({c.shape, c.limit_step});
+    verify(std::move(checks));
+  }
+
+  // Load of a shape by draw, as screened, relative to its centre: what one kernel price off by a factor does.
+  [[nodiscard]] std::vector<double> drawn_ratios(PricedShape& shape, Watts limit) const {
     const auto most = [&](const Draw& with) {
       return ServingPrices(*shape.group, scenario_.workload.serving, with, {limit}).most(scenario_.slo).rate;
     };
-    const double drawn = most(draw);
     const double centre = most(Draw{});
-    return centre > 0.0 ? drawn / centre : 0.0;
+    std::vector<double> ratios;
+    for (int d = 0; d < std::max(1, question_.predict.draws); ++d) {
+      stop_if_cancelled();
+      const double drawn = most(draw_factors(shape.sigmas, question_.predict.seed, static_cast<std::uint32_t>(d)));
+      ratios.push_back(centre > 0.0 ? drawn / centre : 0.0);
+    }
+    return ratios;
   }
 
   // ---- plans -------------------------------------------------------------------------------------------------------
 
-  struct Chosen {
-    PricedShape* shape;
-    std::size_t limit_step;
-    std::int64_t replicas;
-    double weight;   // of routing, per replica
-    [[nodiscard]] Watts limit() const { return shape->limits[limit_step]; }
-  };
-
-  [[nodiscard]] const Pool& pool_of(const Chosen& chosen) const {
-    return scenario_.cluster.pools[chosen.shape->shape.pool];
+  // The same without the unit whose loss costs most; the router goes on by the same weights.
+  [[nodiscard]] double served_without(LostUnit unit, std::vector<Chosen> chosen, const std::vector<double>& rates) const {
+    double least = served(chosen, rates);
+    for (std::size_t i = 0; unit != LostUnit::kNothing && i < chosen.size(); ++i) {
+      const std::int64_t own = chosen[i].replicas;
+      chosen[i].replicas = std::max<std::int64_t>(0, own - replicas_in(pool_of(chosen[i]), unit, chosen[i].shape->shape.devices()));
+      least = std::min(least, served(chosen, rates));
+      chosen[i].replicas = own;
+    }
+    return least;
   }
 
-  // What the parts serve together: requests go out by weight, so that the first part to reach its limit ends it.
+  [[nodiscard]] double counted(const std::vector<Chosen>& chosen, const std::vector<double>& rates) const {
+    return served_without(question_.survives, chosen, rates);
+  }
+
   PlannedServing plan_of(const std::string& name, const std::vector<Chosen>& chosen) {
     PlannedServing plan;
     plan.name = name;
@@ -360,50 +400,38 @@ class ServingPlanner {
     plan.scenario.plan.name = name;
     plan.scenario.plan_given = true;
     plan.scenario.plan.groups.clear();
-    double weights = 0.0;
-    for (const Chosen& c : chosen) weights += c.weight * static_cast<double>(c.replicas);
-    const auto served = [&](const std::vector<double>& rates) {
-      double most = 0.0;
-      bool first = true;
-      for (std::size_t i = 0; i < chosen.size(); ++i) {
-        const double total = rates[i] * weights / chosen[i].weight;
-        if (first || total < most) most = total;
-        first = false;
-      }
-      return most;
-    };
-    std::vector<double> rates;
+    const std::vector<double> rates = rates_of(chosen);
     Watts added{0};
     std::map<std::string, int> names;
+    std::vector<std::vector<double>> ratios;
     for (const Chosen& c : chosen) {
       const Pool& pool = pool_of(c);
-      const Watts limit = c.limit();
-      rates.push_back(c.shape->rates[c.limit_step] * c.shape->correction);
-      added += added_per_device(scenario_, pool, limit) * static_cast<double>(c.shape->shape.devices() * c.replicas);
+      added += added_by(c);
       GroupPlan group = c.shape->group->plan;
       group.replicas = c.replicas;
       group.routing_weight = c.weight;
-      if (c.limit_step > 0) group.power_limit = limit;
+      if (c.limit_step > 0) group.power_limit = c.limit();
       group.name = pool.name;
-      if (const int again = names[pool.name]++; again > 0) group.name += "-" + std::to_string(again + 1);
-      plan.parts.push_back({c.shape->shape, group.name, text_of(c.shape->shape), c.replicas, limit,
-                            limit < device_of(scenario_, pool).power_max, c.shape->rates[c.limit_step],
-                            rates.back(), c.shape->load->ttft, c.shape->load->tpot});
+      if (c.role() != Role::kBoth) group.name += "-" + std::string(name_of(c.role()));
+      if (const int again = names[group.name]++; again > 0) group.name += "-" + std::to_string(again + 1);
+      const BorneLoad& load = c.shape->loads[c.limit_step] ? *c.shape->loads[c.limit_step] : *c.shape->loads.front();
+      plan.parts.push_back({c.shape->shape, group.name, text_of(c.shape->shape), c.replicas, c.limit(),
+                            c.limit() < device_of(scenario_, pool).power_max, c.shape->screened[c.limit_step], c.rate(),
+                            load.ttft, load.tpot});
       plan.scenario.plan.groups.push_back(std::move(group));
+      ratios.push_back(drawn_ratios(*c.shape, c.limit()));
     }
-    plan.requests_per_s = served(rates);
-    for (int d = 0; d < std::max(1, question_.predict.draws); ++d) {
-      stop_if_cancelled();
+    plan.requests_per_s = counted(chosen, rates);
+    plan.without_node = served_without(LostUnit::kNode, chosen, rates);
+    plan.without_rack = served_without(LostUnit::kRack, chosen, rates);
+    for (std::size_t d = 0; d < ratios.front().size(); ++d) {
       std::vector<double> drawn;
-      for (std::size_t i = 0; i < chosen.size(); ++i) {
-        drawn.push_back(rates[i] *
-                        drawn_ratio(*chosen[i].shape, static_cast<std::uint32_t>(d), chosen[i].limit()));
-      }
-      plan.drawn.push_back(served(drawn));
+      for (std::size_t i = 0; i < chosen.size(); ++i) drawn.push_back(rates[i] * ratios[i][d]);
+      plan.drawn.push_back(counted(chosen, drawn));
     }
     plan.p10 = quantile(plan.drawn, 0.1);
     plan.p90 = quantile(plan.drawn, 0.9);
-    plan.tokens_per_s = plan.requests_per_s * middle_tokens(scenario_.workload.serving).output;
+    plan.tokens_per_s = plan.requests_per_s * mean_tokens(scenario_.workload.serving).output;
     plan.power = metered(scenario_, added);
     plan.cost = cost_of(chosen, plan.power);
     plan.objective = plan.requests_per_s * per_request(plan.power, plan.cost);
@@ -412,7 +440,7 @@ class ServingPlanner {
 
   // What a request per second counts in the objective of a plan that draws and costs so much; 0: that is not known.
   [[nodiscard]] double per_request(Watts power, DollarsPerSecond cost) const {
-    const double tokens = middle_tokens(scenario_.workload.serving).output;
+    const double tokens = mean_tokens(scenario_.workload.serving).output;
     if (question_.objective == ServingObjective::kPower) return tokens / (power.value() / 1e6);
     if (question_.objective == ServingObjective::kCost) return cost.value() > 0.0 ? tokens / cost.value() : 0.0;
     return 1.0;
@@ -430,7 +458,7 @@ class ServingPlanner {
     for (const Chosen& c : chosen) {
       const DollarsPerSecond price = pool_of(c).device_price;
       if (price.value() <= 0.0) return DollarsPerSecond{0};
-      sum += price * static_cast<double>(c.shape->shape.devices() * c.replicas);
+      sum += price * c.devices();
     }
     return sum;
   }
@@ -444,118 +472,222 @@ class ServingPlanner {
     return (pool.device_price * devices + added * scenario_.cluster.power.pue * scenario_.cluster.power.energy_price).value();
   }
 
-  // The best replicas of these shapes, one per pool, under the power and the devices; requests by load.
-  [[nodiscard]] std::vector<Chosen> allocated(const std::vector<PricedShape*>& shapes, bool site_cap = true) const {
+  // The best replicas of these shapes under the power and the devices; requests by load. What a few replicas more of another
+  // shape would bring is left out: a fleet that is simpler to run is worth it, and every router must see one of each.
+  [[nodiscard]] std::vector<Chosen> allocated(std::vector<PricedShape*> shapes, bool site_cap = true) const {
+    std::vector<Chosen> best = solved(shapes, site_cap);
+    while (true) {
+      const PricedShape* least = nullptr;
+      double replicas = 0.0;
+      double fewest = 0.0;
+      for (const Chosen& c : best) replicas += static_cast<double>(c.replicas);
+      for (const Chosen& c : best) {
+        double own = 0.0;
+        for (const Chosen& other : best) own += other.shape == c.shape ? static_cast<double>(other.replicas) : 0.0;
+        if (least != nullptr && own >= fewest) continue;
+        least = c.shape;
+        fewest = own;
+      }
+      if (fewest >= kLeastPart * replicas) return best;
+      std::erase(shapes, least);
+      std::vector<Chosen> simpler = solved(shapes, site_cap);
+      if (worth(simpler) < worth(best) * (1.0 - kSimplerBy)) return best;
+      best = std::move(simpler);
+    }
+  }
+
+  // The objective.
+  [[nodiscard]] double worth(const std::vector<Chosen>& chosen) const {
+    const double rate = counted(chosen, rates_of(chosen));
+    if (rate <= 0.0) return 0.0;
+    Watts added{0};
+    for (const Chosen& c : chosen) added += added_by(c);
+    const Watts power = metered(scenario_, added);
+    return rate * per_request(power, cost_of(chosen, power));
+  }
+
+  [[nodiscard]] std::vector<Chosen> solved(const std::vector<PricedShape*>& shapes, bool site_cap) const {
     std::vector<ReplicaKind> kinds;
     std::vector<Chosen> chosen;
     AllocationLimits limits;
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-      const Pool& pool = scenario_.cluster.pools[shapes[i]->shape.pool];
-      limits.devices.push_back((pool.nodes - pool.spares.value_or(0)) * pool.node.devices);
+    for (const Pool& pool : scenario_.cluster.pools) limits.devices.push_back(devices_for_plans(pool));
+    for (PricedShape* shape : shapes) {
       for (std::size_t step = 0; step < kLimitSteps; ++step) {
-        const double rate = shapes[i]->rates[step] * shapes[i]->correction;
+        const double rate = shape->rate(step);
         if (rate <= 0.0) continue;
-        const std::int64_t devices = shapes[i]->shape.devices();
-        kinds.push_back({i, devices, rate,
-                         added_per_device(scenario_, pool, shapes[i]->limits[step]) * static_cast<double>(devices),
-                         cost_of(*shapes[i], step)});
-        chosen.push_back({shapes[i], step, 0, rate});
+        chosen.push_back({shape, step, 1, rate});
+        kinds.push_back({shape->shape.pool, shape->shape.devices(), rate, added_by(chosen.back()), cost_of(*shape, step),
+                         shape->shape.role});
       }
     }
     if (site_cap && scenario_.cluster.power.site_cap.value() > 0.0) limits.added = added_budget(scenario_);
-    if (question_.objective != ServingObjective::kGoodput) limits.demand = scenario_.workload.serving.rate.value();
-    const auto replicas = allocate(kinds, limits);
-    if (!replicas) return {};
+    const double demand =
+        question_.objective == ServingObjective::kGoodput ? 0.0 : scenario_.workload.serving.rate.value();
+    limits.demand = demand;
+    for (int round = 0; round <= kRefinements; ++round) {
+      const auto replicas = allocate(kinds, limits);
+      if (!replicas) return {};
+      std::vector<Chosen> used = by_load(chosen, *replicas);
+      const double left = counted(used, rates_of(used));
+      // What is lost with a unit is asked for beside the demand.
+      if (left >= demand * (1.0 - 1e-9)) return used;
+      limits.demand += (demand - left) * (1.0 + 1e-6);
+    }
+    return {};
+  }
+
+  // Those that there are, with routing by load: prompts that are computed apart as many as can be decoded.
+  static std::vector<Chosen> by_load(const std::vector<Chosen>& kinds, const std::vector<std::int64_t>& replicas) {
+    double prompts = 0.0;
+    double decodes = 0.0;
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+      const double rate = kinds[i].rate() * static_cast<double>(replicas[i]);
+      if (kinds[i].role() == Role::kPrefill) prompts += rate;
+      if (kinds[i].role() == Role::kDecode) decodes += rate;
+    }
+    const double apart = std::min(prompts, decodes);
     std::vector<Chosen> used;
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      if ((*replicas)[i] == 0) continue;
-      chosen[i].replicas = (*replicas)[i];
-      used.push_back(chosen[i]);
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+      if (replicas[i] == 0 || (kinds[i].role() != Role::kBoth && apart <= 0.0)) continue;
+      used.push_back(kinds[i]);
+      used.back().replicas = replicas[i];
+      if (kinds[i].role() == Role::kPrefill) used.back().weight *= apart / prompts;
     }
     return used;
   }
 
-  static std::string name_of_parts(const Scenario& scenario, const std::vector<PricedShape*>& shapes) {
-    std::string out;
-    for (const PricedShape* shape : shapes) {
-      out += (out.empty() ? "" : "; ") + text_of(shape->shape) + " on " +
-             scenario.cluster.pools[shape->shape.pool].name;
+  [[nodiscard]] std::string name_of_parts(const std::vector<Chosen>& chosen) const {
+    std::vector<std::string> parts;
+    for (const Chosen& c : chosen) {
+      const std::string part = text_of(c.shape->shape) + " on " + pool_of(c).name;
+      if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
     }
+    std::string out;
+    for (const std::string& part : parts) out += (out.empty() ? "" : "; ") + part;
     return out;
   }
 
-  void make_plans(const std::vector<std::vector<PricedShape*>>& kept) {
-    std::vector<std::vector<PricedShape*>> pools;
-    for (const auto& shapes : kept) {
-      if (!shapes.empty()) pools.push_back(shapes);
-    }
-    struct Ranked {
-      double objective;
-      std::vector<PricedShape*> shapes;
-      std::vector<Chosen> chosen;
-    };
-    std::vector<Ranked> ranked;
-    std::vector<std::size_t> at(pools.size(), 0);
-    while (true) {
-      std::vector<PricedShape*> shapes;
-      for (std::size_t p = 0; p < pools.size(); ++p) shapes.push_back(pools[p][at[p]]);
-      std::vector<Chosen> chosen = allocated(shapes);
-      double rate = 0.0;
-      Watts added{0};
-      for (const Chosen& c : chosen) {
-        const Pool& pool = pool_of(c);
-        rate += c.weight * static_cast<double>(c.replicas);
-        const auto devices = static_cast<double>(c.shape->shape.devices() * c.replicas);
-        added += added_per_device(scenario_, pool, c.limit()) * devices;
-      }
-      if (rate > 0.0) {
-        const Watts power = metered(scenario_, added);
-        ranked.push_back({rate * per_request(power, cost_of(chosen, power)), std::move(shapes), std::move(chosen)});
-      } else {
+  struct Ranked {
+    double objective = 0.0;
+    std::vector<PricedShape*> shapes;
+    std::vector<Chosen> chosen;
+  };
+
+  [[nodiscard]] Ranked ranked(std::vector<PricedShape*> shapes) const {
+    Ranked out{0.0, std::move(shapes), {}};
+    out.chosen = allocated(out.shapes);
+    out.objective = worth(out.chosen);
+    return out;
+  }
+
+  // All shapes together, which is the best there is, and one shape per pool for replicas that do both; each with all that do a
+  // part of the work, if any do.
+  [[nodiscard]] std::vector<Ranked> all_ranked(const Kept& kept, bool apart) {
+    std::vector<Ranked> out;
+    const auto add = [&](std::vector<PricedShape*> shapes, const std::vector<PricedShape*>& part) {
+      shapes.insert(shapes.end(), part.begin(), part.end());
+      Ranked one = ranked(std::move(shapes));
+      const auto same = [&](const Ranked& other) { return same_replicas(other.chosen, one.chosen); };
+      if (one.objective <= 0.0) {
         answer_.pruned.add("cannot serve the scenario's rate under the site's power", 1);
+      } else if (std::any_of(out.begin(), out.end(), same)) {
+        answer_.pruned.add("leads to the same replicas as another choice", 1);
+      } else {
+        out.push_back(std::move(one));
       }
+    };
+    std::vector<std::vector<PricedShape*>> parts;
+    if (apart) {
+      for (const auto& [format, shapes] : kept.apart) parts.push_back(shapes);
+    }
+    if (parts.empty()) parts.emplace_back();
+    std::vector<PricedShape*> whole;
+    for (const std::vector<PricedShape*>& shapes : kept.both) whole.insert(whole.end(), shapes.begin(), shapes.end());
+    for (const std::vector<PricedShape*>& part : parts) add(whole, part);
+    std::vector<std::size_t> at(kept.both.size(), 0);
+    while (true) {
+      stop_if_cancelled();
+      std::vector<PricedShape*> one_each;
+      for (std::size_t p = 0; p < at.size(); ++p) one_each.push_back(kept.both[p][at[p]]);
+      for (const std::vector<PricedShape*>& part : parts) add(one_each, part);
       std::size_t p = 0;
-      while (p < at.size() && ++at[p] == pools[p].size()) at[p++] = 0;
+      while (p < at.size() && ++at[p] == std::min(kKeptShapes, kept.both[p].size())) at[p++] = 0;
       if (p == at.size()) break;
     }
-    if (ranked.empty()) {
+    sort(out);
+    return out;
+  }
+
+  static bool same_replicas(const std::vector<Chosen>& a, const std::vector<Chosen>& b) {
+    const auto same = [](const Chosen& x, const Chosen& y) {
+      return x.shape == y.shape && x.limit_step == y.limit_step && x.replicas == y.replicas;
+    };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+  }
+
+  static void sort(std::vector<Ranked>& plans) {
+    std::stable_sort(plans.begin(), plans.end(), [](const Ranked& a, const Ranked& b) { return a.objective > b.objective; });
+  }
+
+  // Simulates the power limits that were chosen, and chooses again.
+  void refine(Ranked& plan) {
+    for (int round = 0; round < kRefinements; ++round) {
+      const auto known = [](const Chosen& c) { return c.shape->loads[c.limit_step].has_value(); };
+      if (std::all_of(plan.chosen.begin(), plan.chosen.end(), known)) return;
+      verify_chosen(plan.chosen);
+      plan = ranked(std::move(plan.shapes));
+    }
+  }
+
+  void make_plans(const Kept& kept) {
+    std::vector<Ranked> all = all_ranked(kept, true);
+    if (all.empty()) {
       throw Error(ErrorKind::kInfeasible, scenario_.name,
                   "the fleet cannot serve " + number_text(scenario_.workload.serving.rate.value(), 6) +
-                      " requests/s under the promises and the site's power");
+                      " requests/s under the promises and the site's power" +
+                      (question_.survives == LostUnit::kNothing ? "" : std::string(" without a ") + name_of(question_.survives)));
     }
-    std::stable_sort(ranked.begin(), ranked.end(),
-                     [](const Ranked& a, const Ranked& b) { return a.objective > b.objective; });
-    const std::size_t shown = std::min(ranked.size(), static_cast<std::size_t>(question_.top));
-    answer_.pruned.add("less than the plans shown, once allocated", static_cast<std::int64_t>(ranked.size() - shown));
-    for (std::size_t i = 0; i < shown; ++i) {
-      answer_.plans.push_back(plan_of(name_of_parts(scenario_, ranked[i].shapes), ranked[i].chosen));
+    const std::size_t shown = std::min(all.size(), static_cast<std::size_t>(question_.top));
+    answer_.pruned.add("less than the plans shown, once allocated", static_cast<std::int64_t>(all.size() - shown));
+    all.resize(shown);
+    for (Ranked& plan : all) refine(plan);
+    sort(all);
+    for (const Ranked& plan : all) {
+      answer_.plans.push_back(plan_of(name_of_parts(plan.chosen), plan.chosen));
       if (question_.objective != ServingObjective::kGoodput) continue;
-      double free = 0.0;
-      for (const Chosen& c : allocated(ranked[i].shapes, false)) free += c.weight * static_cast<double>(c.replicas);
-      // CBC's answers are exact to its tolerance.
-      if (free > answer_.plans.back().requests_per_s * (1.0 + 1e-4)) answer_.plans.back().without_site_cap = free;
+      const std::vector<Chosen> uncapped = allocated(plan.shapes, false);
+      const double free = counted(uncapped, rates_of(uncapped));
+      if (free > answer_.plans.back().requests_per_s * (1.0 + kSolverTolerance)) answer_.plans.back().without_site_cap = free;
     }
-    report(0.95);
+    report(0.9);
   }
 
   // ---- baselines ---------------------------------------------------------------------------------------------------
 
-  void make_baselines() {
+  void make_baselines(const Kept& kept) {
     add_own();
     add_uniform();
     for (const std::size_t p : pools_) {
-      if (pools_.size() < 2 || shapes_[p].empty()) continue;
-      const auto best = std::max_element(shapes_[p].begin(), shapes_[p].end(),
-                                         [](const PricedShape& a, const PricedShape& b) {
-                                           return a.rate() / static_cast<double>(a.shape.devices()) <
-                                                  b.rate() / static_cast<double>(b.shape.devices());
-                                         });
-      verify_shape(*best);
-      const std::vector<Chosen> chosen = allocated({&*best});
-      if (!chosen.empty())
-        answer_.baselines.push_back(plan_of("best on " + scenario_.cluster.pools[p].name + " alone", chosen));
+      if (pools_.size() < 2) continue;
+      PricedShape* best = nullptr;
+      for (PricedShape& shape : shapes_[p]) {
+        if (shape.shape.role != Role::kBoth || (best != nullptr && shape.rate_per_device() <= best->rate_per_device())) continue;
+        best = &shape;
+      }
+      if (best == nullptr) continue;
+      verify({{best, 0}});
+      Ranked alone = ranked({best});
+      refine(alone);
+      if (!alone.chosen.empty())
+        answer_.baselines.push_back(plan_of("best on " + scenario_.cluster.pools[p].name + " alone", alone.chosen));
     }
-    report(0.9);
+    const auto apart = [](const ServingPart& part) { return part.shape.role != Role::kBoth; };
+    const auto& parts = answer_.plans.front().parts;
+    if (std::none_of(parts.begin(), parts.end(), apart)) return;
+    std::vector<Ranked> together = all_ranked(kept, false);
+    if (together.empty()) return;
+    refine(together.front());
+    answer_.baselines.push_back(plan_of("best with prompts and decodes together", together.front().chosen));
   }
 
   // Where the site's cap binds, without a planner every device gives way alike: the largest common share of dynamic power
@@ -567,13 +699,12 @@ class ServingPlanner {
       bool serves = true;
       for (Chosen& c : chosen) {
         c.limit_step = step;
-        const Pool& pool = pool_of(c);
-        added += added_per_device(scenario_, pool, c.limit()) *
-                 static_cast<double>(c.shape->shape.devices() * c.replicas);
-        serves = serves && c.shape->rates[step] > 0.0;
+        added += added_by(c);
+        serves = serves && c.shape->screened[step] > 0.0;
       }
       if (!serves) break;
       if (capped && added > added_budget(scenario_)) continue;
+      verify_chosen(chosen);
       answer_.baselines.push_back(plan_of(name, chosen));
       return;
     }
@@ -584,41 +715,31 @@ class ServingPlanner {
   void add_own() {
     std::vector<Chosen> chosen;
     for (const GroupPlan& group : scenario_.plan.groups) {
-      if (group.role == Role::kBoth) continue;
-      answer_.pruned.add("the scenario's own plan has prefill and decode apart, which is not searched: predict prices it",
-                         1, "group " + group.name);
-      return;
-    }
-    for (const GroupPlan& group : scenario_.plan.groups) {
-      const std::string& pool = group.stages.front().ranks.front().pool;
-      const auto found = std::find_if(scenario_.cluster.pools.begin(), scenario_.cluster.pools.end(),
-                                      [&](const Pool& p) { return p.name == pool; });
+      const Pool* pool = find_pool(scenario_.cluster, group.stages.front().ranks.front().pool);
       std::string reason;
       auto priced = std::make_unique<PricedShape>();
-      priced->shape = {static_cast<std::size_t>(found - scenario_.cluster.pools.begin()),
+      priced->shape = {static_cast<std::size_t>(pool - scenario_.cluster.pools.data()),
                        static_cast<std::int64_t>(group.stages.front().ranks.size()),
                        static_cast<int>(group.stages.size()),
                        group.weight_dtype,
                        group.kv_dtype,
-                       group.limits.max_batched_tokens};
+                       group.limits.max_batched_tokens,
+                       group.role};
       priced->group = make_group(scenario_, group, profiles_, reason);
       if (!priced->group) {
         answer_.pruned.add("the scenario's own plan does not fit", 1, reason);
         return;
       }
-      priced->limits = limits_of(scenario_, *found, group);
-      const ServingPrices prices(*priced->group, scenario_.workload.serving, Draw{}, priced->limits);
-      priced->point = prices.most(scenario_.slo);
-      for (std::size_t step = 0; step < kLimitSteps; ++step)
-        priced->rates[step] = prices.most(scenario_.slo, step).rate;
-      if (priced->rates[0] <= 0.0) {
+      priced->limits = limits_of(scenario_, *pool, group);
+      sim::screen(*priced, scenario_);
+      if (priced->screened.front() <= 0.0) {
         answer_.pruned.add("the scenario's own plan does not keep the promises", 1, "group " + group.name);
         return;
       }
-      verify_shape(*priced);
       chosen.push_back({priced.get(), 0, group.replicas, group.routing_weight});
       own_.push_back(std::move(priced));
     }
+    verify_chosen(chosen);
     add_baseline(scenario_.plan_given ? "the scenario's plan" : "the default plan", std::move(chosen));
   }
 
@@ -628,6 +749,7 @@ class ServingPlanner {
     std::vector<Chosen> best;
     double best_rate = 0.0;
     for (PricedShape& first : shapes_[pools_.front()]) {
+      if (first.shape.role != Role::kBoth) continue;
       std::vector<Chosen> chosen;
       double replicas = 0.0;
       double slowest = 0.0;
@@ -636,76 +758,118 @@ class ServingPlanner {
         there.pool = p;
         const auto found = std::find_if(shapes_[p].begin(), shapes_[p].end(), [&](const PricedShape& s) {
           there.kv = s.shape.kv;
+          there.kv_offload = s.shape.kv_offload;
           return s.shape == there;
         });
         if (found == shapes_[p].end()) break;
-        const Pool& pool = scenario_.cluster.pools[p];
-        const std::int64_t own = (pool.nodes - pool.spares.value_or(0)) * pool.node.devices / there.devices();
+        const std::int64_t own = devices_for_plans(scenario_.cluster.pools[p]) / there.devices();
         chosen.push_back({&*found, 0, own, 1.0});
         replicas += static_cast<double>(own);
-        slowest = slowest == 0.0 ? found->rates[0] : std::min(slowest, found->rates[0]);
+        slowest = slowest == 0.0 ? found->screened.front() : std::min(slowest, found->screened.front());
       }
       if (chosen.size() != pools_.size() || slowest * replicas <= best_rate) continue;
       best_rate = slowest * replicas;
       best = chosen;
     }
     if (best.empty()) return;
-    for (const Chosen& c : best) verify_shape(*c.shape);
+    verify_chosen(best);
     add_baseline("best uniform plan, round robin", std::move(best));
   }
 
   // ---- throughput against pace -------------------------------------------------------------------------------------
 
+  // At one pace for a user.
+  struct Paced {
+    PricedShape* shape = nullptr;
+    double rate = 0.0;
+  };
+
   void make_pareto() {
+    std::vector<std::pair<PricedShape*, ServingPrices>> prices;
+    for (auto& shapes : shapes_) {
+      for (PricedShape& shape : shapes) prices.emplace_back(&shape, ServingPrices(*shape.group, scenario_.workload.serving));
+    }
+    AllocationLimits limits;
+    double devices = 0.0;
+    for (std::size_t p = 0; p < scenario_.cluster.pools.size(); ++p) {
+      const bool used = std::find(pools_.begin(), pools_.end(), p) != pools_.end();
+      limits.devices.push_back(used ? scenario_.cluster.pools[p].devices() : 0);
+      devices += static_cast<double>(limits.devices.back());
+    }
     for (const double speed : kUserSpeeds) {
+      stop_if_cancelled();
       Slo promise = scenario_.slo;
       promise.tpot = Seconds(1.0 / speed);
-      ParetoPoint point;
-      point.tokens_per_s_user = speed;
-      double devices = 0.0;
-      double tokens = 0.0;
-      std::vector<Chosen> chosen;
-      Watts added{0};
-      for (const std::size_t p : pools_) {
-        const double own = static_cast<double>(scenario_.cluster.pools[p].devices());
-        devices += own;
-        PricedShape* best = nullptr;
-        double most = 0.0;
-        for (PricedShape& shape : shapes_[p]) {
-          const double rate = ServingPrices(*shape.group, scenario_.workload.serving).most(promise).rate /
-                              static_cast<double>(shape.shape.devices());
-          if (rate <= most) continue;
-          most = rate;
-          best = &shape;
+      std::map<std::tuple<std::size_t, Role, Dtype>, Paced> best;
+      for (const auto& [shape, price] : prices) {
+        const double rate = price.most(promise).rate;
+        Paced& own = best[{shape->shape.pool, shape->shape.role, shape->shape.kv}];
+        if (rate <= 0.0 || (own.shape != nullptr && rate / static_cast<double>(shape->shape.devices()) <=
+                                                        own.rate / static_cast<double>(own.shape->shape.devices()))) {
+          continue;
         }
-        if (best == nullptr) continue;
-        // Whole replicas; what is left of the pool does nothing.
-        const std::int64_t replicas = static_cast<std::int64_t>(own) / best->shape.devices();
-        const auto used = static_cast<double>(replicas * best->shape.devices());
-        tokens += used * most * middle_tokens(scenario_.workload.serving).output;
-        added += added_per_device(scenario_, scenario_.cluster.pools[p], best->limits.front()) * used;
-        chosen.push_back({best, 0, replicas, 1.0});
-        point.shapes += (point.shapes.empty() ? "" : "; ") + scenario_.cluster.pools[p].name + " ";
-        point.shapes += text_of(best->shape);
+        own = {shape, rate};
       }
-      if (tokens <= 0.0) continue;
-      const Watts power = metered(scenario_, added);
-      point.tokens_per_s_device = tokens / devices;
-      point.tokens_per_s_megawatt = tokens / (power.value() / 1e6);
-      point.dollars_per_million = dollars_per_million_tokens(cost_of(chosen, power), tokens);
-      answer_.pareto.push_back(point);
+      add_pareto_point(speed, best, limits, devices);
     }
+    // What keeps a quicker pace keeps a slower one as well.
+    for (std::size_t i = answer_.pareto.size(); i-- > 1;) {
+      ParetoPoint& slower = answer_.pareto[i - 1];
+      if (slower.tokens_per_s_device >= answer_.pareto[i].tokens_per_s_device) continue;
+      const double speed = slower.tokens_per_s_user;
+      slower = answer_.pareto[i];
+      slower.tokens_per_s_user = speed;
+    }
+  }
+
+  void add_pareto_point(double speed, const std::map<std::tuple<std::size_t, Role, Dtype>, Paced>& best,
+                        const AllocationLimits& limits, double devices) {
+    std::vector<ReplicaKind> kinds;
+    std::vector<Chosen> chosen;
+    for (const auto& [part, paced] : best) {
+      if (paced.shape == nullptr || !hands_over_alike(*paced.shape)) continue;
+      const ServingShape& shape = paced.shape->shape;
+      chosen.push_back({paced.shape, 0, 1, paced.rate});
+      kinds.push_back({shape.pool, shape.devices(), paced.rate, added_by(chosen.back()), 0.0, shape.role});
+    }
+    const auto replicas = allocate(kinds, limits);
+    if (!replicas) return;
+    ParetoPoint point;
+    point.tokens_per_s_user = speed;
+    double prompts = 0.0;
+    double decodes = 0.0;
+    double both = 0.0;
+    Watts added{0};
+    std::vector<Chosen> used;
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+      chosen[i].replicas = (*replicas)[i];
+      if (chosen[i].replicas == 0) continue;
+      const double rate = kinds[i].rate * static_cast<double>(chosen[i].replicas);
+      (kinds[i].role == Role::kBoth ? both : kinds[i].role == Role::kPrefill ? prompts : decodes) += rate;
+      added += added_by(chosen[i]);
+      point.shapes += (point.shapes.empty() ? "" : "; ") + pool_of(chosen[i]).name + " " + text_of(chosen[i].shape->shape);
+      used.push_back(chosen[i]);
+    }
+    const double tokens = (both + std::min(prompts, decodes)) * mean_tokens(scenario_.workload.serving).output;
+    if (tokens <= 0.0) return;
+    const Watts power = metered(scenario_, added);
+    point.tokens_per_s_device = tokens / devices;
+    point.tokens_per_s_megawatt = tokens / (power.value() / 1e6);
+    point.dollars_per_million = dollars_per_million_tokens(cost_of(used, power), tokens);
+    answer_.pareto.push_back(point);
+  }
+
+  // Prompts that are computed apart reach only those that decode the same format; one format of the fleet's does it here.
+  [[nodiscard]] bool hands_over_alike(const PricedShape& shape) const {
+    return shape.shape.role == Role::kBoth || shape.shape.kv == scenario_.plan.groups.front().kv_dtype;
   }
 
   const Scenario& scenario_;
   const Profiles& profiles_;
   const ServingQuestion& question_;
   std::vector<std::size_t> pools_;
-  std::vector<Dtype> dtypes_;
   std::vector<std::vector<PricedShape>> shapes_;    // [pool of the cluster]
   std::vector<std::unique_ptr<PricedShape>> own_;   // of the scenario's plan
-  double nearest_miss_ = 0.0;
-  std::string nearest_;
   ServingAnswer answer_;
 };
 
@@ -725,6 +889,15 @@ const char* name_of(ServingObjective objective) {
     case ServingObjective::kGoodput: return "goodput";
     case ServingObjective::kPower: return "power";
     case ServingObjective::kCost: return "cost";
+  }
+  return "";
+}
+
+const char* name_of(LostUnit unit) {
+  switch (unit) {
+    case LostUnit::kNothing: return "nothing";
+    case LostUnit::kNode: return "node";
+    case LostUnit::kRack: return "rack";
   }
   return "";
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which replicas of what on each pool of a serving fleet, and under which power limit, so that most requests keep the
-// promises under the site's power:
+// Which replicas of what on each pool of a serving fleet, in which role and under which power limit, so that most requests
+// keep the promises under the site's power:
 //
-//   shapes ─ ServingPrices ─▶ load per replica by limit ─ borne_load ─▶ corrected ─ allocate (MILP) ─▶ ranked plans
+//   shapes ─ screen_shapes ─▶ load per replica by limit ─ borne_load ─▶ corrected ─ allocate (MILP) ─▶ ranked plans
 //
-// Replicas wait for nobody, so pools share only the power and the stream of requests. docs/planning.md.
+// Replicas wait for nobody, so pools share only the power and the stream of requests; those that only compute prompts and
+// those that only decode share a stream as well. docs/planning.md.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "sim/planner/plan_gain.h"
 #include "sim/planner/pruned.h"
 #include "sim/planner/serving_point.h"
+#include "sim/planner/serving_screen.h"
 #include "sim/predict.h"
 
 namespace lindos::sim {
@@ -30,10 +32,17 @@ inline constexpr ServingObjective kServingObjectives[] = {ServingObjective::kGoo
                                                           ServingObjective::kCost};
 [[nodiscard]] const char* name_of(ServingObjective objective);   // "goodput", "power", "cost"
 
+// What fails together.
+enum class LostUnit { kNothing, kNode, kRack };
+inline constexpr LostUnit kLostUnits[] = {LostUnit::kNothing, LostUnit::kNode, LostUnit::kRack};
+[[nodiscard]] const char* name_of(LostUnit unit);  // "nothing", "node", "rack"
+
 struct ServingQuestion {
   ServingObjective objective = ServingObjective::kGoodput;
   std::vector<std::string> pools;   // that may be used; empty: all
   std::vector<Dtype> dtypes;        // of weights; empty: the scenario's plan's
+  bool apart = true;                // prompts may be computed apart from decodes
+  LostUnit survives = LostUnit::kNothing;  // the load that counts is what is left without the worst one
   int top = 3;
   // Fidelity closed: screening stands as it is; else every shape that a plan uses is simulated request by request.
   PredictOptions predict;
@@ -57,7 +66,10 @@ struct PlannedServing {
   std::string name;
   Scenario scenario;                // with the plan
   std::vector<ServingPart> parts;
-  double requests_per_s = 0.0;      // that keep the promises
+  double requests_per_s = 0.0;      // that keep the promises, with all of the fleet or what survives (ServingQuestion)
+  // The same without the node, and without the rack, whose loss costs most. 0: of a few devices it is not said.
+  double without_node = 0.0;
+  double without_rack = 0.0;
   double without_site_cap = 0.0;    // the same of these shapes if the site had no cap; 0: the cap holds no device back
   double p10 = 0.0;
   double p90 = 0.0;
@@ -73,8 +85,8 @@ struct PlannedServing {
   return tokens_per_s > 0.0 ? cost.value() / tokens_per_s * 1e6 : 0.0;
 }
 
-// At this pace for a user the fleet gives so many tokens per second and device: of each pool the shape that bears most load
-// per device, at the limits that devices and racks have.
+// At this pace for a user the fleet gives so many tokens per second and device: of each pool and role the shape that bears
+// most load per device, at the limits that devices and racks have.
 struct ParetoPoint {
   double tokens_per_s_user = 0.0;
   double tokens_per_s_device = 0.0;

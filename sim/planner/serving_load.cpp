@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "scenarios/timeline.h"
+#include "sim/kv_transfer.h"
 #include "sim/maxplus.h"
 
 namespace lindos::sim {
@@ -16,7 +18,10 @@ namespace {
 // Requests behind a share that is to be known to about a hundredth.
 constexpr double kCounted = 400.0;
 constexpr double kMostRequests = 4000.0;
+// Steps of the bisection: the rate is found to 2^(1/32), 2 %.
 constexpr int kHalvings = 5;
+// How far the guess may be off, as a power of two.
+constexpr int kDoublings = 3;
 
 class Trial {
  public:
@@ -33,22 +38,60 @@ class Trial {
     workload.concurrency = 0;
     workload.arrival = Arrival::kPoisson;
     workload.rate = Hertz(rate);
-    const std::vector<RequestSpec> requests = generate_requests(workload, seed_);
-    ServingRun run = serve_maxplus(group_.replica, group_.limits, requests, Draw{}, cancelled_);
-    const double first = requests.front().arrival.count() + stay;
-    const double last = requests.back().arrival.count() - 0.25 * stay;
+    const std::vector<RequestSpec> asked = generate_requests(workload, seed_);
+    ServingRun run = serve_maxplus(group_.replica, group_.limits, parts_of(asked), Draw{}, cancelled_);
+    if (group_.plan.role == Role::kDecode) join_parts(run.timelines, asked);
+    const double first = asked.front().arrival.count() + stay;
+    const double last = asked.back().arrival.count() - 0.25 * stay;
     std::vector<RequestTimeline> counted;
     for (RequestTimeline& timeline : run.timelines) {
       if (timeline.arrival.count() >= first && timeline.arrival.count() <= last) counted.push_back(std::move(timeline));
     }
     if (counted.empty()) counted = std::move(run.timelines);
-    const ServingSummary summary = summarise(counted, promises_of(workload, slo_));
-    return {rate, summary.goodput, summary.ttft, summary.tpot, run.totals};
+    const Promises promises = promises_of(workload, slo_);
+    const ServingSummary summary = summarise(counted, promises);
+    BorneLoad load{rate, summary.goodput, summary.ttft, summary.tpot, run.totals};
+    for (const std::optional<ServingSummary>& tenant : summarise_tenants(counted, promises, summary.makespan)) {
+      if (tenant) load.kept = std::min(load.kept, tenant->goodput);
+    }
+    return load;
   }
 
   [[nodiscard]] bool keeps(const BorneLoad& load) const { return load.kept >= slo_.percentile; }
 
  private:
+  // What the replica gets of these requests.
+  [[nodiscard]] std::vector<RequestSpec> parts_of(const std::vector<RequestSpec>& asked) const {
+    std::vector<RequestSpec> parts;
+    Seconds free{0};
+    const KvPath path = kv_path(group_, group_);
+    for (const RequestSpec& request : asked) {
+      switch (group_.plan.role) {
+        case Role::kPrefill:
+          parts.push_back(request);
+          parts.back().output_tokens = 1;
+          break;
+        case Role::kDecode:
+          if (request.output_tokens < 2) break;
+          // One prompt at a time reaches a receiver.
+          free = std::max(free, request.arrival) + path.time(request.prompt_tokens);
+          parts.push_back(rest_of(request, free));
+          break;
+        default: parts.push_back(request);
+      }
+    }
+    return parts;
+  }
+
+  // As if the first token had come at once: what it waits for is another replica's.
+  static void join_parts(std::vector<RequestTimeline>& timelines, const std::vector<RequestSpec>& asked) {
+    auto request = asked.begin();
+    for (RequestTimeline& timeline : timelines) {
+      while (request->id != timeline.id) ++request;
+      join(timeline, *request, request->arrival);
+    }
+  }
+
   ServingGroup& group_;
   const Slo& slo_;
   const ServingWorkload& workload_;
@@ -61,14 +104,26 @@ class Trial {
 BorneLoad borne_load(ServingGroup& group, const ServingWorkload& workload, const Slo& slo, double guess,
                      std::uint64_t seed, const std::function<bool()>& cancelled) {
   const Trial trial(group, workload, slo, seed, cancelled);
-  const double output = middle_tokens(workload).output;
-  const double stay = slo.ttft.count() + output * (slo.tpot.count() > 0.0 ? slo.tpot.count() : 0.05);
+  const double decoding = mean_tokens(workload).output * (slo.tpot.count() > 0.0 ? slo.tpot.count() : 0.05);
+  const double stay = slo.ttft.count() + (group.plan.role == Role::kPrefill ? 0.0 : decoding);
   double low = 0.5 * guess;
-  double high = 2.0 * guess;
   BorneLoad best = trial.at(low, stay);
+  for (int i = 0; i < kDoublings && !trial.keeps(best); ++i) {
+    low *= 0.5;
+    best = trial.at(low, stay);
+  }
   if (!trial.keeps(best)) {
     best.rate = 0.0;
     return best;
+  }
+  // The last one that failed, if any did, is twice as high.
+  double high = 2.0 * low;
+  for (int i = 0; i < kDoublings && high >= guess; ++i) {
+    BorneLoad load = trial.at(high, stay);
+    if (!trial.keeps(load)) break;
+    best = load;
+    low = high;
+    high *= 2.0;
   }
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = std::sqrt(low * high);

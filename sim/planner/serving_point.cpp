@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <utility>
 
 #include "scenarios/balance.h"
+#include "scenarios/text_layout.h"
+#include "sim/kv_transfer.h"
 #include "sim/normal_distribution.h"
 
 namespace lindos::sim {
@@ -14,6 +17,8 @@ namespace {
 
 constexpr double kLargestBatch = 1024.0;
 constexpr int kHalvings = 40;
+// Busy share of the links that carry KV; beyond it their queue is longer than what is carried.
+constexpr double kMostOfLink = 0.9;
 
 // One round: every stage has worked on every micro-batch once (sim/closed_serving.cpp). [limit].
 std::vector<double> periods(ReplicaModel& replica, const Batch& micro_batch, std::size_t micro_batches,
@@ -23,7 +28,7 @@ std::vector<double> periods(ReplicaModel& replica, const Batch& micro_batch, std
   std::vector<double> slowest(limits.size(), 0.0);
   for (std::size_t s = 0; s < replica.stages(); ++s) {
     double fixed = s == 0 ? replica.step_overhead().count() : 0.0;
-    if (replica.stages() > 1) fixed += replica.path(s).transfer(replica.sent_bytes(micro_batch, s, steps)).count();
+    if (replica.stages() > 1) fixed += replica.path(s).transfer(replica.sent_bytes(micro_batch, s)).count();
     const StageWork& work = replica.work(micro_batch, s, steps);
     for (std::size_t l = 0; l < limits.size(); ++l) {
       const double period = fixed + compute_time(work, replica.ranks_under(s, limits[l]), draw).count();
@@ -49,7 +54,19 @@ std::string text_of(const ServingShape& shape) {
   std::string out;
   if (shape.tensor > 1) out += "TP" + std::to_string(shape.tensor) + " ";
   if (shape.stages > 1) out += "PP" + std::to_string(shape.stages) + " ";
-  return out + std::string(name_of(shape.weights)) + ", steps of " + std::to_string(shape.budget) + " tokens";
+  out += name_of(shape.weights);
+  if (shape.role == Role::kDecode) return out + ", decodes only";
+  if (shape.role == Role::kPrefill) out += ", prompts only";
+  out += ", steps of " + std::to_string(shape.budget) + " tokens";
+  if (shape.kv_offload.value() > 0.0) out += ", " + number_text(shape.kv_offload.value() / 1e9, 4) + " GB of host memory for KV";
+  return out;
+}
+
+bool ServingShape::operator<(const ServingShape& other) const {
+  const auto fields = [](const ServingShape& s) {
+    return std::tuple(s.pool, s.tensor, s.stages, s.weights, s.kv, s.budget, s.role, s.kv_offload.value());
+  };
+  return fields(*this) < fields(other);
 }
 
 GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int64_t replicas) {
@@ -71,31 +88,46 @@ GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int
   group.name = pool.name;
   group.replicas = replicas;
   group.kv_dtype = shape.kv;
+  group.role = shape.role;
+  group.limits.kv_offload = shape.kv_offload;
   return group;
 }
 
 ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw,
                              const std::vector<Watts>& limits)
     : group_(group),
-      prompt_tokens_(std::max(1.0, middle_tokens(workload).prompt)),
-      output_tokens_(std::max(2.0, middle_tokens(workload).output)) {
+      role_(group.plan.role),
+      prompt_tokens_(std::max(1.0, mean_tokens(workload).prompt)),
+      output_tokens_(std::max(2.0, mean_tokens(workload).output)) {
   const scheduler::Limits& engine = group.limits;
-  const double blocks = std::ceil((prompt_tokens_ + output_tokens_ - 1.0) / static_cast<double>(engine.block_tokens));
-  fit_ = std::min({std::floor(static_cast<double>(engine.kv_blocks) / blocks),
-                   static_cast<double>(engine.max_sequences), kLargestBatch});
+  const double held = role_ == Role::kPrefill ? prompt_tokens_ : prompt_tokens_ + output_tokens_ - 1.0;
+  const double blocks = std::ceil(held / static_cast<double>(engine.block_tokens));
+  fit_ = std::min({std::floor(static_cast<double>(engine.kv_blocks) / blocks), static_cast<double>(engine.max_sequences),
+                   static_cast<double>(engine.max_batched_tokens), kLargestBatch});
   if (fit_ < 1.0) return;
-  times_.resize(limits.size());
   const auto stages = static_cast<std::size_t>(group.replica.stages());
-  const auto context = static_cast<std::int64_t>(std::llround(prompt_tokens_ + 0.5 * output_tokens_));
-  for (double size = 1.0;; size = std::min(2.0 * size, fit_)) {
-    const std::size_t micro = std::min(stages, static_cast<std::size_t>(size));
-    const auto each = static_cast<std::size_t>(std::ceil(size / static_cast<double>(micro)));
-    sizes_.push_back(size);
-    const Batch batch(each, Slice{context, 1, true});
-    const std::vector<double> rounds = periods(group.replica, batch, micro, draw, limits);
-    for (std::size_t l = 0; l < limits.size(); ++l) times_[l].push_back(rounds[l]);
-    if (size >= fit_) break;
+  if (role_ != Role::kBoth) {
+    // To or from a replica like itself: the others are not known yet, and the slower side counts.
+    transfer_s_ = kv_path(group, group).time(static_cast<std::int64_t>(std::llround(prompt_tokens_))).count();
+    if (!std::isfinite(transfer_s_)) fit_ = 0.0;
+    if (fit_ < 1.0) return;
   }
+  if (role_ == Role::kPrefill) {
+    fit_ = 1.0;
+  } else {
+    times_.resize(limits.size());
+    const auto context = static_cast<std::int64_t>(std::llround(prompt_tokens_ + 0.5 * output_tokens_));
+    for (double size = 1.0;; size = std::min(2.0 * size, fit_)) {
+      const std::size_t micro = std::min(stages, static_cast<std::size_t>(size));
+      const auto each = static_cast<std::size_t>(std::ceil(size / static_cast<double>(micro)));
+      sizes_.push_back(size);
+      const Batch batch(each, Slice{context, 1, true});
+      const std::vector<double> rounds = periods(group.replica, batch, micro, draw, limits);
+      for (std::size_t l = 0; l < limits.size(); ++l) times_[l].push_back(rounds[l]);
+      if (size >= fit_) break;
+    }
+  }
+  if (role_ == Role::kDecode) return;
   const double chunk = std::min(prompt_tokens_, static_cast<double>(engine.max_batched_tokens));
   const auto cached = static_cast<std::int64_t>(std::llround(0.5 * (prompt_tokens_ - chunk)));
   const Batch prompt = {Slice{cached, static_cast<std::int64_t>(std::llround(chunk)), true}};
@@ -113,13 +145,34 @@ double ServingPrices::decode(double batch, std::size_t limit) const {
   return times[i - 1] + share * (times[i] - times[i - 1]);
 }
 
+// The wait is nearly exponential beyond the share that does not wait at all.
+Seconds ServingPrices::queued(double rate, double service, const Slo& slo) const {
+  const double load = std::min(0.999, rate * service);
+  const double mean = load * service / (2.0 * (1.0 - load));
+  const double tail = std::max(1e-6, 1.0 - slo.percentile);
+  return Seconds(load > tail ? mean / load * std::log(load / tail) : 0.0);
+}
+
 ServingPoint ServingPrices::at(double batch, const Slo& slo, std::size_t limit) const {
   ++points_;
   const double rounds = output_tokens_ - 1.0;
-  const double step = decode(batch, limit);
-  const double prompt = prompt_s_[limit];
   ServingPoint point;
+  if (fit_ < 1.0) return point;
   point.batch = batch;
+  if (role_ == Role::kPrefill) {
+    // The way through the stages takes as many rounds as there are stages, whoever comes behind.
+    const double through = prompt_s_[limit] * static_cast<double>(group_.replica.stages());
+    point.rate = batch / std::max(prompt_s_[limit], transfer_s_);
+    point.ttft = queued(point.rate, prompt_s_[limit], slo) + Seconds(through);
+    return point;
+  }
+  const double step = decode(batch, limit);
+  if (role_ == Role::kDecode) {
+    point.rate = batch / (rounds * step);
+    point.tpot = Seconds(step) + (Seconds(transfer_s_) + queued(point.rate, transfer_s_, slo)) / rounds;
+    return point;
+  }
+  const double prompt = prompt_s_[limit];
   const double tau = step + batch * prompt / rounds;
   point.tpot = Seconds(tau);
   point.rate = batch / (rounds * tau);
@@ -127,33 +180,30 @@ ServingPoint ServingPrices::at(double batch, const Slo& slo, std::size_t limit) 
   const double room = std::max(1.0, static_cast<double>(group_.limits.max_batched_tokens) - batch);
   const double steps = prompt_tokens_ / room;
   const double service = prompt + steps * step;
-  const double load = std::min(0.999, point.rate * service);
-  const double mean_wait = load * service / (2.0 * (1.0 - load));
-  // The wait is nearly exponential beyond the share that does not wait at all.
-  const double tail = std::max(1e-6, 1.0 - slo.percentile);
-  const double wait = load > tail ? mean_wait / load * std::log(load / tail) : 0.0;
-  point.ttft = Seconds(0.5 * tau + wait + prompt + std::max(1.0, steps) * step);
+  point.ttft = Seconds(0.5 * tau + prompt + std::max(1.0, steps) * step) + queued(point.rate, service, slo);
   return point;
+}
+
+bool ServingPrices::keeps(double batch, const Slo& slo, std::size_t limit) const {
+  // Sequences come and go: the number that decode fluctuates as Poisson's.
+  const double spread =
+      role_ != Role::kPrefill && slo.percentile > 0.5 ? normal_tail_quantile(1.0 - slo.percentile) : 0.0;
+  if (batch + spread * std::sqrt(batch) > fit_) return false;
+  const ServingPoint mean = at(batch, slo, limit);
+  if (mean.rate * transfer_s_ > kMostOfLink) return false;
+  // A request's pace is a mean over its own tokens, which sees half of the fluctuation.
+  const ServingPoint busy = at(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), slo, limit);
+  return (slo.tpot.count() <= 0.0 || busy.tpot <= slo.tpot) && (slo.ttft.count() <= 0.0 || mean.ttft <= slo.ttft);
 }
 
 ServingPoint ServingPrices::most(const Slo& slo, std::size_t limit) const {
   if (fit_ < 1.0) return {};
-  // Sequences come and go: the number that decode fluctuates as Poisson's.
-  const double spread = slo.percentile > 0.5 ? normal_tail_quantile(1.0 - slo.percentile) : 0.0;
-  const auto keeps = [&](double batch) {
-    const double crowded = batch + spread * std::sqrt(batch);
-    if (crowded > fit_) return false;
-    const ServingPoint mean = at(batch, slo, limit);
-    // A request's pace is a mean over its own tokens, which sees half of the fluctuation.
-    const ServingPoint busy = at(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), slo, limit);
-    return (slo.tpot.count() <= 0.0 || busy.tpot <= slo.tpot) && (slo.ttft.count() <= 0.0 || mean.ttft <= slo.ttft);
-  };
   double low = 0.01;
-  if (!keeps(low)) return {};
+  if (!keeps(low, slo, limit)) return {};
   double high = fit_;
   for (int i = 0; i < kHalvings && high - low > 1e-4 * high; ++i) {
     const double middle = 0.5 * (low + high);
-    (keeps(middle) ? low : high) = middle;
+    (keeps(middle, slo, limit) ? low : high) = middle;
   }
   return at(low, slo, limit);
 }

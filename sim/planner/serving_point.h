@@ -4,6 +4,8 @@
 // sequences and P that of a prompt, per token a request waits
 //   tau(b) = D(b) + b P / (o − 1)      and      rate(b) = b / ((o − 1) tau(b))       (Little's law; o output tokens)
 // A prompt waits as in M/G/1 for the prompts before it; every step that carries a part of it carries D(b) as well.
+// A replica that only computes prompts has b = 0 and nothing but that queue; one that only decodes has P = 0, and its
+// tokens wait for the KV to come: τ(b) = D(b) + K / (o − 1) with K the time of the transfer and its queue.
 // Queues and unequal requests are rough here: what wins is simulated request by request before it is ranked.
 #pragma once
 
@@ -32,8 +34,12 @@ struct ServingShape {
   Dtype weights = Dtype::kBf16;
   Dtype kv = Dtype::kBf16;
   std::int64_t budget = 8192;        // tokens of one step
+  Role role = Role::kBoth;
+  Bytes kv_offload{0};               // host memory of a replica for KV blocks
   [[nodiscard]] std::int64_t devices() const { return tensor * stages; }
-  auto operator<=>(const ServingShape&) const = default;
+  bool operator==(const ServingShape&) const = default;
+  // In order of the fields.
+  bool operator<(const ServingShape& other) const;
 };
 
 // "TP8 bf16, steps of 8192 tokens".
@@ -43,9 +49,9 @@ struct ServingShape {
 // One replica under steady load.
 struct ServingPoint {
   double rate = 0.0;                 // requests per second
-  double batch = 0.0;                // sequences that decode at once, in the mean
-  Seconds tpot{0};                   // mean
-  Seconds ttft{0};                   // at the promises' percentile
+  double batch = 0.0;                // sequences that decode at once, in the mean; of prompts alone the share of the time
+  Seconds tpot{0};                   // mean; 0 of prompts alone
+  Seconds ttft{0};                   // at the promises' percentile; 0 of decodes alone
 };
 
 class ServingPrices {
@@ -59,18 +65,23 @@ class ServingPrices {
   // The highest load that keeps the promises; rate 0 when not even one sequence at a time does. A promise of 0 is none.
   // `limit` counts into `limits`.
   [[nodiscard]] ServingPoint most(const Slo& slo, std::size_t limit = 0) const;
-  // At `batch` sequences in the mean.
+  // At `batch` (ServingPoint) sequences in the mean.
   [[nodiscard]] ServingPoint at(double batch, const Slo& slo, std::size_t limit = 0) const;
   // Loads priced so far: one per call of at.
   [[nodiscard]] std::int64_t points() const { return points_; }
 
  private:
   [[nodiscard]] double decode(double batch, std::size_t limit) const;
+  [[nodiscard]] bool keeps(double batch, const Slo& slo, std::size_t limit) const;
+  // Of a prompt that waits for others, beyond the mean at the promises' percentile; as many `steps` as carry parts of it.
+  [[nodiscard]] Seconds queued(double rate, double service, const Slo& slo) const;
 
   ServingGroup& group_;
+  Role role_;
   double prompt_tokens_;
   double output_tokens_;
-  double fit_ = 0.0;                 // sequences that the KV cache and the limits hold
+  double fit_ = 0.0;                 // most of ServingPoint::batch that the KV cache and the limits hold
+  double transfer_s_ = 0.0;          // of a prompt's KV; where prompts are computed apart
   std::vector<double> prompt_s_;     // [limit] of one prompt alone
   std::vector<double> sizes_;        // decode batches priced, ascending
   std::vector<std::vector<double>> times_;  // [limit][size]

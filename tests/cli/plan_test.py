@@ -233,7 +233,8 @@ class PlanServing(CliTest):
 
     def test_power_limits_that_no_device_keeps(self):
         plan = self.folder / "plan.json"
-        self.succeed("plan", self.small_fleet(), "--progress", "none", "--top", "1", "--seeds", "1", "--fidelity", "closed", "--out", "plans")
+        self.succeed("plan", self.small_fleet(), "--progress", "none", "--top", "1", "--seeds", "1", "--fidelity", "closed", "--out", "plans",
+                     "--together", "--pools", "h100")
         text = json.loads((self.folder / "plans/plan-1.json").read_text())
         for watts, part in ((60, "at least 101.5 W"), (701, "at most, 700 W")):
             text["groups"][0]["power_limit_w"] = watts

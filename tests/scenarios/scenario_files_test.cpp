@@ -30,7 +30,7 @@ Scenario load(const std::string& name) {
 
 const std::vector<std::string>& scenario_names() {
   static const std::vector<std::string> names{
-      "colossus1-inference", "colossus1-training", "colossus2-training", "hgx-h100-llama70b",
+      "colossus1-inference", "colossus1-inference-405b", "colossus1-training", "colossus2-training", "hgx-h100-llama70b",
       "million-gpus",        "one-h200-llama8b",   "this-machine",
       "this-machine-moe"};
   return names;

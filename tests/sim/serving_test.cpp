@@ -82,7 +82,7 @@ TEST(Maxplus, TwoStagesOverlapAndTheRestIsBubble) {
   const Batch micro(2, Slice{0, 32, true});
   const auto stage = [&](std::size_t s) {
     return (compute_time(replica.work(micro, s, 1), replica.ranks(s), {}) +
-            replica.path(s).transfer(replica.sent_bytes(micro, s, 1)))
+            replica.path(s).transfer(replica.sent_bytes(micro, s)))
         .count();
   };
   const double a = replica.step_overhead().count() + stage(0);

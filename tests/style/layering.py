@@ -19,7 +19,7 @@ ROOMS = {
     "exec/scheduler": ({"exec/scheduler", "scenarios"}, []),
     "exec": ({"exec", "exec/scheduler", "kernels", "scenarios"},
              ["mpi.h", "cblas.h", "pcre2.h", "utf8proc.h", "nlohmann/", "fmt/", "cuda", "cublasLt.h", "nccl.h", "linux/"]),
-    "sim": ({"sim", "exec/scheduler", "scenarios"}, ["simgrid/", "xbt/", "coin/", "fmt/"]),
+    "sim": ({"sim", "exec/scheduler", "scenarios"}, ["simgrid/", "xbt/", "coin/", "cblas.h", "fmt/"]),
     "cli": ({"cli", "sim", "exec", "exec/scheduler", "data", "kernels", "scenarios"},
             ["CLI/", "fmt/", "nlohmann/", "simgrid/version.h", "xbt/base.h", "cblas.h", "sqlite3.h"]),
     "gui": ({"gui", "data", "scenarios"}, ["Q", "qcustomplot.h"]),

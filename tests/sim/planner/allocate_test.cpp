@@ -14,7 +14,9 @@ namespace lindos::sim {
 namespace {
 
 struct Sum {
-  double rate = 0.0;
+  double rate = 0.0;      // of those that decode
+  double prompts = 0.0;   // of those that compute prompts alone
+  double apart = 0.0;     // of those that decode alone
   double power = 0.0;
   double cost = 0.0;
 };
@@ -22,7 +24,9 @@ struct Sum {
 Sum sum_of(const std::vector<ReplicaKind>& kinds, const std::vector<std::int64_t>& replicas) {
   Sum sum;
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    sum.rate += kinds[i].rate * static_cast<double>(replicas[i]);
+    const double rate = kinds[i].rate * static_cast<double>(replicas[i]);
+    (kinds[i].role == Role::kPrefill ? sum.prompts : sum.rate) += rate;
+    if (kinds[i].role == Role::kDecode) sum.apart += rate;
     sum.power += kinds[i].added.value() * static_cast<double>(replicas[i]);
     sum.cost += kinds[i].cost * static_cast<double>(replicas[i]);
   }
@@ -37,7 +41,8 @@ bool allowed(const std::vector<ReplicaKind>& kinds, const std::vector<std::int64
     if (devices[p] > limits.devices[p]) return false;
   }
   const Sum sum = sum_of(kinds, replicas);
-  return (!limits.added || sum.power <= limits.added->value() + 1e-6) && sum.rate >= limits.demand - 1e-6;
+  return (!limits.added || sum.power <= limits.added->value() + 1e-6) && sum.rate >= limits.demand - 1e-6 &&
+         sum.apart <= sum.prompts + 1e-6;
 }
 
 // The best value over all answers: the highest rate, or the least cost for a demand.
@@ -73,6 +78,24 @@ TEST(Allocate, KeepsThePowerLimit) {
   EXPECT_NEAR(sum_of(kinds, *replicas).rate, 4.5, 1e-9);  // 3 + 1 + 0.5 for 150 W
 }
 
+// 6 devices: both at once serve 6 × 1; one that computes prompts for four that decode, 4 × 2 for 5 devices, and one of the first.
+TEST(Allocate, DecodesNoMoreThanThePromptsThatAreComputed) {
+  std::vector<ReplicaKind> kinds = {{0, 1, 1.0, Watts(10)}, {0, 1, 8.0, Watts(10)}, {0, 1, 2.0, Watts(10)}};
+  kinds[1].role = Role::kPrefill;
+  kinds[2].role = Role::kDecode;
+  const auto replicas = allocate(kinds, {{6}, std::nullopt, 0.0});
+  ASSERT_TRUE(replicas);
+  EXPECT_EQ(*replicas, (std::vector<std::int64_t>{1, 1, 4}));
+}
+
+// The same rate at half the power: taken where power is scarce, and not where it is not.
+TEST(Allocate, HoldsBackOnlyWhereItGains) {
+  const std::vector<ReplicaKind> kinds = {{0, 1, 1.0, Watts(100)}, {0, 1, 1.0, Watts(50)}};
+  EXPECT_EQ(allocate(kinds, {{4}, std::nullopt, 0.0}), (std::vector<std::int64_t>{4, 0}));
+  EXPECT_EQ(allocate(kinds, {{4}, Watts(400), 0.0}), (std::vector<std::int64_t>{4, 0}));
+  EXPECT_EQ(allocate(kinds, {{4}, Watts(200), 0.0}), (std::vector<std::int64_t>{0, 4}));
+}
+
 TEST(Allocate, ADemandOutOfReachHasNoAnswer) {
   EXPECT_FALSE(allocate({{0, 4, 3.0, Watts(100)}}, {{8}, std::nullopt, 7.0}));
   EXPECT_FALSE(allocate({{0, 4, 3.0, Watts(100)}}, {{8}, Watts(100), 6.0}));
@@ -88,7 +111,8 @@ RC_GTEST_PROP(Allocate, EqualsBruteForce, ()) {
     const int shapes = *rc::gen::inRange(1, 3);
     for (int s = 0; s < shapes; ++s) {
       kinds.push_back({p, *rc::gen::inRange<std::int64_t>(1, 4), *rc::gen::inRange(1, 40) * 0.25,
-                       Watts(*rc::gen::inRange(0, 50) * 10.0), *rc::gen::inRange(0, 40) * 0.5});
+                       Watts(*rc::gen::inRange(0, 50) * 10.0), *rc::gen::inRange(0, 40) * 0.5,
+                       *rc::gen::element(Role::kBoth, Role::kPrefill, Role::kDecode)});
     }
   }
   if (*rc::gen::arbitrary<bool>()) limits.added = Watts(*rc::gen::inRange(0, 300) * 10.0);

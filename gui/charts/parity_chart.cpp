@@ -13,6 +13,7 @@
 
 #include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
+#include "gui/charts/pixel_ratio.h"
 #include "gui/map/map_colours.h"
 #include "gui/models/format.h"
 #include "scenarios/metrics.h"
@@ -50,7 +51,7 @@ ParityChart::ParityChart(QWidget* parent) : QWidget(parent), plot_(new QCustomPl
   column->addWidget(plot_);
   setAccessibleName(tr("Measured over predicted"));
   setAccessibleDescription(tr("One point a pair of runs; the table beside it has the numbers."));
-  setMinimumSize(380, 320);
+  setMinimumSize(340, 250);
   plot_->installEventFilter(this);
   plot_->plotLayout()->setRowSpacing(4);
   auto* residuals = new QCPAxisRect(plot_);
@@ -64,6 +65,7 @@ ParityChart::ParityChart(QWidget* parent) : QWidget(parent), plot_(new QCustomPl
   auto* margins = new QCPMarginGroup(plot_);
   for (QCPAxisRect* rect : plot_->axisRects()) rect->setMarginGroup(QCP::msLeft | QCP::msRight, margins);
   prepare_export(*plot_);
+  follow_pixel_ratio(*plot_);
 }
 
 void ParityChart::show_points(const std::vector<ParityPoint>& points, const QString& subtitle) {

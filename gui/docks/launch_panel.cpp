@@ -27,6 +27,7 @@ LaunchPanel::LaunchPanel(QWidget* parent)
       model_(new QLineEdit),
       folder_(new QLineEdit),
       browse_(new QPushButton(tr("Choose…"))),
+      files_(new QWidget),
       state_(new QLabel),
       checks_(new TableView(tr("Preflight checks"))),
       check_(new QPushButton(tr("Check again"))),
@@ -48,19 +49,27 @@ LaunchPanel::LaunchPanel(QWidget* parent)
   browse_->setAccessibleName(tr("Choose the folder of the written files"));
   start_->setDefault(true);
 
-  auto* grid = new QGridLayout;
-  const auto row = [grid](int at, const QString& text, QWidget* field) {
+  auto* files = new QGridLayout(files_);
+  files->setContentsMargins(0, 0, 0, 0);
+  int at = 0;
+  const auto row = [&](const QString& text, QWidget* field, int columns) {
     auto* label = new QLabel(text);
     label->setBuddy(field);
-    grid->addWidget(label, at, 0);
-    grid->addWidget(field, at, 1);
+    files->addWidget(label, at, 0);
+    files->addWidget(field, at++, 1, 1, columns);
   };
-  row(0, tr("Where"), where_);
-  row(1, tr("Engine"), engine_);
-  row(2, tr("Checkpoint"), model_);
-  row(3, tr("Folder"), folder_);
-  grid->addWidget(browse_, 3, 2);
-  grid->setColumnStretch(1, 1);
+  row(tr("Engine"), engine_, 2);
+  row(tr("Checkpoint"), model_, 2);
+  row(tr("Folder"), folder_, 1);
+  files->addWidget(browse_, 2, 2);
+  files->setColumnStretch(1, 1);
+  auto* where = new QLabel(tr("Where"));
+  where->setBuddy(where_);
+  auto* places = new QHBoxLayout;
+  places->addWidget(where);
+  places->addWidget(where_, 1);
+  checks_->wrap_text();
+  checks_->setStyleSheet("QTableView::item { padding: 4px; }");
   auto* buttons = new QHBoxLayout;
   buttons->addWidget(start_);
   buttons->addWidget(check_);
@@ -68,10 +77,12 @@ LaunchPanel::LaunchPanel(QWidget* parent)
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(10, 8, 10, 8);
   column->addWidget(title_);
-  column->addLayout(grid);
+  column->addLayout(places);
+  column->addWidget(files_);
   column->addLayout(buttons);
   column->addWidget(state_);
   column->addWidget(checks_, 1);
+  column->addStretch();
   setMinimumWidth(300);
 
   connect(where_, &QComboBox::currentIndexChanged, this, [this] {
@@ -112,10 +123,7 @@ void LaunchPanel::set_ready(bool ready) {
 }
 
 void LaunchPanel::show_place() {
-  engine_->setEnabled(!here());
-  model_->setEnabled(!here());
-  folder_->setEnabled(!here());
-  browse_->setEnabled(!here());
+  files_->setVisible(!here());
   check_->setVisible(here());
   checks_->setVisible(here());
   check_->setEnabled(ready_);

@@ -59,6 +59,7 @@ class LaunchPanel : public QWidget {
   QLineEdit* model_;
   QLineEdit* folder_;
   QPushButton* browse_;
+  QWidget* files_;  // what only written files need
   QLabel* state_;
   TableView* checks_;
   QPushButton* check_;

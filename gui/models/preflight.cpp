@@ -12,7 +12,7 @@ std::optional<PreflightResult> preflight_from(const QJsonObject& result) {
   if (!result.value("checks").isArray()) return std::nullopt;
   PreflightResult out;
   out.ready = result.value("ready").toBool();
-  out.checks.columns = {QObject::tr("Check"), QObject::tr("State"), QObject::tr("What was found, and the remedy")};
+  out.checks.columns = {QObject::tr("Check"), QObject::tr("State"), QObject::tr("Found, and remedy")};
   for (const QJsonValue& value : result.value("checks").toArray()) {
     const QJsonObject check = value.toObject();
     const QString state = check.value("state").toString();

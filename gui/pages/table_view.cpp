@@ -63,6 +63,12 @@ void TableView::fit_columns() {
   }
 }
 
+void TableView::wrap_text() {
+  setWordWrap(true);
+  verticalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
+  connect(horizontalHeader(), &QHeaderView::sectionResized, this, &TableView::resizeRowsToContents);
+}
+
 void TableView::set_filter(const QString& text) { proxy_.setFilterFixedString(text); }
 
 Table TableView::shown(bool selected_only) const {

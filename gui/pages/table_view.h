@@ -21,6 +21,8 @@ class TableView : public QTableView {
   void set_table(Table table);
   // Widths to the content; a last column of text takes the rest.
   void fit_columns();
+  // Rows grow with their text instead of cutting it: for few rows in a narrow place.
+  void wrap_text();
   void set_filter(const QString& text);
   [[nodiscard]] int visible_rows() const { return proxy_.rowCount(); }
   // In the order shown.

@@ -129,6 +129,20 @@ QJsonObject measure_map(const std::shared_ptr<const Fleet>& fleet, const QSize& 
   return out;
 }
 
+// A window of that size which paints nothing: what it costs to hand its picture to the display.
+QJsonObject measure_hand_over(const QSize& size) {
+  class Blank : public QWidget {
+   public:
+    Blank() { setAttribute(Qt::WA_OpaquePaintEvent); }
+    void paintEvent(QPaintEvent* /*event*/) override {}
+  };
+  Blank blank;
+  blank.resize(size);
+  blank.show();
+  static_cast<void>(QTest::qWaitForWindowExposed(&blank));
+  return json(timed([&] { blank.repaint(); }));
+}
+
 // As many spans as a file may hold, on 64 lanes.
 QJsonObject measure_timeline(const QSize& size) {
   constexpr std::size_t kLanes = 64;
@@ -201,6 +215,7 @@ int main(int argc, char** argv) {
     const auto fleet = std::make_shared<const Fleet>(colossus);
     out["map_220k"] = measure_map(fleet, {1600, 1000});
     out["map_220k_4k"] = measure_map(fleet, {3840, 2160});
+    out["hand_over_4k"] = measure_hand_over({3840, 2160});
   }
   out["map_1m"] = measure_map(std::make_shared<const Fleet>(million), {1600, 1000});
 

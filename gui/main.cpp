@@ -45,16 +45,19 @@ std::optional<View> view_named(const QString& name) {
   return std::nullopt;
 }
 
-// Writes the window once it shows the answer; with compare, once it shows the pair.
-void shoot_when_settled(MainWindow& window, View view, const QString& file, std::function<void()> prepare) {
-  auto* paired = new bool(view != View::kCompare);
+// Writes the window once it shows the answer; with `compare` or the view of that name, once it shows the pair.
+void shoot_when_settled(MainWindow& window, View view, const QString& file, std::optional<std::int64_t> compare,
+                        std::function<void()> prepare) {
+  auto* paired = new bool(view != View::kCompare && !compare);
   QObject::connect(&window, &QObject::destroyed, [paired] { delete paired; });
-  QObject::connect(&window, &MainWindow::settled, &window, [&window, view, file, paired, prepare = std::move(prepare)] {
+  QObject::connect(&window, &MainWindow::settled, &window,
+                   [&window, view, file, compare, paired, prepare = std::move(prepare)] {
     if (window.job().running()) return;
     // The list of runs is answered after the run itself; half a second also lets layouts come to rest.
-    QTimer::singleShot(500, &window, [&window, view, file, paired, prepare] {
+    QTimer::singleShot(500, &window, [&window, view, file, compare, paired, prepare] {
       if (!*paired) {
         *paired = true;
+        if (compare) return window.compare_with(*compare);
         if (window.compare_newest()) return;
         std::fprintf(stderr, "lindos-gui: --screenshot compare: the store has fewer than two runs; lindos predict "
                              "SCENARIO --db FILE adds one\n");
@@ -99,9 +102,10 @@ int main(int argc, char** argv) {
                                   "With --screenshot: what to find on the map, e.g. \"h100 rack "
                                   "12\", or gate; or in the timeline.",
                                   "TEXT");
+  const QCommandLineOption compare("compare", "A run of the store, as B; the shown run is A.", "RUN");
   const QCommandLineOption size("size", "With --screenshot: of the window, e.g. 1600x1000.", "WxH");
   const QCommandLineOption print("print", "Prints a report page HTML to PDF, for lindos report.", "HTML");
-  parser.addOptions({print, db, fidelity, profile, theme, explain, search, screenshot, colour, select, size});
+  parser.addOptions({print, db, fidelity, profile, theme, explain, search, screenshot, colour, select, compare, size});
   parser.addPositionalArgument("SCENARIO",
                                "Scenario or timeline to open; with --screenshot: FILE [SCENARIO].",
                                "[SCENARIO]");
@@ -120,6 +124,11 @@ int main(int argc, char** argv) {
     const QString name = parser.value(theme);
     if (name != "light" && name != "dark") return usage("--theme: expected light or dark, saw \"" + name + "\"");
     options.theme = name == "dark" ? lindos::gui::ThemeChoice::kDark : lindos::gui::ThemeChoice::kLight;
+  }
+  std::optional<std::int64_t> other;
+  if (parser.isSet(compare)) {
+    other = parser.value(compare).toLongLong();
+    if (*other < 1) return usage("--compare: expected the number of a run, saw \"" + parser.value(compare) + "\"");
   }
   QStringList words = parser.positionalArguments();
   if (parser.isSet(print)) {
@@ -162,7 +171,7 @@ int main(int argc, char** argv) {
   }
   if (view) {
     shoot_when_settled(
-        window, *view, picture,
+        window, *view, picture, other,
         [&window, editor = parser.value(screenshot) == "scenario",
          timeline = *view == View::kTimeline, name = parser.value(colour),
          wanted = parser.value(select)] {
@@ -182,6 +191,10 @@ int main(int argc, char** argv) {
           if (!window.cluster().find_error().isEmpty())
             std::fprintf(stderr, "lindos-gui: --select: %s\n", qPrintable(window.cluster().find_error()));
         });
+  }
+  if (other && !view) {
+    QObject::connect(&window, &MainWindow::settled, &window, [&window, other] { window.compare_with(*other); },
+                     Qt::SingleShotConnection);
   }
   if (!words.isEmpty()) {
     const AfterOpen predict = parser.isSet(search)    ? AfterOpen::kSearch

@@ -134,7 +134,13 @@ SQLite::Database Connection::opened(Store::Mode mode, const StoreOptions& option
     prepare_for_writing(database, options);
     return database;
   }
-  if (!std::filesystem::exists(path_)) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(path_, unknown)) {
+    if (unknown) {
+      throw Error(ErrorKind::kEnvironment, path_.string(),
+                  "the store cannot be opened (" + unknown.message() +
+                      "); check that its folders may be entered and it may be read" + kElsewhere);
+    }
     throw Error(ErrorKind::kInput, path_.string(),
                 "no store here; the first verb that records a run makes it");
   }

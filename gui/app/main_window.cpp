@@ -25,16 +25,17 @@
 #include "gui/models/dropped_file.h"
 #include "gui/models/format.h"
 #include "gui/models/plan_text.h"
+#include "gui/work/kept_timelines.h"
 
 namespace lindos::gui {
 
 namespace {
 
 // Layouts saved by a window with other docks are not restored.
-constexpr int kLayoutVersion = 4;
+constexpr int kLayoutVersion = 5;
+constexpr int kLaunchWidth = 380;
 constexpr int kLogLines = 10000;
 constexpr int kRecent = 6;
-constexpr int kTimelines = 30;  // files that are kept
 constexpr std::uint64_t kVerbsSeed = 1;  // of the draws, where the verb is not told another
 const QString kClosed = "closed";
 
@@ -49,26 +50,6 @@ const std::array<std::pair<const char*, const char*>, 3> kFidelities = {{
 }};
 
 QString profile_folder() { return QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/profiles"; }
-
-QString timeline_folder() { return QStandardPaths::writableLocation(QStandardPaths::AppDataLocation) + "/timelines"; }
-
-// Where the timeline of a prediction is kept; makes room for it.
-QString timeline_file(const std::string& scenario_digest, const std::string& plan_digest, const QString& fidelity,
-                      std::uint64_t seed) {
-  QDir folder(timeline_folder());
-  folder.mkpath(".");
-  const QStringList kept = folder.entryList({"*.json"}, QDir::Files, QDir::Time);
-  for (qsizetype i = kTimelines; i < kept.size(); ++i) folder.remove(kept[i]);
-  return folder.filePath(QString("%1-%2-%3-%4.json")
-                             .arg(QString::fromStdString(scenario_digest.substr(0, 16)),
-                                  QString::fromStdString(plan_digest.substr(0, 16)), fidelity)
-                             .arg(seed));
-}
-
-QString timeline_file_of(const RunRecord& predicted) {
-  return timeline_file(predicted.scenario_digest, predicted.plan_digest, QString::fromStdString(predicted.fidelity),
-                       predicted.seed);
-}
 
 }  // namespace
 
@@ -93,8 +74,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       log_(new QPlainTextEdit),
       fidelity_(new QComboBox),
       status_(new QLabel),
-      pair_(new QPushButton),
-      end_pair_(new QPushButton("×")),
+      comparison_(new ComparisonBar),
       job_text_(new QLabel),
       job_bar_(new QProgressBar),
       job_cancel_(new QPushButton(tr("Cancel"))),
@@ -124,6 +104,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(0);
   column->addWidget(message_);
+  column->addWidget(comparison_);
   column->addWidget(stack_, 1);
   setCentralWidget(centre);
 
@@ -134,6 +115,7 @@ MainWindow::MainWindow(const WindowOptions& options)
   connect_job();
   connect_selection();
   connect_editor();
+  connect_comparison();
   connect(start_, &StartPage::open_requested, this, &MainWindow::ask_for_scenario);
   connect(start_, &StartPage::scenario_chosen, this, [this](const QString& path) { open_scenario(path); });
   connect(start_, &StartPage::predict_requested, this,
@@ -267,6 +249,7 @@ void MainWindow::make_docks() {
   launch_dock_->setWidget(launch_);
   addDockWidget(Qt::RightDockWidgetArea, launch_dock_);
   launch_dock_->hide();
+  tabifyDockWidget(inspector_dock_, launch_dock_);
   connect(launch_, &LaunchPanel::preflight_requested, this, &MainWindow::preflight);
   connect(launch_, &LaunchPanel::launch_requested, this, &MainWindow::launch);
   resizeDocks({problems_dock_}, {150}, Qt::Vertical);
@@ -279,16 +262,11 @@ void MainWindow::make_status_bar() {
   job_bar_->setTextVisible(false);
   job_bar_->setAccessibleName(tr("Progress of the running verb"));
   statusBar()->addWidget(status_, 1);
-  for (QWidget* widget : std::initializer_list<QWidget*>{pair_, end_pair_, job_text_, job_bar_, job_cancel_, show_panels_}) {
+  for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_, show_panels_}) {
     statusBar()->addPermanentWidget(widget);
     widget->hide();
   }
   connect(job_cancel_, &QPushButton::clicked, this, &MainWindow::stop);
-  pair_->setToolTip(tr("Show the comparison (Ctrl+7)"));
-  end_pair_->setAccessibleName(tr("End the comparison"));
-  end_pair_->setToolTip(tr("End the comparison"));
-  connect(pair_, &QPushButton::clicked, this, [this] { show_view(View::kCompare); });
-  connect(end_pair_, &QPushButton::clicked, this, &MainWindow::end_comparison);
   connect(show_panels_, &QPushButton::clicked, this, &MainWindow::toggle_panels);
 }
 
@@ -333,12 +311,17 @@ void MainWindow::make_actions() {
     show_view(View::kWhy);
     why_->focus_changes();
   });
+  actions_.add(view, tr("Plans that were found"), QKeySequence("Ctrl+Shift+F"), [this] {
+    show_view(View::kPlans);
+    plans_->focus_plans();
+  });
   edit_ = actions_.add(view, tr("Edit scenario"), QKeySequence("F4"), [this] {
     if (editor_dock_->isVisible()) return editor_dock_->hide();
     show_editor();
   });
   actions_.add(view, tr("Inspector"), QKeySequence("Ctrl+I"),
                [this] { inspector_dock_->setVisible(!inspector_dock_->isVisible()); });
+  actions_.add(view, tr("Copy what the Inspector says"), QKeySequence("Ctrl+Shift+C"), [this] { inspector_->copy(); });
   table_ = actions_.add(view, tr("Chart or table"), QKeySequence("Ctrl+T"), [this] {
     if (shows(View::kTimeline)) return timeline_->toggle_table();
     if (shows(View::kLive)) return live_->toggle_table();
@@ -361,10 +344,17 @@ void MainWindow::make_actions() {
   twin_ = actions_.add(run, tr("&Twin: predict and run here"), QKeySequence("F6"), [this] { run_twin(); });
   run_here_ = actions_.add(run, tr("Run &here, without predicting"), QKeySequence("Shift+F6"), [this] { run_here(); });
   launching_ = actions_.add(run, tr("Run &plan: preflight, here or as a job…"), QKeySequence("Ctrl+F6"),
-                            [this] { show_launch(); });
+                            [this] {
+                              if (shows(View::kPlans)) return plans_->launch();
+                              show_launch();
+                            });
   calibrating_ = actions_.add(run, tr("&Calibrate intervals…"), QKeySequence("F8"), [this] { calibrate(); });
   search_ = actions_.add(run, tr("Search p&lans"), QKeySequence("F7"), [this] { search_plans(); });
   stop_ = actions_.add(run, tr("&Stop"), QKeySequence("Shift+F5"), [this] { stop(); });
+  for (const auto& fidelity : kFidelities) {
+    actions_.add(run, tr("Predict with fidelity %1").arg(fidelity.first), {},
+                 [this, name = QString(fidelity.first)] { fidelity_->setCurrentText(name); });
+  }
   actions_.add(run, tr("Use a device profile…"), {}, [this] { ask_for_profile(); });
   actions_.add(run, tr("Without a device profile"), {}, [this] {
     options_.profile.clear();
@@ -457,11 +447,6 @@ void MainWindow::connect_reader() {
   connect(&reader_, &StoreReader::pairs_listed, this, [this](const std::vector<RecordPair>& pairs) {
     accuracy_->show_pairs(pairs);
     update_state();
-  });
-  connect(&reader_, &StoreReader::runs_compared, this, [this](const RunPairShown& pair) {
-    compare_->show_pair(pair);
-    why_->show_b(pair.a_id, pair.b_id, pair.b);
-    emit settled();
   });
   connect(&reader_, &StoreReader::store_failed, this, [this](const QString& message) {
     complain({}, message);
@@ -563,6 +548,7 @@ void MainWindow::set_theme(ThemeChoice choice) {
   theme_ = dark ? &dark_theme() : &light_theme();
   apply_theme(*theme_);
   message_->set_theme(*theme_);
+  comparison_->set_theme(*theme_);
   cluster_->set_theme(*theme_);
   why_->set_theme(*theme_);
   plans_->set_theme(*theme_);
@@ -813,7 +799,7 @@ void MainWindow::predict() {
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
   if (fidelity_->currentText() != kClosed) {
     words << "--timeline"
-          << timeline_file(scenario_->scenario_digest, scenario_->plan_digest, fidelity_->currentText(), kVerbsSeed);
+          << kept_timeline(scenario_->scenario_digest, scenario_->plan_digest, fidelity_->currentText(), kVerbsSeed);
   }
   start_verb(words, tr("predict %1").arg(scenario_->name));
 }
@@ -885,7 +871,7 @@ void MainWindow::run_twin() {
   const QString path = document_.path_for_verbs();
   if (path.isEmpty()) return;
   QStringList words{"twin", path, "--timeline",
-                    timeline_file(scenario_->scenario_digest, scenario_->plan_digest, "simgrid", kVerbsSeed)};
+                    kept_timeline(scenario_->scenario_digest, scenario_->plan_digest, "simgrid", kVerbsSeed)};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
   if (start_verb(words, tr("twin %1").arg(scenario_->name))) watch(tr("%1: predicted, then run here").arg(scenario_->name));
 }
@@ -903,6 +889,7 @@ void MainWindow::show_launch() {
   if (!scenario_ || faulty_) return;
   launch_dock_->show();
   launch_dock_->raise();
+  if (launch_dock_->width() < kLaunchWidth) resizeDocks({launch_dock_}, {kLaunchWidth}, Qt::Horizontal);
   launch_->where().setFocus();
   if (launch_->here() && !job_.running()) preflight();
 }
@@ -1056,7 +1043,7 @@ void MainWindow::make_timeline() {
   if (path.isEmpty()) return;
   const RunRecord& record = run->record;
   const QString fidelity = QString::fromStdString(record.fidelity);
-  const QString file = timeline_file_of(record);
+  const QString file = kept_timeline_of(record);
   QStringList words{"predict", path, "--fidelity", fidelity, "--seed", QString::number(record.seed), "--seeds",
                     QString::number(record.repeats), "--no-db", "--timeline", file};
   if (!options_.profile.isEmpty()) words << "--profile" << options_.profile;
@@ -1098,8 +1085,8 @@ void MainWindow::find_timeline(const ShownRun& run) {
   // Of a measured run the prediction before it stands above.
   const bool measured = run.record.source == RunSource::kMeasured;
   const RunRecord* predicted = !measured ? &run.record : run.prediction ? &*run.prediction : nullptr;
-  const QString kept = predicted != nullptr && predicted->fidelity != kClosed.toStdString() ? timeline_file_of(*predicted)
-                                                                                            : QString();
+  own_timeline_ = nullptr;
+  const QString kept = predicted != nullptr ? kept_timeline_of(*predicted) : QString();
   if (!kept.isEmpty() && QFileInfo::exists(kept)) {
     reading_timeline_ = true;
     reader_.read_timeline(kept);
@@ -1130,13 +1117,16 @@ void MainWindow::find_timeline(const ShownRun& run) {
       open);
 }
 
+bool MainWindow::is_of(const RunTimeline& timeline, const RunRecord& predicted) {
+  return timeline.profile_digest == predicted.environment.profile_digest;
+}
+
 void MainWindow::timeline_arrived(const QString& path, const std::shared_ptr<const RunTimeline>& timeline) {
   const auto& run = why_->run();
-  QString whose = QFileInfo(path).fileName();
-  if (run && path.startsWith(timeline_folder())) {
-    // Files are named by what was predicted, not by how it was priced.
-    const RunRecord& predicted = run->prediction ? *run->prediction : run->record;
-    if (timeline->profile_digest == predicted.environment.profile_digest) {
+  own_timeline_ = nullptr;
+  if (run && path.startsWith(kept_timelines_folder())) {
+    if (is_of(*timeline, run->prediction ? *run->prediction : run->record)) {
+      own_timeline_ = timeline;
       const bool below = run->measured_timeline && run->measured_id != 0;
       timeline_->show_timeline(timeline,
                                below ? tr("Run %1, below it run %2").arg(run->id).arg(run->measured_id)
@@ -1151,8 +1141,9 @@ void MainWindow::timeline_arrived(const QString& path, const std::shared_ptr<con
               .arg(run->id),
           true);
     }
+    show_both_timelines();
   } else {
-    timeline_->show_timeline(timeline, whose);
+    timeline_->show_timeline(timeline, QFileInfo(path).fileName());
   }
   reading_timeline_ = false;
   update_state();
@@ -1280,6 +1271,13 @@ void MainWindow::display(const ShownRun& run) {
     compare_chosen();  // settles when the pair is shown
     return;
   }
+  if (a_ && b_ && run.id != *a_ && run.id != *b_) {
+    a_ = run.id;
+    update_comparison();
+    reader_.compare_runs(*a_, *b_);  // settles as well
+    return;
+  }
+  show_comparison();
   if (!reading_timeline_) emit settled();
 }
 
@@ -1300,49 +1298,6 @@ void MainWindow::complain(const QString& where, const QString& message) {
   problems_dock_->show();
   problems_dock_->raise();
   message_->show_message(MessageKind::kError, where.isEmpty() ? message : where + ": " + message);
-}
-
-void MainWindow::choose_a(std::int64_t id) {
-  a_ = id;
-  compare_chosen();
-}
-
-void MainWindow::choose_b(std::int64_t id) {
-  b_ = id;
-  compare_chosen();
-}
-
-void MainWindow::compare_chosen() {
-  update_state();
-  if (a_ && b_) {
-    reader_.compare_runs(*a_, *b_);
-    show_view(View::kCompare);
-    return;
-  }
-  const QString chosen =
-      a_ ? tr("A is run %1. Choose B (Ctrl+D).").arg(*a_) : tr("B is run %1. Choose A (Ctrl+Shift+A).").arg(*b_);
-  compare_->show_empty(chosen);
-  message_->show_message(MessageKind::kInfo, chosen);
-}
-
-void MainWindow::end_comparison() {
-  a_.reset();
-  b_.reset();
-  why_->end_comparison();
-  compare_->show_empty(tr("Choose two runs in Runs (Ctrl+8): “Use as A”, “Use as B”."));
-  update_state();
-}
-
-bool MainWindow::compare_newest() {
-  if (listed_.size() < 2) {
-    compare_->show_empty(tr("The store has fewer than two runs: predict (F5) something first."));
-    show_view(View::kCompare);
-    return false;
-  }
-  a_ = listed_[1].summary.id;
-  b_ = listed_[0].summary.id;
-  compare_chosen();
-  return true;
 }
 
 void MainWindow::show_view(View view) {
@@ -1415,11 +1370,7 @@ void MainWindow::update_state() {
   save_as_->setEnabled(document_.is_open());
   swap_->setEnabled(a_ && b_);
   end_comparing_->setEnabled(a_ || b_);
-  const auto letter = [](const char* name, const std::optional<std::int64_t>& run) {
-    return run ? tr("%1: run %2").arg(name).arg(*run) : tr("%1: not chosen").arg(name);
-  };
-  pair_->setText(letter("A", a_) + " · " + letter("B", b_));
-  for (QPushButton* button : {pair_, end_pair_}) button->setVisible(a_ || b_);
+  comparison_->set_note(comparison_note());
   copy_command_->setEnabled(!job_.request().program.isEmpty());
   const bool why = why_->run().has_value() && shows(View::kWhy);
   const bool timeline = timeline_->filled() && shows(View::kTimeline);

@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "gui/app/actions.h"
+#include "gui/app/comparison_bar.h"
 #include "gui/app/message_bar.h"
 #include "gui/app/start_page.h"
 #include "gui/docks/inspector.h"
@@ -100,6 +101,8 @@ class MainWindow : public QMainWindow {
   void show_editor();
   // Of the store's list as it was last read; false: it has fewer than two.
   bool compare_newest();
+  // The shown run becomes A, unless A is chosen; the view stays.
+  void compare_with(std::int64_t b);
   void end_comparison();
 
   [[nodiscard]] ClusterPage& cluster() { return *cluster_; }
@@ -118,7 +121,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] ComparePage& compare() { return *compare_; }
   [[nodiscard]] RunsPage& runs() { return *runs_; }
   [[nodiscard]] MessageBar& message() { return *message_; }
-  [[nodiscard]] QString comparison() const { return pair_->isVisibleTo(this) ? pair_->text() : QString(); }
+  [[nodiscard]] ComparisonBar& comparison() { return *comparison_; }
   [[nodiscard]] TableView& problems() { return *problems_; }
   [[nodiscard]] const Actions& actions_list() const { return actions_; }
   [[nodiscard]] Job& job() { return job_; }
@@ -168,11 +171,19 @@ class MainWindow : public QMainWindow {
   void choose_a(std::int64_t id);
   void choose_b(std::int64_t id);
   void compare_chosen();
+  // In the views that can, where A or B is shown; the bar says which cannot.
+  void show_comparison();
+  void show_both_timelines();
+  void update_comparison();
+  [[nodiscard]] QString comparison_note() const;
   void show_power();
   void show_samples(const ShownRun& run);
   // The live view of a verb that runs the scenario here.
   void watch(const QString& what);
   void find_timeline(const ShownRun& run);
+  // A file of the kept ones, which are named by what was predicted and not by how it was priced.
+  [[nodiscard]] static bool is_of(const RunTimeline& timeline, const RunRecord& predicted);
+  void connect_comparison();
   void timeline_arrived(const QString& path, const std::shared_ptr<const RunTimeline>& timeline);
   [[nodiscard]] bool shows(View view) const;
   void ask_for_timeline();
@@ -210,6 +221,9 @@ class MainWindow : public QMainWindow {
   QString what_ifs_;     // folder of the explanation's scenarios
   std::optional<std::int64_t> compare_with_;  // the next run that is shown is compared with this one
   std::optional<std::int64_t> a_, b_;
+  std::optional<RunPairShown> compared_;  // A and B as they were last read
+  QString map_alone_, timeline_alone_;    // why these show no comparison
+  std::shared_ptr<const RunTimeline> own_timeline_;  // kept, of the shown run's prediction
   Answer answer_;  // of the running verb
   bool measuring_ = false;         // the running verb measures here
   bool just_measured_ = false;     // the next run that is shown came of it
@@ -249,8 +263,7 @@ class MainWindow : public QMainWindow {
   QToolBar* toolbar_ = nullptr;
   QComboBox* fidelity_;
   QLabel* status_;
-  QPushButton* pair_;      // which runs are A and B, in every view; shows the comparison
-  QPushButton* end_pair_;
+  ComparisonBar* comparison_;
   QLabel* job_text_;
   QProgressBar* job_bar_;
   QPushButton* job_cancel_;

@@ -11,6 +11,7 @@
 
 #include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
+#include "gui/charts/pixel_ratio.h"
 #include "gui/models/format.h"
 
 namespace lindos::gui {
@@ -52,6 +53,7 @@ FrontChart::FrontChart(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot
   setMinimumSize(320, 220);
   plot_->installEventFilter(this);
   prepare_export(*plot_);
+  follow_pixel_ratio(*plot_);
 }
 
 void FrontChart::show_search(const PlanSearch& search) {

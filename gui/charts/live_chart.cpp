@@ -11,6 +11,7 @@
 
 #include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
+#include "gui/charts/pixel_ratio.h"
 #include "gui/map/map_colours.h"
 #include "gui/models/format.h"
 
@@ -40,6 +41,7 @@ LiveChart::LiveChart(const Metric& quantity, QWidget* parent)
   plot_->axisRect()->setRangeZoom(Qt::Horizontal);
   plot_->axisRect()->setAutoMargins(QCP::msNone);
   plot_->setNoAntialiasingOnDrag(true);
+  follow_pixel_ratio(*plot_);
   connect(plot_->xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), this, [this](const QCPRange& range) {
     if (!setting_) emit range_moved(range.lower, range.upper);
   });

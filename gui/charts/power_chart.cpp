@@ -12,6 +12,7 @@
 
 #include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
+#include "gui/charts/pixel_ratio.h"
 #include "gui/map/map_colours.h"
 
 namespace lindos::gui {
@@ -25,6 +26,7 @@ PowerChart::PowerChart(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot
   setMinimumSize(420, 200);
   plot_->installEventFilter(this);
   prepare_export(*plot_);
+  follow_pixel_ratio(*plot_);
   plot_->yAxis->setRangeReversed(true);
   plot_->setAutoAddPlottableToLegend(false);
   legend_above(*plot_);

@@ -11,6 +11,7 @@
 
 #include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
+#include "gui/charts/pixel_ratio.h"
 #include "gui/map/map_colours.h"
 
 namespace lindos::gui {
@@ -24,6 +25,7 @@ PowerTimeChart::PowerTimeChart(QWidget* parent) : QWidget(parent), plot_(new QCu
   setMinimumSize(420, 160);
   plot_->installEventFilter(this);
   prepare_export(*plot_);
+  follow_pixel_ratio(*plot_);
   plot_->setAutoAddPlottableToLegend(false);
   legend_above(*plot_);
 }

@@ -12,6 +12,7 @@
 
 #include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
+#include "gui/charts/pixel_ratio.h"
 #include "gui/models/format.h"
 
 namespace lindos::gui {
@@ -285,6 +286,7 @@ TimelineChart::TimelineChart(QWidget* parent)
   plot_->setMouseTracking(true);
   plot_->installEventFilter(this);
   prepare_export(*plot_);
+  follow_pixel_ratio(*plot_);
   new SpanPlottable(plot_->xAxis, plot_->yAxis);
   plot_->xAxis->setTicker(QSharedPointer<QCPAxisTicker>(new TimeTicker));
   plot_->yAxis->setRangeReversed(true);

@@ -10,6 +10,7 @@
 
 #include "gui/charts/axis_style.h"
 #include "gui/charts/chart_export.h"
+#include "gui/charts/pixel_ratio.h"
 #include "gui/models/format.h"
 
 namespace lindos::gui {
@@ -19,6 +20,7 @@ namespace {
 constexpr double kBarWidth = 0.64;
 constexpr double kWhiskerAt = 0.2;   // right of the bar's middle
 constexpr double kDiamondAt = -0.2;  // left of it
+constexpr double kOutlineWidth = 0.8;
 
 // Words on lines of at most `width` pixels, for tick labels; a longer word is divided.
 QString wrapped_label(const QString& text, double width, const QFontMetricsF& metrics) {
@@ -53,16 +55,17 @@ WaterfallChart::WaterfallChart(QWidget* parent) : QWidget(parent), plot_(new QCu
   setAccessibleDescription(tr("Waterfall of losses; Show as table gives its numbers."));
   plot_->installEventFilter(this);
   prepare_export(*plot_);
+  follow_pixel_ratio(*plot_);
   setMinimumSize(420, 200);
   setFocusPolicy(Qt::StrongFocus);
   plot_->setFocusProxy(this);
 }
 
-void WaterfallChart::set_waterfall(const Waterfall& waterfall, const QString& subtitle, const QString& diamonds) {
+void WaterfallChart::set_waterfall(const Waterfall& waterfall, const QString& subtitle, const QString& other) {
   waterfall_ = waterfall;
   marked_ = -1;
   subtitle_ = subtitle;
-  diamonds_ = diamonds.isEmpty() ? tr("Measured") : diamonds;
+  other_ = other;
   draw();
 }
 
@@ -71,11 +74,11 @@ void WaterfallChart::set_theme(const Theme& theme) {
   draw();
 }
 
-std::vector<WaterfallChart::Bar> WaterfallChart::bars() const {
+std::vector<WaterfallChart::Bar> WaterfallChart::drawn(bool outlined) const {
   std::vector<Bar> out;
   for (int i = 0; i < plot_->plottableCount(); ++i) {
     const auto* bar = qobject_cast<QCPBars*>(plot_->plottable(i));
-    if (bar == nullptr || bar->data()->isEmpty()) continue;
+    if (bar == nullptr || bar->data()->isEmpty() || (bar->brush().style() == Qt::NoBrush) != outlined) continue;
     const double bottom = bar->baseValue();
     out.push_back({bottom + bar->data()->at(0)->value, bottom});
   }
@@ -137,8 +140,20 @@ void WaterfallChart::draw() {
   auto* diamonds = new QCPGraph(plot_->xAxis, plot_->yAxis);
   diamonds->setLineStyle(QCPGraph::lsNone);
   diamonds->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDiamond, QPen(t.measured, 1.4), QBrush(t.base), 9));
-  diamonds->setName(diamonds_);
+  diamonds->setName(tr("Measured"));
   diamonds->removeFromLegend();
+  QCPBars* outlined = nullptr;  // one of them, for the legend
+  // The share of the other run, from the top of the bar: one wrong step shifts no other.
+  const auto mark_other = [&](int x, double from, double to) {
+    if (other_.isEmpty()) {
+      diamonds->addData(x + kDiamondAt, to * 100.0);
+      return;
+    }
+    outlined = add_bar(x, from, to, Qt::black);
+    outlined->setBrush(Qt::NoBrush);
+    outlined->setPen(QPen(t.measured, 1.4));
+    outlined->setWidth(kOutlineWidth);
+  };
   QVector<double> below, above;
   const auto whisker = [&](double x, double level, double low, double high) {
     whiskers_at->addData(x, level * 100.0);
@@ -160,7 +175,7 @@ void WaterfallChart::draw() {
     add_text(i, step.before, points(-step.share), Qt::AlignHCenter | Qt::AlignBottom, t.text, false);
     if (step.p10 && *step.p10 != *step.p90)
       whisker(i + kWhiskerAt, step.after, step.before - *step.p90, step.before - *step.p10);
-    if (step.measured) diamonds->addData(i + kDiamondAt, (step.before - *step.measured) * 100.0);
+    if (step.measured) mark_other(i, step.before, step.before - *step.measured);
     auto* line = new QCPItemLine(plot_);
     line->start->setCoords(i - 1 + kBarWidth / 2, step.before * 100.0);
     line->end->setCoords(i - kBarWidth / 2, step.before * 100.0);
@@ -175,10 +190,14 @@ void WaterfallChart::draw() {
   line->end->setCoords(last - kBarWidth / 2, w.useful.share * 100.0);
   line->setPen(QPen(t.axis, 1, Qt::DashLine));
   if (w.useful.p10 != w.useful.p90) whisker(last + kWhiskerAt, w.useful.share, w.useful.p10, w.useful.p90);
-  // Above the whisker, which may be longer than the bar.
-  add_text(last, std::max(w.useful.share, w.useful.p90), percent(w.useful.share), Qt::AlignHCenter | Qt::AlignBottom,
+  if (w.measured_useful) {
+    const double useful = *w.measured_useful;
+    mark_other(last, useful, other_.isEmpty() ? useful : 0.0);
+  }
+  // Above the whisker, which may be longer than the bar, and above an outline.
+  const double highest = std::max(w.useful.p90, outlined != nullptr ? w.measured_useful.value_or(0.0) : 0.0);
+  add_text(last, std::max(w.useful.share, highest), percent(w.useful.share), Qt::AlignHCenter | Qt::AlignBottom,
            t.text, true);
-  if (w.measured_useful) diamonds->addData(last + kDiamondAt, *w.measured_useful * 100.0);
 
   auto* errors = new QCPErrorBars(plot_->xAxis, plot_->yAxis);
   errors->setDataPlottable(whiskers_at);
@@ -189,6 +208,10 @@ void WaterfallChart::draw() {
   errors->setName(tr("P10 – P90"));
   if (below.isEmpty()) errors->removeFromLegend();
   if (!diamonds->data()->isEmpty()) diamonds->addToLegend();
+  if (outlined != nullptr) {
+    outlined->setName(other_);
+    outlined->addToLegend();
+  }
 
   if (marked_ >= 0) {
     auto* frame = new QCPItemRect(plot_);
@@ -260,7 +283,7 @@ QString WaterfallChart::text_at(double x) const {
   const WaterfallStep& step = waterfall_->steps[static_cast<std::size_t>(index)];
   QString text = tr("%1: %2 of peak").arg(to_qt(step.label), percent(step.share));
   if (step.p10 && *step.p10 != *step.p90) text += tr(" (P10–P90 %1)").arg(percent_interval(*step.p10, *step.p90));
-  const QString whose = diamonds_ == tr("Measured") ? tr("measured") : diamonds_;
+  const QString whose = other_.isEmpty() ? tr("measured") : other_;
   if (step.measured) text += QString(", %1 %2").arg(whose, percent(*step.measured));
   return text + "\n" + to_qt(step.sentence);
 }

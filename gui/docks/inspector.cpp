@@ -42,13 +42,19 @@ Inspector::Inspector(QWidget* parent)
   setAccessibleName(tr("Inspector"));
   connect(on_map_, &QPushButton::clicked, this, &Inspector::map_requested);
   connect(gate_, &QPushButton::clicked, this, [this] { emit selected(fleet_->gate()); });
-  connect(copy_, &QPushButton::clicked, this, [this] { QApplication::clipboard()->setText(plain_); });
+  connect(copy_, &QPushButton::clicked, this, &Inspector::copy);
   show_nothing();
 }
 
 void Inspector::set_fleet(std::shared_ptr<const Fleet> fleet) {
   fleet_ = std::move(fleet);
+  pair_ = {};
   show_nothing();
+}
+
+void Inspector::set_comparison(FleetPair pair) {
+  pair_ = std::move(pair);
+  show_selection(Selection(selection_));
 }
 
 void Inspector::show_nothing() {
@@ -66,7 +72,8 @@ void Inspector::show_nothing() {
 void Inspector::show_selection(const Selection& selection) {
   if (selection.empty() || !fleet_) return show_nothing();
   selection_ = selection;
-  const Inspection inspection = inspect(*fleet_, selection);
+  Inspection inspection = inspect(*fleet_, selection);
+  if (pair_) inspection.facts = inspect(*pair_.a, selection, pair_.b.get()).facts;
   title_->setText(inspection.title);
   path_->setText(inspection.path);
   plain_ = inspection.title + "\n" + inspection.path + "\n";
@@ -95,5 +102,7 @@ void Inspector::show_selection(const Selection& selection) {
 }
 
 QString Inspector::text() const { return plain_; }
+
+void Inspector::copy() const { QApplication::clipboard()->setText(plain_); }
 
 }  // namespace lindos::gui

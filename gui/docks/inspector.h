@@ -8,7 +8,7 @@
 #include <QWidget>
 #include <memory>
 
-#include "gui/models/fleet.h"
+#include "gui/models/fleet_change.h"
 
 namespace lindos::gui {
 
@@ -19,8 +19,11 @@ class Inspector : public QScrollArea {
   explicit Inspector(QWidget* parent = nullptr);
 
   void set_fleet(std::shared_ptr<const Fleet> fleet);
+  // Values are shown as A → B; an empty pair: as they are.
+  void set_comparison(FleetPair pair);
   void show_selection(const Selection& selection);
   [[nodiscard]] QString text() const;  // what it says, plain
+  void copy() const;
 
  signals:
   void selected(const lindos::gui::Selection& selection);
@@ -30,6 +33,7 @@ class Inspector : public QScrollArea {
   void show_nothing();
 
   std::shared_ptr<const Fleet> fleet_;
+  FleetPair pair_;
   Selection selection_;
   QLabel* title_;
   QLabel* path_;

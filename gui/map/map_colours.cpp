@@ -21,6 +21,10 @@ constexpr std::array<QRgb, 4> kAmberLight = {0xfff4e6cb, 0xffe0ab57, 0xffb4620a,
 constexpr std::array<QRgb, 4> kAmberDark = {0xff3d301c, 0xff85591a, 0xffd9932f, 0xffffe9c2};
 constexpr std::array<QRgb, 4> kBlueLight = {0xffd9e6f5, 0xff8fb6e0, 0xff3474b8, 0xff0c3163};
 constexpr std::array<QRgb, 4> kBlueDark = {0xff203248, 0xff2f5f93, 0xff5f9bd8, 0xffe0efff};
+constexpr std::array<QRgb, 7> kBrownTealLight = {0xff5a2f06, 0xff9a5a17, 0xffd0a566, 0xffe9e7e2,
+                                                 0xff7fc4ba, 0xff1f877b, 0xff03463f};
+constexpr std::array<QRgb, 7> kBrownTealDark = {0xffffd08a, 0xffd08a35, 0xff7d5526, 0xff30343b,
+                                                0xff1f6b64, 0xff2fb3a5, 0xff9df5e6};
 
 std::span<const QRgb> stops_of(ColourMap map, bool dark) {
   switch (map) {
@@ -32,6 +36,8 @@ std::span<const QRgb> stops_of(ColourMap map, bool dark) {
       return dark ? kAmberDark : kAmberLight;
     case ColourMap::kBlue:
       return dark ? kBlueDark : kBlueLight;
+    case ColourMap::kBrownTeal:
+      return dark ? kBrownTealDark : kBrownTealLight;
   }
   return kViridisStops;
 }
@@ -41,6 +47,17 @@ QColor mixed(const QColor& a, const QColor& b, double t) {
   return QColor::fromRgbF(static_cast<float>(part(a.redF(), b.redF())),
                           static_cast<float>(part(a.greenF(), b.greenF())),
                           static_cast<float>(part(a.blueF(), b.blueF())));
+}
+
+void count_bins(const std::vector<float>& values, ValueScale& scale) {
+  scale.histogram.fill(0);
+  const auto low = static_cast<float>(scale.low), high = static_cast<float>(scale.high);
+  const auto bins = static_cast<float>(scale.histogram.size());
+  const float per_bin = high > low ? bins / (high - low) : 0.0F;
+  for (const float v : values) {
+    if (std::isnan(v)) continue;
+    ++scale.histogram[static_cast<std::size_t>(std::clamp((v - low) * per_bin, 0.0F, bins - 1.0F))];
+  }
 }
 
 // Both halves from the colours of levels 0 … 255.
@@ -70,12 +87,17 @@ ValueScale scale_of(const std::vector<float>& values, Worst worst) {
   if (scale.with_value == 0) return scale;
   scale.low = static_cast<double>(low);
   scale.high = static_cast<double>(high);
-  const auto bins = static_cast<float>(scale.histogram.size());
-  const float per_bin = high > low ? bins / (high - low) : 0.0F;
-  for (const float v : values) {
-    if (std::isnan(v)) continue;
-    ++scale.histogram[static_cast<std::size_t>(std::min((v - low) * per_bin, bins - 1.0F))];
-  }
+  count_bins(values, scale);
+  return scale;
+}
+
+ValueScale signed_scale_of(const std::vector<float>& values, double middle, Worst worst) {
+  ValueScale scale = scale_of(values, worst);
+  if (scale.with_value == 0) return scale;
+  const double reach = std::max(scale.high - middle, middle - scale.low);
+  scale.low = middle - reach;
+  scale.high = middle + reach;
+  count_bins(values, scale);
   return scale;
 }
 
@@ -114,6 +136,11 @@ QColor colour_at(ColourMap map, double t, bool dark) {
   return mixed(QColor(stops[i]), QColor(stops[i + 1]), at - static_cast<double>(i));
 }
 
+QColor colour_on(const ValueScale& scale, ColourMap map, double t, bool dark) {
+  const bool mirrored = map == ColourMap::kBrownTeal && scale.high_is_worst;
+  return colour_at(map, mirrored ? 1.0 - t : t, dark);
+}
+
 QColor kind_colour(std::size_t index, bool dark) {
   static const std::array<const char*, 6> kLight = {"#3565c4", "#0f8a7e", "#c2781a", "#8350c9", "#a3457f", "#5c7a29"};
   static const std::array<const char*, 6> kDark = {"#5b8def", "#2fb8a8", "#e0a043", "#a988f5", "#d879b4", "#93b455"};
@@ -125,7 +152,7 @@ LevelColours value_colours(ColourMap map, const ValueScale& scale, const QColor&
   std::array<QColor, 256> colours;
   colours[kNothing] = ground;
   colours[kWithoutValue] = without;
-  for (Level level = kBest; level <= kWorst; ++level) colours[level] = colour_at(map, position_of(level, scale), dark);
+  for (Level level = kBest; level <= kWorst; ++level) colours[level] = colour_on(scale, map, position_of(level, scale), dark);
   return with_selection(colours, ground, some_selected);
 }
 

@@ -30,17 +30,21 @@ struct ValueScale {
   std::array<std::int64_t, 64> histogram{};  // low … high
 };
 
-// `worst`: which end wins (kAbs is not a map's: signed fields are not reduced).
+// `worst`: which end wins (kAbs is not a map's).
 [[nodiscard]] ValueScale scale_of(const std::vector<float>& values, Worst worst);
+// Of a signed field: `middle` stands in the middle of the colours, the largest distance from it at an end.
+[[nodiscard]] ValueScale signed_scale_of(const std::vector<float>& values, double middle, Worst worst);
 void levels_of(const std::vector<float>& values, const ValueScale& scale, std::vector<Level>& levels);
 // 0 … 1 from low to high.
 [[nodiscard]] double position_of(Level level, const ValueScale& scale);
 
-// Sequential maps that colour-blind readers can order.
-enum class ColourMap { kViridis, kPurple, kAmber, kBlue };
+// Maps that colour-blind readers can order: sequential ones, and for signed fields brown (worse) to teal (better).
+enum class ColourMap { kViridis, kPurple, kAmber, kBlue, kBrownTeal };
 [[nodiscard]] ColourMap colour_map_of(std::string_view quantity);
-// At t in 0 … 1; on a dark ground high values are light.
+// At t in 0 … 1; on a dark ground high values are light, of a signed field both ends.
 [[nodiscard]] QColor colour_at(ColourMap map, double t, bool dark);
+// The colour of a value, `t` from low (0) to high (1) on its scale.
+[[nodiscard]] QColor colour_on(const ValueScale& scale, ColourMap map, double t, bool dark);
 // Distinct colours for kinds; repeats after six.
 [[nodiscard]] QColor kind_colour(std::size_t index, bool dark);
 

@@ -41,6 +41,7 @@ MapWidget::MapWidget(QWidget* parent) : QWidget(parent) {
 void MapWidget::set_fleet(std::shared_ptr<const Fleet> fleet) {
   const bool same_shape = fleet_ && fleet && fleet_->map().pools == fleet->map().pools;
   fleet_ = std::move(fleet);
+  pair_ = {};
   selection_ = {};
   if (fleet_ && !by_kind() && fleet_->values(colour_by_) == nullptr) colour_by_ = kByDevice;
   if (fleet_ && colour_by_ == kByGroup && fleet_->groups().isEmpty()) colour_by_ = kByDevice;
@@ -51,6 +52,13 @@ void MapWidget::set_fleet(std::shared_ptr<const Fleet> fleet) {
 
 void MapWidget::set_colour_by(const std::string& name) {
   colour_by_ = name;
+  recolour();
+  update();
+}
+
+void MapWidget::set_comparison(FleetPair pair, ChangeMode mode) {
+  pair_ = std::move(pair);
+  mode_ = mode;
   recolour();
   update();
 }
@@ -78,8 +86,10 @@ void MapWidget::recolour() {
   worst_at_ = -1;
   cells_stale_ = minimap_stale_ = true;
   levels_.clear();
+  changes_.clear();
   if (!fleet_) return;
   scale_ = {};
+  if (pair_ && !by_kind()) changes_ = changes_of(pair_, colour_by_, mode_);
   if (by_kind()) {
     const QStringList names = kinds();
     levels_.assign(static_cast<std::size_t>(fleet_->devices()), kWithoutValue);
@@ -102,8 +112,11 @@ void MapWidget::recolour() {
     scale_.with_value = std::accumulate(kind_counts_.begin(), kind_counts_.end(), std::int64_t{0});
     scale_.without = fleet_->devices() - scale_.with_value;
   } else {
-    scale_ = scale_of(*fleet_->values(colour_by_), quantity()->worst);
-    levels_of(*fleet_->values(colour_by_), scale_, levels_);
+    const std::vector<float>& values = shown_values();
+    scale_ = shows_change() ? signed_scale_of(values, no_change(mode_), quantity()->worst)
+                            : scale_of(values, quantity()->worst);
+    levels_of(values, scale_, levels_);
+    if (shows_change()) rule_ = signed_rule_of(fleet_->layout(), levels_);
   }
   mark_selected();
 }
@@ -119,7 +132,7 @@ void MapWidget::mark_selected() {
   const QColor without = theme_->dark ? QColor("#2c313a") : QColor("#dfe2e7");
   colours_ = by_kind() ? kind_colours(fleet_ ? static_cast<std::size_t>(kinds().size()) : 0, theme_->base, without,
                                       theme_->dark, some)
-                       : value_colours(colour_map_of(colour_by_), scale_, theme_->base, without, theme_->dark, some);
+                       : value_colours(colour_map(), scale_, theme_->base, without, theme_->dark, some);
   cells_stale_ = minimap_stale_ = true;
 }
 
@@ -225,7 +238,16 @@ QPointF MapWidget::centre_of(std::int64_t device) const { return screen(fleet_->
 
 QString MapWidget::text_of(std::int64_t device) const {
   QString text = fleet_->path_of(device);
-  if (const Metric* q = quantity()) {
+  const Metric* q = quantity();
+  if (q != nullptr && shows_change()) {
+    const auto said = [&](const Fleet& fleet) {
+      const auto value = fleet.value(colour_by_, device);
+      return value ? quantity_text(*q, *value) : tr("none");
+    };
+    const float change = changes_[static_cast<std::size_t>(device)];
+    text += tr("\n%1: A %2, B %3").arg(to_qt(q->label), said(*pair_.a), said(*pair_.b));
+    if (!std::isnan(change)) text += QString(" (%1)").arg(shown_text(change));
+  } else if (q != nullptr) {
     const auto value = fleet_->value(colour_by_, device);
     text += QString("\n%1: %2").arg(to_qt(q->label), value ? quantity_text(*q, *value) : tr("none; not in the job"));
   }
@@ -235,8 +257,23 @@ QString MapWidget::text_of(std::int64_t device) const {
   return text;
 }
 
+const std::vector<float>& MapWidget::shown_values() const {
+  return shows_change() ? changes_ : *fleet_->values(colour_by_);
+}
+
+QString MapWidget::shown_text(double value) const {
+  return shows_change() ? change_text(*quantity(), value, mode_) : quantity_text(*quantity(), value);
+}
+
 QString MapWidget::rule_text() const {
   if (by_kind()) return tr("a pixel shows one of its GPUs");
+  if (shows_change()) {
+    const double far = rule_.reach * (scale_.high - scale_.low) / (kWorst - kBest);
+    // A distance has no sign, of a ratio neither.
+    const QString text = change_text(*quantity(), far, ChangeMode::kDifference).remove('+');
+    return tr("a rack shows its median; dots: GPUs more than %1 from it")
+        .arg(mode_ == ChangeMode::kRatio ? QString::number(far, 'f', 3) : text);
+  }
   return scale_.high_is_worst ? tr("a pixel shows its highest GPU") : tr("a pixel shows its lowest GPU");
 }
 
@@ -245,10 +282,15 @@ const std::vector<std::int64_t>& MapWidget::worst() {
     for (std::int64_t d = 0; d < fleet_->devices(); ++d) {
       if ((levels_[static_cast<std::size_t>(d)] & 0xFF) >= kBest) worst_.push_back(d);
     }
-    const std::vector<float>& values = *fleet_->values(colour_by_);
-    const bool high = scale_.high_is_worst;
+    const std::vector<float>& values = shown_values();
+    const bool high = scale_.high_is_worst || shows_change();
+    const auto none = static_cast<float>(no_change(mode_));
+    const auto rank = [&](std::int64_t device) {
+      const float value = values[static_cast<std::size_t>(device)];
+      return shows_change() ? std::abs(value - none) : value;
+    };
     const auto worse = [&](std::int64_t a, std::int64_t b) {
-      const float va = values[static_cast<std::size_t>(a)], vb = values[static_cast<std::size_t>(b)];
+      const float va = rank(a), vb = rank(b);
       return va != vb ? (high ? va > vb : va < vb) : a < b;
     };
     const auto kept = std::min(kWorstKept, worst_.size());
@@ -264,13 +306,22 @@ void MapWidget::step_worst(int direction) {
   emit selected(fleet_->device(worst_[static_cast<std::size_t>(worst_at_)]));
 }
 
+void MapWidget::paint_devices(QImage& image, const MapView& view) {
+  const QRgb ground = theme_->base.rgb();
+  if (shows_change()) {
+    paint_changes(image, fleet_->layout(), levels_, rule_, colours_, ground, view, scratch_);
+  } else {
+    paint_cells(image, fleet_->layout(), levels_, colours_, ground, view, scratch_);
+  }
+}
+
 void MapWidget::render_cells() {
   const double dpr = devicePixelRatioF();
   const QSize size = (map_area().size() * dpr).toSize();
   if (cells_.size() != size) cells_ = QImage(size, QImage::Format_RGB32);
   cells_.setDevicePixelRatio(1.0);
   if (fleet_) {
-    paint_cells(cells_, fleet_->layout(), levels_, colours_, theme_->base.rgb(), view_, scratch_);
+    paint_devices(cells_, view_);
   } else {
     cells_.fill(theme_->base);
   }
@@ -290,7 +341,7 @@ bool MapWidget::paint_cells_in_place(const QPainter& painter, const QRegion& ask
   if (!window->rect().contains(target)) return false;
   QImage part(window->scanLine(target.y()) + 4 * static_cast<qsizetype>(target.x()), target.width(), target.height(),
               window->bytesPerLine(), QImage::Format_RGB32);
-  paint_cells(part, fleet_->layout(), levels_, colours_, theme_->base.rgb(), view_, scratch_);
+  paint_devices(part, view_);
   return true;
 }
 
@@ -422,7 +473,7 @@ void MapWidget::paint_values(QPainter& painter) const {
   small.setPointSizeF(small.pointSizeF() * 0.85);
   painter.setFont(small);
   const FleetLayout& layout = fleet_->layout();
-  const auto values = fleet_->values(colour_by_);
+  const std::vector<float>& values = shown_values();
   for (const HallBox& hall : layout.halls()) {
     if (!screen(hall.box).intersects(area)) continue;
     for (std::size_t a = hall.first_array; a < hall.first_array + hall.arrays; ++a) {
@@ -438,11 +489,11 @@ void MapWidget::paint_values(QPainter& painter) const {
                                       rack.y + static_cast<double>(i / rack.columns), 1.0, 1.0});
           if (!cell.intersects(area)) continue;
           const auto device = static_cast<std::size_t>(rack.first + i);
-          const float value = (*values)[device];
+          const float value = values[device];
           if (std::isnan(value)) continue;
           const QColor ground(colours_[levels_[device]]);
           painter.setPen(contrast(ground, Qt::white) > contrast(ground, Qt::black) ? Qt::white : Qt::black);
-          painter.drawText(cell, Qt::AlignCenter, quantity_text(*q, value));
+          painter.drawText(cell, Qt::AlignCenter, shown_text(value));
         }
       }
     }
@@ -492,7 +543,9 @@ void MapWidget::paint_legend(QPainter& painter) const {
   painter.setFont(bold);
   painter.setPen(theme_->text);
   const Metric* q = quantity();
-  const QString title = q != nullptr             ? to_qt(q->label)
+  const QString change = mode_ == ChangeMode::kRatio ? tr("%1\nB / A") : tr("%1\nB − A");
+  const QString title = shows_change()           ? change.arg(to_qt(q->label))
+                        : q != nullptr           ? to_qt(q->label)
                         : colour_by_ == kByGroup ? tr("Group of the job")
                                                  : tr("Kind of GPU");
   QRectF used;
@@ -532,7 +585,6 @@ void MapWidget::paint_kinds(QPainter& painter, const QRectF& area) const {
 }
 
 void MapWidget::paint_scale(QPainter& painter, const QRectF& area) const {
-  const Metric& q = *quantity();
   const QFontMetricsF metrics(font());
   const double line = metrics.height();
   const double foot = kMinimapHeight + 40 + 4.4 * line;
@@ -548,12 +600,13 @@ void MapWidget::paint_scale(QPainter& painter, const QRectF& area) const {
     painter.setBrush(Qt::NoBrush);
     painter.setPen(theme_->text);
     painter.drawText(QPointF(area.left() + 20, area.top() + metrics.ascent()),
-                     tr("all %1").arg(quantity_text(q, scale_.low)));
+                     shows_change() && scale_.low == no_change(mode_) ? tr("nothing changes")
+                                                                      : tr("all %1").arg(shown_text(scale_.low)));
     y = area.top() + 2 * line;
   } else {
-    const ColourMap map = colour_map_of(colour_by_);
+    const ColourMap map = colour_map();
     QLinearGradient gradient(bar.bottomLeft(), bar.topLeft());
-    for (int i = 0; i <= 16; ++i) gradient.setColorAt(i / 16.0, colour_at(map, i / 16.0, theme_->dark));
+    for (int i = 0; i <= 16; ++i) gradient.setColorAt(i / 16.0, colour_on(scale_, map, i / 16.0, theme_->dark));
     painter.fillRect(bar, gradient);
     // Square roots: one GPU must be seen beside 200,000.
     const double most =
@@ -572,7 +625,7 @@ void MapWidget::paint_scale(QPainter& painter, const QRectF& area) const {
       const double at = bar.bottom() - bar.height() * i / 4.0;
       painter.drawText(QRectF(bar.right() + 4 + kLongest + 6, at - line / 2, area.width(), line),
                        Qt::AlignLeft | Qt::AlignVCenter,
-                       quantity_text(q, scale_.low + (scale_.high - scale_.low) * i / 4.0));
+                       shown_text(scale_.low + (scale_.high - scale_.low) * i / 4.0));
     }
   }
   const auto row = [&](const QColor& colour, const QString& name, std::int64_t count) {
@@ -586,10 +639,13 @@ void MapWidget::paint_scale(QPainter& painter, const QRectF& area) const {
     painter.drawText(QPointF(area.left() + 20, y + line + metrics.ascent()), tr("%1 GPUs").arg(counted(count)));
     y += 2 * line + 8;
   };
-  if (scale_.without > 0) row(QColor(colours_[kWithoutValue | kSelected]), tr("Not in the job"), scale_.without);
-  if (view_.scale >= 1.0) return;
+  const QString without = shows_change() ? tr("Not in both jobs") : tr("Not in the job");
+  if (scale_.without > 0) row(QColor(colours_[kWithoutValue | kSelected]), without, scale_.without);
+  QStringList said;
+  if (shows_change() && quantity()->better != Better::kNeither) said << tr("brown: worse, teal: better");
+  if (view_.scale < (shows_change() ? kRacksBelow : 1.0) && (!shows_change() || scale_.low < scale_.high)) said << rule_text();
   painter.setPen(theme_->muted);
-  painter.drawText(QRectF(area.left(), y, area.width(), 2 * line), Qt::AlignLeft | Qt::TextWordWrap, rule_text());
+  painter.drawText(QRectF(area.left(), y, area.width(), 6 * line), Qt::AlignLeft | Qt::TextWordWrap, said.join('\n'));
 }
 
 QRectF MapWidget::minimap_area() const {
@@ -606,7 +662,7 @@ void MapWidget::paint_minimap(QPainter& painter) {
   if (minimap_stale_) {
     minimap_ = QImage((QSizeF(layout.width() * scale, layout.height() * scale) * dpr).toSize().expandedTo({1, 1}),
                       QImage::Format_RGB32);
-    paint_cells(minimap_, layout, levels_, colours_, theme_->base.rgb(), {scale * dpr, 0.0, 0.0}, scratch_);
+    paint_devices(minimap_, {scale * dpr, 0.0, 0.0});
     minimap_.setDevicePixelRatio(dpr);
     minimap_stale_ = false;
   }

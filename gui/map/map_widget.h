@@ -12,6 +12,7 @@
 #include "gui/app/theme.h"
 #include "gui/map/map_raster.h"
 #include "gui/models/fleet.h"
+#include "gui/models/fleet_change.h"
 #include "gui/state/selection.h"
 
 namespace lindos::gui {
@@ -32,6 +33,9 @@ class MapWidget : public QWidget {
   // REQUIRES: a quantity that the fleet has, kByDevice or kByGroup.
   void set_colour_by(const std::string& name);
   [[nodiscard]] const std::string& colour_by() const { return colour_by_; }
+  // Quantities that both have are shown as what changes from A to B; an empty pair: as they are. REQUIRES: comparable, the
+  // shown fleet one of them.
+  void set_comparison(FleetPair pair, ChangeMode mode);
   void show_selection(const Selection& selection);
   void set_theme(const Theme& theme);
 
@@ -40,7 +44,7 @@ class MapWidget : public QWidget {
   void zoom_to(const DeviceRange& range);
   // Selects the next or previous of the worst.
   void step_worst(int direction);
-  // Of the coloured quantity, worst first, a thousand at most; none where kinds are coloured.
+  // Of the coloured quantity, worst first, or the largest changes; a thousand at most, none where kinds are coloured.
   [[nodiscard]] const std::vector<std::int64_t>& worst();
 
   // For tests and the benchmark.
@@ -49,6 +53,10 @@ class MapWidget : public QWidget {
   [[nodiscard]] QPointF centre_of(std::int64_t device) const;
   [[nodiscard]] const std::vector<Level>& levels() const { return levels_; }
   [[nodiscard]] const ValueScale& scale() const { return scale_; }
+  // What the colours say: of each device the value, or its change. REQUIRES: a quantity is coloured.
+  [[nodiscard]] const std::vector<float>& shown_values() const;
+  [[nodiscard]] bool shows_change() const { return !changes_.empty(); }
+  [[nodiscard]] QString shown_text(double value) const;
   // "GPU h100/8011/5: Slowdown ×1.147".
   [[nodiscard]] QString text_of(std::int64_t device) const;
   [[nodiscard]] QString rule_text() const;  // how cells that share a pixel are reduced
@@ -71,6 +79,8 @@ class MapWidget : public QWidget {
  private:
   void recolour();
   void mark_selected();
+  void paint_devices(QImage& image, const MapView& view);
+  [[nodiscard]] ColourMap colour_map() const { return shows_change() ? ColourMap::kBrownTeal : colour_map_of(colour_by_); }
   void render_cells();
   // False: the device is no picture that can be written, or only a part is asked for.
   [[nodiscard]] bool paint_cells_in_place(const QPainter& painter, const QRegion& asked);
@@ -98,6 +108,10 @@ class MapWidget : public QWidget {
 
   std::shared_ptr<const Fleet> fleet_;
   std::string colour_by_{kByDevice};
+  FleetPair pair_;
+  ChangeMode mode_ = ChangeMode::kDifference;
+  std::vector<float> changes_;  // of the coloured quantity; empty: it is shown as it is
+  SignedRule rule_;             // of the changes
   const Theme* theme_ = &light_theme();
   Selection selection_;
   MapView view_;            // scale in device pixels per cell

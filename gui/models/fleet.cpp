@@ -334,23 +334,31 @@ Selection Fleet::find(const QString& text, QString& error) const {
 
 namespace {
 
-void add_values(const Fleet& fleet, const Selection& selection, Inspection& out) {
-  for (const Metric& quantity : device_quantity_registry()) {
-    const std::vector<float>* values = fleet.values(quantity.name);
-    if (values == nullptr) continue;
-    double low = HUGE_VAL;
-    double high = -HUGE_VAL;
-    for (const DeviceRange& range : selection.devices) {
-      for (std::int64_t d = range.begin; d < range.end; ++d) {
-        const auto v = static_cast<double>((*values)[static_cast<std::size_t>(d)]);
-        if (std::isnan(v)) continue;
-        low = std::min(low, v);
-        high = std::max(high, v);
-      }
+// "×1.010 … ×1.147", or what they all have; empty: none has the quantity.
+QString values_text(const Fleet& fleet, const Selection& selection, const Metric& quantity) {
+  const std::vector<float>* values = fleet.values(quantity.name);
+  if (values == nullptr) return {};
+  double low = HUGE_VAL;
+  double high = -HUGE_VAL;
+  for (const DeviceRange& range : selection.devices) {
+    for (std::int64_t d = range.begin; d < range.end; ++d) {
+      const auto v = static_cast<double>((*values)[static_cast<std::size_t>(d)]);
+      if (std::isnan(v)) continue;
+      low = std::min(low, v);
+      high = std::max(high, v);
     }
-    if (low > high) continue;
-    const QString text = low == high ? quantity_text(quantity, low)
-                                     : quantity_text(quantity, low) + " … " + quantity_text(quantity, high);
+  }
+  if (low > high) return {};
+  const QString least = quantity_text(quantity, low);
+  return low == high ? least : least + " … " + quantity_text(quantity, high);
+}
+
+void add_values(const Fleet& fleet, const Selection& selection, const Fleet* b, Inspection& out) {
+  for (const Metric& quantity : device_quantity_registry()) {
+    QString text = values_text(fleet, selection, quantity);
+    const QString then = b != nullptr ? values_text(*b, selection, quantity) : QString();
+    if (text.isEmpty() && then.isEmpty()) continue;
+    if (b != nullptr) text = (text.isEmpty() ? "–" : text) + " → " + (then.isEmpty() ? "–" : then);
     out.facts.push_back(
         {to_qt(quantity.label), text,
          QString("<p>%1<br><br>%2 = %3</p>")
@@ -438,7 +446,7 @@ void add_chain(const Fleet& fleet, std::int64_t device, const std::optional<JobP
 
 }  // namespace
 
-Inspection inspect(const Fleet& fleet, const Selection& selection) {
+Inspection inspect(const Fleet& fleet, const Selection& selection, const Fleet* b) {
   Inspection out;
   out.title = selection.title;
   const std::int64_t count = selection.size();
@@ -467,7 +475,7 @@ Inspection inspect(const Fleet& fleet, const Selection& selection) {
       fact(QObject::tr("Job"), QObject::tr("starts in %1").arg(fleet.stage_name(job->stage, job->replica)));
     }
   }
-  add_values(fleet, selection, out);
+  add_values(fleet, selection, b, out);
   if (!selection.reason.isEmpty()) out.why << selection.reason;
   if (count <= 1024) {
     std::int64_t slowest = first;

@@ -89,8 +89,9 @@ struct Inspection {
   std::vector<Fact> facts;
   QStringList why;  // the chain from the headline to these devices, one sentence each
 };
-// REQUIRES: the selection is not empty.
-[[nodiscard]] Inspection inspect(const Fleet& fleet, const Selection& selection);
+// `b`: a fleet of the same shape whose values stand behind those of `fleet`, as "×1.147 → ×1.020"; nullptr: none. REQUIRES: the
+// selection is not empty.
+[[nodiscard]] Inspection inspect(const Fleet& fleet, const Selection& selection, const Fleet* b = nullptr);
 
 // A value as the registry shows it: "×1.147", "38.0 %", "700 W".
 [[nodiscard]] QString quantity_text(const Metric& quantity, double value);

@@ -120,12 +120,12 @@ Table metrics_table(const RunRecord& record, const RunRecord* measured) {
   return table;
 }
 
-Table waterfall_table(const Waterfall& waterfall) {
+Table waterfall_table(const Waterfall& waterfall, const QString& other) {
   const bool measured = waterfall.measured_useful.has_value();
   Table table{{QObject::tr("Cause"), QObject::tr("Group"), QObject::tr("Points lost"), QObject::tr("P10 – P90"),
                QObject::tr("Left of peak")},
               {}};
-  if (measured) table.columns << QObject::tr("Measured");
+  if (measured) table.columns << (other.isEmpty() ? QObject::tr("Measured") : other);
   table.columns << QObject::tr("What it is");
   for (const WaterfallStep& step : waterfall.steps) {
     TableRow row;
@@ -184,6 +184,17 @@ Table restored_table(const ExplanationResult& explanation) {
     table.rows.push_back(std::move(row));
   }
   return table;
+}
+
+QString compared_headline(const RunRecord& a, const RunRecord& b) {
+  const LedgerEntry* from = find_entry(a, Cause::kUseful);
+  const LedgerEntry* to = find_entry(b, Cause::kUseful);
+  if (from == nullptr || to == nullptr) return {};
+  QString how = verdict(*from, *to).tooltip;
+  how.chop(1);
+  return QObject::tr("%1 → %2 of peak, %3 points (%4)")
+      .arg(QString::number(from->share * 100.0, 'f', 1), percent(to->share), points(to->share - from->share),
+           how.left(1).toLower() + how.mid(1));
 }
 
 Table compared_metrics(const RunRecord& a, const RunRecord& b) {

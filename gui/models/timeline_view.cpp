@@ -170,15 +170,17 @@ Table TimelineView::table(double from, double to) const {
   return table;
 }
 
-std::shared_ptr<const RunTimeline> joined(const std::shared_ptr<const RunTimeline>& predicted,
-                                          const std::shared_ptr<const RunTimeline>& measured) {
-  if (!predicted || !measured) return predicted ? predicted : measured;
-  auto both = std::make_shared<RunTimeline>(*predicted);
-  for (TimelineLane& lane : both->lanes) lane.group = "predicted · " + lane.group;
-  const auto first = static_cast<std::uint32_t>(both->lanes.size());
-  for (const TimelineLane& lane : measured->lanes) both->lanes.push_back({"measured · " + lane.group, lane.name});
-  for (TimelineSpan span : measured->spans) {
-    span.lane += first;
+std::shared_ptr<const RunTimeline> joined(const std::shared_ptr<const RunTimeline>& first,
+                                          const std::shared_ptr<const RunTimeline>& second, const QString& first_name,
+                                          const QString& second_name) {
+  if (!first || !second) return first ? first : second;
+  const auto named = [](const QString& name, const std::string& group) { return name.toStdString() + " · " + group; };
+  auto both = std::make_shared<RunTimeline>(*first);
+  for (TimelineLane& lane : both->lanes) lane.group = named(first_name, lane.group);
+  const auto lanes = static_cast<std::uint32_t>(both->lanes.size());
+  for (const TimelineLane& lane : second->lanes) both->lanes.push_back({named(second_name, lane.group), lane.name});
+  for (TimelineSpan span : second->spans) {
+    span.lane += lanes;
     both->spans.push_back(std::move(span));
   }
   return both;

@@ -74,9 +74,11 @@ class TimelineView {
   double end_ = 0.0;
 };
 
-// The measured spans below the predicted ones, on one axis of time; one of them alone as it is. REQUIRES: not both null.
-[[nodiscard]] std::shared_ptr<const RunTimeline> joined(const std::shared_ptr<const RunTimeline>& predicted,
-                                                        const std::shared_ptr<const RunTimeline>& measured);
+// The spans of `second` below those of `first`, on one axis of time, each group behind the name of its own; one of them alone
+// as it is. REQUIRES: not both null.
+[[nodiscard]] std::shared_ptr<const RunTimeline> joined(const std::shared_ptr<const RunTimeline>& first,
+                                                        const std::shared_ptr<const RunTimeline>& second,
+                                                        const QString& first_name, const QString& second_name);
 
 // "1.234 s", "12.34 ms", "56.7 µs".
 [[nodiscard]] QString span_time_text(Seconds time);

@@ -29,6 +29,9 @@ constexpr Missing kNeverPredicted[] = {
      QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Not predicted per GPU; “Power limit” is what each may draw.")},
 };
 
+// Of the list that stands there while two runs are compared.
+enum Comparing { kDifferences, kRatios, kShownAlone };
+
 }  // namespace
 
 ClusterPage::ClusterPage(QWidget* parent)
@@ -36,6 +39,7 @@ ClusterPage::ClusterPage(QWidget* parent)
       pages_(new QStackedWidget),
       empty_(new QLabel),
       colour_(new QComboBox),
+      change_(new QComboBox),
       find_(new QLineEdit),
       find_error_(new QLabel),
       note_(new ElidedLabel),
@@ -48,11 +52,16 @@ ClusterPage::ClusterPage(QWidget* parent)
   label->setBuddy(colour_);
   colour_->setAccessibleName(tr("Colour the map by"));
   colour_->setMinimumContentsLength(22);
+  colour_->setMinimumWidth(130);
+  change_->setMinimumWidth(100);
+  change_->addItems({tr("Change, B − A"), tr("Ratio, B / A"), tr("Shown run alone")});
+  change_->setAccessibleName(tr("How the map compares A and B"));
+  change_->hide();
   find_->setPlaceholderText(tr("Find, e.g. h100/8011/5 or h100 rack 12"));
   find_->setClearButtonEnabled(true);
   find_->setAccessibleName(tr("Find a GPU, node, rack, hall or replica"));
   find_->setToolTip(tr("Pool, node and GPU, from 0: h100/8011/5; h100 rack 12; h100 hall 2; h100 replica 7 stage 3"));
-  find_->setMinimumWidth(300);
+  find_->setMinimumWidth(130);
   find_error_->setObjectName("error");
   find_error_->setTextFormat(Qt::PlainText);
   find_error_->hide();
@@ -64,8 +73,10 @@ ClusterPage::ClusterPage(QWidget* parent)
   row->addWidget(label);
   row->addSpacing(4);
   row->addWidget(colour_);
+  row->addSpacing(4);
+  row->addWidget(change_);
   row->addSpacing(8);
-  row->addWidget(find_);
+  row->addWidget(find_, 1);
   row->addWidget(find_error_);
   row->addWidget(note_, 1);
   row->addSpacing(8);
@@ -89,7 +100,9 @@ ClusterPage::ClusterPage(QWidget* parent)
     wanted_ = colour_->currentData().toString();
     map_->set_colour_by(wanted_.toStdString());
     fill_table();
+    emit colour_chosen();
   });
+  connect(change_, &QComboBox::activated, this, &ClusterPage::apply_comparison);
   connect(export_button, &QPushButton::clicked, this, &ClusterPage::export_chart);
   connect(as_table_, &QPushButton::toggled, this, [this](bool on) {
     fill_table();
@@ -108,9 +121,24 @@ ClusterPage::ClusterPage(QWidget* parent)
 
 void ClusterPage::show_fleet(std::shared_ptr<const Fleet> fleet, const QString& what) {
   note_->setText(what);
+  pair_ = {};
+  change_->hide();
   map_->set_fleet(std::move(fleet));
   fill_choices();
   pages_->setCurrentIndex(1);
+}
+
+void ClusterPage::show_comparison(const FleetPair& pair) {
+  pair_ = pair;
+  change_->setVisible(static_cast<bool>(pair_));
+  apply_comparison();
+}
+
+void ClusterPage::apply_comparison() {
+  const bool alone = change_->currentIndex() == kShownAlone;
+  map_->set_comparison(alone ? FleetPair{} : pair_,
+                       change_->currentIndex() == kRatios ? ChangeMode::kRatio : ChangeMode::kDifference);
+  fill_table();
 }
 
 void ClusterPage::show_empty(const QString& text) {
@@ -156,13 +184,26 @@ void ClusterPage::fill_table() {
   if (!as_table_->isChecked() || !map_->fleet()) return;
   const Fleet& fleet = *map_->fleet();
   const Metric* quantity = find_device_quantity(map_->colour_by());
-  Table table{{tr("GPU"), tr("Where"), colour_->currentText()}, {}};
+  const bool change = map_->shows_change();
+  Table table{{tr("GPU"), tr("Where")}, {}};
+  if (change) table.columns << tr("A") << tr("B");
+  table.columns << (change ? change_->currentText() : colour_->currentText());
+  const auto value_of = [&](const Fleet& whose, std::int64_t device) {
+    const double value = static_cast<double>(whose.value(quantity->name, device).value_or(0.0F));
+    return number(QString::fromStdString(format_value(*quantity, value)).trimmed(), value);
+  };
   for (const std::int64_t device : map_->worst()) {
-    const double value = static_cast<double>(fleet.value(quantity->name, device).value_or(0.0F));
     TableRow row;
     row.key = device;
-    row.cells = {word(fleet.name_of(device)), word(fleet.path_of(device)),
-                 number(QString::fromStdString(format_value(*quantity, value)).trimmed(), value)};
+    row.cells = {word(fleet.name_of(device)), word(fleet.path_of(device))};
+    if (change) {
+      const auto by = static_cast<double>(map_->shown_values()[static_cast<std::size_t>(device)]);
+      row.cells.push_back(value_of(*pair_.a, device));
+      row.cells.push_back(value_of(*pair_.b, device));
+      row.cells.push_back(number(map_->shown_text(by), by));
+    } else {
+      row.cells.push_back(value_of(fleet, device));
+    }
     table.rows.push_back(std::move(row));
   }
   table_->set_table(std::move(table));

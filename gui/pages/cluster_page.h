@@ -25,6 +25,9 @@ class ClusterPage : public QWidget {
   // `what`: which run or scenario it is, with provenance.
   void show_fleet(std::shared_ptr<const Fleet> fleet, const QString& what);
   void show_empty(const QString& text);
+  // The fleets of A and B, the shown one of them; their change is coloured as the list beside the quantity says. An empty pair
+  // ends it.
+  void show_comparison(const FleetPair& pair);
   void show_selection(const Selection& selection);
   void set_theme(const Theme& theme);
   // As in the list, e.g. "slowdown"; false when this run does not have it.
@@ -40,20 +43,25 @@ class ClusterPage : public QWidget {
   [[nodiscard]] bool filled() const { return pages_->currentIndex() == 1; }
   [[nodiscard]] TableView& table() { return *table_; }
   [[nodiscard]] MapWidget& map() { return *map_; }
+  [[nodiscard]] QComboBox& change() { return *change_; }
   [[nodiscard]] QString note() const { return note_->text(); }
   [[nodiscard]] QString find_error() const { return find_error_->text(); }
 
  signals:
   void selected(const lindos::gui::Selection& selection);
+  void colour_chosen();
   void export_failed(const QString& message);
 
  private:
   void fill_choices();
   void fill_table();
+  void apply_comparison();
 
   QStackedWidget* pages_;
   QLabel* empty_;
   QComboBox* colour_;
+  QComboBox* change_;
+  FleetPair pair_;
   QLineEdit* find_;
   QLabel* find_error_;
   ElidedLabel* note_;

@@ -135,6 +135,12 @@ void PlansPage::set_theme(const Theme& theme) {
   diagram_->set_theme(theme);
 }
 
+void PlansPage::focus_plans() {
+  if (table_->visible_rows() == 0) return search_->setFocus();
+  if (!table_->current_key()) table_->selectRow(0);
+  table_->setFocus();
+}
+
 void PlansPage::export_chart() {
   if (!found_) return export_shares();
   const QString file =

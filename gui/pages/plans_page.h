@@ -31,6 +31,10 @@ class PlansPage : public QWidget {
   // The plans that were found, or the shares of the shown one.
   void export_chart();
   void export_shares();
+  // The found plans, from the best on; Enter predicts one and compares.
+  void focus_plans();
+  // As the button: the selected plan, or that of the open scenario.
+  void launch() { launch_->click(); }
   [[nodiscard]] QString title() const { return plan_title_->text(); }
   [[nodiscard]] FrontChart& front() { return *chart_; }
 

@@ -123,7 +123,6 @@ TimelinePage::TimelinePage(QWidget* parent)
 
 void TimelinePage::show_timeline(const std::shared_ptr<const RunTimeline>& timeline, const QString& whose,
                                  const std::shared_ptr<const RunTimeline>& measured) {
-  view_ = std::make_shared<const TimelineView>(joined(timeline, measured));
   const RunTimeline& t = timeline ? *timeline : *measured;
   title_->setText(tr("%1: %2").arg(whose, QString::fromStdString(t.what)));
   about_->setText(provenance_of(t));
@@ -132,6 +131,18 @@ void TimelinePage::show_timeline(const std::shared_ptr<const RunTimeline>& timel
                     tr("\nBelow it what was measured: %1.").arg(QString::fromStdString(measured->what)) +
                     (measured->cut.empty() ? QString() : tr(" Shows %1.").arg(QString::fromStdString(measured->cut))));
   }
+  show_joined(joined(timeline, measured, tr("predicted"), tr("measured")));
+}
+
+void TimelinePage::show_bands(const TimelineBand& above, const TimelineBand& below, const QString& title) {
+  title_->setText(title);
+  about_->setText(tr("%1: %2\n%3: %4")
+                      .arg(above.name, provenance_of(*above.timeline), below.name, provenance_of(*below.timeline)));
+  show_joined(joined(above.timeline, below.timeline, above.name, below.name));
+}
+
+void TimelinePage::show_joined(std::shared_ptr<const RunTimeline> timeline) {
+  view_ = std::make_shared<const TimelineView>(std::move(timeline));
   as_table_->setChecked(false);
   pages_->setCurrentIndex(1);
   chart_->show_timeline(view_, title_->text() + "\n" + about_->text());

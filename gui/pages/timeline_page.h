@@ -14,6 +14,12 @@
 
 namespace lindos::gui {
 
+// A timeline and what it is called where it stands with another one.
+struct TimelineBand {
+  std::shared_ptr<const RunTimeline> timeline;
+  QString name;
+};
+
 class TimelinePage : public QWidget {
   Q_OBJECT
 
@@ -23,6 +29,8 @@ class TimelinePage : public QWidget {
   // `whose`: "run 12", or the name of a file. `measured` stands below; either may be null, not both.
   void show_timeline(const std::shared_ptr<const RunTimeline>& timeline, const QString& whose,
                      const std::shared_ptr<const RunTimeline>& measured = nullptr);
+  // One below the other on the same axis. REQUIRES: neither is null.
+  void show_bands(const TimelineBand& above, const TimelineBand& below, const QString& title);
   // `can_make`: the button that asks for one is shown.
   void show_empty(const QString& text, bool can_make);
   void set_theme(const Theme& theme);
@@ -44,6 +52,7 @@ class TimelinePage : public QWidget {
   void export_failed(const QString& message);
 
  private:
+  void show_joined(std::shared_ptr<const RunTimeline> timeline);
   void show_details(qlonglong span);
   void fill_table();
 

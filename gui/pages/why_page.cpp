@@ -137,6 +137,7 @@ WhyPage::WhyPage(QWidget* parent)
 
 void WhyPage::show_run(const ShownRun& run) {
   run_ = run;
+  pair_.reset();
   const RunRecord* measured = run.measured ? &*run.measured : nullptr;
   headline_->setText(QString::fromStdString(headline_of(run.record)));
   QString provenance =
@@ -150,29 +151,30 @@ void WhyPage::show_run(const ShownRun& run) {
   provenance_->setText(provenance);
   draw();
   picture_->setVisible(!run.record.ledger.empty());
-  metrics_->set_table(metrics_table(run.record, measured));
   pages_->setCurrentIndex(1);
 }
 
-// Only where A is what is shown.
 void WhyPage::draw() {
   if (!run_) return;
-  const bool compares = compared_ && compared_->a == run_->id;
-  const RunRecord* beside = compares ? &compared_->record : run_->measured ? &*run_->measured : nullptr;
+  const bool shows_a = pair_ && run_->id == pair_->a_id;
+  const RunRecord* measured = run_->measured ? &*run_->measured : nullptr;
+  const RunRecord* beside = !pair_ ? measured : shows_a ? &pair_->b : &pair_->a;
+  QString other;
+  if (pair_) other = shows_a ? tr("B: run %1").arg(pair_->b_id) : tr("A: run %1").arg(pair_->a_id);
+  metrics_->set_table(pair_ ? compared_metrics(pair_->a, pair_->b) : metrics_table(run_->record, measured));
   const auto waterfall = waterfall_of(run_->record, beside);
   if (!waterfall) return;
-  chart_->set_waterfall(*waterfall, headline_->text() + "\n" + provenance_->text(),
-                        compares ? tr("B: run %1").arg(compared_->b) : QString());
-  causes_->set_table(waterfall_table(*waterfall));
+  chart_->set_waterfall(*waterfall, headline_->text() + "\n" + provenance_->text(), other);
+  causes_->set_table(waterfall_table(*waterfall, other));
 }
 
-void WhyPage::show_b(std::int64_t a, std::int64_t b, const RunRecord& record) {
-  compared_ = Compared{a, b, record};
+void WhyPage::show_comparison(const RunPairShown& pair) {
+  pair_ = pair;
   draw();
 }
 
 void WhyPage::end_comparison() {
-  compared_.reset();
+  pair_.reset();
   draw();
 }
 

@@ -35,8 +35,8 @@ class WhyPage : public QWidget {
   [[nodiscard]] WaterfallChart& chart() { return *chart_; }
   [[nodiscard]] TableView& metrics() { return *metrics_; }
   [[nodiscard]] TableView& mitigations() { return *mitigations_; }
-  // B of the comparison, in place of the measured run, while A is shown.
-  void show_b(std::int64_t a, std::int64_t b, const RunRecord& record);
+  // The other one of A and B, in place of the measured run. REQUIRES: A or B is shown.
+  void show_comparison(const RunPairShown& pair);
   void end_comparison();
   void toggle_table();
   // The ranked changes, from the best on; Enter applies one.
@@ -53,14 +53,10 @@ class WhyPage : public QWidget {
   void step_chosen(const lindos::WaterfallStep& step);
 
  private:
-  struct Compared {
-    std::int64_t a = 0, b = 0;
-    RunRecord record;
-  };
   void draw();
 
   std::optional<ShownRun> run_;
-  std::optional<Compared> compared_;
+  std::optional<RunPairShown> pair_;
   QStackedWidget* pages_;
   QLabel* empty_;
   QPushButton* predict_;

@@ -36,11 +36,35 @@ std::optional<RunRecord> prediction_before(const data::Store& store, std::int64_
   return std::nullopt;
 }
 
+std::shared_ptr<const Fleet> fleet_of(const data::Store& store, std::int64_t id) {
+  auto map = store.load_device_map(id);
+  return map ? std::make_shared<const Fleet>(std::move(*map)) : nullptr;
+}
+
+std::shared_ptr<const RunTimeline> timeline_of(const data::Store& store, std::int64_t measured) {
+  const auto text = store.find_artifact(measured, data::kTimelineArtifact);
+  if (!text) return nullptr;
+  return std::make_shared<const RunTimeline>(
+      run_timeline_from_json(*text, QObject::tr("timeline of run %1").arg(measured).toStdString()));
+}
+
+std::shared_ptr<const RunTimeline> timeline_in(const QString& path) {
+  const std::string file = path.toStdString();
+  return std::make_shared<const RunTimeline>(run_timeline_from_json(read_text_file(file, file), file));
+}
+
+RunPairShown shown_pair(const data::Store& store, std::int64_t a, std::int64_t b) {
+  RunPairShown pair{a, b, store.load(a), store.load(b), {fleet_of(store, a), fleet_of(store, b)}, {}, {}};
+  if (pair.a.source == RunSource::kMeasured) pair.a_timeline = timeline_of(store, a);
+  if (pair.b.source == RunSource::kMeasured) pair.b_timeline = timeline_of(store, b);
+  return pair;
+}
+
 ShownRun shown(const data::Store& store, std::int64_t id) {
   ShownRun run;
   run.id = id;
   run.record = store.load(id);
-  if (auto map = store.load_device_map(id)) run.fleet = std::make_shared<const Fleet>(std::move(*map));
+  run.fleet = fleet_of(store, id);
   if (const auto measured = store.measurement_of(run.record)) {
     run.measured_id = *measured;
     run.measured = store.load(*measured);
@@ -54,10 +78,7 @@ ShownRun shown(const data::Store& store, std::int64_t id) {
   if (auto samples = store.load_run_samples(measured)) {
     run.samples = std::make_shared<const RunSamples>(std::move(*samples));
   }
-  if (const auto text = store.find_artifact(measured, data::kTimelineArtifact)) {
-    run.measured_timeline = std::make_shared<const RunTimeline>(
-        run_timeline_from_json(*text, QObject::tr("timeline of run %1").arg(measured).toStdString()));
-  }
+  run.measured_timeline = timeline_of(store, measured);
   if (measured == id) run.prediction = prediction_before(store, id, run.record);
   return run;
 }
@@ -129,11 +150,15 @@ data::Store StoreReader::open_store() const {
   return data::Store::open(path_, data::Store::Mode::kReadOnly, options);
 }
 
+bool StoreReader::store_is_missing() const {
+  std::error_code unknown;
+  return !std::filesystem::exists(path_, unknown) && !unknown;
+}
+
 void StoreReader::list_runs() {
   ask(list_generation_, [this]() -> Answer {
     RunList list;
-    std::error_code error;
-    if (!std::filesystem::exists(path_, error)) {
+    if (store_is_missing()) {
       list.state = StoreState::kMissing;
       return [this, list] { emit runs_listed(list); };
     }
@@ -167,8 +192,7 @@ void StoreReader::show_run(std::int64_t id) {
 
 void StoreReader::show_latest(const std::string& scenario_digest, const std::string& plan_digest) {
   ask(show_generation_, [this, scenario_digest, plan_digest]() -> Answer {
-    std::error_code error;
-    if (!std::filesystem::exists(path_, error)) return [this] { emit no_run(); };
+    if (store_is_missing()) return [this] { emit no_run(); };
     try {
       const data::Store store = open_store();
       data::RunFilter filter;
@@ -189,8 +213,7 @@ void StoreReader::show_latest(const std::string& scenario_digest, const std::str
 void StoreReader::compare_runs(std::int64_t a, std::int64_t b) {
   ask(compare_generation_, [this, a, b]() -> Answer {
     try {
-      const data::Store store = open_store();
-      return [this, pair = RunPairShown{a, b, store.load(a), store.load(b)}] { emit runs_compared(pair); };
+      return [this, pair = shown_pair(open_store(), a, b)] { emit runs_compared(pair); };
     } catch (const std::exception& e) {
       return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
     }
@@ -200,8 +223,7 @@ void StoreReader::compare_runs(std::int64_t a, std::int64_t b) {
 void StoreReader::list_pairs() {
   ask(pairs_generation_, [this]() -> Answer {
     std::vector<RecordPair> pairs;
-    std::error_code error;
-    if (!std::filesystem::exists(path_, error)) return [this, pairs] { emit pairs_listed(pairs); };
+    if (store_is_missing()) return [this, pairs] { emit pairs_listed(pairs); };
     try {
       const data::Store store = open_store();
       for (const data::RunPair& ids : store.list_pairs(kListed)) {
@@ -225,8 +247,7 @@ void StoreReader::list_pairs() {
 
 void StoreReader::find_probed_profile(const QString& folder) {
   ask(profile_generation_, [this, folder]() -> Answer {
-    std::error_code error;
-    if (!std::filesystem::exists(path_, error)) return [this] { emit no_profile(); };
+    if (store_is_missing()) return [this] { emit no_profile(); };
     try {
       const data::Store store = open_store();
       for (const data::RunPair& pair : store.list_pairs(kListed)) {
@@ -280,15 +301,23 @@ void StoreReader::read_plan(const QString& path, const QString& title) {
 void StoreReader::read_timeline(const QString& path) {
   ask(timeline_generation_, [this, path]() -> Answer {
     try {
-      const std::string file = path.toStdString();
-      auto timeline = std::make_shared<const RunTimeline>(run_timeline_from_json(read_text_file(file, file), file));
-      return [this, path, timeline = std::move(timeline)] { emit timeline_read(path, timeline); };
+      return [this, path, timeline = timeline_in(path)] { emit timeline_read(path, timeline); };
     } catch (const Error& e) {
       return [this, path, where = told(e).first, message = told(e).second] {
         emit timeline_refused(path, where, message);
       };
     } catch (const std::exception& e) {
       return [this, path, message = QString::fromUtf8(e.what())] { emit timeline_refused(path, path, message); };
+    }
+  });
+}
+
+void StoreReader::read_other_timeline(const QString& path) {
+  ask(other_timeline_generation_, [this, path]() -> Answer {
+    try {
+      return [this, path, timeline = timeline_in(path)] { emit other_timeline_read(path, timeline); };
+    } catch (const std::exception& e) {
+      return [this, path, message = QString::fromUtf8(e.what())] { emit other_timeline_refused(path, message); };
     }
   });
 }

@@ -19,7 +19,7 @@
 
 #include "data/store/store.h"
 #include "gui/models/accuracy.h"
-#include "gui/models/fleet.h"
+#include "gui/models/fleet_change.h"
 #include "gui/models/tables.h"
 #include "scenarios/run_timeline.h"
 #include "scenarios/site_power.h"
@@ -52,6 +52,8 @@ struct ShownRun {
 struct RunPairShown {
   std::int64_t a_id = 0, b_id = 0;
   RunRecord a, b;
+  FleetPair fleets;                                          // nullptr: says nothing about single devices
+  std::shared_ptr<const RunTimeline> a_timeline, b_timeline; // of measured ones, from the store
 };
 
 struct OpenedScenario {
@@ -91,6 +93,8 @@ class StoreReader : public QObject {
   void read_plan(const QString& path, const QString& title);
   // A file that `lindos predict --timeline` wrote.
   void read_timeline(const QString& path);
+  // The same, of the run that another one is compared with; neither answers for the other.
+  void read_other_timeline(const QString& path);
   void check_scenario(const QString& text, const QString& path);
   // The newest profile behind a measured prediction that no calibration has touched, as a file in `folder`.
   void find_probed_profile(const QString& folder);
@@ -110,6 +114,8 @@ class StoreReader : public QObject {
   void scenario_refused(const QString& path, const QString& where, const QString& message);
   void timeline_read(const QString& path, const std::shared_ptr<const lindos::RunTimeline>& timeline);
   void timeline_refused(const QString& path, const QString& where, const QString& message);
+  void other_timeline_read(const QString& path, const std::shared_ptr<const lindos::RunTimeline>& timeline);
+  void other_timeline_refused(const QString& path, const QString& message);
   void plan_read(const lindos::Plan& plan, const QString& title);
   void scenario_checked(const lindos::gui::OpenedScenario& scenario);
   void scenario_faulty(const QString& where, const QString& message);
@@ -121,6 +127,8 @@ class StoreReader : public QObject {
   // Runs `work` on the thread, then its answer here, unless `generation` was asked again meanwhile.
   void ask(int& generation, std::function<Answer()> work);
   [[nodiscard]] data::Store open_store() const;
+  // False too where a folder above it may not be entered: opening it says so.
+  [[nodiscard]] bool store_is_missing() const;
 
   std::filesystem::path path_;
   std::chrono::milliseconds busy_timeout_{2000};
@@ -134,6 +142,7 @@ class StoreReader : public QObject {
   int pairs_generation_ = 0;
   int plan_generation_ = 0;
   int timeline_generation_ = 0;
+  int other_timeline_generation_ = 0;
   int profile_generation_ = 0;
   // Records never change: read once. Used on thread_ only.
   std::map<std::int64_t, std::optional<double>> useful_;

@@ -242,6 +242,95 @@ TEST_F(MapWidgetTest, EachCellHasTheColourOfItsValue) {
   }
 }
 
+// Run B: as the sample, but the device 5 is slower by 0.5, and the last two of the job have no value.
+std::shared_ptr<const Fleet> changed_fleet() {
+  DeviceMap map = data::sample_map();
+  std::vector<float> slowdown = decode_field(map.fields[0], map.devices());
+  slowdown[5] += 0.5F;
+  slowdown[14] = slowdown[15] = std::nanf("");
+  map.fields[0].spans = encode_field(slowdown);
+  map.fields.resize(1);  // no utilisation
+  return std::make_shared<const Fleet>(std::move(map));
+}
+
+TEST_F(MapWidgetTest, AComparisonShowsTheChange) {
+  map_.set_comparison({fleet_, changed_fleet()}, ChangeMode::kDifference);
+  ASSERT_TRUE(map_.shows_change());
+  EXPECT_FLOAT_EQ(map_.shown_values()[5], 0.5F);
+  EXPECT_FLOAT_EQ(map_.shown_values()[4], 0.0F);
+  EXPECT_TRUE(std::isnan(map_.shown_values()[14]));
+  EXPECT_EQ(map_.scale().with_value, 14);
+  EXPECT_DOUBLE_EQ(map_.scale().low, -0.5);  // no change stands in the middle
+  EXPECT_DOUBLE_EQ(map_.scale().high, 0.5);
+  EXPECT_EQ(map_.worst().front(), 5);
+  EXPECT_TRUE(map_.text_of(5).contains("A ×1.010, B ×1.510 (+0.500)")) << map_.text_of(5).toStdString();
+  EXPECT_TRUE(map_.text_of(14).contains("B none"));
+  // Nothing changes for most: what stands out by a twentieth of the colours is a dot.
+  EXPECT_TRUE(map_.rule_text().endsWith("more than 0.047 from it")) << map_.rule_text().toStdString();
+  const QImage image = map_.grab().toImage();
+  const auto seen = [&](std::int64_t device) { return image.pixelColor((map_.centre_of(device) - QPointF(0, 8)).toPoint()); };
+  EXPECT_EQ(seen(5).name(), colour_at(ColourMap::kBrownTeal, 0.0, false).name());  // slower: brown
+  EXPECT_NEAR(seen(4).red(), colour_at(ColourMap::kBrownTeal, 0.5, false).red(), 3);
+
+  map_.set_comparison({fleet_, changed_fleet()}, ChangeMode::kRatio);
+  EXPECT_NEAR(static_cast<double>(map_.shown_values()[5]), 1.51 / 1.01, 1e-6);
+  EXPECT_EQ(map_.shown_text(1.25), "×1.250");
+  map_.set_colour_by("utilisation");  // only A has it
+  EXPECT_FALSE(map_.shows_change());
+  map_.set_comparison({}, ChangeMode::kDifference);
+  map_.set_colour_by("slowdown");
+  EXPECT_FALSE(map_.shows_change());
+}
+
+TEST(FleetChange, TextsAndWhatCannotBeCompared) {
+  const Metric& utilisation = *find_device_quantity("utilisation");
+  EXPECT_EQ(change_text(utilisation, 0.023, ChangeMode::kDifference), "+2.3 points");
+  EXPECT_EQ(change_text(*find_device_quantity("slowdown"), -0.012, ChangeMode::kDifference), "−0.012");
+  EXPECT_EQ(change_text(*find_device_quantity("power_limit_w"), 12.0, ChangeMode::kDifference), "+12.00 W");
+  const auto sample = sample_fleet();
+  EXPECT_EQ(why_not_comparable({sample, changed_fleet()}, "Run 1", "Run 2"), "");
+  EXPECT_TRUE(why_not_comparable({sample, nullptr}, "Run 1", "Run 2").startsWith("Run 2 says nothing"));
+  DeviceMap other = data::sample_map();
+  other.pools[1].nodes = 4;
+  for (DeviceField& field : other.fields) field.spans.push_back({2, 1.0F});
+  EXPECT_TRUE(why_not_comparable({sample, std::make_shared<const Fleet>(other)}, "Run 1", "Run 2").contains("different fleets"));
+}
+
+// Below two pixels per cell a signed field is its racks' medians; a lone change stands out as a dot of its own colour.
+TEST(MapRaster, SignedFieldsShowMediansAndDots) {
+  const FleetLayout layout(colossus());
+  const auto devices = static_cast<std::size_t>(layout.devices());
+  std::vector<float> changes(devices);
+  for (std::size_t i = 0; i < devices; ++i) changes[i] = i % 2 == 0 ? -0.01F : 0.01F;  // noise around nothing
+  const auto painted_changes = [&](double scale) {
+    std::vector<Level> levels, scratch;
+    ValueScale range = signed_scale_of(changes, 0.0, Worst::kMax);
+    range.low = -1.0;
+    range.high = 1.0;
+    levels_of(changes, range, levels);
+    QImage image(static_cast<int>(layout.width() * scale) + 2, static_cast<int>(layout.height() * scale) + 2, QImage::Format_RGB32);
+    paint_changes(image, layout, levels, signed_rule_of(layout, levels),
+                  value_colours(ColourMap::kBrownTeal, range, Qt::white, Qt::gray, false, false), qRgb(255, 255, 255),
+                  {scale, 0.0, 0.0}, scratch);
+    return image;
+  };
+  for (const double scale : {0.4, 0.8, 1.5}) {
+    changes[64093] = 0.01F;
+    const QImage before = painted_changes(scale);
+    std::set<QRgb> colours;
+    for (int y = 0; y < before.height(); ++y) {
+      for (int x = 0; x < before.width(); ++x) colours.insert(before.pixel(x, y));
+    }
+    EXPECT_EQ(colours.size(), 2u) << scale;  // the ground, and one median: no confetti
+    changes[64093] = 1.0F;
+    const QImage after = painted_changes(scale);
+    const Box cell = layout.cell(64093);
+    EXPECT_EQ(different_pixels(before, after), 4) << scale;
+    EXPECT_EQ(after.pixel(static_cast<int>(cell.x * scale), static_cast<int>(cell.y * scale)),
+              colour_at(ColourMap::kBrownTeal, 0.0, false).rgb());
+  }
+}
+
 TEST(FleetModel, NamesPlacesAndRanks) {
   const Fleet fleet(data::sample_map());
   EXPECT_EQ(fleet.name_of(13), "a/3/1");

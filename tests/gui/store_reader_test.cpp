@@ -4,6 +4,7 @@
 
 #include <SQLiteCpp/Database.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <QSignalSpy>
 #include <fstream>
@@ -105,6 +106,42 @@ TEST_F(StoreReaderTest, LockedStoreIsTold) {
   const RunList runs = list();
   EXPECT_EQ(runs.state, StoreState::kRefused);
   EXPECT_TRUE(runs.message.contains("locked")) << runs.message.toStdString();
+}
+
+// Permissions do not bind root: for a while all threads are somebody else.
+class AsNobody {
+ public:
+  AsNobody() {
+    constexpr uid_t kNobody = 65534;
+    EXPECT_TRUE(!root_ || ::seteuid(kNobody) == 0);
+  }
+  ~AsNobody() { EXPECT_TRUE(!root_ || ::seteuid(0) == 0); }
+  AsNobody(const AsNobody&) = delete;
+  AsNobody& operator=(const AsNobody&) = delete;
+
+ private:
+  bool root_ = ::geteuid() == 0;
+};
+
+TEST_F(StoreReaderTest, AStoreThatMayNotBeReadIsToldWithARemedy) {
+  const auto refuses = [&] {
+    const AsNobody nobody;
+    const RunList runs = list();
+    EXPECT_EQ(runs.state, StoreState::kRefused);
+    EXPECT_TRUE(runs.message.contains("lindos.db")) << runs.message.toStdString();
+    EXPECT_TRUE(runs.message.contains("cannot be opened")) << runs.message.toStdString();
+    EXPECT_TRUE(runs.message.contains("--db")) << runs.message.toStdString();
+    StoreReader reader(path_);
+    QSignalSpy failed(&reader, &StoreReader::store_failed);
+    reader.show_latest("5ce0", "91a0");  // not taken for a store without runs
+    EXPECT_TRUE(failed.wait(kPatience));
+  };
+  { data::Store store = writer(); }
+  std::filesystem::permissions(path_, std::filesystem::perms(0));
+  refuses();
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0600));  // may not be entered
+  refuses();
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0700));
 }
 
 TEST_F(StoreReaderTest, UnknownRunIsTold) {

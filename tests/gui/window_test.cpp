@@ -7,6 +7,7 @@
 #include <QClipboard>
 #include <QFile>
 #include <QKeySequence>
+#include <QRegularExpression>
 #include <QSet>
 #include <QSignalSpy>
 #include <QTest>
@@ -59,15 +60,22 @@ TEST_F(WindowTest, OpenPredictWhyCompare) {
   settle(window, [&] { window.compare_newest(); });
   EXPECT_EQ(window.compare().causes().shown_tsv(false).count('\n'), static_cast<int>(record.ledger.size()) + 1);
   // A and B are named in every view; B stands in A's waterfall until the comparison ends.
-  EXPECT_EQ(window.comparison(), "A: run 1 · B: run 2");
+  EXPECT_EQ(window.comparison().names(), "A: run 1 · B: run 2");
+  EXPECT_TRUE(window.comparison().isVisible());
+  EXPECT_TRUE(window.comparison().headline().endsWith("0.0 points (less than 2 % apart)"));
   settle(window, [&] { emit window.runs().run_chosen(1); });
-  EXPECT_TRUE(window.comparison().contains("B: run 2"));
+  EXPECT_TRUE(window.comparison().isVisible());
+  const auto bars = window.why().chart().bars(), outlines = window.why().chart().outlines();
+  ASSERT_EQ(outlines.size() + 1, bars.size());  // B has no bar of the peak
+  EXPECT_NEAR(outlines.back().top, useful * 100.0, 1e-9);
+  EXPECT_EQ(window.comparison().note(), "Bars are of run 1, outlines of run 2.");
   EXPECT_TRUE(window.why().chart().text_at(1.0).contains("B: run 2")) << window.why().chart().text_at(1.0).toStdString();
   window.compare().causes().setFocus();
   QTest::keyClick(&window.compare().causes(), Qt::Key_C, Qt::ControlModifier);
   EXPECT_EQ(QApplication::clipboard()->text(), window.compare().causes().shown_tsv(false));
   window.end_comparison();
-  EXPECT_TRUE(window.comparison().isEmpty());
+  EXPECT_FALSE(window.comparison().isVisible());
+  EXPECT_TRUE(window.why().chart().outlines().empty());
   EXPECT_FALSE(window.why().chart().text_at(1.0).contains("run 2"));
 }
 
@@ -123,6 +131,60 @@ TEST_F(WindowTest, FromTheWaterfallToAGpu) {
   EXPECT_EQ(window.selection().current().size(), 1);
   window.cluster().find("h100/99999");
   EXPECT_TRUE(window.cluster().find_error().contains("0 … 18749"));
+}
+
+// B is a state of the window: the map shows the change, the timeline B below A, and where a view shows one run alone the bar
+// says so. What is predicted next takes A's place.
+TEST_F(WindowTest, BStandsInEveryView) {
+  WindowOptions o = options();
+  o.fidelity = "maxplus";
+  o.profile.clear();
+  MainWindow window(o);
+  window.show();
+  const QString path = QString::fromStdString((folder_ / "mine.toml").string());
+  ASSERT_TRUE(QFile::copy(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", path));
+  settle(window, [&] { window.open_scenario(path, AfterOpen::kPredict); });
+  const QString text = window.editor().text();
+  const QString calmer = QString(text).replace(QRegularExpression("(?m)^slow_share = .*$"), "slow_share = 0.0");
+  ASSERT_NE(calmer, text);
+  window.editor().replace(calmer);
+  QTRY_VERIFY_WITH_TIMEOUT(window.message().isVisible() && window.message().text().contains("before it was changed"),
+                           kPatience);
+  settle(window, [&] { window.predict(); });
+  ASSERT_EQ(window.why().run()->id, 2);
+  settle(window, [&] { window.compare_with(1); });
+  EXPECT_EQ(window.comparison().names(), "A: run 2 · B: run 1");
+
+  window.show_view(View::kCluster);
+  ASSERT_TRUE(window.cluster().colour_by("node_slowdown"));
+  EXPECT_TRUE(window.cluster().map().shows_change());
+  EXPECT_EQ(window.comparison().note(), "The map shows the change.");
+  const data::Store store = data::Store::open(folder_ / "lindos.db", data::Store::Mode::kReadOnly);
+  const Fleet a(*store.load_device_map(2)), b(*store.load_device_map(1));
+  const std::vector<float>& change = window.cluster().map().shown_values();
+  for (std::size_t i = 0; i < change.size(); i += 997) {
+    const float expected = (*b.values("node_slowdown"))[i] - (*a.values("node_slowdown"))[i];
+    EXPECT_TRUE(change[i] == expected || (std::isnan(change[i]) && std::isnan(expected)));
+  }
+  window.cluster().find("h100/8011/5");
+  EXPECT_TRUE(window.inspector().text().contains(" → "));
+
+  window.show_view(View::kTimeline);
+  QTRY_VERIFY_WITH_TIMEOUT(window.timeline().find("A · ") && window.timeline().find("B · "), kPatience);
+  EXPECT_EQ(window.comparison().note(), "A above, B below.");
+  window.show_view(View::kLive);
+  EXPECT_EQ(window.comparison().note(), "Live shows one run alone.");
+  window.show_view(View::kPlans);
+  EXPECT_TRUE(window.comparison().note().contains("alone"));
+
+  // A third run is compared with B, and the end of the comparison leaves it alone.
+  settle(window, [&] { window.predict(); });
+  QTRY_COMPARE_WITH_TIMEOUT(window.comparison().names(), QString("A: run 3 · B: run 1"), kPatience);
+  QTRY_VERIFY_WITH_TIMEOUT(window.cluster().map().shows_change(), kPatience);
+  window.end_comparison();
+  EXPECT_FALSE(window.comparison().isVisible());
+  EXPECT_FALSE(window.cluster().map().shows_change());
+  QTRY_VERIFY_WITH_TIMEOUT(!window.timeline().find("B · "), kPatience);
 }
 
 // Open, edit with undo and live checks, predict what is edited, save; a crash or a close loses nothing.
@@ -335,6 +397,28 @@ TEST_F(WindowTest, StopAndCloseWhileAJobRuns) {
   settle(window, [&] { window.stop(); });
   EXPECT_FALSE(window.job().running());
   EXPECT_TRUE(window.close());
+}
+
+// A laptop's window, with a panel beside the views.
+TEST_F(WindowTest, EveryViewFitsASmallWindow) {
+  MainWindow window(options());
+  window.resize(1024, 700);
+  window.show();
+  settle(window, [&] { window.open_scenario(kScenario, AfterOpen::kLaunch); });
+  settle(window, [&] { window.predict(); });
+  settle(window, [&] { window.predict(); });
+  settle(window, [&] { window.compare_with(1); });
+  for (int view = static_cast<int>(View::kStart); view <= static_cast<int>(View::kRuns); ++view) {
+    window.show_view(static_cast<View>(view));
+    QTest::qWait(1);
+    EXPECT_EQ(window.size(), QSize(1024, 700)) << view;
+  }
+  for (QWidget* page : std::initializer_list<QWidget*>{&window.cluster(), &window.why(), &window.plans(), &window.timeline(),
+                                                       &window.live(), &window.power(), &window.accuracy(),
+                                                       &window.compare(), &window.runs()}) {
+    EXPECT_LE(page->minimumSizeHint().width(), 680) << page->metaObject()->className();
+    EXPECT_LE(page->minimumSizeHint().height(), 500) << page->metaObject()->className();
+  }
 }
 
 TEST_F(WindowTest, NoTwoActionsShareAKeyAndTheSheetHasAll) {

@@ -50,7 +50,7 @@ FrontChart::FrontChart(QWidget* parent) : QWidget(parent), plot_(new QCustomPlot
   column->addWidget(plot_);
   setAccessibleName(tr("Plans"));
   setAccessibleDescription(tr("One point a plan; the table has the numbers."));
-  setMinimumSize(320, 220);
+  setMinimumSize(320, 190);
   plot_->installEventFilter(this);
   prepare_export(*plot_);
   follow_pixel_ratio(*plot_);

@@ -417,7 +417,7 @@ TEST_F(WindowTest, EveryViewFitsASmallWindow) {
                                                        &window.live(), &window.power(), &window.accuracy(),
                                                        &window.compare(), &window.runs()}) {
     EXPECT_LE(page->minimumSizeHint().width(), 680) << page->metaObject()->className();
-    EXPECT_LE(page->minimumSizeHint().height(), 500) << page->metaObject()->className();
+    EXPECT_LE(page->minimumSizeHint().height(), 400) << page->metaObject()->className();
   }
 }
 

@@ -411,7 +411,8 @@ TEST_F(WindowTest, EveryViewFitsASmallWindow) {
   for (int view = static_cast<int>(View::kStart); view <= static_cast<int>(View::kRuns); ++view) {
     window.show_view(static_cast<View>(view));
     QTest::qWait(1);
-    EXPECT_EQ(window.size(), QSize(1024, 700)) << view;
+    EXPECT_EQ(window.width(), 1024) << view;
+    EXPECT_LE(window.height(), 740) << view;  // texts of several lines above the views
   }
   for (QWidget* page : std::initializer_list<QWidget*>{&window.cluster(), &window.why(), &window.plans(), &window.timeline(),
                                                        &window.live(), &window.power(), &window.accuracy(),

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention samples as two grids per head geometry: decode over (sequences, keys per sequence),
-// prefill of one sequence over (new tokens, cached context). Several prompts in one step cost as many
-// times one, or what samples of several say: few tiles do not fill a GPU. Between samples latency is blended
-// linearly, on the prefill token axis in sqrt(latency) (modelling handbook §1.2, rule 2); beyond
-// the grid the utilisation of the edge is held. Another head geometry, dtype or context rescales by
-// the ratio of speeds of light.
+// Attention samples as grids per head geometry: decode over (sequences, keys per sequence), prefill of one sequence over
+// (new tokens, cached context). Several prompts in one step cost as many times one, or what a grid over (prompts, new
+// tokens) says: few tiles do not fill a GPU. Between samples latency is blended linearly, on the prefill token axis in
+// sqrt(latency) (modelling handbook §1.2, rule 2). Numbers of sequences are compared at equal keys of all together, which
+// is where the stairs of decode kernels are; at equal keys per sequence where samples do not reach. Beyond the grid the
+// utilisation of the edge is held. Another head geometry, dtype or context rescales by the ratio of speeds of light.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "scenarios/profile.h"
@@ -46,38 +46,40 @@ class AttentionTable {
                                                      ExecutionContext context) const;
 
  private:
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
   struct Cell {
     double x = 0;  // decode: keys per sequence; prefill: new tokens
     double seconds = 0;
     double spread = 0;
   };
   struct Row {
-    double y = 0;             // decode: sequences; prefill: cached context
+    double y = 0;             // decode: sequences; prefill: cached context; prompts: how many
     std::vector<Cell> cells;  // ascending in x
   };
-  // Prompts of `tokens` each in one step: log of their time over that of as many alone, over log(prompts).
-  struct Together {
-    double log_tokens = 0;
-    std::vector<std::pair<double, double>> curve;  // ascending, from (0, 0)
-  };
+  enum class Kind { kDecode, kPrefill, kPrompts };
   struct Grid {
-    bool is_decode = false;
+    Kind kind = Kind::kDecode;
     std::int64_t q_heads = 1, kv_heads = 1, head_dim = 1;
     Dtype dtype = Dtype::kF32;
     ExecutionContext context;
     Ceilings ceilings;
-    std::vector<Row> rows;           // ascending in y
-    std::vector<Together> together;  // prefill; ascending in tokens
+    std::vector<Row> rows;  // ascending in y
+    std::size_t prompts = kNone;  // of prefill: the grid of several, among grids_
     [[nodiscard]] AttentionShape shape(double x, double y) const;
     [[nodiscard]] Seconds speed_of_light(double x, double y) const;
   };
-  [[nodiscard]] static AttentionTime along_row(const Grid& grid, const Row& row, double x,
-                                               double y);
+  struct Along {
+    AttentionTime time;
+    double gap = 1;  // x of the sample above over that below; 1 on a sample and beyond the row
+  };
+  [[nodiscard]] static Along along_row(const Grid& grid, const Row& row, double x, double y);
+  // Between two rows that follow each other.
+  [[nodiscard]] static Along between_rows(const Grid& grid, const Row& below, const Row& above, double x, double y);
   [[nodiscard]] static AttentionTime on_grid(const Grid& grid, double x, double y);
   // Time of `slices` prompts of `tokens` in one step, in units of one alone.
-  [[nodiscard]] static double times_one(const Grid& grid, double tokens, double slices);
-  void collect_together(const Profile& profile);
-  [[nodiscard]] std::optional<AttentionTime> answer(bool is_decode, const AttentionShape& shape,
+  [[nodiscard]] double times_one(const Grid& grid, double tokens, double slices) const;
+  void add(Kind kind, const Profile& profile, const AttentionSample& sample);
+  [[nodiscard]] std::optional<AttentionTime> answer(Kind kind, const AttentionShape& shape,
                                                     double x, double y, double slices,
                                                     Dtype dtype, ExecutionContext context) const;
 

@@ -12,7 +12,7 @@ namespace lindos::sim {
 
 namespace {
 
-constexpr std::size_t kNeighbourSites = 4;
+constexpr std::size_t kNeighbourSites = 8;
 // Beyond two octaves a site says little about another (handbook §1.2, rule 3): still the best
 // answer there is, but labelled as held at the edge.
 constexpr double kTrustedOctaves = 2.0;
@@ -34,27 +34,27 @@ GemmTable::GemmTable(const Profile& profile) {
         configurations_.begin(), configurations_.end(),
         [&](const Configuration& c) { return c.dtype == sample.dtype && c.context == context; });
     if (configuration == configurations_.end()) {
-      configuration = configurations_.insert(configurations_.end(), {sample.dtype, context, {}});
+      configuration = configurations_.insert(configurations_.end(), {sample.dtype, context, {}, {}});
     }
     const double log_n = std::log2(static_cast<double>(sample.n));
     const double log_k = std::log2(static_cast<double>(sample.k));
-    auto site = std::find_if(configuration->sites.begin(), configuration->sites.end(),
-                             [&](const Site& s) { return s.log_n == log_n && s.log_k == log_k; });
-    if (site == configuration->sites.end()) {
-      site = configuration->sites.insert(configuration->sites.end(), {log_n, log_k, {}});
+    const auto place = std::find_if(configuration->places.begin(), configuration->places.end(),
+                                    [&](const Place& p) { return p.log_n == log_n && p.log_k == log_k; });
+    const auto site = static_cast<std::size_t>(place - configuration->places.begin());
+    if (place == configuration->places.end()) {
+      configuration->places.push_back({log_n, log_k});
+      configuration->curves.emplace_back();
     }
     const Work work = gemm_work(static_cast<double>(sample.m), static_cast<double>(sample.n),
                                 static_cast<double>(sample.k), bytes_of(sample.dtype));
     const Ceilings own = ceilings(profile, sample.dtype, context.threads, context.active_ranks);
     const Seconds sol = roofline(work.flop, work.bytes, own);
-    site->curve.push_back(
+    configuration->curves[site].push_back(
         {std::log2(static_cast<double>(sample.m)), sol / sample.time, sample.spread});
   }
   for (Configuration& configuration : configurations_) {
-    for (Site& site : configuration.sites) {
-      std::sort(site.curve.begin(), site.curve.end(),
-                [](const Point& a, const Point& b) { return a.log_m < b.log_m; });
-    }
+    for (Curve& curve : configuration.curves)
+      std::sort(curve.begin(), curve.end(), [](const Point& a, const Point& b) { return a.log_m < b.log_m; });
   }
 }
 
@@ -72,8 +72,7 @@ const GemmTable::Configuration* GemmTable::nearest(Dtype dtype, ExecutionContext
   return best;
 }
 
-Utilisation GemmTable::on_curve(const Site& site, double log_m) {
-  const std::vector<Point>& curve = site.curve;
+Utilisation GemmTable::on_curve(const Curve& curve, double log_m) {
   const auto above = std::lower_bound(curve.begin(), curve.end(), log_m,
                                       [](const Point& p, double x) { return p.log_m < x; });
   if (above != curve.end() && above->log_m - log_m < kSameShape) {
@@ -98,34 +97,36 @@ std::optional<Utilisation> GemmTable::utilisation(double m, double n, double k, 
 
   struct Near {
     double squared = std::numeric_limits<double>::infinity();
-    const Site* site = nullptr;
+    const Curve* curve = nullptr;
   };
   std::array<Near, kNeighbourSites> near;  // ascending by distance
-  for (const Site& site : configuration->sites) {
-    Near candidate{
-        (site.log_n - log_n) * (site.log_n - log_n) + (site.log_k - log_k) * (site.log_k - log_k),
-        &site};
+  for (std::size_t i = 0; i < configuration->places.size(); ++i) {
+    const Place& place = configuration->places[i];
+    Near candidate{(place.log_n - log_n) * (place.log_n - log_n) + (place.log_k - log_k) * (place.log_k - log_k),
+                   &configuration->curves[i]};
+    if (candidate.squared >= near.back().squared) continue;
     for (Near& slot : near) {
       if (candidate.squared < slot.squared) std::swap(candidate, slot);
     }
   }
   if (near[0].squared < kSameShape) {
-    Utilisation exact = on_curve(*near[0].site, log_m);
+    Utilisation exact = on_curve(*near[0].curve, log_m);
     if (!same_kernel) exact.tier = Tier::kNeighbour;
     return exact;
   }
+  // The mean of times in units of the roofline: that of utilisations is too fast wherever they differ.
   Utilisation blend{0.0, 0.0, Tier::kInterpolated};
   double weights = 0.0;
   for (const Near& slot : near) {
-    if (slot.site == nullptr) break;
-    const Utilisation u = on_curve(*slot.site, log_m);
+    if (slot.curve == nullptr) break;
+    const Utilisation u = on_curve(*slot.curve, log_m);
     const double weight = 1.0 / slot.squared;
-    blend.value += weight * u.value;
+    blend.value += weight / u.value;
     weights += weight;
     blend.spread = std::max(blend.spread, u.spread);
     if (u.tier == Tier::kEdge) blend.tier = Tier::kEdge;
   }
-  blend.value /= weights;
+  blend.value = weights / blend.value;
   if (near[0].squared > kTrustedOctaves * kTrustedOctaves) blend.tier = Tier::kEdge;
   if (!same_kernel) blend.tier = Tier::kNeighbour;
   return blend;

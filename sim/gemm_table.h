@@ -25,7 +25,7 @@ class GemmTable {
   explicit GemmTable(const Profile& profile);
 
   // Empty only when the profile has no GEMM samples. Known (n, k): its own curve; unknown: the
-  // nearest sites in log2(n, k), at most four, weighted by 1/d². Curves of the nearest dtype and
+  // nearest sites in log2(n, k), at most eight, the mean of 1/util weighted by 1/d². Curves of the nearest dtype and
   // context answer. REQUIRES: m, n, k > 0.
   [[nodiscard]] std::optional<Utilisation> utilisation(double m, double n, double k, Dtype dtype,
                                                        ExecutionContext context) const;
@@ -36,16 +36,17 @@ class GemmTable {
     double util = 1;
     double spread = 0;
   };
-  struct Site {
+  using Curve = std::vector<Point>;  // ascending in m
+  struct Place {
     double log_n = 0, log_k = 0;
-    std::vector<Point> curve;  // ascending in m
   };
   struct Configuration {
     Dtype dtype = Dtype::kF32;
     ExecutionContext context;
-    std::vector<Site> sites;
+    std::vector<Place> places;  // of the weight matrices; apart from their curves, because every query scans them
+    std::vector<Curve> curves;  // as places
   };
-  [[nodiscard]] static Utilisation on_curve(const Site& site, double log_m);
+  [[nodiscard]] static Utilisation on_curve(const Curve& curve, double log_m);
   [[nodiscard]] const Configuration* nearest(Dtype dtype, ExecutionContext context) const;
 
   std::vector<Configuration> configurations_;

@@ -83,12 +83,12 @@ TEST(OperatorCost, OutsideTheCurveTheEdgeUtilisationHolds) {
 
 TEST(OperatorCost, AnUnknownSiteBlendsItsNeighboursByInverseSquareDistance) {
   // Sites (128, 64) util 0.5 and (1024, 64) util 0.8; query (256, 64): distances 1 and 2 octaves,
-  // weights 1 and 1/4: util = (0.5 + 0.8/4)/1.25 = 0.56.
+  // weights 1 and 1/4: 1/util = (1/0.5 + 1/0.8/4)/1.25 = 1.85.
   const auto sol = [](double n) { return 4.0 * (n * 64.0 + 64.0 + n) / 100e9; };  // m = 1
   Profile profile = toy::bare_profile();
   profile.gemm = {toy::gemm(1, 128, 64, sol(128) / 0.5), toy::gemm(1, 1024, 64, sol(1024) / 0.8)};
   const Priced p = priced(OperatorCost(profile), gemm_op(1, 256, 64));
-  EXPECT_NEAR(p.time.count(), sol(256) / 0.56, 1e-15);
+  EXPECT_NEAR(p.time.count(), sol(256) * 1.85, 1e-15);
   EXPECT_EQ(p.tier, Tier::kInterpolated);
 }
 
@@ -132,6 +132,35 @@ TEST(OperatorCost, DecodeAttentionIsLinearBetweenContextsAndBatches) {
   const Priced p = priced(OperatorCost(profile), attention_op(OpKind::kAttentionDecode, 2, 1, 23));
   EXPECT_NEAR(p.time.count(), 2.75e-6, 1e-15);
   EXPECT_EQ(p.tier, Tier::kInterpolated);
+}
+
+TEST(OperatorCost, BatchesOfDecodesAreComparedAtEqualKeysOfAll) {
+  Profile profile = toy::bare_profile();
+  profile.attention = {attention_sample(1, 1, 31, 2e-6), attention_sample(1, 1, 63, 4e-6),
+                       attention_sample(4, 1, 7, 5e-6), attention_sample(4, 1, 15, 7e-6)};
+  // 2 of 24 keys are 48 in all: of one sequence 3 us, of four of 12 keys 6 us; 2 lies a third of the way from 1 to 4.
+  const Priced p = priced(OperatorCost(profile), attention_op(OpKind::kAttentionDecode, 2, 1, 23));
+  EXPECT_NEAR(p.time.count(), 4e-6, 1e-15);
+  EXPECT_EQ(p.tier, Tier::kInterpolated);
+}
+
+TEST(OperatorCost, AHoleOfARowIsAlsoFilledFromTheRowsBesideIt) {
+  Profile profile = toy::bare_profile();
+  profile.attention = {attention_sample(1, 1, 31, 2e-6), attention_sample(2, 1, 7, 2e-6),
+                       attention_sample(2, 1, 31, 6e-6), attention_sample(4, 1, 7, 4e-6)};
+  // 2 of 16 keys: along the row 2 + 4/3 us; at 32 keys in all 2 us of one and 4 us of four sequences, 2 + 2/3 us of two.
+  const Priced p = priced(OperatorCost(profile), attention_op(OpKind::kAttentionDecode, 2, 1, 15));
+  EXPECT_NEAR(p.time.count(), 3e-6, 1e-15);
+}
+
+TEST(OperatorCost, SeveralPromptsOfAStepHaveAGridOfTheirOwn) {
+  Profile profile = toy::bare_profile();
+  profile.attention = {attention_sample(1, 16, 0, 1e-6), attention_sample(1, 32, 0, 4e-6),
+                       attention_sample(4, 16, 0, 2e-6), attention_sample(4, 32, 0, 8e-6)};
+  const OperatorCost cost(profile);
+  // Four of 24 tokens: the root of time half-way from √2 to √8 us. Two of 16: a third of the way from one to four.
+  EXPECT_NEAR(priced(cost, attention_op(OpKind::kAttentionPrefill, 4, 24, 0)).time.count(), 4.5e-6, 1e-15);
+  EXPECT_NEAR(priced(cost, attention_op(OpKind::kAttentionPrefill, 2, 16, 0)).time.count(), 4e-6 / 3.0, 1e-15);
 }
 
 TEST(OperatorCost, PrefillAttentionIsInterpolatedInTheRootOfTime) {

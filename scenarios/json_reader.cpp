@@ -71,6 +71,56 @@ double checked_number(const nlohmann::json& value, double low, double high,
   return number;
 }
 
+// Throws at a key that stands twice in its object and at too deep a nesting.
+class KeyWatch : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit KeyWatch(const std::string& where) : where_(where) {}
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(number_integer_t /*value*/) override { return true; }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
+  bool string(string_t& /*value*/) override { return true; }
+  bool binary(binary_t& /*value*/) override { return true; }
+  bool start_object(std::size_t /*elements*/) override {
+    deeper();
+    open_objects_.emplace_back();
+    return true;
+  }
+  bool key(string_t& value) override {
+    if (!open_objects_.back().insert(value).second)
+      throw Error(ErrorKind::kInput, where_, "the key \"" + value + "\" stands twice in one object");
+    return true;
+  }
+  bool end_object() override {
+    open_objects_.pop_back();
+    --depth_;
+    return true;
+  }
+  bool start_array(std::size_t /*elements*/) override {
+    deeper();
+    return true;
+  }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+  bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& /*error*/) override {
+    return false;
+  }
+
+ private:
+  void deeper() {
+    if (depth_ >= kMaximumDepth)
+      throw Error(ErrorKind::kInput, where_, "nested deeper than " + std::to_string(kMaximumDepth) + " levels");
+    ++depth_;
+  }
+  const std::string& where_;
+  std::size_t depth_ = 0;
+  std::vector<std::set<std::string>> open_objects_;
+};
+
 }  // namespace
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
@@ -79,27 +129,11 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 }
 
 nlohmann::json parse_json(std::string_view text, const std::string& where) {
-  std::vector<std::set<std::string>> open_objects;
-  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    using Event = nlohmann::json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) {
-      if (static_cast<std::size_t>(depth) >= kMaximumDepth) {
-        throw Error(ErrorKind::kInput, where,
-                    "nested deeper than " + std::to_string(kMaximumDepth) + " levels");
-      }
-      if (event == Event::object_start) open_objects.emplace_back();
-    } else if (event == Event::object_end) {
-      open_objects.pop_back();
-    } else if (event == Event::key) {
-      const auto key = parsed.get<std::string>();
-      if (!open_objects.back().insert(key).second) {
-        throw Error(ErrorKind::kInput, where, "the key \"" + key + "\" stands twice in one object");
-      }
-    }
-    return true;
-  };
+  // A pass of its own: nlohmann's parser with a callback takes the square of an array's length.
+  KeyWatch watch(where);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &watch);  // what is no JSON the second pass complains of
   try {
-    return nlohmann::json::parse(text.begin(), text.end(), watch);
+    return nlohmann::json::parse(text.begin(), text.end());
   } catch (const nlohmann::json::parse_error& error) {
     const std::size_t offset = error.byte > 0 ? error.byte - 1 : 0;
     throw Error(ErrorKind::kInput, position(text, offset, where), "not JSON: " + reason_of(error));

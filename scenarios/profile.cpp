@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kVersion = 4;
+constexpr std::int64_t kVersion = 5;
 constexpr std::int64_t kOldestVersion = 1;  // older ones knew fewer keys; what they lack is empty
 const std::string kFormat = "lindos-profile";
 // Rates and times divide in the cost model, so zero is as wrong as a negative number.
@@ -33,6 +33,11 @@ void write_timing(Json& json, const Sample& sample) {
 }
 
 template <class Sample>
+void write_power(Json& json, const Sample& sample) {
+  if (sample.power.value() > 0.0) json["power_w"] = sample.power.value();
+}
+
+template <class Sample>
 void write_placement(Json& json, const Sample& sample) {
   json["threads"] = sample.threads;
   json["active_ranks"] = sample.active_ranks;
@@ -42,6 +47,11 @@ template <class Sample>
 void read_timing(JsonObject& object, Sample& sample) {
   sample.time = Seconds{object.number("time_s", kPositive)};
   sample.spread = object.number("spread", 0.0);
+}
+
+template <class Sample>
+void read_power(JsonObject& object, Sample& sample) {
+  if (object.optional("power_w")) sample.power = Watts{object.number("power_w", kPositive)};
 }
 
 int read_count(JsonObject& object, const std::string& key) {
@@ -67,6 +77,7 @@ Json write(const GemmSample& sample) {
   Json json = {{"dtype", name_of(sample.dtype)}, {"m", sample.m}, {"n", sample.n}, {"k", sample.k}};
   write_placement(json, sample);
   write_timing(json, sample);
+  write_power(json, sample);
   return json;
 }
 
@@ -77,6 +88,7 @@ Json write(const AttentionSample& sample) {
                {"head_dim", sample.head_dim}};
   write_placement(json, sample);
   write_timing(json, sample);
+  write_power(json, sample);
   return json;
 }
 
@@ -148,6 +160,7 @@ void read(JsonObject& object, GemmSample& sample) {
   sample.k = object.integer("k", 1);
   read_placement(object, sample);
   read_timing(object, sample);
+  read_power(object, sample);
 }
 
 void read(JsonObject& object, AttentionSample& sample) {
@@ -160,6 +173,7 @@ void read(JsonObject& object, AttentionSample& sample) {
   sample.head_dim = object.integer("head_dim", 1);
   read_placement(object, sample);
   read_timing(object, sample);
+  read_power(object, sample);
 }
 
 void read(JsonObject& object, ExpertSample& sample) {
@@ -283,6 +297,7 @@ std::string canonical_text(const Profile& profile) {
   if (!profile.stages.empty()) json["stages"] = write_all(profile.stages);
   if (profile.power_limit.value() > 0.0) json["power_limit_w"] = profile.power_limit.value();
   if (!profile.power.empty()) json["power"] = write_all(profile.power);
+  if (profile.power_spread > 0.0) json["power_spread"] = profile.power_spread;
   if (!profile.interval_factors.empty()) json["interval_factors"] = write_all(profile.interval_factors);
   try {
     return json.dump(1) + "\n";
@@ -340,6 +355,7 @@ Profile profile_from_json(std::string_view text, const std::string& where) {
   if (root.optional("stages")) read_all(root, "stages", profile.stages);
   if (root.optional("power_limit_w")) profile.power_limit = Watts{root.number("power_limit_w", kPositive)};
   if (root.optional("power")) read_all(root, "power", profile.power);
+  if (root.optional("power_spread")) profile.power_spread = root.number("power_spread", 0.0);
   if (root.optional("interval_factors")) read_all(root, "interval_factors", profile.interval_factors);
   root.finish();
   return profile;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one device type can do, as measured by `lindos probe`/`calibrate` or distilled from public tables:
 // per operator family, time at shapes, with the spread of the repeats. sim interpolates utilisation of the
-// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 4, which reads 1
-// to 3 too).
+// roofline between the shapes. JSON file, dated, with source ("format": "lindos-profile", "version": 5, which reads 1
+// to 4 too).
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ struct GemmSample {
   int active_ranks = 1;            // ranks that ran the same op at the same time (share memory bandwidth)
   Seconds time{0};
   double spread = 0.0;
+  Watts power{0};                  // of the board while it ran over and over; 0 = not known
   bool operator==(const GemmSample&) const = default;
 };
 
@@ -38,6 +39,7 @@ struct AttentionSample {
   int active_ranks = 1;
   Seconds time{0};
   double spread = 0.0;
+  Watts power{0};                  // as GemmSample::power
   bool operator==(const AttentionSample&) const = default;
 };
 
@@ -150,6 +152,7 @@ struct Profile {
   std::vector<StageSample> stages;
   Watts power_limit{0};            // enforced by the driver while power was sampled; 0 = not known
   std::vector<PowerSample> power;  // empty = not measured
+  double power_spread = 0.0;       // standard deviation of log(power above idle) between engines; 0 = of this very engine
   std::vector<IntervalFactor> interval_factors;  // by `lindos calibrate`; empty = not calibrated
   bool operator==(const Profile&) const = default;
 };

@@ -17,6 +17,7 @@
 #include "sim/byte_curve.h"
 #include "sim/expert_table.h"
 #include "sim/gemm_table.h"
+#include "sim/kernel_power.h"
 #include "sim/roofline.h"
 
 namespace lindos::sim {
@@ -209,7 +210,7 @@ double systematic_sigma(Tier tier, Family family) {
 
 struct OperatorCost::Tables {
   Tables(const Profile& profile, const Interconnect& path)
-      : gemm(profile), experts(profile), attention(profile), interconnect(path) {
+      : gemm(profile), experts(profile), attention(profile), power(profile), interconnect(path) {
     ceiling.device = profile.device;
     ceiling.cores = profile.cores;
     ceiling.compute_capability = profile.compute_capability;
@@ -361,7 +362,10 @@ struct OperatorCost::Tables {
     if (!u) return std::nullopt;
     const Work work = expert_work(pairs, static_cast<double>(op.experts_hit), static_cast<double>(op.n),
                                   static_cast<double>(op.k), bytes_of(format));
-    return Priced{roofline(work.flop, work.bytes, c) / u->value, u->spread, Family::kGemm, u->tier};
+    const auto hit = static_cast<double>(op.experts_hit);
+    // As one product of all experts' width: their own watts are not in the samples.
+    const auto power_of = power.gemm(std::max(1.0, pairs / hit), static_cast<double>(op.n) * hit, static_cast<double>(op.k), format);
+    return Priced{roofline(work.flop, work.bytes, c) / u->value, u->spread, Family::kGemm, u->tier, power_of.value_or(Watts{0})};
   }
 
   [[nodiscard]] Priced gemm_price(const Op& op, Dtype dtype, ExecutionContext context,
@@ -384,13 +388,15 @@ struct OperatorCost::Tables {
     if (!u) return analytic(op, dtype, Family::kGemm, c);
     const Work work = gemm_work(m, n, k, bytes_of(format));
     const Seconds sol = roofline(work.flop, work.bytes, c) * groups;
-    return {sol / u->value, u->spread, Family::kGemm, one_kernel ? Tier::kNeighbour : u->tier};
+    return {sol / u->value, u->spread, Family::kGemm, one_kernel ? Tier::kNeighbour : u->tier,
+            power.gemm(m, wide, k, format).value_or(Watts{0})};
   }
 
   Profile ceiling;  // ceilings and overheads only, no samples
   GemmTable gemm;
   ExpertTable experts;
   AttentionTable attention;
+  KernelPower power;
   std::vector<std::pair<StreamKey, ByteCurve>> streams;
   std::vector<std::pair<MessageKey, ByteCurve>> messages;
   Interconnect interconnect;
@@ -446,11 +452,14 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
       const bool timed = !is_latent(op) || tables_->attention.has_decode(op.kv_heads, op.head_dim);
       if (!cache || !timed) return tables_->analytic(op, weight_dtype, family, c);
       const AttentionShape shape = equal_slices(op);
-      const auto t = op.kind == OpKind::kAttentionDecode
-                         ? tables_->attention.decode(shape, *cache, context)
-                         : tables_->attention.prefill(shape, *cache, context);
+      const bool decode = op.kind == OpKind::kAttentionDecode;
+      const auto t = decode ? tables_->attention.decode(shape, *cache, context)
+                            : tables_->attention.prefill(shape, *cache, context);
       if (!t) return tables_->analytic(op, weight_dtype, family, c);
-      return Priced{t->time, t->spread, family, t->tier};
+      Priced priced{t->time, t->spread, family, t->tier};
+      if (!is_latent(op))
+        priced.power = (decode ? tables_->power.decode(shape, *cache) : tables_->power.prefill(shape, *cache)).value_or(Watts{0});
+      return priced;
     }
     case OpKind::kActivation:
       // The samples of grouped experts hold it.

@@ -52,6 +52,7 @@ struct Priced {
   double sigma_random = 0;  // standard deviation of log(time) between repeats
   Family family = Family::kStream;
   Tier tier = Tier::kAnalytic;
+  Watts power{0};           // of the board meanwhile, by samples of such kernels; 0 without any
 };
 
 // No answer, and why: nothing of the profile anchors this op.

@@ -79,8 +79,13 @@ class Comparison {
   Comparison(const Profile& profile, std::string where) : profile_(profile), where_(std::move(where)), cost_(profile) {}
 
   void compare(const char* list, std::size_t index, const std::string& metric, const std::string& family,
-               const OperatorCost& cost, const Op& op, Dtype dtype, ExecutionContext context, Seconds measured) {
-    report_price(list, index, metric, family, cost.price(op, dtype, context), measured);
+               const OperatorCost& cost, const Op& op, Dtype dtype, ExecutionContext context, Seconds measured,
+               Watts power = Watts{0}) {
+    const Price price = cost.price(op, dtype, context);
+    report_price(list, index, metric + "_s", family, price, measured);
+    const auto* priced = std::get_if<Priced>(&price);
+    if (power.value() <= 0.0 || priced == nullptr || priced->power.value() <= 0.0) return;
+    report.compare(metric + "_w", family, {priced->power.value(), power.value(), std::nullopt});
   }
 
   void report_price(const char* list, std::size_t index, const std::string& metric, const std::string& family,
@@ -106,8 +111,8 @@ class Comparison {
   void gemm(const std::vector<GemmSample>& samples) {
     for (std::size_t i = 0; i < samples.size(); ++i) {
       const GemmSample& s = samples[i];
-      compare("gemm", i, "gemm_s", std::string(name_of(s.dtype)), cost_, op_of(s), s.dtype, {s.threads, s.active_ranks},
-              s.time);
+      compare("gemm", i, "gemm", std::string(name_of(s.dtype)), cost_, op_of(s), s.dtype, {s.threads, s.active_ranks},
+              s.time, s.power);
     }
   }
 
@@ -115,8 +120,8 @@ class Comparison {
     for (std::size_t i = 0; i < samples.size(); ++i) {
       const AttentionSample& s = samples[i];
       const Op op = op_of(s);
-      compare("attention", i, op.kind == OpKind::kAttentionDecode ? "decode_attention_s" : "prefill_attention_s",
-              std::string(name_of(s.dtype)), cost_, op, s.dtype, {s.threads, s.active_ranks}, s.time);
+      compare("attention", i, op.kind == OpKind::kAttentionDecode ? "decode_attention" : "prefill_attention",
+              std::string(name_of(s.dtype)), cost_, op, s.dtype, {s.threads, s.active_ranks}, s.time, s.power);
     }
   }
 
@@ -142,7 +147,7 @@ class Comparison {
       Op op;
       op.kind = *kind;
       op.activation_bytes = s.bytes;
-      compare("stream", i, "stream_s", s.op, cost_, op, Dtype::kBf16, {s.threads, s.active_ranks}, s.time);
+      compare("stream", i, "stream", s.op, cost_, op, Dtype::kBf16, {s.threads, s.active_ranks}, s.time);
     }
   }
 
@@ -161,7 +166,7 @@ class Comparison {
       // Held against its own implementation: an engine's choice between them is not what was timed.
       Interconnect path;
       path.backend = s.backend;
-      compare("collectives", i, "collective_s", s.op + " " + s.backend, OperatorCost(messages(), path), op,
+      compare("collectives", i, "collective", s.op + " " + s.backend, OperatorCost(messages(), path), op,
               Dtype::kBf16, {1, 1}, s.time);
     }
   }

@@ -15,7 +15,8 @@ namespace lindos::sim {
 
 // Metrics "gemm_s", "prefill_attention_s", "decode_attention_s", "stream_s" and "collective_s", by number format or by
 // op and backend, each value with its 80 % interval: spread of the samples and what the tier of the answer adds
-// (systematic_sigma). An answer without any sample of its family behind it is a miss. `where` names the file of
+// (systematic_sigma). An answer without any sample of its family behind it is a miss. Where both profiles have watts of such
+// kernels: "gemm_w", "prefill_attention_w", "decode_attention_w", without intervals. `where` names the file of
 // `measured` in misses. Throws Error{kInput} when the two are not of one device.
 [[nodiscard]] ValidationReport validate_operators(const Profile& profile, const Profile& measured,
                                                   const std::string& where);

@@ -16,14 +16,20 @@ constexpr double kHeatSigma = 0.02;
 // Without samples of steps: kernels below both ceilings draw more per byte or FLOP than the ceilings say. Assumed.
 constexpr double kCeilingsOnlySigma = 0.15;
 // Of a GPU without samples: shares of its dynamic power at the rates of reading and of arithmetic that its profile calls
-// ceilings. Fitted to 39,741 kernels with power of aiconfigurator's vllm/0.22.0 tables (GEMM, context and decode
+// ceilings. Fitted to 30,709 kernels with power of aiconfigurator's vllm/0.22.0 tables (GEMM, context and decode
 // attention, bf16, longer than 100 us; H200 and GB200, each family of each device counting alike). More than 1 of
-// arithmetic: a product reaches the board's limit far below the ceiling. The means of the six families are 3 to 38 % off,
-// 19 % in the root of their mean square; of a device that was held out 33 % (H200) and 23 % (GB200), in the root of their
+// arithmetic: a product reaches the board's limit far below the ceiling. The means of the six families are 3 to 41 % off,
+// 19 % in the root of their mean square; of a device that was held out 34 % (H200) and 25 % (GB200), in the root of their
 // mean square the sigma. tools/fit_typical_power.py repeats all of them.
 constexpr double kReadShare = 0.55;
-constexpr double kArithmeticShare = 1.9;
-constexpr double kNoSamplesSigma = 0.28;
+constexpr double kArithmeticShare = 2.0;
+constexpr double kNoSamplesSigma = 0.30;
+
+bool has_kernels(const Profile& profile) {
+  const auto known = [](const auto& sample) { return sample.power.value() > 0.0; };
+  return std::any_of(profile.gemm.begin(), profile.gemm.end(), known) ||
+         std::any_of(profile.attention.begin(), profile.attention.end(), known);
+}
 
 const PowerSample* find(const Profile& profile, const char* load) {
   const auto found = std::find_if(profile.power.begin(), profile.power.end(),
@@ -78,7 +84,7 @@ std::optional<PowerModel> PowerModel::of(const Profile& profile, Watts board_lim
   model.points_ = std::move(distinct);
 
   if (!steps) {
-    model.sigma_ = kCeilingsOnlySigma;
+    model.sigma_ = std::hypot(kCeilingsOnlySigma, profile.power_spread);
     return model;
   }
   // Each inner sample against the line between its neighbours. That line spans two intervals, and other kernels may run
@@ -90,7 +96,7 @@ std::optional<PowerModel> PowerModel::of(const Profile& profile, Watts board_lim
     squares += std::pow(point.log_ratio - line(model.points_[i - 1], model.points_[i + 1], point.share), 2);
   }
   const double between = inner > 0 ? std::sqrt(squares / static_cast<double>(inner)) / 2.0 : 0.0;
-  model.sigma_ = std::hypot(kHeatSigma, between);
+  model.sigma_ = std::hypot(kHeatSigma, between, profile.power_spread);
   return model;
 }
 
@@ -102,7 +108,8 @@ std::optional<PowerModel> PowerModel::typical(const Profile& profile, Watts idle
   model.limit_ = limit;
   model.joules_per_byte_ = kReadShare * (limit - idle).value() / profile.read_bandwidth.value();
   model.joules_per_flop_ = kArithmeticShare * (limit - idle).value() / profile.matrix_rate.value();
-  model.sigma_ = kNoSamplesSigma;
+  model.by_kernels_ = has_kernels(profile);
+  model.sigma_ = model.by_kernels_ ? std::hypot(kHeatSigma, profile.power_spread) : kNoSamplesSigma;
   return model;
 }
 
@@ -114,12 +121,21 @@ double PowerModel::log_ratio(double share) const {
   return line(*(after - 1), *after, share);
 }
 
-Joules PowerModel::added(Flop flop, Bytes bytes) const {
-  const double of_bytes = joules_per_byte_ * bytes.value();
-  const double of_flop = joules_per_flop_ * flop.value();
+void PowerModel::count(PowerWork& work, Watts own, Seconds time, Flop flop, Bytes bytes) const {
+  if (by_kernels_ && own.value() > 0.0) {
+    work.kernels += std::max(Watts{0}, own - idle_) * time;
+    return;
+  }
+  work.flop += flop;
+  work.bytes += bytes;
+}
+
+Joules PowerModel::added(const PowerWork& work) const {
+  const double of_bytes = joules_per_byte_ * work.bytes.value();
+  const double of_flop = joules_per_flop_ * work.flop.value();
   const double sum = of_bytes + of_flop;
-  if (points_.empty() || sum <= 0.0) return Joules{sum};
-  return Joules{sum * std::exp(log_ratio(of_flop / sum))};
+  if (points_.empty() || sum <= 0.0) return work.kernels + Joules{sum};
+  return work.kernels + Joules{sum * std::exp(log_ratio(of_flop / sum))};
 }
 
 }  // namespace lindos::sim

@@ -319,8 +319,16 @@ void ReplicaModel::attention_of_step(const StepTotals& totals, std::size_t stage
     const Priced priced = price_or_throw(stage.ranks.front(), op, context);
     const auto count = static_cast<double>(op.count);
     into.push_back({priced.family, priced.tier, 0, priced.time * (in_place * count), op.flop * count,
-                    op.bytes() * count, (op.weight_bytes + op.kv_bytes) * count});
+                    op.bytes() * count, (op.weight_bytes + op.kv_bytes) * count, priced.power});
   }
+}
+
+PowerWork ReplicaModel::power_work(const PowerModel& power, const std::vector<PricedOp>& ops) {
+  PowerWork work;
+  for (const PricedOp& op : ops) {
+    if (op.family != Family::kHost) power.count(work, op.power, op.time, op.flop, op.bytes);
+  }
+  return work;
 }
 
 void ReplicaModel::find_unlike(std::size_t stage_index) {
@@ -476,14 +484,8 @@ StageWork ReplicaModel::price_stage(const Batch& batch, std::size_t stage_index,
   spread_over_ranks(stage, work);
   work.sigma = composition.sigma(tokens);
   for (std::size_t r = 0; power_ && r < work.ranks.size(); ++r) {
-    Flop flop{0};
-    Bytes bytes{0};
-    for (const PricedOp& op : work.ranks[r]) {
-      if (op.family == Family::kHost) continue;
-      flop += op.flop;
-      bytes += op.bytes;
-    }
-    work.added.push_back(stage.ranks[r].power->added(flop, bytes));
+    const PowerModel& power = *stage.ranks[r].power;
+    work.added.push_back(power.added(power_work(power, work.ranks[r])));
   }
   return work;
 }

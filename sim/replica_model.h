@@ -98,9 +98,12 @@ class ReplicaModel {
   // Its attention by window and kind, of each rank; in `into`, whose memory is used again.
   void attention_of_step(const StepTotals& totals, std::size_t stage, int steps, double in_place,
                          std::vector<PricedOp>& into) const;
-  // What the work of such a step adds to the energy of one rank at rest. REQUIRES: power().
-  [[nodiscard]] Joules added_energy(std::size_t stage, Flop flop, Bytes bytes) const {
-    return stages_[stage].ranks.front().power->added(flop, bytes);
+  // Ops of one rank of such a step, and what their work adds to its energy at rest. REQUIRES: power().
+  [[nodiscard]] PowerWork power_work(std::size_t stage, const std::vector<PricedOp>& ops) const {
+    return power_work(*stages_[stage].ranks.front().power, ops);
+  }
+  [[nodiscard]] Joules added_energy(std::size_t stage, const PowerWork& work) const {
+    return stages_[stage].ranks.front().power->added(work);
   }
   // What the stage sends for such a step: activations to the next one, from the last one ids to the
   // first.
@@ -156,6 +159,7 @@ class ReplicaModel {
   [[nodiscard]] StageWork price_stage(const Batch& batch, std::size_t stage, int steps,
                                       Part part) const;
   [[nodiscard]] Bytes received_per_token(std::size_t stage) const;
+  [[nodiscard]] static PowerWork power_work(const PowerModel& power, const std::vector<PricedOp>& ops);
   static void cap_rank(RankCeiling& ceiling, const Rank& rank, Watts cap);
   void find_unlike(std::size_t stage);
   [[nodiscard]] StageWork price_part(const Batch& batch, std::size_t stage, int steps, std::optional<double> in_place) const;

@@ -128,7 +128,7 @@ StageWork make_stage_work(const std::vector<std::vector<Op>>& ranks, const Price
       if (!cause) {
         work.ranks[r].push_back({priced.family, priced.tier, segment, priced.time * count,
                                  op.flop * count, op.bytes() * count,
-                                 (op.weight_bytes + op.kv_bytes) * count});
+                                 (op.weight_bytes + op.kv_bytes) * count, priced.power});
         continue;
       }
       const auto time_of = [&](const Op& other) {

@@ -27,6 +27,7 @@ struct PricedOp {
   Flop flop{0};
   Bytes bytes{0};
   Bytes cold{0};  // weights and KV among the bytes: what MBU counts
+  Watts power{0};  // as Priced::power
 };
 
 struct Collective {

@@ -37,15 +37,8 @@ UniformBooks::Part UniformBooks::part_of(const StageWork& work) const {
   part.time = compute_time(work, replica_.ranks(stage_), draw_);
   book(work, replica_.ranks(stage_), draw_, part.ledger, part.totals);
   if (!replica_.power()) return part;
-  for (const std::vector<PricedOp>& ops : work.ranks) {
-    Work& own = part.works.emplace_back();
-    for (const PricedOp& op : ops) {
-      if (op.family == Family::kHost) continue;
-      own.flop += op.flop;
-      own.bytes += op.bytes;
-    }
-  }
-  const auto others = [&](const Work& own) { return own != part.works.front(); };
+  for (const std::vector<PricedOp>& ops : work.ranks) part.works.push_back(replica_.power_work(stage_, ops));
+  const auto others = [&](const PowerWork& own) { return own != part.works.front(); };
   if (std::none_of(part.works.begin(), part.works.end(), others)) part.works.resize(1);
   if (ceiling_.capped()) find_bounds(work, part);
   return part;
@@ -129,15 +122,12 @@ Seconds UniformBooks::step(const StepTotals& totals, int steps_under_way) {
   body.steps += 1.0;
   head.steps += 1.0;
   Seconds span = body.time + head.time;
-  Work attention;
   replica_.attention_of_step(totals, stage_, steps, body.in_place, attention_);
   if (ceiling_.capped()) attention_bounds_.clear();
   for (const PricedOp& op : attention_) {
     const Seconds time = op.time * (op.family == Family::kPrefillAttention ? body.prefill_factor : body.decode_factor);
     span += time;
     if (ceiling_.capped()) attention_bounds_.push_back({clock_bound(op, ceiling_), time});
-    attention.flop += op.flop;
-    attention.bytes += op.bytes;
     ledger_.book_kernel(time, op.flop * ranks_, op.bytes * ranks_, ceiling_.peak * ranks_, ceiling_.bandwidth * ranks_);
     totals_.cold += op.cold * ranks_;
     totals_.speed_of_light += std::max(op.flop / ceiling_.peak, op.bytes / ceiling_.bandwidth) * ranks_;
@@ -145,13 +135,15 @@ Seconds UniformBooks::step(const StepTotals& totals, int steps_under_way) {
     totals_.seconds[static_cast<std::size_t>(op.family)][static_cast<std::size_t>(op.tier)] += time.count() * ranks_;
   }
   if (!replica_.power()) return span;
+  const PowerWork attention = replica_.power_work(stage_, attention_);
   const std::size_t unlike = std::max(body.works.size(), head.works.size());
   wanted_.resize(unlike);
   double clock = 1.0;
   for (std::size_t r = 0; r < unlike; ++r) {
-    const Work& b = body.works[std::min(r, body.works.size() - 1)];
-    const Work& h = head.works[std::min(r, head.works.size() - 1)];
-    wanted_[r] = replica_.added_energy(stage_, b.flop + h.flop + attention.flop, b.bytes + h.bytes + attention.bytes);
+    const PowerWork& b = body.works[std::min(r, body.works.size() - 1)];
+    const PowerWork& h = head.works[std::min(r, head.works.size() - 1)];
+    wanted_[r] = replica_.added_energy(stage_, {b.flop + h.flop + attention.flop, b.bytes + h.bytes + attention.bytes,
+                                                b.kernels + h.kernels + attention.kernels});
     clock = std::min(clock, capped_clock(wanted_[r], span, ceiling_, draw_));
   }
   if (clock < 1.0) span += slow_down(body, head, clock);

@@ -46,12 +46,6 @@ class UniformBooks {
     std::size_t operator()(const BodyKey& key) const;
     std::size_t operator()(const HeadKey& key) const;
   };
-  // What a rank does, without the host's part.
-  struct Work {
-    Flop flop{0};
-    Bytes bytes{0};
-    bool operator==(const Work&) const = default;
-  };
   // Time of ops that keep their pace down to this relative clock (clock_bound).
   struct Bound {
     double clock = 0.0;
@@ -62,7 +56,7 @@ class UniformBooks {
     Seconds time{0};
     Ledger ledger;
     WorkTotals totals;
-    std::vector<Work> works;  // [rank], for power; one for all where they are equal
+    std::vector<PowerWork> works;  // [rank]; one for all where they are equal
     std::vector<std::vector<Bound>> bounds;  // under a cap: [rank], as works; each ascending, no two alike
     std::vector<Bound> gating;               // of the slowest rank of each segment
     double sigma = 0.0;

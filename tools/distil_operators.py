@@ -26,24 +26,28 @@ GEMM_ENGINE, GEMM_ENGINE_NAME = "trtllm/1.3.0rc20", "TensorRT-LLM 1.3.0rc20"
 ATTENTION_ENGINE, ATTENTION_ENGINE_NAME = "vllm/0.24.0", "vLLM 0.24.0"
 ALL_REDUCE_ENGINE = GEMM_ENGINE
 NCCL, NCCL_NAME = "nccl/2.29.2", "NCCL 2.29.2"
+# The only tables with watts (H200, GB200).
+POWER_ENGINE, POWER_ENGINE_NAME = "vllm/0.22.0", "vLLM 0.22.0"
+# A shorter kernel has one reading of the board's power, of no particular instant: neighbours differ by a factor of two.
+POWER_LEAST_MS = 0.1
+# One source of power per device: where a probe of ours sampled the board under an engine's steady steps, that one.
+POWER_PROBES = {"h100-sxm": "2026-11-27-h100-8fb2410-profile.json", "h200-sxm": "2026-11-26-h200-481f6c0-profile.json"}
+# Standard deviation of log(energy above idle) between engines: on H200, where there are both sources, six runs of ours
+# against a prediction by published watts (docs/operators.md).
+POWER_SPREAD = 0.25
 DEVICES = {"h100-sxm": "h100_sxm", "h200-sxm": "h200_sxm", "gb200-nvl72": "gb200"}
 # The tables' names of number formats that compute as ours do. Blockwise scaled fp8 is another kernel and is left out.
 GEMM_FORMATS = {"bfloat16": "bf16", "fp8": "fp8", "nvfp4": "fp4"}
 ELEMENT_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
 
-# What is kept of a table; between these the cost model interpolates. Twice as many GEMM widths lower the held-out error by
-# less than a tenth of it.
-GEMM_WIDTHS = (256, 512, 1024, 2048, 4096, 8192, 16384, 65536)  # n and k
-GEMM_ROWS = (1, 4, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # m
+# What is kept of a table; between these the cost model interpolates. Of GEMMs the error lies in the weight matrices, whose
+# times scatter by kernel choice and not in the rows: a sixth of the matrices adds a half to it, all 74 m take off a tenth.
+SMALLEST_WIDTH = 256  # of n and k: narrower matrices occur in no model that Lindos plans
+GEMM_ROWS = (1, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 16384)  # m
 HEAD_DIM = 128
 # (query, KV) heads of one rank: Llama 3.1 8B and 70B at tensor-parallel degrees 1 to 8; other head counts rescale.
 HEADS = ((32, 8), (16, 4), (8, 2), (4, 1), (64, 8), (32, 4), (16, 2), (8, 1))
 FP8_HEADS = ((32, 8), (8, 1))  # with an fp8 KV cache
-DECODE_SEQUENCES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-DECODE_KEYS = (2, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
-PREFILL_TOKENS = (1, 64, 128, 256, 512, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384)
-TOGETHER_TOKENS = (16, 64, 256, 512, 1024, 2048, 4096)  # of prompts that share a step
-TOGETHER_PROMPTS = (2, 4, 8, 16, 32, 64)
 # Latent attention of one rank, absorbed: its heads share one latent of 512 + 64, which counts as one KV head.
 LATENT_HEAD_DIM = 576
 LATENT_HEADS = ((128, 1), (64, 1), (32, 1), (16, 1), (8, 1))
@@ -58,8 +62,10 @@ EXPERT_RANKS = 64  # most ranks that share a layer's experts
 COLLECTIVES = {"all_reduce": "all_reduce", "all_gather": "all_gather", "reduce_scatter": "reduce_scatter",
                "alltoall": "all_to_all"}
 MESSAGE_ELEMENT_BYTES = 2  # half and bfloat16 rows; message_size counts elements
+NCCL_ELEMENT_BYTES = {"half": 2, "int8": 1}
 
 CAST_ROWS = 64  # most rows at which the cast of a GEMM's input is all launch and no traffic
+CAST_WIDTH = 1024  # least n and k at which the product itself is not all launch
 SHORTEST_KERNEL_S = 2e-6  # no product of the tables takes less
 
 SIGMA_PER_MEDIAN = 1.4826  # of a normal: standard deviation over median magnitude
@@ -84,27 +90,50 @@ def rows_of(path, **wanted):
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
+def power_of(folder, family, table, key_of):
+    """key -> watts of the kernels that ran long enough to tell; none for a device without them."""
+    path = folder / family / POWER_ENGINE / f"{table}.parquet"
+    rows = rows_of(path) if path.is_file() else []
+    return {key_of(row): float(f"{row['power']:.4g}") for row in rows if row["latency"] >= POWER_LEAST_MS}
+
+
 def seconds(row):
     return float(f"{row['latency'] * 1e-3:.5g}")
 
 
 def gemm_samples(folder, engine=GEMM_ENGINE):
     """Every row of the formats that Lindos knows."""
+    def name(row):
+        return row["gemm_dtype"], row["m"], row["n"], row["k"]
+
+    watts = power_of(folder, "gemm", "gemm_perf", name)
     for row in rows_of(folder / "gemm" / engine / "gemm_perf.parquet"):
         if row["gemm_dtype"] in GEMM_FORMATS:
-            yield {"dtype": GEMM_FORMATS[row["gemm_dtype"]], "m": row["m"], "n": row["n"], "k": row["k"],
-                   "time_s": seconds(row), "spread": 0}
+            yield with_watts({"dtype": GEMM_FORMATS[row["gemm_dtype"]], "m": row["m"], "n": row["n"], "k": row["k"],
+                              "time_s": seconds(row), "spread": 0}, watts.get(name(row)))
+
+
+def with_watts(sample, watts):
+    return sample if watts is None else {**sample, "power_w": watts}
 
 
 def attention_samples(folder, engine=ATTENTION_ENGINE):
     """Full attention with heads of 128 and bf16 arithmetic; `dtype` is that of the KV cache."""
-    for name in ("context", "generation"):
-        path = folder / "attention" / engine / f"{name}_attention_perf.parquet"
-        for row in rows_of(path, head_dim=HEAD_DIM, window_size=0, attn_dtype="bfloat16"):
+    columns = ("kv_cache_dtype", "batch_size", "isl", "step", "num_heads", "num_key_value_heads", "head_dim", "window_size",
+               "attn_dtype")
+
+    def name(row):
+        return tuple(row[column] for column in columns)
+
+    for kind in ("context", "generation"):
+        table = f"{kind}_attention_perf"
+        watts = power_of(folder, "attention", table, name)
+        for row in rows_of(folder / "attention" / engine / f"{table}.parquet", head_dim=HEAD_DIM, window_size=0,
+                           attn_dtype="bfloat16"):
             dtype = {"bfloat16": "bf16", "fp8": "fp8"}[row["kv_cache_dtype"]]
-            yield {"dtype": dtype, "sequences": row["batch_size"], "tokens": row["isl"], "context": row["step"],
-                   "q_heads": row["num_heads"], "kv_heads": row["num_key_value_heads"], "head_dim": HEAD_DIM,
-                   "time_s": seconds(row), "spread": 0}
+            yield with_watts({"dtype": dtype, "sequences": row["batch_size"], "tokens": row["isl"], "context": row["step"],
+                              "q_heads": row["num_heads"], "kv_heads": row["num_key_value_heads"], "head_dim": HEAD_DIM,
+                              "time_s": seconds(row), "spread": 0}, watts.get(name(row)))
 
 
 def latent_samples(folder, engine=GEMM_ENGINE):
@@ -134,17 +163,19 @@ def expert_samples(folder, engine=GEMM_ENGINE):
     yield from fastest.values()
 
 
-def collective_samples(folder):
+def collective_samples(folder, nccl_dtype="half"):
     """NCCL, and the engine's own one-shot all-reduce as it runs inside a captured graph."""
-    for row in rows_of(folder / "comm" / NCCL / "nccl_perf.parquet", nccl_dtype="half"):
-        yield message(COLLECTIVES[row["op_name"]], "nccl", row)
+    for row in rows_of(folder / "comm" / NCCL / "nccl_perf.parquet", nccl_dtype=nccl_dtype):
+        yield message(COLLECTIVES[row["op_name"]], "nccl", row, NCCL_ELEMENT_BYTES[nccl_dtype])
+    if nccl_dtype != "half":
+        return
     for row in rows_of(folder / "comm" / ALL_REDUCE_ENGINE / "custom_allreduce_perf.parquet", op_name="all_reduce"):
         yield message("all_reduce", "one-shot", row)
 
 
-def message(op, backend, row):
+def message(op, backend, row, element_bytes=MESSAGE_ELEMENT_BYTES):
     return {"op": op, "backend": backend, "ranks": row["num_gpus"],
-            "bytes": row["message_size"] * MESSAGE_ELEMENT_BYTES,
+            "bytes": row["message_size"] * element_bytes,
             "time_s": seconds(row), "spread": 0}
 
 
@@ -162,7 +193,7 @@ def site(sample):
 
 
 def kept_gemm(sample):
-    return sample["m"] in GEMM_ROWS and sample["n"] in GEMM_WIDTHS and sample["k"] in GEMM_WIDTHS
+    return sample["m"] in GEMM_ROWS and min(site(sample)) >= SMALLEST_WIDTH
 
 
 def wanted_experts(sample):
@@ -182,16 +213,6 @@ def wanted_heads(sample):
     if sample["head_dim"] == LATENT_HEAD_DIM:
         return site(sample) in LATENT_HEADS
     return site(sample) in (FP8_HEADS if sample["dtype"] == "fp8" else HEADS)
-
-
-def kept_attention(sample):
-    if not wanted_heads(sample):
-        return False
-    if is_decode(sample):
-        return sample["sequences"] in DECODE_SEQUENCES and sample["tokens"] + sample["context"] in DECODE_KEYS
-    if sample["sequences"] == 1:
-        return sample["tokens"] in PREFILL_TOKENS
-    return sample["sequences"] in TOGETHER_PROMPTS and sample["tokens"] in TOGETHER_TOKENS
 
 
 def best_read_rate(gemm, attention):
@@ -233,7 +254,7 @@ def without_cast(samples, others):
     are few.
     """
     theirs = {key(s): s["time_s"] for s in others}
-    few = [s for s in samples if s["dtype"] == "fp8" and s["m"] <= CAST_ROWS and min(site(s)) >= GEMM_WIDTHS[2]]
+    few = [s for s in samples if s["dtype"] == "fp8" and s["m"] <= CAST_ROWS and min(site(s)) >= CAST_WIDTH]
     cast = statistics.median(s["time_s"] - theirs[key(s)] for s in few if key(s) in theirs)
     for sample in samples:
         if sample["dtype"] == "fp8":
@@ -249,7 +270,7 @@ def with_spread(device, reference, gemm, attention):
     for samples, others in ((gemm, other_gemm),
                             ([s for s in attention if is_decode(s)], other_attention),
                             ([s for s in attention if not is_decode(s)], other_attention)):
-        wide = [s for s in samples if "m" not in s or min(site(s)) >= min(GEMM_WIDTHS)]
+        wide = [s for s in samples if "m" not in s or min(site(s)) >= SMALLEST_WIDTH]
         spread = spread_between_engines(wide, others)
         for sample in samples:
             sample["spread"] = spread
@@ -271,16 +292,37 @@ def tables_of(reference, device):
     return gemm, attention, list(collective_samples(folder)), experts
 
 
-def profile_of(device, date, tables, withheld=frozenset()):
-    """The profile of a device from what `tables_of` gives, without the samples whose `key` is in `withheld`."""
+def probed_power(device):
+    """Power under steady loads as our own probe sampled it."""
+    name = POWER_PROBES[device]
+    probe = json.loads((ROOT / "data/measurements" / name).read_text())
+    samples = [{key: value if isinstance(value, (str, int)) else float(f"{value:.5g}") for key, value in s.items()}
+               for s in probe["power"]]
+    return {"power_limit_w": probe["power_limit_w"], "power": samples}
+
+
+def without_watts(samples):
+    return [{key: value for key, value in s.items() if key != "power_w"} for s in samples]
+
+
+def profile_of(device, date, tables, withheld=frozenset(), kernel_watts=None):
+    """The profile of a device from what `tables_of` gives, without the samples whose `key` is in `withheld`.
+
+    `kernel_watts`: power from the tables even where a probe of ours has it.
+    """
+    by_kernels = device not in POWER_PROBES if kernel_watts is None else kernel_watts
+    power = {} if by_kernels else probed_power(device)
+    power_source = f"watts {POWER_ENGINE_NAME}" if by_kernels else f"power lindos probe, data/measurements/{POWER_PROBES[device]}"
     entry = tomllib.loads((ROOT / "data/catalogue/devices" / f"{device}.toml").read_text())
     gemm, attention, collectives, experts = tables
+    if not by_kernels:
+        gemm, attention = without_watts(gemm), without_watts(attention)
     rate = float(f"{best_read_rate(gemm, attention):.5g}")
     return {
-        "format": "lindos-profile", "version": 4, "device": device, "label": entry["label"],
+        "format": "lindos-profile", "version": 5, "device": device, "label": entry["label"],
         "source": "distilled by tools/distil_operators.py from the operator tables of "
                   f"github.com/ai-dynamo/aiconfigurator @{COMMIT}, Apache-2.0, (c) NVIDIA: GEMM, experts, latent attention and one-shot "
-                  f"all-reduce {GEMM_ENGINE_NAME}, attention {ATTENTION_ENGINE_NAME}, {NCCL_NAME}",
+                  f"all-reduce {GEMM_ENGINE_NAME}, attention {ATTENTION_ENGINE_NAME}, {NCCL_NAME}; {power_source}",
         "date": date, "git_revision": "", "cores": 1, "compute_capability": entry["compute_capability"],
         "memory_bytes": quantity(entry["memory"]), "matrix_rate_flop_per_s": peak_of(entry["peak"], "bf16"),
         "matrix_rates_flop_per_s": {dtype: peak_of(entry["peak"], dtype) for dtype in FORMATS},
@@ -288,16 +330,17 @@ def profile_of(device, date, tables, withheld=frozenset()):
         "step_overhead_s": STEP_OVERHEAD_S, "step_overhead_spread": STEP_OVERHEAD_SPREAD,
         "per_sequence_overhead_s": PER_SEQUENCE_OVERHEAD_S,
         "gemm": sorted((s for s in gemm if kept_gemm(s) and key(s) not in withheld), key=by_curve),
-        "attention": sorted((s for s in attention if kept_attention(s) and key(s) not in withheld), key=by_curve),
+        "attention": sorted((s for s in attention if wanted_heads(s) and key(s) not in withheld), key=by_curve),
         "experts": sorted((s for s in experts if kept_experts(s) and key(s) not in withheld), key=by_curve),
         "stream": [],
         "collectives": sorted((s for s in collectives if key(s) not in withheld), key=key),
+        **power, "power_spread": POWER_SPREAD,
     }
 
 
 def key(sample):
     """What names a sample among all of its device."""
-    return tuple(value for name, value in sample.items() if name not in ("time_s", "spread"))
+    return tuple(value for name, value in sample.items() if name not in ("time_s", "spread", "power_w"))
 
 
 def by_curve(sample):

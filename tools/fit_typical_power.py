@@ -40,7 +40,7 @@ def work(table, row):
             return None
         m, n, k = row["m"], row["n"], row["k"]
         return "gemm", 2.0 * m * n * k, 2.0 * (m * k + n * k + m * n)
-    if "16" not in str(row["attn_dtype"]) or row.get("window_size", 0) != 0:
+    if row["attn_dtype"] != "bfloat16" or row["kv_cache_dtype"] != "bfloat16" or row["window_size"] != 0:
         return None
     batch, heads, width = row["batch_size"], row["num_heads"], row["head_dim"]
     kv_heads = max(1, row["num_key_value_heads"])
@@ -52,7 +52,7 @@ def work(table, row):
 
 
 def kernels(folder):
-    """(device, family) -> [(share of reading, share of arithmetic, share of dynamic power, idle / dynamic power)]."""
+    """(device, family) -> [(share of reading, share of arithmetic, idle, most, measured power)]."""
     out = collections.defaultdict(list)
     for name, catalogue in DEVICES.items():
         device = tomllib.loads((ROOT / "data/catalogue/devices" / (catalogue + ".toml")).read_text())

@@ -127,7 +127,7 @@ class Predict(CliTest):
         self.fail_with(4, ["cannot be written"], "predict", scenario, "--no-db", "--timeline", self.folder / "no" / "t.json")
 
     def test_the_source_of_a_profile_is_shown(self):
-        line = "h200-sxm: profile of 2026-11-26, distilled by tools/distil_operators.py"
+        line = "h200-sxm: profile of 2026-11-27, distilled by tools/distil_operators.py"
         serving = SCENARIOS / "one-h200-llama8b.toml"
         for verb in (("predict", "--no-db", "--fidelity", "closed", "--progress", "none"), ("show",)):
             self.assertIn(line, self.succeed(verb[0], serving, *verb[1:]).out)

@@ -32,12 +32,13 @@ Profile sample_profile() {
   profile.step_overhead = Seconds{1e-5};
   profile.step_overhead_spread = 0.1;
   profile.per_sequence_overhead = Seconds{1e-6};
-  profile.gemm = {{Dtype::kBf16, 1, 576, 1536, 2, 1, Seconds{1e-4}, 0.02}};
+  profile.gemm = {{Dtype::kBf16, 1, 576, 1536, 2, 1, Seconds{1e-4}, 0.02, Watts{310}}};
   profile.attention = {{Dtype::kF32, 4, 1, 128, 9, 3, 64, 2, 1, Seconds{2e-5}, 0.03}};
   profile.stream = {{"norm", Bytes{4096}, 1, 2, Seconds{1e-6}, 0.0}};
   profile.collectives = {{"all_reduce", "thread", 2, Bytes{2304}, Seconds{3e-6}, 0.2}};
   profile.stages = {{Dtype::kBf16, Dtype::kF32, 576, 64, {{6, 2, 1024, 1}, {3, 1, 512, 1}}, 1, 14, 4, 1, 64,
                      Seconds{2e-3}, 0.04}};
+  profile.power_spread = 0.14;
   profile.power_limit = Watts{700};
   profile.power = {{"idle", 0, 0, Watts{75.5}, FlopPerSecond{0}, BytesPerSecond{0}, Seconds{1.1}},
                    {"steps", 8, 1, Watts{520}, FlopPerSecond{2e13}, BytesPerSecond{3.5e12}, Seconds{1.05}}};
@@ -100,6 +101,21 @@ TEST(Profile, PowerIsAbsentWhereItWasNotMeasured) {
   EXPECT_EQ(profile_from_json(json.dump(), "p.json"), profile);
 }
 
+// Version 4 knew no watts of kernels.
+TEST(Profile, WattsOfKernelsAreAbsentWhereTheyWereNotMeasured) {
+  Profile profile = sample_profile();
+  profile.gemm.front().power = Watts{0};
+  profile.power_spread = 0.0;
+  nlohmann::json json = nlohmann::json::parse(to_json(profile));
+  EXPECT_FALSE(json["gemm"][0].contains("power_w"));
+  EXPECT_FALSE(json.contains("power_spread"));
+  json["version"] = 4;
+  EXPECT_EQ(profile_from_json(json.dump(), "p.json"), profile);
+  json["attention"][0]["power_w"] = 0;
+  EXPECT_THAT([&] { (void)profile_from_json(json.dump(), "p.json"); },
+              testing::ThrowsMessage<Error>(HasSubstr("/attention/0/power_w: expected at least")));
+}
+
 // Version 3 knew no interval factors.
 TEST(Profile, IntervalFactorsAreAbsentWhereNothingWasCalibrated) {
   Profile profile = sample_profile();
@@ -151,8 +167,8 @@ TEST(Profile, ComplaintsNameThePlaceAndTheRemedy) {
             "p.json: missing key \"attention\"; \"atention\" is unknown and looks like it");
   EXPECT_EQ(complaint([](auto& json) { json["stream"][0]["bites"] = 1; }),
             "p.json: /stream/0/bites: unknown key (did you mean \"bytes\"?)");
-  EXPECT_EQ(complaint([](auto& json) { json["version"] = 5; }),
-            "p.json: /version: this build reads version 1 to 4, saw 5");
+  EXPECT_EQ(complaint([](auto& json) { json["version"] = 6; }),
+            "p.json: /version: this build reads version 1 to 5, saw 6");
   EXPECT_EQ(complaint([](auto& json) { json["stages"][0]["ranks"] = nlohmann::json::array(); }),
             "p.json: /stages/0/ranks: expected at least one rank");
   EXPECT_EQ(complaint([](auto& json) { json["stages"][0]["sequences"] = 1 << 21; }),

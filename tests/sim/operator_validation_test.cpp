@@ -41,6 +41,19 @@ TEST(OperatorValidation, BetweenSamplesTheErrorIsThatOfTheInterpolation) {
   EXPECT_EQ(s.interval_coverage, 0.0);  // interpolation promises 5.3 % · 1.28
 }
 
+TEST(OperatorValidation, WattsAreComparedWhereBothHaveThem) {
+  Profile profile = sampled();
+  Profile measured = sampled();
+  measured.gemm[0].power = Watts{250};
+  measured.attention[0].power = Watts{300};
+  EXPECT_FALSE(validate_operators(profile, measured, "own.json").metrics.contains("gemm_w"));
+  profile.gemm[0].power = Watts{200};
+  const ValidationReport report = validate_operators(profile, measured, "own.json");
+  EXPECT_EQ(report.covered, 6);  // a row counts once
+  EXPECT_NEAR(error_statistics(report.metrics.at("gemm_w")).bias, -0.2, 1e-12);
+  EXPECT_FALSE(report.metrics.contains("decode_attention_w"));
+}
+
 TEST(OperatorValidation, WhatNothingAnchorsIsAMiss) {
   Profile measured = sampled();
   measured.stream = {{"norm", Bytes(1000), 2, 1, Seconds(2e-6), 0.0}, {"nurm", Bytes(1), 2, 1, Seconds(1e-6), 0.0}};

@@ -27,10 +27,10 @@ TEST(PowerModel, SolvesBytesAndFlopFromTheCeilings) {
   ASSERT_TRUE(model.has_value());
   EXPECT_EQ(model->idle(), Watts{100});
   EXPECT_EQ(model->limit(), Watts{700});
-  EXPECT_NEAR(model->added(Flop{0}, Bytes{1e12}).value(), 100.0, 1e-9);
-  EXPECT_NEAR(model->added(Flop{1e15}, Bytes{1e12}).value(), 600.0, 1e-9);
-  EXPECT_NEAR(model->added(Flop{2e14}, Bytes{2e12}).value(), 300.0, 1e-9);
-  EXPECT_EQ(model->added(Flop{0}, Bytes{0}), Joules{0});
+  EXPECT_NEAR(model->added({Flop{0}, Bytes{1e12}}).value(), 100.0, 1e-9);
+  EXPECT_NEAR(model->added({Flop{1e15}, Bytes{1e12}}).value(), 600.0, 1e-9);
+  EXPECT_NEAR(model->added({Flop{2e14}, Bytes{2e12}}).value(), 300.0, 1e-9);
+  EXPECT_EQ(model->added({Flop{0}, Bytes{0}}), Joules{0});
   EXPECT_DOUBLE_EQ(model->sigma(), 0.15);
 }
 
@@ -38,16 +38,44 @@ TEST(PowerModel, StepsOfTheEngineCorrectWhatLiesBetweenTheCeilings) {
   const auto model = PowerModel::of(with_steps(), Watts{0});
   ASSERT_TRUE(model.has_value());
   // The samples themselves: all three as measured.
-  EXPECT_NEAR(model->added(Flop{0}, Bytes{3e12}).value(), 300.0, 1e-9);
-  EXPECT_NEAR(model->added(Flop{2e14}, Bytes{2e12}).value(), 350.0, 1e-9);
-  EXPECT_NEAR(model->added(Flop{1e15}, Bytes{1e12}).value(), 600.0, 1e-9);
+  EXPECT_NEAR(model->added({Flop{0}, Bytes{3e12}}).value(), 300.0, 1e-9);
+  EXPECT_NEAR(model->added({Flop{2e14}, Bytes{2e12}}).value(), 350.0, 1e-9);
+  EXPECT_NEAR(model->added({Flop{1e15}, Bytes{1e12}}).value(), 600.0, 1e-9);
   // A sixth of the energy for FLOP lies half way from reading (1) to the steps (350/300): √(7/6) of 250 + 50 J.
-  EXPECT_NEAR(model->added(Flop{1e14}, Bytes{2.5e12}).value(), 300.0 * std::sqrt(7.0 / 6.0), 1e-9);
+  EXPECT_NEAR(model->added({Flop{1e14}, Bytes{2.5e12}}).value(), 300.0 * std::sqrt(7.0 / 6.0), 1e-9);
   // Beyond the product's five sixths its ratio holds: 1.
-  EXPECT_NEAR(model->added(Flop{1e15}, Bytes{0}).value(), 500.0, 1e-9);
+  EXPECT_NEAR(model->added({Flop{1e15}, Bytes{0}}).value(), 500.0, 1e-9);
   // From reading (share 0) to the product (5/6) the line is 0 at a third; the steps lie log(7/6) above it, half of
   // which is the error, beside 2 % for heat.
   EXPECT_NEAR(model->sigma(), std::hypot(0.02, std::log(7.0 / 6.0) / 2.0), 1e-12);
+}
+
+TEST(PowerModel, KernelsWithWattsOfTheirOwnCountByThem) {
+  Profile profile = toy::bare_profile();
+  profile.power_spread = 0.2;
+  profile.gemm = {toy::gemm(1, 100, 100, 1e-6)};
+  profile.gemm[0].power = Watts{400};
+  const auto model = PowerModel::typical(profile, Watts{100}, Watts{700});
+  ASSERT_TRUE(model.has_value());
+  EXPECT_TRUE(model->sampled());
+  EXPECT_NEAR(model->sigma(), std::hypot(0.02, 0.2), 1e-12);
+  PowerWork work;
+  model->count(work, Watts{400}, Seconds{2}, Flop{1e15}, Bytes{1e12});
+  EXPECT_EQ(work, (PowerWork{Flop{0}, Bytes{0}, Joules{600}}));
+  // Reading for a second at the ceiling takes 55 % of 600 W.
+  model->count(work, Watts{0}, Seconds{1}, Flop{0}, Bytes{100e9});
+  EXPECT_NEAR(model->added(work).value(), 600.0 + 330.0, 1e-9);
+  // Steps of the device itself go before watts of kernels.
+  const auto by_steps = PowerModel::of(with_steps(), Watts{0});
+  PowerWork of_steps;
+  by_steps->count(of_steps, Watts{400}, Seconds{1}, Flop{0}, Bytes{3e12});
+  EXPECT_NEAR(by_steps->added(of_steps).value(), 300.0, 1e-9);
+}
+
+TEST(PowerModel, SpreadBetweenEnginesIsInTheSigma) {
+  Profile profile = ceilings_only();
+  profile.power_spread = 0.2;
+  EXPECT_DOUBLE_EQ(PowerModel::of(profile, Watts{0})->sigma(), 0.25);
 }
 
 TEST(PowerModel, NeedsSamplesThatAgree) {

@@ -26,13 +26,19 @@ std::map<std::string, ProfiledDevice> gpus() {
   return {{"pool", {toy::gpu_device(), datasheet_profile(toy::gpu_device())}}};
 }
 
-// Held to `cap`, of 700 W at most and 100 W idle.
-std::map<std::string, ProfiledDevice> powered_gpus(Watts cap) {
+// Held to `cap`, of 700 W at most and 100 W idle; watts of products and decodes by `kernels`.
+std::map<std::string, ProfiledDevice> powered_gpus(Watts cap, bool kernels) {
   std::map<std::string, ProfiledDevice> devices = gpus();
   ProfiledDevice& gpu = devices.at("pool");
   gpu.device.power_idle = Watts{100};
   gpu.device.power_max = Watts{700};
   gpu.cap = cap;
+  if (kernels) {
+    gpu.profile.gemm = {{Dtype::kBf16, 8, 128, 64, 1, 1, Seconds{5e-6}, 0.0, Watts{300}},
+                        {Dtype::kBf16, 512, 64, 128, 1, 1, Seconds{9e-6}, 0.0, Watts{650}}};
+    gpu.profile.attention = {{Dtype::kBf16, 4, 1, 99, 2, 1, 16, 1, 1, Seconds{4e-6}, 0.0, Watts{200}},
+                             {Dtype::kBf16, 16, 1, 99, 2, 1, 16, 1, 1, Seconds{6e-6}, 0.0, Watts{500}}};
+  }
   return devices;
 }
 
@@ -57,8 +63,9 @@ RC_GTEST_PROP(UniformBooks, AgreesWithOpByOp, ()) {
   if (*rc::gen::arbitrary<bool>()) model.sliding_window = {128, 0};
   const GroupPlan plan = plan_of(model, 2);
   const bool powered = *rc::gen::arbitrary<bool>();
+  const bool kernels = *rc::gen::arbitrary<bool>();
   ReplicaModel replica(model, plan, {},
-                       powered ? powered_gpus(Watts{static_cast<double>(*rc::gen::inRange(101, 800))}) : gpus());
+                       powered ? powered_gpus(Watts{static_cast<double>(*rc::gen::inRange(101, 800))}, kernels) : gpus());
   RC_ASSERT(replica.uniform(0));
   Draw draw;
   if (*rc::gen::arbitrary<bool>()) {

@@ -9,6 +9,7 @@
 #include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/ops_builder.h"
+#include "scenarios/quantity_text.h"
 #include "scenarios/shard_shape.h"
 #include "sim/expert_imbalance.h"
 #include "sim/expert_table.h"
@@ -137,6 +138,10 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
                                 rank.power ? rank.power->limit() - rank.power->idle() : Watts{0}});
       // What a node draws at rest counts with the catalogue's idle power, whatever the samples say.
       if (rank.power) rank.at_rest = std::max(rank.power->idle(), d.device.power_idle);
+      if (rank.power && d.cap <= rank.at_rest) {
+        throw Error(ErrorKind::kInfeasible, "device \"" + d.device.name + "\"",
+                    "a limit of " + format(d.cap) + " is not above the " + format(rank.at_rest) + " that its profile measured idle");
+      }
       cap_rank(stage.ceilings.back(), rank, d.cap);
       if (!stage.ranks.empty() && (stage.ceilings.back().device != stage.ceilings.front().device ||
                                    rank.threads != stage.ranks.front().threads)) {
@@ -390,7 +395,8 @@ ReplicaModel::StepCompositions ReplicaModel::compose(const Profile& profile, std
 
 void ReplicaModel::cap_rank(RankCeiling& ceiling, const Rank& rank, Watts cap) {
   if (!rank.power || cap >= rank.power->limit()) return;
-  ceiling.added_cap = std::min(ceiling.added_cap, cap - rank.at_rest);
+  // A planner's limit may lie below what this profile measured idle: next to nothing is left then.
+  ceiling.added_cap = std::min(ceiling.added_cap, std::max(Watts{1}, cap - rank.at_rest));
   ceiling.power_sigma = rank.power->sigma();
 }
 

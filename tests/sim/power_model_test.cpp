@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "scenarios/error.h"
 #include "sim/predict.h"
 #include "sim/stage_work.h"
 #include "tests/sim/toy_power.h"
@@ -142,6 +143,21 @@ TEST(PredictPower, IsAbsentWithoutSamplesAndCatalogue) {
     EXPECT_EQ(typical.metrics.at(name).provenance, "extrapolated") << name;
   }
   EXPECT_EQ(typical.metrics.at("tpot_s"), record.metrics.at("tpot_s"));
+}
+
+// The catalogue may say less of idle power than the profile measured.
+TEST(PredictPower, RefusesALimitBelowMeasuredIdlePower) {
+  Scenario scenario = toy_scenario(kLoad, 1);
+  scenario.devices.at("toy-gpu").power_idle = Watts{50};
+  scenario.devices.at("toy-gpu").power_max = Watts{700};
+  scenario.cluster.power.device_cap = Watts{90};
+  try {
+    static_cast<void>(predict(scenario, {{"toy-gpu", toy_gpu_profile()}}, {}));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInfeasible);
+    EXPECT_STREQ(error.what(), "device \"toy-gpu\": a limit of 90 W is not above the 100 W that its profile measured idle");
+  }
 }
 
 RC_GTEST_PROP(PredictPower, LiesBetweenIdleAndTheLimit, ()) {

@@ -98,6 +98,10 @@ bool CsvTable::next() {
 
 std::string CsvTable::where() const { return file_ + ":" + std::to_string(record_.line); }
 
+bool CsvTable::has(std::string_view column) const {
+  return std::find(header_.begin(), header_.end(), column) != header_.end();
+}
+
 std::string_view CsvTable::text(std::string_view column) const {
   const auto found = std::find(header_.begin(), header_.end(), column);
   if (found == header_.end()) return {};

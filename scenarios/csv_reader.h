@@ -47,6 +47,7 @@ class CsvTable {
   // Moves to the next record; false at the end. A record with another number of fields than the header is refused.
   [[nodiscard]] bool next();
   [[nodiscard]] std::string where() const;  // file:line of the record
+  [[nodiscard]] bool has(std::string_view column) const;
   // Empty for a column that is not there, which is the same as not stated.
   [[nodiscard]] std::string_view text(std::string_view column) const;
   // Nothing when the field is empty; refused unless it is finite and above 0.

@@ -12,8 +12,16 @@ namespace {
 // Fitted on the fitted part of every second published row (docs/serving-accuracy.md), least mean error in steps of 5 us
 // and 10 ms.
 constexpr std::array kEngines{
-    EngineClass{.name = "trtllm", .label = "TensorRT-LLM", .request = Seconds{70e-3}, .fp8_cache = true},
-    EngineClass{.name = "vllm", .label = "vLLM", .layer = Seconds{20e-6}, .batched_tokens = 2048},
+    EngineClass{.name = "trtllm",
+                .label = "TensorRT-LLM",
+                .request = Seconds{70e-3},
+                .budget_by_length = true,
+                .fp8_cache = true},
+    EngineClass{.name = "vllm",
+                .label = "vLLM",
+                .layer = Seconds{20e-6},
+                .batched_tokens = 2048,
+                .budget_by_length = true},
     EngineClass{.name = "sglang",
                 .label = "SGLang",
                 .layer = Seconds{5e-6},

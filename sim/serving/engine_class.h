@@ -19,6 +19,7 @@ struct EngineClass {
   Seconds layer{0};           // per layer and step: gaps between kernels, small kernels beside those that are priced
   Seconds request{0};         // from arrival until it is scheduled, and back to the client
   std::int64_t batched_tokens = 8192;  // default budget of one step
+  bool budget_by_length = false;       // aiconfigurator's launcher gives it one by the length of prompts
   double memory_fraction = 0.9;
   bool fp8_cache = false;     // with weights of 8 bits or fewer
   scheduler::Policy policy = scheduler::Policy::kDecodeFirst;

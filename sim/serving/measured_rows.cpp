@@ -77,6 +77,7 @@ std::vector<MeasuredRow> parse_measured_rows(std::string_view text, const std::s
     row.prompt = length(table, "isl");
     row.output = length(table, "osl");
     row.inference_x = !table.text("measured").empty();
+    row.aiconfigurator = table.has("measured") && !row.inference_x;
     row.shortest = share(table, "length_ratio", row.inference_x ? kInferenceXShortest : 1.0);
     row.batched_tokens = table.count("max_batched_tokens");
     if (!row.batched_tokens && row.inference_x) row.batched_tokens = kInferenceXBatchedTokens;

@@ -41,6 +41,8 @@ struct MeasuredRow {
   std::optional<std::int64_t> concurrency;
   std::optional<std::int64_t> batched_tokens;  // budget of one step
   bool inference_x = false;  // from the public benchmark of that name, whose command lines are known
+  // Or, in a table that dates those: aiconfigurator's own run, whose rules of launching are known.
+  bool aiconfigurator = false;
   // One of: aggregated; or prefill and decode.
   std::optional<MeasuredWorkers> aggregated;
   std::optional<MeasuredWorkers> prefill;

@@ -151,7 +151,7 @@ class Mapper {
     scenario.workload.serving.output = lengths(row_.output);
 
     EngineLimits limits;
-    limits.max_batched_tokens = row_.batched_tokens.value_or(out_.engine.batched_tokens);
+    limits.max_batched_tokens = row_.batched_tokens.value_or(default_budget(workers.batch.value_or(part.clients)));
     limits.prefill_chunk = limits.max_batched_tokens;
     limits.max_sequences = part.clients;
     limits.block_tokens = kGpuBlockTokens;
@@ -167,6 +167,14 @@ class Mapper {
     if (model_.is_moe()) share_experts(workers, group);
     scenario.plan_given = true;
     out_.parts.push_back(std::move(part));
+  }
+
+  // Of one step. aiconfigurator's launcher for benchmarks: max_num_tokens = batch + prompt + 1,500
+  // (generator/rule_plugin/benchmark/{trtllm,vllm}.rule, read 2026-11-27); for SGLang it leaves the engine's chunk.
+  [[nodiscard]] std::int64_t default_budget(std::int64_t batch) const {
+    constexpr std::int64_t kBeside = 1500;
+    const bool by_length = row_.aiconfigurator && out_.engine.budget_by_length;
+    return by_length ? batch + row_.prompt + kBeside : out_.engine.batched_tokens;
   }
 
   [[nodiscard]] LengthRange lengths(std::int64_t nominal) const {

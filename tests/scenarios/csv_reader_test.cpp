@@ -28,6 +28,8 @@ std::string complaint(const std::string& text) {
 
 TEST(Csv, FindsColumnsByName) {
   CsvTable table("t.csv", "tokens,other,name\r\n\r\n12,x,\"a, \"\"b\"\"\"\n,y,c", {"name", "tokens"});
+  EXPECT_TRUE(table.has("other"));
+  EXPECT_FALSE(table.has("tokes"));
   ASSERT_TRUE(table.next());
   EXPECT_EQ(table.where(), "t.csv:3");
   EXPECT_EQ(table.text("name"), "a, \"b\"");

@@ -66,6 +66,8 @@ TEST(MeasuredRows, ADatedRowHasTheLengthsAndTheBudgetOfInferenceX) {
       header + ",,," + rest + "2026-02-08,,," + rest + "2026-02-08,0.5,512," + rest, "m.csv");
   EXPECT_EQ(rows[0].shortest, 1.0);
   EXPECT_EQ(rows[0].batched_tokens, std::nullopt);
+  EXPECT_TRUE(rows[0].aiconfigurator);
+  EXPECT_FALSE(rows[1].aiconfigurator);
   EXPECT_EQ(rows[1].shortest, 0.8);
   EXPECT_EQ(rows[1].batched_tokens, 8192);
   EXPECT_EQ(rows[2].shortest, 0.5);

@@ -63,6 +63,21 @@ TEST(MeasuredScenario, OneReplicaWithItsClients) {
   EXPECT_EQ(part.scenario.workload.serving.concurrency, 10);
 }
 
+TEST(MeasuredScenario, ABudgetThatIsNotStatedIsTheLaunchers) {
+  const auto budget = [](const MeasuredRow& row) {
+    const auto described = measured_scenario(row, catalogue());
+    return std::get<MeasuredScenario>(described).parts.front().scenario.plan.groups.front().limits.max_batched_tokens;
+  };
+  MeasuredRow row = row_of("meta-llama/Llama-3.1-70B", 4);
+  EXPECT_EQ(budget(row), 8192);  // the engine's, in a table of one's own
+  row.aiconfigurator = true;
+  EXPECT_EQ(budget(row), 10 + 1024 + 1500);
+  row.engine = "sglang";
+  EXPECT_EQ(budget(row), 8192);
+  row.batched_tokens = 512;
+  EXPECT_EQ(budget(row), 512);
+}
+
 // 4 attention replicas of one rank deal 256 experts out: 64 each, and 10 clients are at most 3 for one.
 TEST(MeasuredScenario, AttentionReplicasDealTheExpertsOut) {
   MeasuredRow row = row_of("deepseek-ai/DeepSeek-V3", 1);

@@ -236,7 +236,7 @@ class PlanServing(CliTest):
         self.succeed("plan", self.small_fleet(), "--progress", "none", "--top", "1", "--seeds", "1", "--fidelity", "closed", "--out", "plans",
                      "--together", "--pools", "h100")
         text = json.loads((self.folder / "plans/plan-1.json").read_text())
-        for watts, part in ((60, "at least 101.5 W"), (701, "at most, 700 W")):
+        for watts, part in ((60, "at least 157.5 W"), (701, "at most, 700 W")):
             text["groups"][0]["power_limit_w"] = watts
             plan.write_text(json.dumps(text))
             self.fail_with(1, ["plan.json: /groups/0/power_limit_w", part], "predict", "small.toml", "--plan", plan, "--no-db")

@@ -52,8 +52,8 @@ bool is_fitted_on(std::string_view model, std::string_view system, std::string_v
 
 ErrorBand error_band(PointMetric metric, bool disaggregated) {
   // 10 % and 90 % quantiles of measured over predicted, rows as above.
-  if (disaggregated) return metric == PointMetric::kTtft ? ErrorBand{0.39, 6.1} : ErrorBand{0.32, 0.95};
-  return metric == PointMetric::kTtft ? ErrorBand{0.28, 1.37} : ErrorBand{0.75, 1.33};
+  if (disaggregated) return metric == PointMetric::kTtft ? ErrorBand{0.30, 9.3} : ErrorBand{0.33, 0.90};
+  return metric == PointMetric::kTtft ? ErrorBand{0.58, 2.53} : ErrorBand{0.69, 1.33};
 }
 
 }  // namespace lindos::sim

@@ -847,7 +847,7 @@ class ServingPlanner {
       const double rate = kinds[i].rate * static_cast<double>(chosen[i].replicas);
       (kinds[i].role == Role::kBoth ? both : kinds[i].role == Role::kPrefill ? prompts : decodes) += rate;
       added += added_by(chosen[i]);
-      point.shapes += (point.shapes.empty() ? "" : "; ") + pool_of(chosen[i]).name + " " + text_of(chosen[i].shape->shape);
+      point.shapes += (point.shapes.empty() ? "" : "; ") + pool_of(chosen[i]).name + " " + short_text_of(chosen[i].shape->shape);
       used.push_back(chosen[i]);
     }
     const double tokens = (both + std::min(prompts, decodes)) * mean_tokens(scenario_.workload.serving).output;

@@ -62,6 +62,16 @@ std::string text_of(const ServingShape& shape) {
   return out;
 }
 
+std::string short_text_of(const ServingShape& shape) {
+  std::string out;
+  if (shape.tensor > 1) out += "TP" + std::to_string(shape.tensor);
+  if (shape.stages > 1) out += (out.empty() ? "PP" : " PP") + std::to_string(shape.stages);
+  if (out.empty()) out = "one device";
+  if (shape.role == Role::kPrefill) out += " prompts";
+  if (shape.role == Role::kDecode) out += " decodes";
+  return out;
+}
+
 bool ServingShape::operator<(const ServingShape& other) const {
   const auto fields = [](const ServingShape& s) {
     return std::tuple(s.pool, s.tensor, s.stages, s.weights, s.kv, s.budget, s.role, s.kv_offload.value());

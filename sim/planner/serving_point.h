@@ -44,6 +44,8 @@ struct ServingShape {
 
 // "TP8 bf16, steps of 8192 tokens".
 [[nodiscard]] std::string text_of(const ServingShape& shape);
+// "TP8", "TP4 PP4 prompts", "one device decodes".
+[[nodiscard]] std::string short_text_of(const ServingShape& shape);
 [[nodiscard]] GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int64_t replicas);
 
 // One replica under steady load.

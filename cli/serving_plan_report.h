@@ -15,7 +15,7 @@ namespace lindos::cli {
 // {"scenario_name", "scenario_digest", "objective", "plans": [PLAN], "baselines": [PLAN], "pareto": [{"tokens_per_s_user",
 // "tokens_per_s_device", "shapes"}], "searched": {"shapes", "points", "verified"}, "pruned": [{"reason",
 // "count", "example"}]}; PLAN is {"name", "file", "plan_digest", "requests_per_s", "p10", "p90", "output_tokens_per_s",
-// "power_w", "objective", "groups": [{"name", "what", "replicas", "clock", "device_limit_w", "screened_rate", "rate",
+// "without_node", "without_rack", "power_w", "objective", "groups": [{"name", "what", "role", "replicas", "device_limit_w", "screened_rate", "rate",
 // "ttft_s", "tpot_s"}], "gains": [{"over", "gain", "p10", "p90"}]}.
 [[nodiscard]] std::string to_json(const sim::ServingAnswer& answer, const Scenario& scenario,
                                   const sim::ServingQuestion& question, const std::vector<std::string>& files);

@@ -724,7 +724,10 @@ class ServingPlanner {
                        group.weight_dtype,
                        group.kv_dtype,
                        group.limits.max_batched_tokens,
-                       group.role};
+                       group.role,
+                       group.limits.kv_offload,
+                       scenario_.model.is_moe() &&
+                           group.stages.front().ranks.front().share.experts.size() < scenario_.model.moe.experts};
       priced->group = make_group(scenario_, group, profiles_, reason);
       if (!priced->group) {
         answer_.pruned.add("the scenario's own plan does not fit", 1, reason);

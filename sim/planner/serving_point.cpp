@@ -55,6 +55,7 @@ std::string text_of(const ServingShape& shape) {
   if (shape.tensor > 1) out += "TP" + std::to_string(shape.tensor) + " ";
   if (shape.stages > 1) out += "PP" + std::to_string(shape.stages) + " ";
   out += name_of(shape.weights);
+  if (shape.dealt) out += ", experts dealt out";
   if (shape.role == Role::kDecode) return out + ", decodes only";
   if (shape.role == Role::kPrefill) out += ", prompts only";
   out += ", steps of " + std::to_string(shape.budget) + " tokens";
@@ -74,7 +75,7 @@ std::string short_text_of(const ServingShape& shape) {
 
 bool ServingShape::operator<(const ServingShape& other) const {
   const auto fields = [](const ServingShape& s) {
-    return std::tuple(s.pool, s.tensor, s.stages, s.weights, s.kv, s.budget, s.role, s.kv_offload.value());
+    return std::tuple(s.pool, s.tensor, s.stages, s.weights, s.kv, s.budget, s.role, s.kv_offload.value(), s.dealt);
   };
   return fields(*this) < fields(other);
 }
@@ -100,6 +101,13 @@ GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int
   group.kv_dtype = shape.kv;
   group.role = shape.role;
   group.limits.kv_offload = shape.kv_offload;
+  for (StagePlan& stage : group.stages) {
+    for (std::int64_t r = 0; r < shape.tensor && scenario.model.is_moe(); ++r) {
+      const std::int64_t experts = scenario.model.moe.experts;
+      stage.ranks[static_cast<std::size_t>(r)].share.experts =
+          shape.dealt ? Range{experts * r / shape.tensor, experts * (r + 1) / shape.tensor} : Range{0, experts};
+    }
+  }
   return group;
 }
 

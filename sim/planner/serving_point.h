@@ -36,6 +36,7 @@ struct ServingShape {
   std::int64_t budget = 8192;        // tokens of one step
   Role role = Role::kBoth;
   Bytes kv_offload{0};               // host memory of a replica for KV blocks
+  bool dealt = false;                // routed experts lie whole on the ranks, not in columns
   [[nodiscard]] std::int64_t devices() const { return tensor * stages; }
   bool operator==(const ServingShape&) const = default;
   // In order of the fields.

@@ -84,24 +84,32 @@ class Screening {
       for (int stages = 1; stages <= kMostStages; stages *= 2) {
         for (const Dtype dtype : question_.dtypes) {
           ServingShape shape{p, tensor, stages, dtype, kv_dtype(scenario_, pool.name, dtype)};
-          for (const std::int64_t budget : kBudgets) {
-            shape.budget = budget;
-            shape.kv_offload = kv_offload(scenario_, pool.name);
-            add(shape);
-          }
-          if (!question_.apart) continue;
-          shape.kv_offload = Bytes{0};
-          shape.role = Role::kPrefill;
-          for (const std::int64_t budget : kPromptBudgets) {
-            shape.budget = budget;
-            add(shape);
-          }
-          shape.role = Role::kDecode;
-          shape.budget = kDecodeBudget;
-          add(shape);
+          list_roles(shape);
+          if (!scenario_.model.is_moe() || tensor == 1 || tensor > scenario_.model.moe.experts) continue;
+          shape.dealt = true;
+          list_roles(shape);
         }
       }
     }
+  }
+
+  void list_roles(ServingShape shape) {
+    const Bytes offload = kv_offload(scenario_, pool_of(shape).name);
+    for (const std::int64_t budget : kBudgets) {
+      shape.budget = budget;
+      shape.kv_offload = offload;
+      add(shape);
+    }
+    if (!question_.apart) return;
+    shape.kv_offload = Bytes{0};
+    shape.role = Role::kPrefill;
+    for (const std::int64_t budget : kPromptBudgets) {
+      shape.budget = budget;
+      add(shape);
+    }
+    shape.role = Role::kDecode;
+    shape.budget = kDecodeBudget;
+    add(shape);
   }
 
   void add(const ServingShape& shape) {

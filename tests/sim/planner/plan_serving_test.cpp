@@ -239,9 +239,29 @@ TEST(PlanServing, EveryTenantsPromiseCounts) {
   EXPECT_LT(strict.rate, 0.7 * alike.rate);
 }
 
-// Prompts of which nearly all is another's: host memory keeps what the device has no room for. Where nothing is in common it
-// only costs.
-TEST(PlanServing, TakesHostMemoryForKvWhereItHelps) {
+// Experts in columns and dealt out whole are two shapes; both fit the plan's rules, and the better one is found.
+TEST(PlanServing, DealsExpertsOutOrCutsThem) {
+  Scenario scenario = fleet();
+  scenario.model = catalogue().models.at("qwen3-30b-a3b");
+  scenario.plan = default_plan(scenario);
+  const ServingShape cut{0, 4, 1, Dtype::kBf16, Dtype::kBf16, 2048};
+  ServingShape dealt = cut;
+  dealt.dealt = true;
+  EXPECT_EQ(group_of(scenario, cut, 1).stages.front().ranks.back().share.experts, (Range{0, 128}));
+  EXPECT_EQ(group_of(scenario, dealt, 1).stages.front().ranks.back().share.experts, (Range{96, 128}));
+  double best = 0.0;
+  for (const ServingShape& shape : {cut, dealt}) {
+    ServingGroup group = group_with(scenario, shape);
+    best = std::max(best, ServingPrices(group, scenario.workload.serving).most(scenario.slo).rate);
+  }
+  EXPECT_GT(best, 0.0);
+  const ServingAnswer answer = plan_serving(scenario, {}, closed_question());
+  check_plan(answer.plans.front().scenario.plan, answer.plans.front().scenario, "plan");
+  EXPECT_GE(answer.plans.front().requests_per_s, 8.0 * best * 0.99) << "32 devices";
+}
+
+// Prompts that have nothing in common find nothing again: host memory for KV is given back.
+TEST(PlanServing, LeavesHostMemoryThatBringsNothing) {
   Scenario scenario = fleet();
   scenario.plan = default_plan(scenario);
   for (GroupPlan& group : scenario.plan.groups) {

@@ -137,7 +137,8 @@ void PlansPage::set_theme(const Theme& theme) {
 
 void PlansPage::focus_plans() {
   if (table_->visible_rows() == 0) return search_->setFocus();
-  if (!table_->current_key()) table_->selectRow(0);
+  // A table that got the focus has a current row, but none that is selected.
+  if (!table_->selectionModel()->hasSelection()) table_->selectRow(0);
   table_->setFocus();
 }
 

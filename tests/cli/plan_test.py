@@ -227,10 +227,9 @@ class PlanServing(CliTest):
             self.assertLessEqual(metrics["site_power_peak_w"]["p90"], 120e3)
             return metrics["goodput"]["p50"]
 
-        # The rate at which 99 % just keep the promises is within the interval, or just above: the search holds prompts and
-        # decodes to the cap apart, while a step of both draws what they do on average.
+        # The rate at which 99 % just keep the promises is within the interval.
         self.assertGreaterEqual(predicted(best["p10"]), 0.99)
-        self.assertLess(predicted(1.05 * best["p90"]), 0.99)
+        self.assertLess(predicted(best["p90"]), 0.99)
 
     def test_power_limits_that_no_device_keeps(self):
         plan = self.folder / "plan.json"

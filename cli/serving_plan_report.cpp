@@ -55,8 +55,8 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
   out["p10"] = plan.p10;
   out["p90"] = plan.p90;
   out["output_tokens_per_s"] = plan.tokens_per_s;
-  if (plan.without_node > 0.0) out["without_node"] = plan.without_node;
-  if (plan.without_rack > 0.0) out["without_rack"] = plan.without_rack;
+  if (plan.without_node) out["without_node"] = *plan.without_node;
+  if (plan.without_rack) out["without_rack"] = *plan.without_rack;
   if (plan.without_site_cap > 0.0) out["without_site_cap"] = plan.without_site_cap;
   out["power_w"] = nullptr;  // of hosts it is not known
   if (plan.power.value() > 0.0) out["power_w"] = plan.power.value();
@@ -109,9 +109,9 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
     }
     out += parts.text();
     const sim::PlannedServing& plan = answer.plans[i];
-    if (plan.without_node > 0.0) {
+    if (plan.without_node && plan.without_rack) {
       out += fmt::format("without the node whose loss costs most {} requests/s, without the rack {}\n",
-                         rate_text(plan.without_node), rate_text(plan.without_rack));
+                         rate_text(*plan.without_node), rate_text(*plan.without_rack));
     }
     if (plan.without_site_cap > 0.0) {
       out += fmt::format("the site's cap costs {:.1f} %: without it these shapes keep {} requests/s\n",

@@ -7,8 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "scenarios/error.h"
-
 namespace lindos::sim {
 
 namespace {
@@ -30,7 +28,7 @@ void run_workers(std::size_t workers, std::size_t count, const std::function<voi
     for (std::size_t i = next++; i < count; i = next++) {
       try {
         work(worker, i);
-      } catch (const Error&) {
+      } catch (...) {
         failures[i] = std::current_exception();
         next = count;
       }

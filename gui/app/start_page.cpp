@@ -14,6 +14,7 @@ namespace {
 
 const QString kScenarios = LINDOS_SCENARIO_DIR;
 constexpr int kWidest = 860;
+constexpr int kExamplesInARow = 4;
 
 QFrame* card(const QString& title, const QString& text, QPushButton* action, QPushButton* second) {
   auto* frame = new QFrame;
@@ -80,11 +81,12 @@ StartPage::StartPage(QWidget* parent) : QWidget(parent), recent_(new QVBoxLayout
   row->addWidget(open);
   row->addWidget(hint, 1);
   auto* examples = new QWidget;
-  auto* example_row = new QHBoxLayout(examples);
-  example_row->setContentsMargins(0, 0, 0, 0);
+  auto* example_grid = new QGridLayout(examples);
+  example_grid->setContentsMargins(0, 0, 0, 0);
   auto* examples_title = new QLabel(tr("More examples:"));
   examples_title->setObjectName("muted");
-  example_row->addWidget(examples_title);
+  example_grid->addWidget(examples_title, 0, 0);
+  int shown = 0;
   for (const QString& name : QDir(kScenarios).entryList({"*.toml"}, QDir::Files, QDir::Name)) {
     const QString path = kScenarios + "/" + name;
     if (path == machine || path == colossus) continue;
@@ -94,9 +96,10 @@ StartPage::StartPage(QWidget* parent) : QWidget(parent), recent_(new QVBoxLayout
     example->setToolTip(path);
     example->setAccessibleName(tr("Open the example %1").arg(example->text()));
     connect(example, &QPushButton::clicked, this, [this, path] { emit scenario_chosen(path); });
-    example_row->addWidget(example);
+    example_grid->addWidget(example, shown / kExamplesInARow, 1 + shown % kExamplesInARow, Qt::AlignLeft);
+    ++shown;
   }
-  example_row->addStretch(1);
+  example_grid->setColumnStretch(1 + kExamplesInARow, 1);
   auto* keys = new QLabel(tr("Ctrl+K finds every command by name, ? lists the keys."));
   keys->setObjectName("muted");
   auto* recent_title = new QLabel(tr("Recent scenarios"));

@@ -22,6 +22,8 @@ constexpr const char* kGap = "1e-6";
 constexpr const char* kMostNodes = "2000";
 // Of so many replicas a fraction of one makes none either: fleets are solved by the relaxed program and rounded.
 constexpr double kFleet = 1000.0;
+// Of a demand, by which it is raised at least where rounding down leaves less.
+constexpr double kLeastRaise = 1e-4;
 
 double served(const ReplicaKind& kind) { return kind.role == Role::kPrefill ? 0.0 : kind.rate; }
 
@@ -196,7 +198,7 @@ std::optional<std::vector<std::int64_t>> rounded(const std::vector<ReplicaKind>&
       }
     }
     if (demand <= 0.0 || served >= demand) return replicas;
-    limits.demand += (demand - served) * (1.0 + 1e-6);
+    limits.demand += std::max(demand - served, kLeastRaise * demand);
   }
 }
 
@@ -206,8 +208,8 @@ std::optional<std::vector<std::int64_t>> whole(const std::vector<ReplicaKind>& k
     for (const double x : *found) replicas.push_back(std::llround(x));
     return replicas;
   }
-  // Without a demand no replica at all is allowed, so that an answer exists where the search has given up.
-  return limits.demand > 0.0 ? std::nullopt : rounded(kinds, limits);
+  // The search has given up, or there is none: the relaxed program says which.
+  return rounded(kinds, limits);
 }
 
 std::optional<std::vector<std::int64_t>> solve(const std::vector<ReplicaKind>& kinds, const AllocationLimits& limits) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -31,9 +32,11 @@ using Profiles = std::map<std::string, Profile>;
 
 // Shapes of a pool that stay in the running once all are screened; of those that do a part of the work only the first.
 constexpr std::size_t kKeptShapes = 3;
-// How often an answer is allocated anew: with the power limits simulated that it chose, or with what it must have to spare.
+// How often an answer is allocated anew with the power limits simulated that it chose.
 constexpr int kRefinements = 3;
-// CBC's answers are exact to this share of the objective.
+// By which a demand grows at least from round to round where what a lost unit takes is sought.
+constexpr double kMoreToSpare = 1.02;
+// The solver's answers are taken for equal within this share of the objective.
 constexpr double kSolverTolerance = 1e-4;
 // A shape with a smaller part of the replicas than that is left out where it brings less than this share of the objective.
 constexpr double kLeastPart = 0.02;
@@ -81,17 +84,14 @@ std::vector<double> rates_of(const std::vector<Chosen>& chosen) {
   return rates;
 }
 
-// Replicas that have a device in such a unit: they lie one behind the other from the start of a node.
-std::int64_t replicas_in(const Pool& pool, LostUnit unit, std::int64_t devices) {
-  std::int64_t size = pool.node.devices;
-  if (unit == LostUnit::kRack) size *= std::max(1, pool.nodes_per_rack);
-  return (size + devices - 1) / devices;
+std::int64_t devices_of(const Pool& pool, LostUnit unit) {
+  return pool.node.devices * (unit == LostUnit::kRack ? std::max<std::int64_t>(1, pool.nodes_per_rack) : 1);
 }
 
 class ServingPlanner {
  public:
   ServingPlanner(const Scenario& scenario, const Profiles& profiles, const ServingQuestion& question)
-      : scenario_(scenario), profiles_(profiles), question_(question) {
+      : scenario_(scenario), profiles_(profiles), question_(question), by_(judged(scenario)) {
     pools_ = training_space(scenario, question.pools, false, 0).pools;
   }
 
@@ -169,7 +169,7 @@ class ServingPlanner {
     ScreenQuestion question{pools_, question_.dtypes, question_.apart, question_.predict.cancelled,
                             [&](double done) { report(0.3 * done); }};
     if (question.dtypes.empty()) question.dtypes = {scenario_.plan.groups.front().weight_dtype};
-    ServingScreen screened = screen_shapes(scenario_, profiles_, question);
+    ServingScreen screened = screen_shapes(scenario_, by_, profiles_, question);
     shapes_ = std::move(screened.shapes);
     answer_.shapes = screened.tried;
     answer_.points = screened.points;
@@ -296,7 +296,9 @@ class ServingPlanner {
 
   void verify_one(PricedShape& shape, std::size_t step) const {
     if (question_.predict.fidelity == Fidelity::kClosed) {
-      shape.loads[step] = BorneLoad{shape.screened[step], 1.0, shape.point.ttft, shape.point.tpot, {}};
+      const ServingPoint point =
+          ServingPrices(*shape.group, by_.workload, Draw{}, {shape.limits[step]}).most(by_.strictest);
+      shape.loads[step] = BorneLoad{shape.screened[step], 1.0, point.ttft, point.tpot, {}};
     } else if (step == 0) {
       shape.loads[0] = simulated(*shape.group, shape.screened[0]);
       prefer_no_offload(shape);
@@ -311,13 +313,13 @@ class ServingPlanner {
   }
 
   [[nodiscard]] BorneLoad simulated(ServingGroup& group, double guess) const {
-    return borne_load(group, scenario_.workload.serving, scenario_.slo, guess, question_.predict.seed,
+    return borne_load(group, by_.workload, by_.slo, guess, question_.predict.seed,
                       question_.predict.cancelled);
   }
 
   // Host memory for KV is taken where it brings something.
   void prefer_no_offload(PricedShape& shape) const {
-    if (shape.shape.kv_offload.value() <= 0.0) return;
+    if (shape.given || shape.shape.kv_offload.value() <= 0.0) return;
     ServingShape without = shape.shape;
     without.kv_offload = Bytes{0};
     GroupPlan plan = shape.group->plan;
@@ -332,14 +334,20 @@ class ServingPlanner {
     shape.loads[0] = load;
   }
 
-  // A step of decodes and one of prompts: where the prices of a shape come from.
+  // Where the prices of a shape come from: those of its run, or of a step of its decodes and one of a prompt.
   [[nodiscard]] WorkTotals totals_of(PricedShape& shape) const {
     if (question_.predict.fidelity != Fidelity::kClosed) return shape.loads.front()->totals;
     WorkTotals totals;
     Ledger ledger;
-    const Batch batch(static_cast<std::size_t>(std::max(1.0, shape.point.batch)), Slice{1024, 1, true});
-    for (std::size_t s = 0; s < shape.group->replica.stages(); ++s)
-      book(shape.group->replica.work(batch, s, 1), shape.group->replica.ranks(s), Draw{}, ledger, totals);
+    const auto prompt = static_cast<std::int64_t>(std::llround(std::max(1.0, mean_tokens(by_.workload).prompt)));
+    std::vector<Batch> steps;
+    if (shape.shape.role != Role::kPrefill)
+      steps.emplace_back(static_cast<std::size_t>(std::max(1.0, shape.point.batch)), Slice{prompt, 1, true});
+    if (shape.shape.role != Role::kDecode) steps.push_back({Slice{0, std::min(prompt, shape.shape.budget), true}});
+    for (const Batch& batch : steps) {
+      for (std::size_t s = 0; s < shape.group->replica.stages(); ++s)
+        book(shape.group->replica.work(batch, s, 1), shape.group->replica.ranks(s), Draw{}, ledger, totals);
+    }
     return totals;
   }
 
@@ -363,7 +371,7 @@ class ServingPlanner {
   // Load of a shape by draw, as screened, relative to its centre: what one kernel price off by a factor does.
   [[nodiscard]] std::vector<double> drawn_ratios(PricedShape& shape, Watts limit) const {
     const auto most = [&](const Draw& with) {
-      return ServingPrices(*shape.group, scenario_.workload.serving, with, {limit}).most(scenario_.slo).rate;
+      return ServingPrices(*shape.group, by_.workload, with, {limit}).most(by_.strictest).rate;
     };
     const double centre = most(Draw{});
     std::vector<double> ratios;
@@ -377,16 +385,40 @@ class ServingPlanner {
 
   // ---- plans -------------------------------------------------------------------------------------------------------
 
-  // The same without the unit whose loss costs most; the router goes on by the same weights.
-  [[nodiscard]] double served_without(LostUnit unit, std::vector<Chosen> chosen, const std::vector<double>& rates) const {
+  // The same without the unit whose loss costs most; the router goes on by the same weights. The parts of a pool lie one behind
+  // the other, each from the start of a unit's node.
+  [[nodiscard]] double served_without(LostUnit unit, const std::vector<Chosen>& chosen, const std::vector<double>& rates) const {
     double least = served(chosen, rates);
-    for (std::size_t i = 0; unit != LostUnit::kNothing && i < chosen.size(); ++i) {
-      const std::int64_t own = chosen[i].replicas;
-      chosen[i].replicas = std::max<std::int64_t>(0, own - replicas_in(pool_of(chosen[i]), unit, chosen[i].shape->shape.devices()));
-      least = std::min(least, served(chosen, rates));
-      chosen[i].replicas = own;
+    if (unit == LostUnit::kNothing) return least;
+    for (const std::size_t p : pools_) {
+      const std::int64_t size = devices_of(scenario_.cluster.pools[p], unit);
+      // Units at the ends of parts hold two of them; all between are like the second of a part.
+      std::set<std::int64_t> units;
+      std::int64_t begin = 0;
+      for (const Chosen& c : chosen) {
+        if (c.shape->shape.pool != p) continue;
+        const std::int64_t end = begin + c.shape->shape.devices() * c.replicas;
+        units.insert({begin / size, begin / size + 1, (end - 1) / size});
+        begin = end;
+      }
+      for (const std::int64_t lost : units) least = std::min(least, served(left_without(p, lost * size, size, chosen), rates));
     }
     return least;
+  }
+
+  // Without `size` devices of the pool from the `first` on.
+  static std::vector<Chosen> left_without(std::size_t pool, std::int64_t first, std::int64_t size, std::vector<Chosen> chosen) {
+    std::int64_t begin = 0;
+    for (Chosen& c : chosen) {
+      if (c.shape->shape.pool != pool) continue;
+      const std::int64_t each = c.shape->shape.devices();
+      const std::int64_t end = begin + each * c.replicas;
+      const std::int64_t from = std::max(begin, first);
+      const std::int64_t to = std::min(end, first + size);
+      if (from < to) c.replicas -= (to - begin + each - 1) / each - (from - begin) / each;
+      begin = end;
+    }
+    return chosen;
   }
 
   [[nodiscard]] double counted(const std::vector<Chosen>& chosen, const std::vector<double>& rates) const {
@@ -431,7 +463,7 @@ class ServingPlanner {
     }
     plan.p10 = quantile(plan.drawn, 0.1);
     plan.p90 = quantile(plan.drawn, 0.9);
-    plan.tokens_per_s = plan.requests_per_s * mean_tokens(scenario_.workload.serving).output;
+    plan.tokens_per_s = plan.requests_per_s * mean_tokens(by_.workload).output;
     plan.power = metered(scenario_, added);
     plan.cost = cost_of(chosen, plan.power);
     plan.objective = plan.requests_per_s * per_request(plan.power, plan.cost);
@@ -440,7 +472,7 @@ class ServingPlanner {
 
   // What a request per second counts in the objective of a plan that draws and costs so much; 0: that is not known.
   [[nodiscard]] double per_request(Watts power, DollarsPerSecond cost) const {
-    const double tokens = mean_tokens(scenario_.workload.serving).output;
+    const double tokens = mean_tokens(by_.workload).output;
     if (question_.objective == ServingObjective::kPower) return tokens / (power.value() / 1e6);
     if (question_.objective == ServingObjective::kCost) return cost.value() > 0.0 ? tokens / cost.value() : 0.0;
     return 1.0;
@@ -524,16 +556,16 @@ class ServingPlanner {
     const double demand =
         question_.objective == ServingObjective::kGoodput ? 0.0 : scenario_.workload.serving.rate.value();
     limits.demand = demand;
-    for (int round = 0; round <= kRefinements; ++round) {
+    while (true) {
       const auto replicas = allocate(kinds, limits);
       if (!replicas) return {};
       std::vector<Chosen> used = by_load(chosen, *replicas);
+      const double whole = served(used, rates_of(used));
       const double left = counted(used, rates_of(used));
-      // What is lost with a unit is asked for beside the demand.
       if (left >= demand * (1.0 - 1e-9)) return used;
-      limits.demand += (demand - left) * (1.0 + 1e-6);
+      // What is lost with a unit is asked for beside the demand; each round asks for more, so that it ends.
+      limits.demand = std::max(demand + whole - left, limits.demand * kMoreToSpare);
     }
-    return {};
   }
 
   // Those that there are, with routing by load: prompts that are computed apart as many as can be decoded.
@@ -582,16 +614,16 @@ class ServingPlanner {
 
   // All shapes together, which is the best there is, and one shape per pool for replicas that do both; each with all that do a
   // part of the work, if any do.
-  [[nodiscard]] std::vector<Ranked> all_ranked(const Kept& kept, bool apart) {
+  [[nodiscard]] std::vector<Ranked> all_ranked(const Kept& kept, bool apart, Pruned& pruned) const {
     std::vector<Ranked> out;
     const auto add = [&](std::vector<PricedShape*> shapes, const std::vector<PricedShape*>& part) {
       shapes.insert(shapes.end(), part.begin(), part.end());
       Ranked one = ranked(std::move(shapes));
       const auto same = [&](const Ranked& other) { return same_replicas(other.chosen, one.chosen); };
       if (one.objective <= 0.0) {
-        answer_.pruned.add("cannot serve the scenario's rate under the site's power", 1);
+        pruned.add("cannot serve the scenario's rate under the site's power", 1);
       } else if (std::any_of(out.begin(), out.end(), same)) {
-        answer_.pruned.add("leads to the same replicas as another choice", 1);
+        pruned.add("leads to the same replicas as another choice", 1);
       } else {
         out.push_back(std::move(one));
       }
@@ -639,19 +671,25 @@ class ServingPlanner {
     }
   }
 
+  [[noreturn]] void refuse_demand() const {
+    throw Error(ErrorKind::kInfeasible, scenario_.name,
+                "the fleet cannot serve " + number_text(scenario_.workload.serving.rate.value(), 6) +
+                    " requests/s under the promises and the site's power" +
+                    (question_.survives == LostUnit::kNothing ? "" : std::string(" without a ") + name_of(question_.survives)));
+  }
+
   void make_plans(const Kept& kept) {
-    std::vector<Ranked> all = all_ranked(kept, true);
-    if (all.empty()) {
-      throw Error(ErrorKind::kInfeasible, scenario_.name,
-                  "the fleet cannot serve " + number_text(scenario_.workload.serving.rate.value(), 6) +
-                      " requests/s under the promises and the site's power" +
-                      (question_.survives == LostUnit::kNothing ? "" : std::string(" without a ") + name_of(question_.survives)));
-    }
+    std::vector<Ranked> all = all_ranked(kept, true, answer_.pruned);
+    if (all.empty()) refuse_demand();
     const std::size_t shown = std::min(all.size(), static_cast<std::size_t>(question_.top));
     answer_.pruned.add("less than the plans shown, once allocated", static_cast<std::int64_t>(all.size() - shown));
     all.resize(shown);
     for (Ranked& plan : all) refine(plan);
     sort(all);
+    const auto nothing = [](const Ranked& plan) { return plan.objective <= 0.0; };
+    const auto same = [](const Ranked& a, const Ranked& b) { return same_replicas(a.chosen, b.chosen); };
+    if (std::erase_if(all, nothing) > 0 && all.empty()) refuse_demand();
+    all.erase(std::unique(all.begin(), all.end(), same), all.end());
     for (const Ranked& plan : all) {
       answer_.plans.push_back(plan_of(name_of_parts(plan.chosen), plan.chosen));
       if (question_.objective != ServingObjective::kGoodput) continue;
@@ -671,11 +709,11 @@ class ServingPlanner {
       if (pools_.size() < 2) continue;
       PricedShape* best = nullptr;
       for (PricedShape& shape : shapes_[p]) {
-        if (shape.shape.role != Role::kBoth || (best != nullptr && shape.rate_per_device() <= best->rate_per_device())) continue;
+        const bool simulated = shape.shape.role == Role::kBoth && shape.loads.front();
+        if (!simulated || (best != nullptr && shape.rate_per_device() <= best->rate_per_device())) continue;
         best = &shape;
       }
       if (best == nullptr) continue;
-      verify({{best, 0}});
       Ranked alone = ranked({best});
       refine(alone);
       if (!alone.chosen.empty())
@@ -684,9 +722,11 @@ class ServingPlanner {
     const auto apart = [](const ServingPart& part) { return part.shape.role != Role::kBoth; };
     const auto& parts = answer_.plans.front().parts;
     if (std::none_of(parts.begin(), parts.end(), apart)) return;
-    std::vector<Ranked> together = all_ranked(kept, false);
+    Pruned left_out_before;
+    std::vector<Ranked> together = all_ranked(kept, false, left_out_before);
     if (together.empty()) return;
     refine(together.front());
+    if (together.front().chosen.empty()) return;
     answer_.baselines.push_back(plan_of("best with prompts and decodes together", together.front().chosen));
   }
 
@@ -700,7 +740,7 @@ class ServingPlanner {
       for (Chosen& c : chosen) {
         c.limit_step = step;
         added += added_by(c);
-        serves = serves && c.shape->screened[step] > 0.0;
+        serves = serves && c.shape->rate(step) > 0.0;
       }
       if (!serves) break;
       if (capped && added > added_budget(scenario_)) continue;
@@ -734,7 +774,8 @@ class ServingPlanner {
         return;
       }
       priced->limits = limits_of(scenario_, *pool, group);
-      sim::screen(*priced, scenario_);
+      sim::screen(*priced, by_);
+      priced->given = true;
       if (priced->screened.front() <= 0.0) {
         answer_.pruned.add("the scenario's own plan does not keep the promises", 1, "group " + group.name);
         return;
@@ -790,7 +831,7 @@ class ServingPlanner {
   void make_pareto() {
     std::vector<std::pair<PricedShape*, ServingPrices>> prices;
     for (auto& shapes : shapes_) {
-      for (PricedShape& shape : shapes) prices.emplace_back(&shape, ServingPrices(*shape.group, scenario_.workload.serving));
+      for (PricedShape& shape : shapes) prices.emplace_back(&shape, ServingPrices(*shape.group, by_.workload));
     }
     AllocationLimits limits;
     double devices = 0.0;
@@ -853,7 +894,7 @@ class ServingPlanner {
       point.shapes += (point.shapes.empty() ? "" : "; ") + pool_of(chosen[i]).name + " " + short_text_of(chosen[i].shape->shape);
       used.push_back(chosen[i]);
     }
-    const double tokens = (both + std::min(prompts, decodes)) * mean_tokens(scenario_.workload.serving).output;
+    const double tokens = (both + std::min(prompts, decodes)) * mean_tokens(by_.workload).output;
     if (tokens <= 0.0) return;
     const Watts power = metered(scenario_, added);
     point.tokens_per_s_device = tokens / devices;
@@ -870,6 +911,7 @@ class ServingPlanner {
   const Scenario& scenario_;
   const Profiles& profiles_;
   const ServingQuestion& question_;
+  const Judged by_;
   std::vector<std::size_t> pools_;
   std::vector<std::vector<PricedShape>> shapes_;    // [pool of the cluster]
   std::vector<std::unique_ptr<PricedShape>> own_;   // of the scenario's plan

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,9 +68,9 @@ struct PlannedServing {
   Scenario scenario;                // with the plan
   std::vector<ServingPart> parts;
   double requests_per_s = 0.0;      // that keep the promises, with all of the fleet or what survives (ServingQuestion)
-  // The same without the node, and without the rack, whose loss costs most. 0: of a few devices it is not said.
-  double without_node = 0.0;
-  double without_rack = 0.0;
+  // The same without the node, and without the rack, whose loss costs most. Of a few devices it is not said.
+  std::optional<double> without_node;
+  std::optional<double> without_rack;
   double without_site_cap = 0.0;    // the same of these shapes if the site had no cap; 0: the cap holds no device back
   double p10 = 0.0;
   double p90 = 0.0;

@@ -10,6 +10,7 @@
 #include "scenarios/timeline.h"
 #include "sim/kv_transfer.h"
 #include "sim/maxplus.h"
+#include "sim/planner/serving_point.h"
 
 namespace lindos::sim {
 
@@ -27,7 +28,10 @@ class Trial {
  public:
   Trial(ServingGroup& group, const ServingWorkload& workload, const Slo& slo, std::uint64_t seed,
         const std::function<bool()>& cancelled)
-      : group_(group), slo_(slo), workload_(workload), seed_(seed), cancelled_(cancelled) {}
+      : group_(group), slo_(slo_of_part(slo, group.plan.role)), workload_(workload), seed_(seed), cancelled_(cancelled) {
+    if (group.plan.role == Role::kPrefill)
+      sending_ = kv_path(group, group).time(std::llround(mean_tokens(workload).prompt)).count();
+  }
 
   // `stay`: how long a request is in the replica, about.
   BorneLoad at(double rate, double stay) const {
@@ -39,7 +43,9 @@ class Trial {
     workload.arrival = Arrival::kPoisson;
     workload.rate = Hertz(rate);
     const std::vector<RequestSpec> asked = generate_requests(workload, seed_);
-    ServingRun run = serve_maxplus(group_.replica, group_.limits, parts_of(asked), Draw{}, cancelled_);
+    const std::vector<RequestSpec> parts = parts_of(asked);
+    if (parts.empty()) return {rate, 0.0, Seconds{0}, Seconds{0}, {}};  // answers of one token leave nothing to decode
+    ServingRun run = serve_maxplus(group_.replica, group_.limits, parts, Draw{}, cancelled_);
     if (group_.plan.role == Role::kDecode) join_parts(run.timelines, asked);
     const double first = asked.front().arrival.count() + stay;
     const double last = asked.back().arrival.count() - 0.25 * stay;
@@ -57,7 +63,9 @@ class Trial {
     return load;
   }
 
-  [[nodiscard]] bool keeps(const BorneLoad& load) const { return load.kept >= slo_.percentile; }
+  [[nodiscard]] bool keeps(const BorneLoad& load) const {
+    return load.kept >= slo_.percentile && load.rate * sending_ <= kMostOfLink;
+  }
 
  private:
   // What the replica gets of these requests.
@@ -93,7 +101,8 @@ class Trial {
   }
 
   ServingGroup& group_;
-  const Slo& slo_;
+  const Slo slo_;
+  double sending_ = 0.0;  // seconds per prompt on the links
   const ServingWorkload& workload_;
   std::uint64_t seed_;
   const std::function<bool()>& cancelled_;
@@ -103,6 +112,7 @@ class Trial {
 
 BorneLoad borne_load(ServingGroup& group, const ServingWorkload& workload, const Slo& slo, double guess,
                      std::uint64_t seed, const std::function<bool()>& cancelled) {
+  if (guess <= 0.0) return {};
   const Trial trial(group, workload, slo, seed, cancelled);
   const double decoding = mean_tokens(workload).output * (slo.tpot.count() > 0.0 ? slo.tpot.count() : 0.05);
   const double stay = slo.ttft.count() + (group.plan.role == Role::kPrefill ? 0.0 : decoding);

@@ -17,8 +17,6 @@ namespace {
 
 constexpr double kLargestBatch = 1024.0;
 constexpr int kHalvings = 40;
-// Busy share of the links that carry KV; beyond it their queue is longer than what is carried.
-constexpr double kMostOfLink = 0.9;
 
 // One round: every stage has worked on every micro-batch once (sim/closed_serving.cpp). [limit].
 std::vector<double> periods(ReplicaModel& replica, const Batch& micro_batch, std::size_t micro_batches,
@@ -111,6 +109,12 @@ GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int
   return group;
 }
 
+Slo slo_of_part(const Slo& slo, Role role) {
+  Slo part = slo;
+  if (role != Role::kBoth && slo.ttft.count() > 0.0 && slo.tpot.count() > 0.0) part.percentile = std::sqrt(slo.percentile);
+  return part;
+}
+
 ServingPrices::ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw,
                              const std::vector<Watts>& limits)
     : group_(group),
@@ -172,22 +176,26 @@ Seconds ServingPrices::queued(double rate, double service, const Slo& slo) const
 }
 
 ServingPoint ServingPrices::at(double batch, const Slo& slo, std::size_t limit) const {
+  return point(batch, slo_of_part(slo, role_), limit);
+}
+
+ServingPoint ServingPrices::point(double batch, const Slo& own, std::size_t limit) const {
   ++points_;
   const double rounds = output_tokens_ - 1.0;
   ServingPoint point;
-  if (fit_ < 1.0) return point;
+  if (!fits()) return point;
   point.batch = batch;
   if (role_ == Role::kPrefill) {
     // The way through the stages takes as many rounds as there are stages, whoever comes behind.
     const double through = prompt_s_[limit] * static_cast<double>(group_.replica.stages());
     point.rate = batch / std::max(prompt_s_[limit], transfer_s_);
-    point.ttft = queued(point.rate, prompt_s_[limit], slo) + Seconds(through);
+    point.ttft = queued(point.rate, prompt_s_[limit], own) + Seconds(through);
     return point;
   }
   const double step = decode(batch, limit);
   if (role_ == Role::kDecode) {
     point.rate = batch / (rounds * step);
-    point.tpot = Seconds(step) + (Seconds(transfer_s_) + queued(point.rate, transfer_s_, slo)) / rounds;
+    point.tpot = Seconds(step) + (Seconds(transfer_s_) + queued(point.rate, transfer_s_, own)) / rounds;
     return point;
   }
   const double prompt = prompt_s_[limit];
@@ -198,32 +206,33 @@ ServingPoint ServingPrices::at(double batch, const Slo& slo, std::size_t limit) 
   const double room = std::max(1.0, static_cast<double>(group_.limits.max_batched_tokens) - batch);
   const double steps = prompt_tokens_ / room;
   const double service = prompt + steps * step;
-  point.ttft = Seconds(0.5 * tau + prompt + std::max(1.0, steps) * step) + queued(point.rate, service, slo);
+  point.ttft = Seconds(0.5 * tau + prompt + std::max(1.0, steps) * step) + queued(point.rate, service, own);
   return point;
 }
 
-bool ServingPrices::keeps(double batch, const Slo& slo, std::size_t limit) const {
+bool ServingPrices::keeps(double batch, const Slo& own, std::size_t limit) const {
   // Sequences come and go: the number that decode fluctuates as Poisson's.
   const double spread =
-      role_ != Role::kPrefill && slo.percentile > 0.5 ? normal_tail_quantile(1.0 - slo.percentile) : 0.0;
+      role_ != Role::kPrefill && own.percentile > 0.5 ? normal_tail_quantile(1.0 - own.percentile) : 0.0;
   if (batch + spread * std::sqrt(batch) > fit_) return false;
-  const ServingPoint mean = at(batch, slo, limit);
+  const ServingPoint mean = point(batch, own, limit);
   if (mean.rate * transfer_s_ > kMostOfLink) return false;
   // A request's pace is a mean over its own tokens, which sees half of the fluctuation.
-  const ServingPoint busy = at(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), slo, limit);
-  return (slo.tpot.count() <= 0.0 || busy.tpot <= slo.tpot) && (slo.ttft.count() <= 0.0 || mean.ttft <= slo.ttft);
+  const ServingPoint busy = point(std::min(fit_, batch + 0.5 * spread * std::sqrt(batch)), own, limit);
+  return (own.tpot.count() <= 0.0 || busy.tpot <= own.tpot) && (own.ttft.count() <= 0.0 || mean.ttft <= own.ttft);
 }
 
 ServingPoint ServingPrices::most(const Slo& slo, std::size_t limit) const {
-  if (fit_ < 1.0) return {};
+  if (!fits()) return {};
+  const Slo own = slo_of_part(slo, role_);
   double low = 0.01;
-  if (!keeps(low, slo, limit)) return {};
+  if (!keeps(low, own, limit)) return {};
   double high = fit_;
   for (int i = 0; i < kHalvings && high - low > 1e-4 * high; ++i) {
     const double middle = 0.5 * (low + high);
-    (keeps(middle, slo, limit) ? low : high) = middle;
+    (keeps(middle, own, limit) ? low : high) = middle;
   }
-  return at(low, slo, limit);
+  return point(low, own, limit);
 }
 
 }  // namespace lindos::sim

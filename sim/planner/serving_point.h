@@ -49,6 +49,13 @@ struct ServingShape {
 [[nodiscard]] std::string short_text_of(const ServingShape& shape);
 [[nodiscard]] GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int64_t replicas);
 
+// What a replica of this role is held to. Where a request keeps both promises only if two replicas do their part, each
+// does it for the square root of the share.
+[[nodiscard]] Slo slo_of_part(const Slo& slo, Role role);
+
+// Busy share of the links that carry KV; beyond it their queue is longer than what is carried.
+inline constexpr double kMostOfLink = 0.9;
+
 // One replica under steady load.
 struct ServingPoint {
   double rate = 0.0;                 // requests per second
@@ -70,13 +77,17 @@ class ServingPrices {
   [[nodiscard]] ServingPoint most(const Slo& slo, std::size_t limit = 0) const;
   // At `batch` (ServingPoint) sequences in the mean.
   [[nodiscard]] ServingPoint at(double batch, const Slo& slo, std::size_t limit = 0) const;
-  // Loads priced so far: one per call of at.
+  // Whether one request has room, and its KV a way where prompts are computed apart.
+  [[nodiscard]] bool fits() const { return fit_ >= 1.0; }
+  // Loads priced so far.
   [[nodiscard]] std::int64_t points() const { return points_; }
 
  private:
   [[nodiscard]] double decode(double batch, std::size_t limit) const;
-  [[nodiscard]] bool keeps(double batch, const Slo& slo, std::size_t limit) const;
-  // Of a prompt that waits for others, beyond the mean at the promises' percentile; as many `steps` as carry parts of it.
+  // With what the part is held to.
+  [[nodiscard]] ServingPoint point(double batch, const Slo& own, std::size_t limit) const;
+  [[nodiscard]] bool keeps(double batch, const Slo& own, std::size_t limit) const;
+  // What a prompt or a transfer waits for those before it, at the promises' percentile.
   [[nodiscard]] Seconds queued(double rate, double service, const Slo& slo) const;
 
   ServingGroup& group_;

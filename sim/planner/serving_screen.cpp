@@ -8,6 +8,7 @@
 #include "scenarios/error.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/text_layout.h"
+#include "scenarios/trace_lengths.h"
 #include "sim/power_limit.h"
 #include "sim/serving_power.h"
 #include "sim/workers.h"
@@ -45,8 +46,9 @@ Bytes kv_offload(const Scenario& scenario, const std::string& pool) {
 
 class Screening {
  public:
-  Screening(const Scenario& scenario, const std::map<std::string, Profile>& profiles, const ScreenQuestion& question)
-      : scenario_(scenario), profiles_(profiles), question_(question) {}
+  Screening(const Scenario& scenario, const Judged& by, const std::map<std::string, Profile>& profiles,
+            const ScreenQuestion& question)
+      : scenario_(scenario), by_(by), profiles_(profiles), question_(question) {}
 
   ServingScreen result() {
     const auto begin = std::chrono::steady_clock::now();
@@ -70,6 +72,7 @@ class Screening {
     PricedShape shape;
     std::string reason;   // why it does not fit
     std::optional<ServingPoint> alone;  // where not even a lone request keeps the promises
+    bool sends = true;    // its KV has a way out and in
     std::int64_t points = 0;
   };
 
@@ -128,16 +131,19 @@ class Screening {
     out.shape.group = make_group(scenario_, group_of(scenario_, shape, 1), profiles_, out.reason);
     if (!out.shape.group) return;
     out.shape.limits = limits_of(scenario_, pool_of(shape), out.shape.group->plan);
-    out.points = screen(out.shape, scenario_);
+    out.points = screen(out.shape, by_);
     if (out.shape.screened.front() > 0.0) return;
-    const ServingPrices prices(*out.shape.group, scenario_.workload.serving);
-    out.alone = prices.at(shape.role == Role::kPrefill ? 0.0 : 1.0, scenario_.slo);
+    const ServingPrices prices(*out.shape.group, by_.workload);
+    out.sends = prices.fits();
+    out.alone = prices.at(shape.role == Role::kPrefill ? 0.0 : 1.0, by_.strictest);
   }
 
   void take(const ServingShape& shape, Priced& priced) {
     screen_.points += priced.points;
     if (!priced.shape.group) {
       screen_.pruned.add("memory", 1, priced.reason);
+    } else if (!priced.sends) {
+      screen_.pruned.add("nothing carries KV from replica to replica", 1, text_of(shape) + " on " + pool_of(shape).name);
     } else if (priced.alone) {
       note_nearest(shape, *priced.alone);
       screen_.pruned.add("the promises cannot be kept even by a lone request", 1,
@@ -155,7 +161,7 @@ class Screening {
     const auto over = [](Seconds value, Seconds promise) {
       return promise.count() > 0.0 ? value / promise : 0.0;
     };
-    const double miss = std::max(over(alone.ttft, scenario_.slo.ttft), over(alone.tpot, scenario_.slo.tpot));
+    const double miss = std::max(over(alone.ttft, by_.strictest.ttft), over(alone.tpot, by_.strictest.tpot));
     if (nearest_miss_ > 0.0 && miss >= nearest_miss_) return;
     nearest_miss_ = miss;
     screen_.nearest = text_of(shape) + " on pool \"" + pool_of(shape).name + "\" gives a lone request TTFT " +
@@ -164,6 +170,7 @@ class Screening {
   }
 
   const Scenario& scenario_;
+  const Judged& by_;
   const std::map<std::string, Profile>& profiles_;
   const ScreenQuestion& question_;
   std::vector<ServingShape> shapes_;
@@ -176,7 +183,7 @@ class Screening {
 double PricedShape::rate(std::size_t step) const {
   if (loads[step]) return loads[step]->rate;
   if (!loads.front() || screened.front() <= 0.0) return screened[step];
-  return screened[step] * (loads.front()->rate / screened.front());
+  return loads.front()->rate * (screened[step] / screened.front());
 }
 
 std::unique_ptr<ServingGroup> make_group(const Scenario& scenario, const GroupPlan& group,
@@ -199,13 +206,31 @@ std::unique_ptr<ServingGroup> make_group(const Scenario& scenario, const GroupPl
   }
 }
 
-std::int64_t screen(PricedShape& shape, const Scenario& scenario) {
-  const ServingPrices prices(*shape.group, scenario.workload.serving, Draw{}, shape.limits);
-  shape.point = prices.most(scenario.slo);
+Judged judged(const Scenario& scenario) {
+  Judged out{scenario.workload.serving, scenario.slo, scenario.slo};
+  if (out.workload.arrival == Arrival::kRecorded && out.workload.trace.format != TraceFormat::kServegen) {
+    TraceLengths lengths = fit_lengths(out.workload.trace.path, out.workload.trace.format);
+    out.workload.prompt = std::move(lengths.prompt);
+    out.workload.output = std::move(lengths.output);
+  }
+  if (!recorded_names(out.workload.tenants).empty()) out.workload.tenants.clear();
+  const auto tighten = [](Seconds& own, Seconds other) {
+    if (other.count() > 0.0 && (own.count() <= 0.0 || other < own)) own = other;
+  };
+  for (const Slo& tenant : promises_of(out.workload, out.slo).tenants) {
+    tighten(out.strictest.ttft, tenant.ttft);
+    tighten(out.strictest.tpot, tenant.tpot);
+  }
+  return out;
+}
+
+std::int64_t screen(PricedShape& shape, const Judged& by) {
+  const ServingPrices prices(*shape.group, by.workload, Draw{}, shape.limits);
+  shape.point = prices.most(by.strictest);
   shape.screened.front() = shape.point.rate;
   // A lower limit bears no more, whatever the search for the load is off by.
   for (std::size_t step = 1; shape.point.rate > 0.0 && step < kLimitSteps; ++step)
-    shape.screened[step] = std::min(shape.screened[step - 1], prices.most(scenario.slo, step).rate);
+    shape.screened[step] = std::min(shape.screened[step - 1], prices.most(by.strictest, step).rate);
   return prices.points();
 }
 
@@ -216,9 +241,9 @@ std::vector<Watts> limits_of(const Scenario& scenario, const Pool& pool, const G
   return out;
 }
 
-ServingScreen screen_shapes(const Scenario& scenario, const std::map<std::string, Profile>& profiles,
+ServingScreen screen_shapes(const Scenario& scenario, const Judged& by, const std::map<std::string, Profile>& profiles,
                             const ScreenQuestion& question) {
-  return Screening(scenario, profiles, question).result();
+  return Screening(scenario, by, profiles, question).result();
 }
 
 }  // namespace lindos::sim

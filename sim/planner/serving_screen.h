@@ -26,6 +26,15 @@ namespace lindos::sim {
 // What a power limit may leave of a device's dynamic power: 100 to 25 % in steps of 7.5 %.
 inline constexpr std::size_t kLimitSteps = 11;
 
+// What replicas are judged by.
+struct Judged {
+  ServingWorkload workload;  // of a trace: of the lengths that it has, drawn apart; whose they are counts for nothing
+  Slo slo;                   // the scenario's
+  Slo strictest;             // of the scenario's and every tenant's: what screening holds
+};
+// Throws as fit_lengths.
+[[nodiscard]] Judged judged(const Scenario& scenario);
+
 // A shape with everything that prices it.
 struct PricedShape {
   ServingShape shape;
@@ -36,6 +45,7 @@ struct PricedShape {
   ServingPoint point;                            // under the loosest limit
   std::array<std::optional<BorneLoad>, kLimitSteps> loads;  // simulated, by limit
   std::vector<Factors> sigmas;                   // of the draws
+  bool given = false;                            // by the scenario's plan: nothing of it is chosen here
   // Simulated load where there is one, else the screened one as far off as it was at the loosest limit.
   [[nodiscard]] double rate(std::size_t step) const;
   [[nodiscard]] double rate_per_device() const { return rate(0) / static_cast<double>(shape.devices()); }
@@ -45,7 +55,7 @@ struct PricedShape {
 [[nodiscard]] std::unique_ptr<ServingGroup> make_group(const Scenario& scenario, const GroupPlan& group,
                                                        const std::map<std::string, Profile>& profiles, std::string& reason);
 // Screens a shape with its group and its limits. Returns the points priced.
-std::int64_t screen(PricedShape& shape, const Scenario& scenario);
+std::int64_t screen(PricedShape& shape, const Judged& by);
 // As own_limit and shares of its dynamic power. REQUIRES: a group of this pool.
 [[nodiscard]] std::vector<Watts> limits_of(const Scenario& scenario, const Pool& pool, const GroupPlan& group);
 
@@ -67,7 +77,7 @@ struct ServingScreen {
 };
 
 // Throws Error{kCancelled}.
-[[nodiscard]] ServingScreen screen_shapes(const Scenario& scenario, const std::map<std::string, Profile>& profiles,
-                                          const ScreenQuestion& question);
+[[nodiscard]] ServingScreen screen_shapes(const Scenario& scenario, const Judged& by,
+                                          const std::map<std::string, Profile>& profiles, const ScreenQuestion& question);
 
 }  // namespace lindos::sim

@@ -192,7 +192,7 @@ TEST(PlanServing, PromptsApartServeAsManyAsIsSaid) {
   check_plan(best.scenario.plan, best.scenario, "plan");
 
   Scenario served = best.scenario;
-  served.workload.serving.rate = Hertz(0.9 * best.requests_per_s);
+  served.workload.serving.rate = Hertz(0.97 * best.requests_per_s);
   served.workload.serving.requests = 4000;
   Fleet whole = make_fleet(served, {}, "");
   std::vector<std::int64_t> replicas;
@@ -216,9 +216,17 @@ TEST(PlanServing, SurvivesTheLossOfANode) {
     const auto lost = static_cast<double>(std::min<std::int64_t>(part.replicas, (8 + part.shape.devices() - 1) / part.shape.devices()));
     worst = std::max(worst, lost * part.rate);
   }
-  EXPECT_NEAR(whole.without_node, whole.requests_per_s - worst, 1e-6 * whole.requests_per_s);
+  EXPECT_NEAR(*whole.without_node, whole.requests_per_s - worst, 1e-6 * whole.requests_per_s);
   question.survives = LostUnit::kNode;
-  EXPECT_NEAR(plan_serving(scenario, {}, question).plans.front().requests_per_s, whole.without_node, 0.01 * whole.requests_per_s);
+  EXPECT_NEAR(plan_serving(scenario, {}, question).plans.front().requests_per_s, *whole.without_node, 0.01 * whole.requests_per_s);
+  // Two parts of one pool in the node that is lost: prompts and decodes of all eight H200.
+  Scenario one_node = scenario;
+  one_node.cluster.pools.erase(one_node.cluster.pools.begin());
+  one_node.slo.tpot = Seconds(0.008);
+  one_node.plan = default_plan(one_node);
+  const PlannedServing apart = plan_serving(one_node, {}, closed_question()).plans.front();
+  ASSERT_GT(apart.parts.size(), 1U);
+  EXPECT_EQ(*apart.without_node, 0.0);
   question.objective = ServingObjective::kPower;
   const PlannedServing spare = plan_serving(scenario, {}, question).plans.front();
   EXPECT_GE(spare.requests_per_s, scenario.workload.serving.rate.value() * (1.0 - 1e-9));
@@ -226,7 +234,7 @@ TEST(PlanServing, SurvivesTheLossOfANode) {
   EXPECT_GT(spare.power, plan_serving(scenario, {}, question).plans.front().power);
 }
 
-// Of two tenants one is promised so quick a pace that the load falls, though nine tenths of the requests are the other's.
+// Of two tenants one is promised so quick a pace that the load falls, though nearly all requests are the other's.
 TEST(PlanServing, EveryTenantsPromiseCounts) {
   Scenario scenario = fleet();
   scenario.workload.serving.tenants = {{"many", 0.97}, {"few", 0.03}};
@@ -236,6 +244,7 @@ TEST(PlanServing, EveryTenantsPromiseCounts) {
   scenario.workload.serving.tenants[1].tpot = Seconds(0.4 * alike.tpot.count());
   const BorneLoad strict = borne_load(group, scenario.workload.serving, scenario.slo, 20.0, 1, {});
   EXPECT_GT(alike.rate, 0.0);
+  EXPECT_GT(strict.rate, 0.0);
   EXPECT_LT(strict.rate, 0.7 * alike.rate);
 }
 
@@ -258,6 +267,21 @@ TEST(PlanServing, DealsExpertsOutOrCutsThem) {
   const ServingAnswer answer = plan_serving(scenario, {}, closed_question());
   check_plan(answer.plans.front().scenario.plan, answer.plans.front().scenario, "plan");
   EXPECT_GE(answer.plans.front().requests_per_s, 8.0 * best * 0.99) << "32 devices";
+  const ServingScreen screen =
+      screen_shapes(scenario, judged(scenario), {}, {{0, 1}, {Dtype::kBf16}, true, {}, {}});
+  for (const std::vector<PricedShape>& shapes : screen.shapes) {
+    const auto dealt_out = [](const PricedShape& shape) { return shape.shape.dealt; };
+    EXPECT_TRUE(std::any_of(shapes.begin(), shapes.end(), dealt_out));
+    EXPECT_FALSE(std::all_of(shapes.begin(), shapes.end(), dealt_out));
+  }
+}
+
+// A part does its share of what two together promise.
+TEST(ServingPrices, PartsAreHeldToTheRootOfTheShare) {
+  const Slo slo{Seconds(1), Seconds(0.03), 0.95};
+  EXPECT_DOUBLE_EQ(slo_of_part(slo, Role::kBoth).percentile, 0.95);
+  EXPECT_DOUBLE_EQ(slo_of_part(slo, Role::kPrefill).percentile * slo_of_part(slo, Role::kDecode).percentile, 0.95);
+  EXPECT_DOUBLE_EQ(slo_of_part({Seconds(1), Seconds(0), 0.95}, Role::kPrefill).percentile, 0.95);
 }
 
 // Prompts that have nothing in common find nothing again: host memory for KV is given back.

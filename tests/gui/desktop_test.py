@@ -9,9 +9,11 @@ Started as `python3 FILE BINARY-FOLDER`.
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -35,7 +37,8 @@ class Desktop:
         self.db = folder / "lindos.db"
         read, write = os.pipe()
         self.display = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"], pass_fds=[write],
+            ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24", "-nolisten", "tcp", "-fbdir", str(folder)],
+            pass_fds=[write],
             stderr=subprocess.DEVNULL)
         os.close(write)
         with os.fdopen(read) as numbers:
@@ -89,12 +92,48 @@ class Desktop:
         self.window.wait(30)
 
     def type_into_dialog(self, name, text):
-        self.tool("search", "--sync", "--onlyvisible", "--name", name)
+        dialog = self.tool("search", "--sync", "--onlyvisible", "--name", name).split()[-1]
+        self.tool("windowfocus", "--sync", dialog)
         self.tool("type", "--delay", "5", text)
         self.keys("Return")
+        self.wait(f"{name} has closed", lambda: not self.visible(name))
+        self.tool("windowfocus", "--sync", self.name)  # no window manager gives it back
+
+    def visible(self, name):
+        found = subprocess.run(["xdotool", "search", "--onlyvisible", "--name", name], env=self.environment, check=False,
+                               capture_output=True, timeout=PATIENCE_S)
+        return found.returncode == 0
 
     def shows(self, name):
         return name in self.tool("getwindowname", self.name)
+
+    def screen(self):
+        """The rows of the display, each as bytes of four: blue, green, red, unused."""
+        dump = (self.folder / "Xvfb_screen0").read_bytes()
+        header = struct.unpack(">25I", dump[:100])
+        size, width, height, line, colours = header[0], header[4], header[5], header[12], header[19]
+        start = size + 12 * colours
+        return [dump[start + y * line:start + y * line + 4 * width] for y in range(height)]
+
+    def find_colour(self, red, green, blue, wide):
+        """The middle of the highest run of so many pixels of a colour, or None."""
+        run = bytes((blue, green, red)) + b"."
+        for y, row in enumerate(self.screen()):
+            found = re.search(b"(?:" + re.escape(run[:3]) + b".){%d,}" % wide, row, re.DOTALL)
+            if found and found.start() % 4 == 0:
+                return (found.start() + found.end()) // 8, y
+        return None
+
+    def click(self, x, y):
+        self.tool("mousemove", str(x), str(y), "click", "1")
+
+    def verb_words(self):
+        """The command line of the running verb; empty without one."""
+        verb = self.verb()
+        try:
+            return pathlib.Path(f"/proc/{verb}/cmdline").read_text().split("\0") if verb else []
+        except OSError:
+            return []  # it has ended meanwhile
 
     def verb(self):
         """Process id of the running verb, or None."""
@@ -119,6 +158,27 @@ class DesktopTest(unittest.TestCase):
         desktop = Desktop(self.folder, *arguments)
         self.addCleanup(desktop.end)
         return desktop
+
+    def make_pairs(self, database):
+        """Eight predictions of tiny scenarios by one probed profile, each with what another tool measured here; the profile."""
+        lindos_cli.BINARY = BINARIES / "lindos"
+        (self.folder / "config.json").write_text(json.dumps(lindos_cli.CONFIG))
+        profile = lindos_cli.profile_of(lindos_cli.write_tiny(self.folder), self.folder)
+        for output in range(4, 12):
+            scenario = lindos_cli.write_tiny(self.folder, [("output = 8", f"output = {output}")])
+            predicted = self.lindos("predict", scenario, "--profile", profile, "--fidelity", "maxplus", "--db", database,
+                                    "--format", "json", "--progress", "none").json()
+            ttft = predicted["metrics"]["ttft_s"]["p50"] * (2.0 if output % 2 else 1.0) * 1e3
+            run = import_samples.write_json(self.folder / "run.json", {**import_samples.VLLM, "total_output_tokens": 4 * output,
+                                                                       "median_ttft_ms": ttft})
+            self.lindos("import", "vllm", scenario, run, "--hardware", predicted["environment"]["hardware"], "--db",
+                        database)
+        return profile
+
+    def lindos(self, *arguments):
+        done = lindos_cli.lindos(*arguments, folder=self.folder)
+        self.assertEqual(done.code, 0, done)
+        return done
 
 
 class PlannersFlow(DesktopTest):
@@ -258,25 +318,6 @@ class EngineersFlow(DesktopTest):
         desktop.wait("the dated profile", lambda: list(profiles.glob("*-calibrated-*.json")))
         self.assertEqual(list(profiles.glob("*.preview")), [])
         self.assertIn("interval_factors", next(profiles.glob("*-calibrated-*.json")).read_text())
-
-    def make_pairs(self, database):
-        """Eight predictions of tiny scenarios by one probed profile, each with what another tool measured."""
-        lindos_cli.BINARY = BINARIES / "lindos"
-        (self.folder / "config.json").write_text(json.dumps(lindos_cli.CONFIG))
-        profile = lindos_cli.profile_of(lindos_cli.write_tiny(self.folder), self.folder)
-        for output in range(4, 12):
-            scenario = lindos_cli.write_tiny(self.folder, [("output = 8", f"output = {output}")])
-            predicted = self.lindos("predict", scenario, "--profile", profile, "--fidelity", "maxplus", "--db", database,
-                                    "--format", "json", "--progress", "none").json()
-            ttft = predicted["metrics"]["ttft_s"]["p50"] * (2.0 if output % 2 else 1.0) * 1e3
-            run = import_samples.write_json(self.folder / "run.json", {**import_samples.VLLM, "total_output_tokens": 4 * output,
-                                                                       "median_ttft_ms": ttft})
-            self.lindos("import", "vllm", scenario, run, "--hardware", "this machine", "--db", database)
-
-    def lindos(self, *arguments):
-        done = lindos_cli.lindos(*arguments, folder=self.folder)
-        self.assertEqual(done.code, 0, done)
-        return done
 
 
 if __name__ == "__main__":

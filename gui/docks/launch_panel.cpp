@@ -107,8 +107,14 @@ void LaunchPanel::show_scenario(const QString& title, bool training) {
     item->setEnabled(!training);
     item->setToolTip(training ? tr("The engine here serves; a training job is written for a cluster.") : QString());
   }
-  // The engine here serves.
-  if (training && here()) where_->setCurrentIndex(static_cast<int>(LaunchPlace::kSlurm));
+  // The engine here serves; what was chosen here comes back with the next scenario that it can serve.
+  if (training && here()) {
+    kept_place_ = where_->currentIndex();
+    where_->setCurrentIndex(static_cast<int>(LaunchPlace::kSlurm));
+  } else if (!training && kept_place_) {
+    if (place() == LaunchPlace::kSlurm) where_->setCurrentIndex(*kept_place_);
+    kept_place_.reset();
+  }
   const QString chosen = engine_->currentText();
   engine_->clear();
   engine_->addItems(training ? kTraining : kServing);

@@ -8,6 +8,7 @@
 #include <QLineEdit>
 #include <QPushButton>
 #include <QWidget>
+#include <optional>
 
 #include "gui/models/preflight.h"
 #include "gui/pages/table_view.h"
@@ -65,6 +66,7 @@ class LaunchPanel : public QWidget {
   QPushButton* check_;
   QPushButton* start_;
   bool training_ = false;
+  std::optional<int> kept_place_;  // that a training scenario took away
   bool ready_ = false;
 };
 

@@ -568,12 +568,13 @@ class ServingPlanner {
     }
   }
 
-  // Those that there are, with routing by load: prompts that are computed apart as many as can be decoded.
+  // Those that there are, with routing by load: prompts that are computed apart as many as can be decoded. REQUIRES: weights of
+  // `kinds` are the rates of one replica.
   static std::vector<Chosen> by_load(const std::vector<Chosen>& kinds, const std::vector<std::int64_t>& replicas) {
     double prompts = 0.0;
     double decodes = 0.0;
     for (std::size_t i = 0; i < kinds.size(); ++i) {
-      const double rate = kinds[i].rate() * static_cast<double>(replicas[i]);
+      const double rate = kinds[i].weight * static_cast<double>(replicas[i]);
       if (kinds[i].role() == Role::kPrefill) prompts += rate;
       if (kinds[i].role() == Role::kDecode) decodes += rate;
     }
@@ -880,21 +881,15 @@ class ServingPlanner {
     if (!replicas) return;
     ParetoPoint point;
     point.tokens_per_s_user = speed;
-    double prompts = 0.0;
-    double decodes = 0.0;
-    double both = 0.0;
+    const std::vector<Chosen> used = by_load(chosen, *replicas);
+    std::vector<double> rates;
     Watts added{0};
-    std::vector<Chosen> used;
-    for (std::size_t i = 0; i < kinds.size(); ++i) {
-      chosen[i].replicas = (*replicas)[i];
-      if (chosen[i].replicas == 0) continue;
-      const double rate = kinds[i].rate * static_cast<double>(chosen[i].replicas);
-      (kinds[i].role == Role::kBoth ? both : kinds[i].role == Role::kPrefill ? prompts : decodes) += rate;
-      added += added_by(chosen[i]);
-      point.shapes += (point.shapes.empty() ? "" : "; ") + pool_of(chosen[i]).name + " " + short_text_of(chosen[i].shape->shape);
-      used.push_back(chosen[i]);
+    for (const Chosen& c : used) {
+      rates.push_back(best.at({c.shape->shape.pool, c.role(), c.shape->shape.kv}).rate);
+      added += added_by(c);
+      point.shapes += (point.shapes.empty() ? "" : "; ") + pool_of(c).name + " " + short_text_of(c.shape->shape);
     }
-    const double tokens = (both + std::min(prompts, decodes)) * mean_tokens(by_.workload).output;
+    const double tokens = served(used, rates) * mean_tokens(by_.workload).output;
     if (tokens <= 0.0) return;
     const Watts power = metered(scenario_, added);
     point.tokens_per_s_device = tokens / devices;

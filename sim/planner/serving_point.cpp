@@ -39,14 +39,14 @@ std::vector<double> periods(ReplicaModel& replica, const Batch& micro_batch, std
   return latency;
 }
 
+}  // namespace
+
 const GroupPlan* pattern_of(const Scenario& scenario, const std::string& pool) {
   for (const GroupPlan& group : scenario.plan.groups) {
     if (group.stages.front().ranks.front().pool == pool) return &group;
   }
   return scenario.plan.groups.empty() ? nullptr : &scenario.plan.groups.front();
 }
-
-}  // namespace
 
 std::string text_of(const ServingShape& shape) {
   std::string out;

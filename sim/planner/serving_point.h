@@ -47,6 +47,8 @@ struct ServingShape {
 [[nodiscard]] std::string text_of(const ServingShape& shape);
 // "TP8", "TP4 PP4 prompts", "one device decodes".
 [[nodiscard]] std::string short_text_of(const ServingShape& shape);
+// The scenario's own group on this pool, whose limits shapes there take over; else its first one; null without any.
+[[nodiscard]] const GroupPlan* pattern_of(const Scenario& scenario, const std::string& pool);
 [[nodiscard]] GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int64_t replicas);
 
 // What a replica of this role is held to. Where a request keeps both promises only if two replicas do their part, each

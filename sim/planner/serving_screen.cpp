@@ -37,13 +37,6 @@ Dtype kv_dtype(const Scenario& scenario, const std::string& pool, Dtype weights)
   return bytes_of(weights) < bytes_of(Dtype::kBf16) ? Dtype::kBf16 : weights;
 }
 
-Bytes kv_offload(const Scenario& scenario, const std::string& pool) {
-  for (const GroupPlan& group : scenario.plan.groups) {
-    if (group.stages.front().ranks.front().pool == pool) return group.limits.kv_offload;
-  }
-  return Bytes{0};
-}
-
 class Screening {
  public:
   Screening(const Scenario& scenario, const Judged& by, const std::map<std::string, Profile>& profiles,
@@ -97,7 +90,8 @@ class Screening {
   }
 
   void list_roles(ServingShape shape) {
-    const Bytes offload = kv_offload(scenario_, pool_of(shape).name);
+    const GroupPlan* pattern = pattern_of(scenario_, pool_of(shape).name);
+    const Bytes offload = pattern == nullptr ? Bytes{0} : pattern->limits.kv_offload;
     for (const std::int64_t budget : kBudgets) {
       shape.budget = budget;
       shape.kv_offload = offload;

@@ -94,7 +94,7 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
     out += fmt::format("\nwhat is left without the {} whose loss costs most", sim::name_of(question.survives));
   out += fmt::format("\nmodelled · {} draws · seed {}\n\n", question.predict.draws, question.predict.seed);
   const bool priced = has_price(answer);
-  std::vector<std::string> head{"plan", "requests/s kept p50", "p10 – p90", "output token/s", "power at most", "token/s per MW"};
+  std::vector<std::string> head{"plan", "requests/s kept", "p10 – p90 of draws", "output token/s", "power at most", "token/s per MW"};
   if (priced) head.emplace_back(kPerMillion);
   Table table(head);
   for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i], priced);

@@ -267,6 +267,8 @@ tpot = "1 us"
         self.fail_with(2, ["goodput, power, cost", 'did you mean "cost"'], "plan", scenario, "--progress", "none", "--objective", "costs")
         self.fail_with(1, ["device_price"], "plan", scenario, "--progress", "none", "--objective", "cost")
         self.fail_with(2, ["goodput", "run"], "plan", scenario, "--progress", "none", "--objective", "run")
+        self.fail_with(2, ["--survives", "nothing|node|rack", "hall"], "plan", scenario, "--survives", "hall")
+        self.fail_with(1, ["no node to spare"], "plan", SCENARIOS / "hgx-h100-llama70b.toml", "--survives", "node")
 
 
 class Sweep(CliTest):

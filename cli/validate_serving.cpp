@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // lindos validate serving FILE: predicted against measured time to first token and per output token, row by row and per
 // device, model, number format and engine.
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -24,6 +25,7 @@
 #include "sim/serving/measured_prediction.h"
 #include "sim/serving/measured_rows.h"
 #include "sim/serving/measured_scenario.h"
+#include "sim/workers.h"
 
 namespace lindos::cli {
 
@@ -37,9 +39,28 @@ struct ServingVerb {
 struct PointResult {
   const sim::MeasuredRow* row = nullptr;
   sim::PredictedPoint predicted;
+  sim::PointKind kind = sim::PointKind::kAggregated;
   bool fitted = false;
   std::vector<std::string> assumptions;
 };
+
+// Before the names of metrics.
+const char* prefix_of(sim::PointKind kind) {
+  switch (kind) {
+    case sim::PointKind::kAggregated:
+      return "";
+    case sim::PointKind::kDisaggregated:
+      return "disaggregated_";
+    case sim::PointKind::kIncomplete:
+      return "incomplete_";
+  }
+  return "";
+}
+
+sim::PointKind kind_of(const sim::MeasuredRow& row, const sim::MeasuredScenario& described) {
+  if (described.incomplete) return sim::PointKind::kIncomplete;
+  return row.disaggregated() ? sim::PointKind::kDisaggregated : sim::PointKind::kAggregated;
+}
 
 using Profiles = std::map<std::string, Profile>;
 
@@ -65,26 +86,27 @@ std::variant<PointResult, std::string> predict_row(const sim::MeasuredRow& row, 
   const bool fitted =
       sim::is_fitted_on(scenario.model.name, scenario.devices.begin()->first, described.engine.name);
   try {
-    return PointResult{&row, sim::predict_point(described, profiles), fitted, std::move(described.assumptions)};
+    return PointResult{&row, sim::predict_point(described, profiles), kind_of(row, described), fitted,
+                       std::move(described.assumptions)};
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInfeasible) throw;
     return "does not fit: " + std::string(error.what());
   }
 }
 
-ComparedValue compared(sim::PointMetric metric, const sim::MeasuredRow& row, Seconds predicted, Seconds measured) {
-  const sim::ErrorBand band = sim::error_band(metric, row.disaggregated());
+ComparedValue compared(sim::PointMetric metric, sim::PointKind kind, Seconds predicted, Seconds measured) {
+  const sim::ErrorBand band = sim::error_band(metric, kind);
   return {predicted.count(), measured.count(),
           ComparedValue::Interval{predicted.count() * band.low, predicted.count() * band.high}};
 }
 
 void compare(ValidationReport& report, const PointResult& result) {
   const sim::MeasuredRow& row = *result.row;
-  const std::string mode = row.disaggregated() ? "disaggregated_" : "";
+  const std::string mode = prefix_of(result.kind);
   const auto add = [&](sim::PointMetric metric, const std::string& name, Seconds predicted,
                        const std::optional<Seconds>& measured) {
     if (!measured || predicted <= Seconds{0}) return;
-    const ComparedValue value = compared(metric, row, predicted, *measured);
+    const ComparedValue value = compared(metric, result.kind, predicted, *measured);
     report.compare(mode + name, row.family(), value);
     if (!result.fitted) report.compare("held_out_" + mode + name, "no constant fitted on them", value);
   };
@@ -97,12 +119,13 @@ nlohmann::ordered_json to_json(const PointResult& result) {
   nlohmann::ordered_json out{{"row", row.where},
                              {"group", row.family()},
                              {"disaggregated", row.disaggregated()},
+                             {"incomplete", result.kind == sim::PointKind::kIncomplete},
                              {"held_out", !result.fitted},
                              {"assumptions", result.assumptions}};
-  const auto metric = [&](const char* name, sim::PointMetric kind, Seconds predicted,
+  const auto metric = [&](const char* name, sim::PointMetric which, Seconds predicted,
                           const std::optional<Seconds>& measured) {
     if (!measured) return;
-    const ComparedValue value = compared(kind, row, predicted, *measured);
+    const ComparedValue value = compared(which, result.kind, predicted, *measured);
     out[name] = {{"predicted", value.predicted},
                  {"measured", value.measured},
                  {"low", value.interval->low},
@@ -118,17 +141,22 @@ void execute(const ServingVerb& options) {
   const Catalogue catalogue = open_catalogue(options.common);
   const std::vector<sim::MeasuredRow> rows = sim::read_measured_rows(options.file);
   const Profiles profiles = profiles_of(options.common, catalogue);
+  std::vector<std::variant<PointResult, std::string>> outcomes(rows.size());
+  sim::run_workers(
+      sim::workers_for(rows.size()), rows.size(),
+      [&](std::size_t, std::size_t i) {
+        if (cancel_requested()) throw Error(ErrorKind::kCancelled, "", "cancelled");
+        outcomes[i] = predict_row(rows[i], catalogue, profiles);
+      },
+      [&](double share) { progress.update("rows", share); });
   ValidationReport report;
   std::vector<PointResult> results;
-  for (const sim::MeasuredRow& row : rows) {
-    if (cancel_requested()) throw Error(ErrorKind::kCancelled, "", "cancelled");
-    progress.update("rows", static_cast<double>(report.rows()) / static_cast<double>(rows.size()));
-    auto outcome = predict_row(row, catalogue, profiles);
-    if (auto* reason = std::get_if<std::string>(&outcome)) {
-      report.misses.push_back({row.where, std::move(*reason)});
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (auto* reason = std::get_if<std::string>(&outcomes[i])) {
+      report.misses.push_back({rows[i].where, std::move(*reason)});
       continue;
     }
-    results.push_back(std::move(std::get<PointResult>(outcome)));
+    results.push_back(std::move(std::get<PointResult>(outcomes[i])));
     report.covered += 1;
     compare(report, results.back());
   }

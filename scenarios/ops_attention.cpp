@@ -122,6 +122,8 @@ void latent(StepBuilder& step) {
     op.q_heads = heads;
     op.kv_heads = heads;
     op.head_dim = key_width;
+    op.value_dim = mla.v_head_dim;
+    op.latent = cached;
     op.tokens = prefill.tokens;
     op.kv_tokens = prefill.keys;
     op.flop = Flop{2.0 * static_cast<double>(prefill.pairs) *
@@ -148,6 +150,7 @@ void latent(StepBuilder& step) {
     op.q_heads = heads;
     op.kv_heads = 1;
     op.head_dim = cached;
+    op.latent = cached;
     op.tokens = decode.tokens;
     op.kv_tokens = decode.keys;
     op.flop = Flop{2.0 * static_cast<double>(decode.pairs) *

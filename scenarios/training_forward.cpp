@@ -86,6 +86,7 @@ void fused(StepBuilder& step, const AttentionHeads& heads) {
   op.q_heads = heads.q_heads;
   op.kv_heads = heads.kv_heads;
   op.head_dim = heads.key_dim;
+  op.value_dim = heads.value_dim;
   op.tokens = work.tokens;
   op.kv_tokens = work.keys;
   op.portable = step.training->portable_attention;

@@ -12,6 +12,8 @@ namespace lindos::sim {
 namespace {
 
 constexpr double kSame = 1e-9;
+// In octaves of a head count: heads of another width are another kernel.
+constexpr double kKernel = 10.0;
 
 double octaves(std::int64_t a, std::int64_t b) {
   return a == b ? 0.0 : std::abs(std::log2(static_cast<double>(a) / static_cast<double>(b)));
@@ -175,11 +177,11 @@ std::optional<AttentionTime> AttentionTable::answer(Kind kind, const AttentionSh
   double best_distance = std::numeric_limits<double>::infinity();
   for (const Grid& g : grids_) {
     if (g.kind != kind) continue;
-    // The context decides about bandwidth per rank, the dtype about the kernel; head counts scale
-    // well.
+    // The context decides about bandwidth per rank, dtype and width about the kernel; head counts
+    // scale well.
     const double d = 100.0 * distance(g.context, context) + (g.dtype == dtype ? 0.0 : 1e6) +
                      octaves(g.q_heads, shape.q_heads) + octaves(g.kv_heads, shape.kv_heads) +
-                     octaves(g.head_dim, shape.head_dim);
+                     kKernel * octaves(g.head_dim, shape.head_dim);
     if (d < best_distance) {
       best_distance = d;
       best = &g;
@@ -205,6 +207,11 @@ bool AttentionTable::has_decode(std::int64_t kv_heads, std::int64_t head_dim) co
   return std::any_of(grids_.begin(), grids_.end(), [&](const Grid& g) {
     return g.kind == Kind::kDecode && g.kv_heads == kv_heads && g.head_dim == head_dim;
   });
+}
+
+bool AttentionTable::has_prefill(std::int64_t head_dim) const {
+  return std::any_of(grids_.begin(), grids_.end(),
+                     [&](const Grid& g) { return g.kind == Kind::kPrefill && g.head_dim == head_dim; });
 }
 
 std::optional<AttentionTime> AttentionTable::decode(const AttentionShape& shape, Dtype dtype,

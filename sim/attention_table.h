@@ -39,6 +39,8 @@ class AttentionTable {
   explicit AttentionTable(const Profile& profile);
   // Whether decodes were timed with heads of this kind: latent attention is another kernel than any grouped-query one.
   [[nodiscard]] bool has_decode(std::int64_t kv_heads, std::int64_t head_dim) const;
+  // The same of prompts, which have as many key heads as query heads once the latent is expanded.
+  [[nodiscard]] bool has_prefill(std::int64_t head_dim) const;
   // Empty only without samples of the family. REQUIRES: everything but context > 0.
   [[nodiscard]] std::optional<AttentionTime> decode(const AttentionShape& shape, Dtype dtype,
                                                     ExecutionContext context) const;

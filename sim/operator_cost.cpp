@@ -95,7 +95,8 @@ AttentionShape equal_slices(const Op& op) {
   // The backward pass has five products where the forward pass has two.
   const double forward =
       op.kind == OpKind::kAttentionBackward ? op.flop.value() / 2.5 : op.flop.value();
-  const double pairs = forward / (4.0 * static_cast<double>(op.q_heads * op.head_dim));
+  const std::int64_t value_dim = op.value_dim > 0 ? op.value_dim : op.head_dim;
+  const double pairs = forward / (2.0 * static_cast<double>(op.q_heads * (op.head_dim + value_dim)));
   const double length = (pairs / tokens - 0.5) / (keys_per_token - 0.5);
   shape.tokens = std::clamp(length, 1.0, tokens);
   shape.slices = tokens / shape.tokens;
@@ -103,20 +104,12 @@ AttentionShape equal_slices(const Op& op) {
   return shape;
 }
 
-// Multiplies otherwise than grouped-query heads of its shape would: DeepSeek's latent, keys and values at once.
-bool is_latent(const Op& op) {
-  constexpr double kSame = 1e-6;
-  if (op.kind != OpKind::kAttentionDecode) return false;
-  const double grouped = 4.0 * static_cast<double>(op.kv_tokens) * static_cast<double>(op.q_heads * op.head_dim);
-  return std::abs(op.flop.value() / grouped - 1.0) > kSame;
-}
-
 // The format of the cache that attention reads, from its bytes; `weights` where two formats are as wide.
 std::optional<Dtype> cache_dtype(const Op& op, Dtype weights) {
   if (op.kv_bytes.value() <= 0.0) return weights;  // the op does not say
   constexpr double kSame = 1e-6;
-  const double vectors = static_cast<double>(op.kv_tokens) * (is_latent(op) ? 1.0 : 2.0);
-  const double element = op.kv_bytes.value() / (vectors * static_cast<double>(op.kv_heads * op.head_dim));
+  const std::int64_t elements_per_token = op.latent > 0 ? op.latent : 2 * op.kv_heads * op.head_dim;
+  const double element = op.kv_bytes.value() / static_cast<double>(op.kv_tokens * elements_per_token);
   for (const Dtype dtype : {weights, Dtype::kBf16, Dtype::kFp8, Dtype::kF32}) {
     if (std::abs(bytes_of(dtype) - element) < kSame) return dtype;
   }
@@ -449,15 +442,16 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
     case OpKind::kAttentionPrefill: {
       if (op.q_heads <= 0 || op.head_dim <= 0) return tables_->analytic(op, weight_dtype, family, c);
       const std::optional<Dtype> cache = cache_dtype(op, weight_dtype);
-      const bool timed = !is_latent(op) || tables_->attention.has_decode(op.kv_heads, op.head_dim);
+      const bool decode = op.kind == OpKind::kAttentionDecode;
+      const bool timed = op.latent == 0 || (decode ? tables_->attention.has_decode(op.kv_heads, op.head_dim)
+                                                   : tables_->attention.has_prefill(op.head_dim));
       if (!cache || !timed) return tables_->analytic(op, weight_dtype, family, c);
       const AttentionShape shape = equal_slices(op);
-      const bool decode = op.kind == OpKind::kAttentionDecode;
       const auto t = decode ? tables_->attention.decode(shape, *cache, context)
                             : tables_->attention.prefill(shape, *cache, context);
       if (!t) return tables_->analytic(op, weight_dtype, family, c);
       Priced priced{t->time, t->spread, family, t->tier};
-      if (!is_latent(op))
+      if (op.latent == 0)
         priced.power = (decode ? tables_->power.decode(shape, *cache) : tables_->power.prefill(shape, *cache)).value_or(Watts{0});
       return priced;
     }

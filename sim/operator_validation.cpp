@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <variant>
 
 #include "scenarios/error.h"
@@ -121,7 +122,8 @@ class Comparison {
       const AttentionSample& s = samples[i];
       const Op op = op_of(s);
       compare("attention", i, op.kind == OpKind::kAttentionDecode ? "decode_attention" : "prefill_attention",
-              std::string(name_of(s.dtype)), cost_, op, s.dtype, {s.threads, s.active_ranks}, s.time, s.power);
+              std::string(name_of(s.dtype)) + ", heads of " + std::to_string(s.head_dim), cost_, op, s.dtype,
+              {s.threads, s.active_ranks}, s.time, s.power);
     }
   }
 

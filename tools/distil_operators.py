@@ -48,9 +48,10 @@ HEAD_DIM = 128
 # (query, KV) heads of one rank: Llama 3.1 8B and 70B at tensor-parallel degrees 1 to 8; other head counts rescale.
 HEADS = ((32, 8), (16, 4), (8, 2), (4, 1), (64, 8), (32, 4), (16, 2), (8, 1))
 FP8_HEADS = ((32, 8), (8, 1))  # with an fp8 KV cache
-# Latent attention of one rank, absorbed: its heads share one latent of 512 + 64, which counts as one KV head.
-LATENT_HEAD_DIM = 576
-LATENT_HEADS = ((128, 1), (64, 1), (32, 1), (16, 1), (8, 1))
+# Latent attention (MLA) of one rank. Decodes absorb the expansion: all heads share one latent of 512 + 64, which counts as
+# one KV head. Prompts expand it to as many key heads of 128 + 64 as there are query heads.
+LATENT_HEAD_DIM, EXPANDED_HEAD_DIM = 576, 192
+LATENT_HEADS = (128, 64, 16)  # DeepSeek and Kimi whole, DeepSeek over 8 ranks; others rescale
 # The tables' names of expert formats. Every published fp8 checkpoint of such models has scales per block.
 EXPERT_FORMATS = {"bfloat16": "bf16", "fp8_block": "fp8", "nvfp4": "fp4"}
 EXPERT_ROUTING = "power_law_1.01"  # expert loads as measured on DeepSeek-V3
@@ -137,12 +138,13 @@ def attention_samples(folder, engine=ATTENTION_ENGINE):
 
 
 def latent_samples(folder, engine=GEMM_ENGINE):
-    """Decodes of latent attention in bf16, without the projections around it."""
-    for row in rows_of(folder / "mla" / engine / "generation_mla_perf.parquet", mla_dtype="bfloat16", tp_size=1):
-        dtype = {"bfloat16": "bf16", "fp8": "fp8"}[row["kv_cache_dtype"]]
-        yield {"dtype": dtype, "sequences": row["batch_size"], "tokens": row["isl"], "context": row["step"],
-               "q_heads": row["num_heads"], "kv_heads": 1, "head_dim": LATENT_HEAD_DIM, "time_s": seconds(row),
-               "spread": 0}
+    """Latent attention in bf16, without the projections around it; `dtype` is that of the cache."""
+    for kind in ("context", "generation"):
+        for row in rows_of(folder / "mla" / engine / f"{kind}_mla_perf.parquet", mla_dtype="bfloat16"):
+            heads, prompt = row["num_heads"], kind == "context"
+            yield {"dtype": {"bfloat16": "bf16", "fp8": "fp8"}[row["kv_cache_dtype"]], "sequences": row["batch_size"],
+                   "tokens": row["isl"], "context": row["step"], "q_heads": heads, "kv_heads": heads if prompt else 1,
+                   "head_dim": EXPANDED_HEAD_DIM if prompt else LATENT_HEAD_DIM, "time_s": seconds(row), "spread": 0}
 
 
 def expert_samples(folder, engine=GEMM_ENGINE):
@@ -183,6 +185,10 @@ def is_decode(sample):
     return sample["context"] > 0
 
 
+def is_latent(sample):
+    return sample["head_dim"] != HEAD_DIM
+
+
 def site(sample):
     """Samples with one site lie on one curve or grid of the cost model."""
     if "m" in sample:
@@ -210,8 +216,8 @@ def kept_experts(sample):
 
 
 def wanted_heads(sample):
-    if sample["head_dim"] == LATENT_HEAD_DIM:
-        return site(sample) in LATENT_HEADS
+    if is_latent(sample):
+        return sample["q_heads"] in LATENT_HEADS
     return site(sample) in (FP8_HEADS if sample["dtype"] == "fp8" else HEADS)
 
 
@@ -222,7 +228,7 @@ def best_read_rate(gemm, attention):
         read = ELEMENT_BYTES[s["dtype"]] * (s["n"] * s["k"] + s["m"] * s["k"])
         if read >= CEILING_BYTES:
             best = max(best, read / s["time_s"])
-    for s in (s for s in attention if is_decode(s) and s["head_dim"] == HEAD_DIM):
+    for s in (s for s in attention if is_decode(s) and not is_latent(s)):
         keys = s["sequences"] * (s["tokens"] + s["context"])
         read = ELEMENT_BYTES[s["dtype"]] * 2 * keys * s["kv_heads"] * s["head_dim"]
         if read >= CEILING_BYTES:

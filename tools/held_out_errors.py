@@ -37,7 +37,8 @@ def held_out(tables, seed):
     attention = [s for s in attention
                  if distil.wanted_heads(s) and s["tokens"] + s["context"] >= SHORTEST]
     sites = tenth(seed, {distil.site(s) for s in wide})
-    points = tenth(seed, {point(s) for s in attention})
+    points = {name for latent in (False, True)
+              for name in tenth(seed, {point(s) for s in attention if distil.is_latent(s) == latent})}
     experts = [s for s in experts if distil.wanted_experts(s)]
     shapes = tenth(seed, {distil.site(s) for s in experts})
     sizes = tenth(seed, {(s["op"], s["backend"], s["ranks"], s["bytes"]) for s in collectives})
@@ -99,7 +100,7 @@ def floors(device, reference, tables, left_out):
     for samples, everything in zip(left_out, tables):
         for s in samples:
             metric = family_of(s)
-            groups.setdefault((metric, s["dtype"] if "dtype" in s else f"{s['op']} {s['backend']}"), []).append(s)
+            groups.setdefault((metric, group_of(s)), []).append(s)
         everything = list(everything)
         for (metric, group), own in groups.items():
             kind = "attention" if metric.endswith("attention") else metric
@@ -115,6 +116,12 @@ def family_of(sample):
     if "q_heads" in sample:
         return "decode_attention" if distil.is_decode(sample) else "prefill_attention"
     return "experts" if "held" in sample else "collective"
+
+
+def group_of(sample):
+    if "q_heads" in sample:
+        return f"{sample['dtype']}, heads of {sample['head_dim']}"
+    return sample["dtype"] if "dtype" in sample else f"{sample['op']} {sample['backend']}"
 
 
 def errors(device, reference, lindos, seed, folder):

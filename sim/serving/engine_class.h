@@ -18,6 +18,7 @@ struct EngineClass {
   Seconds sequence{0};        // per sequence of a step
   Seconds layer{0};           // per layer and step: gaps between kernels, small kernels beside those that are priced
   Seconds request{0};         // from arrival until it is scheduled, and back to the client
+  Seconds served_request{0};  // the same as InferenceX's client sees it, through the engine's HTTP server
   std::int64_t batched_tokens = 8192;  // default budget of one step
   bool budget_by_length = false;       // aiconfigurator's launcher gives it one by the length of prompts
   double memory_fraction = 0.9;
@@ -38,6 +39,8 @@ struct ErrorBand {
   double high = 1.0;
 };
 enum class PointMetric { kTtft, kTpot };
-[[nodiscard]] ErrorBand error_band(PointMetric metric, bool disaggregated);
+// Of rows that say on how many GPUs they ran, and those that do not.
+enum class PointKind { kAggregated, kDisaggregated, kIncomplete };
+[[nodiscard]] ErrorBand error_band(PointMetric metric, PointKind kind);
 
 }  // namespace lindos::sim

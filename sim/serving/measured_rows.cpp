@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/serving/measured_rows.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "scenarios/csv_reader.h"
@@ -19,12 +20,11 @@ constexpr std::int64_t kInferenceXBatchedTokens = 8192;
 
 // `prefix` is "", "prefill_" or "decode_".
 MeasuredWorkers workers_of(const CsvTable& table, const std::string& prefix) {
-  const auto degree = [&](const std::string& name) {
-    const std::int64_t stated = table.count(prefix + name, 0).value_or(0);
-    return stated == 0 ? 1 : stated;
-  };
+  const auto stated = [&](const std::string& name) { return table.count(prefix + name, 0).value_or(0); };
+  const auto degree = [&](const std::string& name) { return std::max<std::int64_t>(1, stated(name)); };
   MeasuredWorkers workers;
   workers.workers = degree("num_workers");
+  workers.workers_stated = prefix.empty() || stated("num_workers") > 0;
   workers.batch = table.count(prefix + "batch_size");
   workers.tensor = degree("tp_size");
   workers.stages = degree("pp_size");

@@ -19,7 +19,8 @@ namespace lindos::sim {
 // Equal engine instances: how many, and how each is cut.
 struct MeasuredWorkers {
   std::int64_t workers = 1;
-  std::optional<std::int64_t> batch;     // most sequences of one instance
+  bool workers_stated = true;            // else one is assumed
+  std::optional<std::int64_t> batch = std::nullopt;  // most sequences of one instance
   std::int64_t tensor = 1;               // ranks that share the heads of one sequence
   std::int64_t stages = 1;
   std::int64_t attention_replicas = 1;   // attention data parallelism: groups of `tensor` ranks, own sequences

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "scenarios/balance.h"
+#include "scenarios/capacity.h"
 #include "sim/serving/measured_models.h"
 
 namespace lindos::sim {
@@ -62,6 +63,10 @@ class Mapper {
     if (std::find(out_.assumptions.begin(), out_.assumptions.end(), text) == out_.assumptions.end())
       out_.assumptions.push_back(text);
   }
+  void guess_devices(const std::string& text) {
+    out_.incomplete = true;
+    assume(text);
+  }
 
   void find_parts() {
     const EngineClass* engine = find_engine_class(row_.engine);
@@ -70,6 +75,7 @@ class Mapper {
     if (row_.inference_x) {
       // Its command lines schedule beside the device's work.
       out_.engine.step = out_.engine.sequence = out_.engine.layer = Seconds{0};
+      out_.engine.request = out_.engine.served_request;
     }
     const std::optional<Model> model = find_measured_model(row_.model, catalogue_);
     if (!model) throw MeasuredMiss{"model \"" + row_.model + "\" is not in the catalogue"};
@@ -110,12 +116,14 @@ class Mapper {
   // The ranks of attention and of the experts are the same ones: a row that states fewer of the former leaves attention
   // data parallelism unsaid, and so does a degree that cannot split the heads.
   [[nodiscard]] MeasuredWorkers completed(MeasuredWorkers workers) {
+    if (!workers.workers_stated) guess_devices("how many instances there are is not stated: one of each kind");
+    if (row_.inference_x && row_.aggregated) undo_square(workers);
     const std::int64_t expert_ranks = workers.expert_tensor * workers.expert_ranks;
     const bool splits = workers.tensor <= model_.q_heads && model_.q_heads % workers.tensor == 0;
     if (!splits && model_.is_moe() && workers.attention_replicas == 1) {
       workers.attention_replicas = workers.tensor;
       workers.tensor = 1;
-      assume("a tensor-parallel degree that does not divide the heads taken as attention data parallelism");
+      guess_devices("a tensor-parallel degree that does not divide the heads taken as attention data parallelism");
     }
     const std::int64_t ranks = workers.tensor * workers.attention_replicas;
     if (model_.is_moe() && expert_ranks > ranks && expert_ranks % ranks == 0) {
@@ -125,11 +133,38 @@ class Mapper {
     return workers;
   }
 
+  // The published table has 16 measurements of one node twice: once with 8 ranks that deal the experts out, once with 8 x 8.
+  void undo_square(MeasuredWorkers& workers) {
+    const std::int64_t once = workers.expert_ranks;
+    if (once == 1 || workers.expert_tensor != once || workers.tensor * workers.attention_replicas != once * once) return;
+    (workers.tensor > 1 ? workers.tensor : workers.attention_replicas) /= once;
+    workers.expert_tensor = 1;
+    assume("ranks stated as the square of those of the experts taken as these");
+  }
+
   void add(const MeasuredWorkers& stated, const std::string& role) {
     if (stated.stages != 1) throw MeasuredMiss{"pipeline stages are not covered"};
-    const MeasuredWorkers workers = completed(stated);
+    MeasuredWorkers workers = completed(stated);
     if (model_.q_heads % workers.tensor != 0)
       throw MeasuredMiss{"the tensor-parallel degree does not divide the heads"};
+    MeasuredReplica part = replica_of(workers, role);
+    // A row that states one rank where one cannot hold the weights leaves all degrees unsaid.
+    const bool one = workers.tensor == 1 && workers.attention_replicas == 1;
+    while (one && model_.is_moe() && !fits(part) && workers.attention_replicas < device_->scale_up_domain) {
+      guess_devices("no degree is stated and one rank cannot hold the weights: as many attention replicas as they need");
+      workers.attention_replicas *= 2;
+      part = replica_of(workers, role);
+    }
+    out_.parts.push_back(std::move(part));
+  }
+
+  [[nodiscard]] bool fits(const MeasuredReplica& part) const {
+    const GroupPlan& group = part.scenario.plan.groups.front();
+    const std::vector<Bytes> memory(group.stages.front().ranks.size(), device_->memory);
+    return std::holds_alternative<Capacity>(kv_capacity(model_, group, {memory}));
+  }
+
+  [[nodiscard]] MeasuredReplica replica_of(const MeasuredWorkers& workers, const std::string& role) {
     MeasuredReplica part;
     part.replicas = workers.workers * workers.attention_replicas;
     part.clients = divided_up(clients_, part.replicas);
@@ -166,7 +201,7 @@ class Mapper {
     if (bytes_of(format_) < bytes_of(Dtype::kBf16) && out_.engine.fp8_cache) group.kv_dtype = Dtype::kFp8;
     if (model_.is_moe()) share_experts(workers, group);
     scenario.plan_given = true;
-    out_.parts.push_back(std::move(part));
+    return part;
   }
 
   // Of one step. aiconfigurator's launcher for benchmarks: max_num_tokens = batch + prompt + 1,500

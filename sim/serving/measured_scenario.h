@@ -24,6 +24,8 @@ struct MeasuredScenario {
   std::vector<MeasuredReplica> parts;  // aggregated; or prefill, decode
   EngineClass engine;                  // as the row ran it
   std::vector<std::string> assumptions;
+  // How many GPUs did what is among the assumptions: an error says as much about these as about the model.
+  bool incomplete = false;
 };
 
 // The row cannot be described; reasons hold no figures of the row, so that equal ones count together.

@@ -70,6 +70,7 @@ class Serving(CliTest):
         "8,sglang,Qwen/Qwen3-235B-A22B-FP8,h200_sxm,agg,1024,64,fp8_block,fp8_block,8,8,,,,,,200,15\n"
         "16,trtllm,deepseek-ai/DeepSeek-R1,gb200,agg,1024,64,nvfp4,nvfp4,1,8,8,,,,,200,12\n"
         "16,sglang,deepseek-ai/DeepSeek-R1,h200_sxm,disagg,1024,64,fp8,fp8_block,,,,1,8,2,8,300,20\n"
+        "16,sglang,deepseek-ai/DeepSeek-R1,h200_sxm,disagg,1024,64,fp8,fp8_block,,,,1,8,,8,300,20\n"
         "8,vllm,Qwen/Qwen3.5-397B-A17B,h200_sxm,agg,1024,64,fp8,fp8,8,,,,,,,100,10\n"
         "8,vllm,meta-llama/Llama-3.1-70B,h100_sxm,agg,1024,64,bfloat16,,1,,,,,,,100,10\n")
 
@@ -80,11 +81,13 @@ class Serving(CliTest):
 
     def test_json(self):
         out = self.succeed("validate", "serving", self.file, "--format", "json", "--progress", "none").json()
-        self.assertEqual((out["rows"], out["covered"]), (7, 5))
+        self.assertEqual((out["rows"], out["covered"]), (8, 6))
         self.assertEqual(out["metrics"]["tpot_s"]["n"], 4)
         self.assertEqual(out["metrics"]["disaggregated_ttft_s"]["n"], 1)
+        self.assertEqual(out["metrics"]["incomplete_ttft_s"]["n"], 1)
+        self.assertIn("how many instances there are is not stated: one of each kind", out["results"][-1]["assumptions"])
         self.assertEqual(set(out["metrics"]["ttft_s"]) - {"n"}, set(STATISTICS) - {"n"})
-        self.assertEqual([m["row"].rsplit(":", 1)[1] for m in out["misses"]], ["7", "8"])
+        self.assertEqual([m["row"].rsplit(":", 1)[1] for m in out["misses"]], ["8", "9"])
         self.assertIn("is not in the catalogue", out["misses"][0]["reason"])
         self.assertIn("does not fit", out["misses"][1]["reason"])
         for result in out["results"]:
@@ -101,7 +104,7 @@ class Serving(CliTest):
     def test_table(self):
         done = self.succeed("validate", "serving", self.file)
         for part in ("ttft_s", "tpot_s", "disaggregated_tpot_s", "held_out_tpot_s", "h200_sxm · Llama-3.1-70B · bfloat16 · vllm",
-                     "5 of 7 rows covered", "not covered: does not fit"):
+                     "6 of 8 rows covered", "not covered: does not fit"):
             self.assertIn(part, done.out)
 
     def test_a_config_of_ones_own(self):

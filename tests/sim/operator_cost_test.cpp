@@ -298,10 +298,46 @@ TEST(OperatorCost, AttentionIsPricedByTheFormatOfTheCache) {
   // An f32 cache under fp8 weights.
   const Op op = attention_op(OpKind::kAttentionDecode, 1, 1, 999);
   EXPECT_NEAR(std::get<Priced>(cost.price(op, Dtype::kFp8, {2, 1})).time.count(), 5e-6, 5e-6 * kExact);
-  // Latent attention reads another number of bytes per key: these samples do not know it.
+  // Latent attention is another kernel: these samples do not know it.
   Op latent = op;
-  latent.kv_bytes = op.kv_bytes * 0.3;
+  latent.kv_heads = 1;
+  latent.head_dim = latent.latent = 20;
+  latent.kv_bytes = Bytes(1000.0 * 20.0 * 4.0);
   EXPECT_EQ(std::get<Priced>(cost.price(latent, Dtype::kFp8, {2, 1})).tier, Tier::kAnalytic);
+}
+
+// Prompts of two heads with keys of 24 and values of 16, whose cache holds 20 f32 per token. A prompt of 64 has
+// 64 · 65 / 2 visible pairs.
+Op latent_prompts(std::int64_t prompts) {
+  Op op;
+  op.kind = OpKind::kAttentionPrefill;
+  op.q_heads = op.kv_heads = 2;
+  op.head_dim = 24;
+  op.value_dim = 16;
+  op.latent = 20;
+  op.tokens = op.kv_tokens = 64 * prompts;
+  op.flop = Flop(2.0 * static_cast<double>(prompts) * 2080.0 * 2.0 * (24.0 + 16.0));
+  op.kv_bytes = Bytes(static_cast<double>(op.kv_tokens) * 20.0 * 4.0);
+  return op;
+}
+
+TEST(OperatorCost, PromptsOfLatentAttentionHaveSamplesOfTheirOwn) {
+  Profile profile = toy::bare_profile();
+  profile.attention = {{Dtype::kF32, 1, 64, 0, 4, 2, 16, 2, 1, Seconds(5e-6), 0.0}};
+  // Heads of another width are another kernel.
+  EXPECT_EQ(priced(OperatorCost(profile), latent_prompts(1)).tier, Tier::kAnalytic);
+  profile.attention.push_back({Dtype::kF32, 1, 64, 0, 2, 2, 24, 2, 1, Seconds(8e-6), 0.0});
+  const OperatorCost cost(profile);
+  const Priced one = priced(cost, latent_prompts(1));
+  EXPECT_EQ(one.tier, Tier::kMeasured);
+  EXPECT_NEAR(one.time.count(), 8e-6, 1e-15);
+  EXPECT_NEAR(priced(cost, latent_prompts(3)).time.count(), 24e-6, 1e-15);
+  // Nor do grouped heads take it, though theirs are as many: the same work as the 4 heads of 16 halved.
+  Op grouped = attention_op(OpKind::kAttentionPrefill, 1, 64, 0);
+  grouped.q_heads = 2;
+  grouped.flop = grouped.flop * 0.5;
+  grouped.activation_bytes = grouped.activation_bytes * 0.5;
+  EXPECT_LT(priced(cost, grouped).time.count(), 5.1e-6);
 }
 
 TEST(OperatorCost, ACollectiveWithoutSampleOrLinkIsAMissThatNamesIt) {

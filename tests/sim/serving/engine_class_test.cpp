@@ -23,9 +23,9 @@ TEST(EngineClass, TheFittedPartNeverChanges) {
 }
 
 TEST(EngineClass, BandsHoldTheirCentre) {
-  for (const bool disaggregated : {false, true}) {
+  for (const PointKind kind : {PointKind::kAggregated, PointKind::kDisaggregated, PointKind::kIncomplete}) {
     for (const PointMetric metric : {PointMetric::kTtft, PointMetric::kTpot}) {
-      const ErrorBand band = error_band(metric, disaggregated);
+      const ErrorBand band = error_band(metric, kind);
       EXPECT_GT(band.low, 0.0);
       EXPECT_LT(band.low, band.high);
     }

@@ -46,13 +46,17 @@ TEST(MeasuredRows, AnAggregatedRow) {
 
 TEST(MeasuredRows, ADisaggregatedRowHasTwoKindsOfWorkers) {
   const auto rows = parse_measured_rows(
-      kHeader + ",trtllm,deepseek-ai/DeepSeek-R1,gb200,disagg,8192,1024,nvfp4,nvfp4,,,,2,4,3,8,,7\n", "m.csv");
+      kHeader + ",trtllm,deepseek-ai/DeepSeek-R1,gb200,disagg,8192,1024,nvfp4,nvfp4,,,,2,4,3,8,,7\n"
+                ",trtllm,deepseek-ai/DeepSeek-R1,gb200,disagg,8192,1024,nvfp4,nvfp4,,,,2,4,,8,,7\n", "m.csv");
+  EXPECT_FALSE(rows.back().decode->workers_stated);
+  EXPECT_TRUE(rows.back().prefill->workers_stated);
   const MeasuredRow& row = rows.front();
   EXPECT_TRUE(row.disaggregated());
   EXPECT_EQ(row.prefill->workers, 2);
   EXPECT_EQ(row.prefill->tensor, 4);
   EXPECT_EQ(row.decode->workers, 3);
   EXPECT_EQ(row.decode->tensor, 8);
+  EXPECT_TRUE(row.decode->workers_stated);
   EXPECT_EQ(row.concurrency, std::nullopt);
   EXPECT_EQ(row.ttft, std::nullopt);
 }

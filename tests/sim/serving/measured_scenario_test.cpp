@@ -103,12 +103,51 @@ TEST(MeasuredScenario, WhatOnlyAttentionReplicasCanBeIsTakenAsThem) {
   EXPECT_FALSE(described.assumptions.empty());
 }
 
+// One node of 8 GPUs that the published table also states as 8 x 8 ranks.
+TEST(MeasuredScenario, TheSquareOfANodeIsTheNode) {
+  MeasuredRow row = row_of("deepseek-ai/DeepSeek-R1", 64);
+  row.aggregated = MeasuredWorkers{.tensor = 64, .expert_tensor = 8, .expert_ranks = 8};
+  const auto ranks = [&] {
+    const auto described = measured_scenario(row, catalogue());
+    return std::get<MeasuredScenario>(described).parts.front().scenario.plan.groups.front().ranks_per_replica();
+  };
+  EXPECT_EQ(ranks(), 64);  // in a table of one's own it is what it says
+  row.inference_x = true;
+  EXPECT_EQ(ranks(), 8);
+  row.aggregated = MeasuredWorkers{.attention_replicas = 64, .expert_tensor = 8, .expert_ranks = 8};
+  EXPECT_EQ(std::get<MeasuredScenario>(measured_scenario(row, catalogue())).parts.front().replicas, 8);
+  row.aggregated = MeasuredWorkers{.tensor = 8, .expert_tensor = 2, .expert_ranks = 4};
+  EXPECT_EQ(ranks(), 8);
+}
+
+// 671 GB in fp8 are more than 0.9 of four GPUs of 186 GB: eight, one replica of attention each; how many there were, nobody says.
+TEST(MeasuredScenario, RowsThatDoNotSayHowManyGpusAreIncomplete) {
+  MeasuredRow row = row_of("deepseek-ai/DeepSeek-R1", 1);
+  EXPECT_TRUE(std::get<MeasuredScenario>(measured_scenario(row_of("deepseek-ai/DeepSeek-R1", 72), catalogue())).incomplete);
+  row.system = "gb200";
+  row.aggregated.reset();
+  row.prefill = MeasuredWorkers{};
+  row.decode = MeasuredWorkers{.tensor = 8};
+  auto described = std::get<MeasuredScenario>(measured_scenario(row, catalogue()));
+  EXPECT_TRUE(described.incomplete);
+  EXPECT_EQ(described.parts.front().replicas, 8);
+  EXPECT_EQ(described.parts.back().replicas, 1);
+  row.prefill->tensor = 8;
+  EXPECT_FALSE(std::get<MeasuredScenario>(measured_scenario(row, catalogue())).incomplete);
+  row.decode->workers_stated = false;
+  described = std::get<MeasuredScenario>(measured_scenario(row, catalogue()));
+  EXPECT_TRUE(described.incomplete);
+  EXPECT_EQ(described.assumptions.back(), "how many instances there are is not stated: one of each kind");
+}
+
 TEST(MeasuredScenario, ARowOfInferenceXHidesTheHost) {
   MeasuredRow row = row_of("meta-llama/Llama-3.1-70B", 8);
   row.engine = "vllm";
   EXPECT_GT(std::get<MeasuredScenario>(measured_scenario(row, catalogue())).engine.layer, Seconds(0));
   row.inference_x = true;
-  EXPECT_EQ(std::get<MeasuredScenario>(measured_scenario(row, catalogue())).engine.layer, Seconds(0));
+  const EngineClass served = std::get<MeasuredScenario>(measured_scenario(row, catalogue())).engine;
+  EXPECT_EQ(served.layer, Seconds(0));
+  EXPECT_EQ(served.request, find_engine_class("vllm")->served_request);
 }
 
 TEST(MeasuredScenario, PrefillAndDecodeAreTwoReplicas) {

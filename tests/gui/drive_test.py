@@ -10,7 +10,6 @@ import json
 import pathlib
 import shutil
 import sys
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -19,7 +18,6 @@ from desktop_test import ROOT, lindos_cli  # noqa: E402
 
 WAITING = (0xb4, 0x53, 0x09)  # of the light theme's waterfall
 BAR = 30                      # pixels; the squares of a legend are narrower
-ANSWER_S = 5                  # after which a key is pressed again
 
 
 class Drive(desktop_test.DesktopTest):
@@ -36,9 +34,7 @@ class Drive(desktop_test.DesktopTest):
         desk = self.desk
         self.open(self.scenario("colossus1-training"))
         before = desk.runs()
-        desk.keys("F5")
-        desk.wait("a prediction in the store", lambda: desk.runs() == before + 1)
-        self.quiet()
+        desk.finish(("F5",), "predict")
         base = self.newest()
 
         # The bar of jitter leads to the stage that the shown step waits for, by name.
@@ -58,19 +54,15 @@ class Drive(desktop_test.DesktopTest):
 
         # The ranked changes, by the formula, and the best of them applied and compared.
         self.command("predict with fidelity closed")
-        self.until("it is being explained", ("F9",), lambda: desk.verb() is not None or desk.runs() == before + 2)
-        desk.wait("the explained prediction is in the store", lambda: desk.runs() == before + 2)
-        self.quiet()
+        desk.finish(("F9",), "predict", "--explain", "closed")
         explained = self.newest()
-        self.until("the change is being predicted", ("ctrl+2", "ctrl+m", "Return"),
-                   lambda: desk.verb() is not None or desk.runs() == before + 3)
-        desk.wait("the changed scenario is in the store", lambda: desk.runs() == before + 3)
-        self.quiet()
+        desk.finish(("ctrl+2", "ctrl+m", "Return"), "predict")
         changed = self.newest()
+        self.assertEqual([base, explained, changed], list(range(before + 1, before + 4)))
         (first,), (second,) = desk.ask(f"SELECT scenario_digest FROM run WHERE id IN ({explained}, {changed})")
         self.assertNotEqual(first, second)
         page = self.folder / "both.html"
-        self.until("the report of A and B", lambda: self.report(page),
+        desk.until("the report of A and B", lambda: self.report(page),
                    lambda: page.exists() and f"Run {explained}" in page.read_text() and f"Run {changed}" in page.read_text())
         # The map shows what changes, as its export says.
         picture = self.folder / "map.svg"
@@ -81,39 +73,34 @@ class Drive(desktop_test.DesktopTest):
         printed = self.folder / "both.pdf"
         self.report(printed)
         desk.wait("the report is printed", lambda: printed.exists() and printed.read_bytes()[:5] == b"%PDF-")
-        self.quiet()
+        desk.quiet()
 
     def engineer(self):
         desk = self.desk
         self.open(self.served)
         before = desk.runs()
-        self.use_profile(self.probed)
+        self.use_profile(self.profile)
         plans = self.data / "plans" / "served"
-        desk.keys("F7")
-        desk.wait("plans were found", lambda: list(plans.glob("*.toml")))
-        self.quiet()
+        desk.finish(("F7",), "plan")
+        self.assertTrue(list(plans.glob("*.toml")))
         # The first of them is opened and predicted.
-        self.until("the found plan is being predicted", ("ctrl+shift+f", "Return"),
-                   lambda: "predict" in desk.verb_words() or desk.runs() == before + 1)
-        desk.wait("the found plan is in the store", lambda: desk.runs() == before + 1)
-        self.quiet()
+        desk.finish(("ctrl+shift+f", "Return"), "predict")
+        self.assertEqual(desk.runs(), before + 1)
         self.opened = plans / "plan-1.toml"
         found = self.plan_of(self.newest())
-        # Its preflight, on this machine: the training job before it left the panel at Slurm. Then the table of checks, by way of
-        # the buttons above it.
-        self.until("the preflight runs", ("ctrl+F6", "Home", "ctrl+F6"), lambda: "--preflight" in desk.verb_words())
-        self.quiet()
+        # Its preflight. Then the table of checks, by way of the buttons above it.
+        desk.finish(("ctrl+F6",), "run", "--preflight")
         desk.keys("Tab", "Tab", "Tab", "ctrl+c")
         checks = self.pasted()
         self.assertIn("memory\t✓ ok", checks)
         self.assertNotIn("✕", checks)
         # Predicted and run here, with Live in front meanwhile.
-        self.until("the plan is run here", ("F6",), lambda: "twin" in desk.verb_words())
+        desk.start(("F6",), "twin")
         samples = self.folder / "samples.csv"
-        self.until("samples of the run", lambda: self.export("Export samples", samples),
+        desk.until("samples of the run", lambda: self.export("Export samples", samples),
                    lambda: samples.exists() and len(samples.read_text().splitlines()) > 1)
-        desk.wait("predicted and measured", lambda: desk.runs() == before + 3)
-        self.quiet()
+        desk.quiet()
+        self.assertEqual(desk.runs(), before + 3)
         measured = self.newest()
         self.assertEqual(desk.ask(f"SELECT source FROM run WHERE id = {measured}"), [("measured",)])
         self.assertEqual(self.plan_of(measured), found)
@@ -121,16 +108,15 @@ class Drive(desktop_test.DesktopTest):
         self.assertGreater(sampled, 0)
         parity = self.folder / "parity.svg"
         desk.keys("ctrl+6")
-        self.until("the parity of nine pairs", lambda: self.export("Export chart", parity),
+        desk.until("the parity of nine pairs", lambda: self.export("Export chart", parity),
                    lambda: parity.exists() and "9 pairs" in parity.read_text())
 
-        # Calibrated from the profile of the pairs, used once it is accepted.
-        self.use_profile(self.profile)
+        # Calibrated, and used once it is accepted.
         profiles = self.data / "profiles"
-        self.until("a preview", ("F8",), lambda: list(profiles.glob("*.preview")))
-        self.quiet()
+        desk.finish(("F8",), "calibrate")
+        self.assertTrue(list(profiles.glob("*.preview")))
         self.assertEqual(list(profiles.glob("*-calibrated-*.json")), [])
-        self.until("the dated profile", ("space",), lambda: list(profiles.glob("*-calibrated-*.json")))
+        desk.until("the dated profile", ("space",), lambda: list(profiles.glob("*-calibrated-*.json")))
         self.assertEqual(list(profiles.glob("*.preview")), [])
         self.assertIn("interval_factors", next(profiles.glob("*-calibrated-*.json")).read_text())
 
@@ -139,8 +125,7 @@ class Drive(desktop_test.DesktopTest):
         self.desk.type_into_dialog("Device profile", str(path))
 
     def make_served(self):
-        """A small model that this machine serves for seconds, and what a probe says of it."""
-        lindos_cli.BINARY = desktop_test.BINARIES / "lindos"
+        """A small model that this machine serves for seconds. The probe for the pairs prices it too."""
         folder = self.folder / "served"
         folder.mkdir()
         config = {**lindos_cli.CONFIG, "hidden_size": 256, "num_hidden_layers": 8, "intermediate_size": 768, "vocab_size": 2048}
@@ -148,7 +133,6 @@ class Drive(desktop_test.DesktopTest):
         self.served = folder / "served.toml"
         self.served.write_text(lindos_cli.SCENARIO.replace('"tiny"', '"served"').replace("requests = 4", "requests = 60")
                                .replace("output = 8", "output = 40"))
-        self.probed = lindos_cli.profile_of(self.served, folder)
 
     @property
     def data(self):
@@ -161,8 +145,7 @@ class Drive(desktop_test.DesktopTest):
         return pathlib.Path(shutil.copy(ROOT / "scenarios" / f"{name}.toml", folder))
 
     def open(self, path):
-        self.desk.keys("ctrl+o")
-        self.desk.type_into_dialog("Open scenario", str(path))
+        self.desk.answer(("ctrl+o",), "Open scenario", path)
         self.desk.wait(f"{path.stem} is open", lambda: self.desk.shows(path.stem))
         self.opened = path
 
@@ -172,38 +155,17 @@ class Drive(desktop_test.DesktopTest):
     def plan_of(self, run):
         return self.desk.ask(f"SELECT plan_digest FROM run WHERE id = {run}")
 
-    def quiet(self):
-        self.desk.wait("the verb has ended", lambda: self.desk.verb() is None)
-
     def command(self, name):
-        self.desk.keys("ctrl+k")
-        self.desk.type_into_dialog("Commands", name)
+        self.desk.answer(("ctrl+k",), "Commands", name)
 
     def report(self, path):
-        self.quiet()
+        self.desk.quiet()
         path.unlink(missing_ok=True)  # else the dialog asks whether to replace it
-        self.desk.keys("ctrl+7", "ctrl+shift+e")
-        self.desk.type_into_dialog("Report", str(path))
+        self.desk.answer(("ctrl+7", "ctrl+shift+e"), "Report", path)
 
     def export(self, title, path):
         path.unlink(missing_ok=True)
-        self.until(f"the dialog {title}", ("ctrl+e",), lambda: self.desk.visible(title))
-        self.desk.type_into_dialog(title, str(path))
-
-    def until(self, what, act, holds):
-        """Acts again where nothing came of it: the window may not have shown yet what the keys are for."""
-        end = time.monotonic() + desktop_test.PATIENCE_S
-        while time.monotonic() < end:
-            if callable(act):
-                act()
-            else:
-                self.desk.keys(*act)
-            again = time.monotonic() + ANSWER_S
-            while time.monotonic() < again:
-                if holds():
-                    return
-                time.sleep(0.02)  # a preflight is short
-        raise AssertionError(f"never: {what}")
+        self.desk.answer(("ctrl+e",), title, path)
 
     def inspector(self):
         self.desk.keys("ctrl+shift+c")

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/planner/serving_task.h"
+
+#include "scenarios/error.h"
+#include "sim/planner/training_space.h"
+#include "sim/serving_power.h"
+
+namespace lindos::sim {
+
+ServingTask::ServingTask(const Scenario& its_scenario, const std::map<std::string, Profile>& its_profiles,
+                         const ServingQuestion& its_question)
+    : scenario(its_scenario),
+      profiles(its_profiles),
+      question(its_question),
+      by(judged(its_scenario)),
+      pools(training_space(its_scenario, its_question.pools, false, 0).pools) {}
+
+void ServingTask::report(double done) const {
+  if (question.predict.progress) question.predict.progress(done);
+}
+
+void ServingTask::stop_if_cancelled() const {
+  if (question.predict.cancelled && question.predict.cancelled())
+    throw Error(ErrorKind::kCancelled, "", "cancelled");
+}
+
+std::int64_t ServingTask::devices_for_plans(const Pool& pool) const {
+  return (pool.nodes - pool.spares.value_or(0)) * pool.node.devices;
+}
+
+Watts ServingTask::added_by(const PricedShape& shape, std::size_t limit_step) const {
+  return added_per_device(scenario, pool_of(shape), shape.limits[limit_step]) * static_cast<double>(shape.shape.devices());
+}
+
+Watts ServingTask::added_by(const Chosen& c) const {
+  return added_by(*c.shape, c.limit_step) * static_cast<double>(c.replicas);
+}
+
+DollarsPerSecond ServingTask::cost_of(const std::vector<Chosen>& chosen, Watts power) const {
+  DollarsPerSecond sum = power * scenario.cluster.power.energy_price;
+  for (const Chosen& c : chosen) {
+    const DollarsPerSecond price = pool_of(c).device_price;
+    if (price.value() <= 0.0) return DollarsPerSecond{0};
+    sum += price * c.devices();
+  }
+  return sum;
+}
+
+double ServingTask::cost_of(const PricedShape& shape, std::size_t limit_step) const {
+  const Watts added = added_by(shape, limit_step);
+  if (question.objective == ServingObjective::kPower) return added.value();
+  const auto devices = static_cast<double>(shape.shape.devices());
+  return (pool_of(shape).device_price * devices + added * scenario.cluster.power.pue * scenario.cluster.power.energy_price).value();
+}
+
+double ServingTask::per_request(Watts power, DollarsPerSecond cost) const {
+  const double tokens = mean_tokens(by.workload).output;
+  if (question.objective == ServingObjective::kPower) return tokens / (power.value() / 1e6);
+  if (question.objective == ServingObjective::kCost) return cost.value() > 0.0 ? tokens / cost.value() : 0.0;
+  return 1.0;
+}
+
+double ServingTask::counted(const std::vector<Chosen>& chosen, const std::vector<double>& rates) const {
+  return served_without(question.survives, scenario, chosen, rates);
+}
+
+}  // namespace lindos::sim

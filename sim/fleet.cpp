@@ -136,9 +136,12 @@ Fleet make_fleet(const Scenario& scenario, const std::map<std::string, Profile>&
         devices_used[d.label.empty() ? d.name : d.label] += group.replicas;
       }
     }
-    const ProfiledDevice& gate = devices.at(group.stages.front().ranks.front().pool);
-    const Interconnect outward = interconnect_between(gate.device, scenario.cluster.fabric, gate.profile, 0,
-                                                      std::max(1, gate.device.scale_up_domain));
+    Interconnect outward;
+    for (const auto& [pool, d] : devices) {
+      const Interconnect own = interconnect_between(d.device, scenario.cluster.fabric, d.profile, 0,
+                                                    std::max(1, d.device.scale_up_domain));
+      outward = pool == devices.begin()->first ? own : slower(outward, own);
+    }
     fleet.groups.push_back({group, std::move(capacity), limits, std::move(replica), std::move(platform), outward,
                             kv_bytes_per_token_of(scenario.model, group)});
   }

@@ -24,7 +24,7 @@ struct ServingGroup {
   scheduler::Limits limits;
   ReplicaModel replica;
   std::vector<PlatformDevice> stage_devices;
-  Interconnect outward;            // of one rank, beyond its scale-up domain
+  Interconnect outward;            // of one rank, beyond its scale-up domain; of several kinds the slower
   Bytes kv_bytes_per_token{0};     // all ranks
 };
 

@@ -13,6 +13,7 @@
 #include "scenarios/shard_shape.h"
 #include "sim/expert_imbalance.h"
 #include "sim/expert_table.h"
+#include "sim/stage_spans.h"
 
 namespace lindos::sim {
 
@@ -89,27 +90,26 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
                            const std::map<std::string, ProfiledDevice>& devices_by_pool,
                            const std::string& backend, std::optional<double> expert_skew)
     : model_(model), group_(group), expert_skew_(expert_skew) {
-  std::vector<std::int64_t>
-      first_position;  // of each stage, counting devices from the replica's first
-  std::int64_t position = 0;
+  std::map<std::string, std::int64_t> domains;
   for (const StagePlan& stage : group.stages) {
-    first_position.push_back(position);
-    position += static_cast<std::int64_t>(stage.ranks.size());
+    for (const RankPlan& rank : stage.ranks)
+      domains[rank.pool] = std::max(1, device_or_throw(devices_by_pool, rank.pool).device.scale_up_domain);
   }
+  const std::vector<StageSpan> spans = stage_spans(group, fabric, domains);
   const auto all_ranks = static_cast<int>(group.ranks_per_replica());
 
   for (std::size_t s = 0; s < group.stages.size(); ++s) {
     const StagePlan& plan = group.stages[s];
-    const auto last = first_position[s] + static_cast<std::int64_t>(plan.ranks.size()) - 1;
     Interconnect tensor_path;
     for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
       const ProfiledDevice& d = device_or_throw(devices_by_pool, plan.ranks[r].pool);
       const Interconnect path =
-          interconnect_between(d.device, fabric, d.profile, first_position[s], last);
+          interconnect_between(d.device, fabric, d.profile, spans[s].first, spans[s].last);
       tensor_path = r == 0 ? path : slower(tensor_path, path);
     }
     tensor_path.backend = backend;
     Stage stage;
+    stage.position = spans[s].first;
     std::map<std::string, std::shared_ptr<const OperatorCost>> costs;
     std::map<std::string, std::shared_ptr<const PowerModel>> powers;
     for (const RankPlan& rank_plan : plan.ranks) {
@@ -154,8 +154,7 @@ ReplicaModel::ReplicaModel(const Model& model, const GroupPlan& group, const Fab
     const ProfiledDevice& there =
         device_or_throw(devices_by_pool, group.stages[next].ranks.front().pool);
     const auto path_of = [&](const ProfiledDevice& d) {
-      return interconnect_between(d.device, fabric, d.profile, first_position[s],
-                                  first_position[next]);
+      return interconnect_between(d.device, fabric, d.profile, spans[s].first, spans[next].first);
     };
     stage.path = slower(path_of(here), path_of(there));
     if (group.stages.size() > 1 && stage.path.bandwidth.value() <= 0.0) {

@@ -47,7 +47,7 @@ struct ReplicaPower {
 class ReplicaModel {
  public:
   // `devices_by_pool`: one entry for each pool the group names. The replica's ranks take
-  // consecutive devices from the start of a node. `backend`: the collective samples to use, empty =
+  // consecutive devices from the start of a node, of each pool (stage_spans.h). `backend`: the collective samples to use, empty =
   // any. `expert_skew`: of the workload; nothing leaves grouped experts as they were sampled. REQUIRES: group valid for model (validate_plan). Throws Error{kInput} for a pool without
   // entry, Error{kInfeasible} when stages have no path to each other.
   ReplicaModel(const Model& model, const GroupPlan& group, const Fabric& fabric,
@@ -62,6 +62,8 @@ class ReplicaModel {
   }
   // The same where each device may draw no more than `limit` either.
   [[nodiscard]] std::vector<RankCeiling> ranks_under(std::size_t stage, Watts limit) const;
+  // Where the first device of the stage sits along the nodes, counted from the first of the replica.
+  [[nodiscard]] std::int64_t position(std::size_t stage) const { return stages_[stage].position; }
   // From the stage to the next; from the last one back to the first.
   [[nodiscard]] const Interconnect& path(std::size_t stage) const { return stages_[stage].path; }
   [[nodiscard]] FlopPerSecond peak() const;        // Σ over ranks
@@ -134,6 +136,7 @@ class ReplicaModel {
     std::vector<Rank> ranks;
     std::vector<RankCeiling> ceilings;
     Interconnect path;
+    std::int64_t position = 0;
     bool alike = true;  // all ranks on one device type with equal threads
     // Ranks with the same work on the same device are priced once: each as one of the unlike ones.
     std::vector<std::size_t> unlike;     // ranks

@@ -117,12 +117,10 @@ std::vector<PlatformDevice> stage_devices(
     const std::map<std::string, ProfiledDevice>& devices_by_pool,
     const std::map<std::string, int>& devices_per_node_by_pool) {
   std::vector<PlatformDevice> devices;
-  std::int64_t position = 0;
   for (std::size_t s = 0; s < group.stages.size(); ++s) {
     const std::string& pool = group.stages[s].ranks.front().pool;
-    devices.push_back({devices_by_pool.at(pool).device, position, devices_per_node_by_pool.at(pool),
+    devices.push_back({devices_by_pool.at(pool).device, replica.position(s), devices_per_node_by_pool.at(pool),
                        replica.path(s).bandwidth});
-    position += static_cast<std::int64_t>(group.stages[s].ranks.size());
   }
   return devices;
 }

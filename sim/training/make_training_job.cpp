@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "scenarios/error.h"
+#include "scenarios/plan_pools.h"
 #include "scenarios/training_memory.h"
 #include "scenarios/training_ops.h"
 #include "scenarios/training_plan.h"
@@ -17,6 +18,7 @@
 #include "sim/operator_cost.h"
 #include "sim/power_limit.h"
 #include "sim/replica_model.h"
+#include "sim/stage_spans.h"
 #include "sim/stage_work.h"
 #include "sim/training/gradient_exchange.h"
 #include "sim/uncertainty.h"
@@ -63,23 +65,26 @@ class GroupPricer {
           pools_.emplace(rank.pool, price_pool(scenario, rank.pool, group.weight_dtype, profiles));
       }
     }
-    std::int64_t position = 0;
-    for (const StagePlan& stage : group.stages) {
-      first_device_.push_back(position);
-      position += devices_of(stage);
-    }
+    std::map<std::string, std::int64_t> domains;
+    for (const auto& [name, pool] : pools_) domains[name] = std::max(1, pool.device.device.scale_up_domain);
+    spans_ = stage_spans(group, scenario.cluster.fabric, domains);
+    for (const auto& [name, devices] : devices_per_replica(group)) exchange_.emplace(name, exchange_paths(pools_.at(name), devices));
   }
 
   [[nodiscard]] const PricedPool& first_pool() const {
     return pools_.at(group_.stages.front().ranks.front().pool);
   }
 
-  [[nodiscard]] StageJob stage(std::size_t index, const ExchangePaths& exchange) {
+  // `slowest_nic`: of all that exchange.
+  [[nodiscard]] StageJob stage(std::size_t index, BytesPerSecond slowest_nic) {
     const StagePlan& plan = group_.stages[index];
+    ExchangePaths exchange = exchange_.at(plan.ranks.front().pool);
+    exchange.paths.inter = slowest_nic;
     const RankCosts costs = costs_of(index);
     StageJob job;
     job.pool = plan.ranks.front().pool;
     job.devices = devices_of(plan);
+    job.devices_per_node = pools_.at(job.pool).pool->node.devices;
     for (const RankCeiling& rank : costs.ceilings)
       job.peak += rank.peak * static_cast<double>(group_.training.context_parallel);
     // The stage's slowest clock under the power limits counts: all its ranks end a pass together.
@@ -109,6 +114,12 @@ class GroupPricer {
     return job;
   }
 
+  [[nodiscard]] BytesPerSecond slowest_nic() const {
+    BytesPerSecond slowest = exchange_.begin()->second.paths.inter;
+    for (const auto& [pool, exchange] : exchange_) slowest = std::min(slowest, exchange.paths.inter);
+    return slowest;
+  }
+
   [[nodiscard]] std::int64_t micro_batches() const {
     return micro_batches_of(scenario_.plan, group_, scenario_.workload.training);
   }
@@ -129,10 +140,21 @@ class GroupPricer {
   }
   [[nodiscard]] double link_sigma() const { return tier_sigma(totals_, Family::kCollective); }
 
-  // Ranks with the same parameters that share a scale-up domain, and an array.
-  [[nodiscard]] ExchangePaths exchange_paths() const {
-    const PricedPool& pool = first_pool();
-    const std::int64_t replica = group_.devices_per_replica();
+ private:
+  // What one stage's ranks cost and where their messages go.
+  struct RankCosts {
+    std::vector<std::shared_ptr<const OperatorCost>> ranks;
+    std::vector<RankCeiling> ceilings;
+    Interconnect context;       // to the neighbour in the ring
+    Interconnect expert_local;  // to expert ranks inside the scale-up domain
+    Interconnect expert_remote;
+    double expert_remote_share = 0.0;
+    bool alike = true;
+  };
+
+  // Ranks with the same parameters as a stage there that share a scale-up domain, and an array. Replicas lie one behind the
+  // other in each pool; `replica`: devices that one has there.
+  [[nodiscard]] ExchangePaths exchange_paths(const PricedPool& pool, std::int64_t replica) const {
     const auto within = [&](std::int64_t devices) {
       return std::max<std::int64_t>(1, devices / replica) * group_.training.context_parallel;
     };
@@ -146,18 +168,6 @@ class GroupPricer {
     where.ranks_per_unit = within(array);
     return where;
   }
-
- private:
-  // What one stage's ranks cost and where their messages go.
-  struct RankCosts {
-    std::vector<std::shared_ptr<const OperatorCost>> ranks;
-    std::vector<RankCeiling> ceilings;
-    Interconnect context;       // to the neighbour in the ring
-    Interconnect expert_local;  // to expert ranks inside the scale-up domain
-    Interconnect expert_remote;
-    double expert_remote_share = 0.0;
-    bool alike = true;
-  };
 
   [[nodiscard]] std::int64_t devices_of(const StagePlan& stage) const {
     return static_cast<std::int64_t>(stage.ranks.size()) * group_.training.context_parallel;
@@ -179,10 +189,10 @@ class GroupPricer {
     const StagePlan& stage = group_.stages[index];
     const TrainingPlan& plan = group_.training;
     const auto tensor = static_cast<std::int64_t>(stage.ranks.size());
-    const std::int64_t first = first_device_[index];
+    const StageSpan& span = spans_[index];
     RankCosts costs;
-    const Interconnect tensor_path = path(stage, first, first + tensor - 1);
-    costs.context = path(stage, first, first + devices_of(stage) - 1);
+    const Interconnect tensor_path = path(stage, span.first, span.last_of(tensor));
+    costs.context = path(stage, span.first, span.last);
     // Expert ranks are the same stage of neighbouring replicas: as many as fit beside each other in one
     // scale-up domain are local, the rest is reached through the NIC.
     const Device& device = pools_.at(stage.ranks.front().pool).device.device;
@@ -213,8 +223,8 @@ class GroupPricer {
 
   [[nodiscard]] Interconnect path_to_next(std::size_t index) const {
     const std::size_t next = (index + 1) % group_.stages.size();
-    const Interconnect own = path(group_.stages[index], first_device_[index], first_device_[next]);
-    const Interconnect other = path(group_.stages[next], first_device_[index], first_device_[next]);
+    const Interconnect own = path(group_.stages[index], spans_[index].first, spans_[next].first);
+    const Interconnect other = path(group_.stages[next], spans_[index].first, spans_[next].first);
     const Interconnect both = slower(own, other);
     if (group_.stages.size() > 1 && both.bandwidth.value() <= 0.0) {
       throw Error(ErrorKind::kInfeasible, "group \"" + group_.name + "\"",
@@ -306,7 +316,8 @@ class GroupPricer {
   const GroupPlan& group_;
   std::map<std::string, Watts> limits_;
   std::map<std::string, PricedPool> pools_;
-  std::vector<std::int64_t> first_device_;  // [stage], counted from the replica's first
+  std::vector<StageSpan> spans_;  // [stage]
+  std::map<std::string, ExchangePaths> exchange_;  // by pool
   WorkTotals totals_;
 };
 
@@ -344,7 +355,7 @@ TrainingJob make_training_job(const Scenario& scenario,
   // All groups exchange with each other, at the pace of the slowest NIC.
   BytesPerSecond slowest{0};
   for (const GroupPricer& pricer : pricers) {
-    const BytesPerSecond own = pricer.exchange_paths().paths.inter;
+    const BytesPerSecond own = pricer.slowest_nic();
     slowest = slowest.value() > 0.0 ? std::min(slowest, own) : own;
   }
   TrainingJob job;
@@ -352,14 +363,11 @@ TrainingJob make_training_job(const Scenario& scenario,
   for (std::size_t g = 0; g < pricers.size(); ++g) {
     const GroupPlan& plan = scenario.plan.groups[g];
     const PricedPool& pool = pricers[g].first_pool();
-    ExchangePaths exchange = pricers[g].exchange_paths();
-    exchange.paths.inter = slowest;
     GroupJob group;
     group.name = plan.name;
     group.pool = pool.pool->name;
     group.device = pool.device.device.name;
     group.first_device = used[group.pool];
-    group.devices_per_node = pool.pool->node.devices;
     group.replicas = plan.replicas;
     group.micro_batches = pricers[g].micro_batches();
     group.virtual_stages = plan.training.virtual_stages;
@@ -367,7 +375,7 @@ TrainingJob make_training_job(const Scenario& scenario,
         std::max<std::int64_t>(1, plan.training.expert_parallel / plan.training.context_parallel);
     job.hierarchical_exchange = job.hierarchical_exchange || plan.training.hierarchical_exchange;
     for (std::size_t s = 0; s < plan.stages.size(); ++s)
-      group.stages.push_back(pricers[g].stage(s, exchange));
+      group.stages.push_back(pricers[g].stage(s, slowest));
     group.kernel_sigma = pricers[g].kernel_sigma();
     group.link_sigma = pricers[g].link_sigma();
     for (const Pool& own : scenario.cluster.pools) used[own.name] += group.devices_in(own.name);

@@ -150,7 +150,7 @@ double StragglerModel::slowest_device(const Slice& slice, bool slow, std::uint64
 template <class Visit>
 void StragglerModel::visit_slices(std::uint64_t seed, std::uint32_t index, const Visit& visit) const {
   visit_stages(*job_, [&](std::size_t g, std::size_t i, const StageJob& stage, std::int64_t first) {
-    const std::int64_t width = job_->groups[g].devices_per_node;
+    const std::int64_t width = stage.devices_per_node;
     Slice slice{key_of(stage.pool), first, 0, 0};
     for (const std::int64_t end = first + stage.devices; slice.first < end; slice.first += slice.devices) {
       slice.node = slice.first / width;
@@ -213,12 +213,15 @@ double StragglerModel::expected_slowdown() const {
     double log_factor;
     bool slow;
   };
-  const auto nodes_of = [](const GroupJob& group) {
-    return static_cast<double>(group.replicas * group.devices_per_replica()) /
-           group.devices_per_node;
-  };
+  std::map<int, double> nodes_by_width;  // devices of a node → nodes in use
+  for (const GroupJob& group : job_->groups) {
+    for (const StageJob& stage : group.stages) {
+      nodes_by_width[stage.devices_per_node] +=
+          static_cast<double>(group.replicas * stage.devices) / stage.devices_per_node;
+    }
+  }
   double nodes = 0.0;
-  for (const GroupJob& group : job_->groups) nodes += nodes_of(group);
+  for (const auto& [width, of_width] : nodes_by_width) nodes += of_width;
   std::vector<Kind> kinds = {{1.0, 0.0, false}};
   const auto split = [&](double probability, double factor, bool slow) {
     if (probability <= 0.0 || factor == 1.0) return;
@@ -239,14 +242,13 @@ double StragglerModel::expected_slowdown() const {
   // log P(no device of the job takes longer than exp(x)).
   const auto log_below = [&](double x) {
     double sum = 0.0;
-    for (const GroupJob& group : job_->groups) {
-      const double width = group.devices_per_node;
+    for (const auto& [width, of_width] : nodes_by_width) {
       double exceeds = 0.0;  // P(some device of a node takes longer)
       for (const Kind& k : kinds) {
         const double tail = (k.slow ? in_slow_node_ : ordinary_).tail(x - k.log_factor);
         exceeds += k.probability * (tail >= 1.0 ? 1.0 : -std::expm1(width * std::log1p(-tail)));
       }
-      sum += nodes_of(group) * std::log1p(-std::min(exceeds, 1.0));
+      sum += of_width * std::log1p(-std::min(exceeds, 1.0));
     }
     return sum;
   };

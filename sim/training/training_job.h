@@ -49,6 +49,7 @@ struct GradientExchange {
 struct StageJob {
   std::string pool;                 // of its devices; stages of one replica may lie in different pools
   std::int64_t devices = 1;         // of this stage in one replica: tensor × context ranks
+  int devices_per_node = 1;
   FlopPerSecond peak{0};            // Σ over these devices, dense, of the training dtype
   std::vector<ChunkWork> chunks;    // one per virtual stage
   Interconnect next;                // one rank's path to the next stage; last stage: to the first
@@ -82,7 +83,6 @@ struct GroupJob {
   std::string device;               // its catalogue name
   std::int64_t first_device = 0;    // position in the pool of the first replica's first device there;
                                     // replicas follow each other, stages inside a replica as well
-  int devices_per_node = 1;
   std::int64_t replicas = 1;
   std::int64_t micro_batches = 1;   // per replica and step
   int virtual_stages = 1;

@@ -23,11 +23,11 @@ constexpr std::uint64_t kSeed = 20240817;
 TrainingJob job_of(std::int64_t replicas, int stages, std::int64_t width) {
   GroupJob group;
   group.pool = "h100";
-  group.devices_per_node = 8;
   group.replicas = replicas;
   StageJob stage;
   stage.pool = group.pool;
   stage.devices = width;
+  stage.devices_per_node = 8;
   group.stages.assign(static_cast<std::size_t>(stages), stage);
   TrainingJob job;
   job.groups = {group};

@@ -38,13 +38,23 @@ bool has_price(const sim::ServingAnswer& answer) {
          std::any_of(answer.baselines.begin(), answer.baselines.end(), known);
 }
 
+std::string interval_text(double p10, double p90) { return rate_text(p10) + " – " + rate_text(p90); }
+
 void add_row(Table& table, const std::string& label, const sim::PlannedServing& plan, bool priced) {
-  std::vector<std::string> row{label, rate_text(plan.requests_per_s), rate_text(plan.p10) + " – " + rate_text(plan.p90),
+  std::vector<std::string> row{label, rate_text(plan.requests_per_s), interval_text(plan.p10, plan.p90),
                                rate_text(plan.tokens_per_s),
                                plan.power.value() > 0.0 ? fmt::format("{:.1f} MW", plan.power.value() / 1e6) : "–",
                                plan.power.value() > 0.0 ? rate_text(plan.tokens_per_s / (plan.power.value() / 1e6)) : "–"};
   if (priced) row.push_back(cost_text(sim::dollars_per_million_tokens(plan.cost, plan.tokens_per_s)));
   table.add(row);
+}
+
+nlohmann::ordered_json drawn_json(const sim::DrawnRate& drawn) {
+  return {{"requests_per_s", drawn.rate}, {"p10", drawn.p10}, {"p90", drawn.p90}};
+}
+
+std::string text_of(const sim::DrawnRate& drawn) {
+  return rate_text(drawn.rate) + " (" + interval_text(drawn.p10, drawn.p90) + ")";
 }
 
 nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::string& file) {
@@ -55,8 +65,8 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
   out["p10"] = plan.p10;
   out["p90"] = plan.p90;
   out["output_tokens_per_s"] = plan.tokens_per_s;
-  if (plan.without_node) out["without_node"] = *plan.without_node;
-  if (plan.without_rack) out["without_rack"] = *plan.without_rack;
+  if (plan.without_node) out["without_node"] = drawn_json(*plan.without_node);
+  if (plan.without_rack) out["without_rack"] = drawn_json(*plan.without_rack);
   if (plan.without_site_cap > 0.0) out["without_site_cap"] = plan.without_site_cap;
   out["power_w"] = nullptr;  // of hosts it is not known
   if (plan.power.value() > 0.0) out["power_w"] = plan.power.value();
@@ -111,7 +121,7 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
     const sim::PlannedServing& plan = answer.plans[i];
     if (plan.without_node && plan.without_rack) {
       out += fmt::format("without the node whose loss costs most {} requests/s, without the rack {}\n",
-                         rate_text(*plan.without_node), rate_text(*plan.without_rack));
+                         text_of(*plan.without_node), text_of(*plan.without_rack));
     }
     if (plan.without_site_cap > 0.0) {
       out += fmt::format("the site's cap costs {:.1f} %: without it these shapes keep {} requests/s\n",
@@ -122,18 +132,24 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
   out += gains_table(answer.plans.front().gains);
   if (!answer.pareto.empty()) {
     out += "\n";
-    std::vector<std::string> columns{"token/s for a user, at least", "token/s per device", "token/s per MW"};
+    std::vector<std::string> columns{"token/s for a user, at least", "token/s per device", "p10 – p90 of draws", "token/s per MW"};
     if (priced) columns.emplace_back(kPerMillion);
     columns.emplace_back("shapes");
     Table pareto(columns);
     for (const sim::ParetoPoint& point : answer.pareto) {
       std::vector<std::string> row{fmt::format("{:.0f}", point.tokens_per_s_user), fmt::format("{:.0f}", point.tokens_per_s_device),
+                                   fmt::format("{:.0f} – {:.0f}", point.p10, point.p90),
                                    rate_text(point.tokens_per_s_megawatt)};
       if (priced) row.push_back(cost_text(point.dollars_per_million));
       row.push_back(point.shapes);
       pareto.add(row);
     }
     out += pareto.text();
+  }
+  if (answer.plans_simulated > 0) {
+    out += fmt::format("\n{} plans, {} of them simulated request by request\n", with_thousands(answer.shapes),
+                       with_thousands(answer.plans_simulated));
+    return out + pruned_text(answer.pruned, kWidth);
   }
   out += fmt::format("\n{} shapes", with_thousands(answer.shapes));
   if (answer.points > 0) {
@@ -160,14 +176,19 @@ std::string to_json(const sim::ServingAnswer& answer, const Scenario& scenario, 
   for (const sim::ParetoPoint& point : answer.pareto) {
     pareto.push_back({{"tokens_per_s_user", point.tokens_per_s_user},
                       {"tokens_per_s_device", point.tokens_per_s_device},
+                      {"p10", point.p10},
+                      {"p90", point.p90},
                       {"tokens_per_s_megawatt", point.tokens_per_s_megawatt},
                       {"dollars_per_million_tokens", nullptr},
                       {"shapes", point.shapes}});
     if (point.dollars_per_million > 0.0) pareto.back()["dollars_per_million_tokens"] = point.dollars_per_million;
   }
-  out["searched"] = {{"shapes", answer.shapes},
-                     {"points", answer.points},
-                     {"verified", answer.verified}};
+  // Of a few devices no shapes and points are screened: whole plans are simulated.
+  if (answer.plans_simulated > 0) {
+    out["searched"] = {{"plans", answer.shapes}, {"plans_simulated", answer.plans_simulated}};
+  } else {
+    out["searched"] = {{"shapes", answer.shapes}, {"points", answer.points}, {"verified", answer.verified}};
+  }
   out["pruned"] = json_of(answer.pruned);
   return out.dump(2);
 }

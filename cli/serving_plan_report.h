@@ -13,9 +13,9 @@ namespace lindos::cli {
 [[nodiscard]] std::string render(const sim::ServingAnswer& answer, const Scenario& scenario,
                                  const sim::ServingQuestion& question);
 // {"scenario_name", "scenario_digest", "objective", "plans": [PLAN], "baselines": [PLAN], "pareto": [{"tokens_per_s_user",
-// "tokens_per_s_device", "shapes"}], "searched": {"shapes", "points", "verified"}, "pruned": [{"reason",
-// "count", "example"}]}; PLAN is {"name", "file", "plan_digest", "requests_per_s", "p10", "p90", "output_tokens_per_s",
-// "without_node", "without_rack", "power_w", "objective", "groups": [{"name", "what", "role", "replicas", "device_limit_w", "screened_rate", "rate",
+// "tokens_per_s_device", "p10", "p90", "tokens_per_s_megawatt", "dollars_per_million_tokens", "shapes"}], "searched": {"shapes",
+// "points", "verified"}, of a few devices {"plans", "plans_simulated"}, "pruned": [{"reason", "count", "example"}]}; PLAN is {"name", "file", "plan_digest", "requests_per_s", "p10", "p90", "output_tokens_per_s",
+// "without_node" and "without_rack": {"requests_per_s", "p10", "p90"}, "power_w", "objective", "groups": [{"name", "what", "role", "replicas", "device_limit_w", "screened_rate", "rate",
 // "ttft_s", "tpot_s"}], "gains": [{"over", "gain", "p10", "p90"}]}.
 [[nodiscard]] std::string to_json(const sim::ServingAnswer& answer, const Scenario& scenario,
                                   const sim::ServingQuestion& question, const std::vector<std::string>& files);

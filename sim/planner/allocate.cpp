@@ -21,7 +21,7 @@ constexpr const char* kGap = "1e-6";
 // Nodes of the search, so that it ends whatever the numbers are, after the same work on every machine.
 constexpr const char* kMostNodes = "2000";
 // Of so many replicas a fraction of one makes none either: fleets are solved by the relaxed program and rounded.
-constexpr double kFleet = 1000.0;
+constexpr std::int64_t kFleet = 1000;
 // Of a demand, by which it is raised at least where rounding down leaves less.
 constexpr double kLeastRaise = 1e-4;
 
@@ -117,10 +117,11 @@ class Program {
         rows.value.push_back(value);
       };
       add(static_cast<int>(kind.pool), static_cast<double>(kind.devices));
+      if (kind.other) add(static_cast<int>(kind.other->pool), static_cast<double>(kind.other->devices));
       add(power_row, power);
       if (kind.role != Role::kPrefill) add(rate_row, rate);
       if (kind.role != Role::kBoth) add(apart_row, kind.role == Role::kPrefill ? -rate : rate);
-      rows.most.push_back(std::floor(static_cast<double>(limits_.devices[kind.pool]) / static_cast<double>(kind.devices)));
+      rows.most.push_back(static_cast<double>(kind.most(limits_.devices)));
       rows.cost.push_back(limits_.demand > 0.0 ? kind.cost / most_cost_ : -served(kind) / most_rate_ + kTieBreak * power);
     }
     rows.start.push_back(static_cast<CoinBigIndex>(rows.row.size()));
@@ -145,14 +146,14 @@ class Program {
 // Whether `b` serves as much as `a` in its place, for no more of anything that counts. Of equals the first one stays, so
 // that nothing is held back where nothing is gained by it.
 bool replaces(const ReplicaKind& b, const ReplicaKind& a, bool power_counts, bool cost_counts) {
-  if (b.pool != a.pool || b.role != a.role || b.devices != a.devices || b.rate < a.rate) return false;
+  if (b.pool != a.pool || b.role != a.role || b.devices != a.devices || b.other != a.other || b.rate < a.rate) return false;
   if (cost_counts && b.cost > a.cost) return false;
   return !power_counts || b.added <= a.added;
 }
 
 bool is_fleet(const std::vector<ReplicaKind>& kinds, const AllocationLimits& limits) {
   return std::any_of(kinds.begin(), kinds.end(), [&](const ReplicaKind& kind) {
-    return static_cast<double>(limits.devices[kind.pool]) / static_cast<double>(kind.devices) > kFleet;
+    return kind.most(limits.devices) > kFleet;
   });
 }
 
@@ -164,6 +165,7 @@ struct Use {
     for (std::size_t k = 0; k < kinds.size(); ++k) {
       const auto n = static_cast<double>(replicas[k]);
       devices[kinds[k].pool] += kinds[k].devices * replicas[k];
+      if (kinds[k].other) devices[kinds[k].other->pool] += kinds[k].other->devices * replicas[k];
       added += kinds[k].added * n;
       (kinds[k].role == Role::kBoth ? both : kinds[k].role == Role::kPrefill ? prompts : decodes) += kinds[k].rate * n;
     }
@@ -233,6 +235,11 @@ std::optional<std::vector<std::int64_t>> solve(const std::vector<ReplicaKind>& k
 }
 
 }  // namespace
+
+std::int64_t ReplicaKind::most(const std::vector<std::int64_t>& devices_of_pools) const {
+  const std::int64_t own = devices_of_pools[pool] / devices;
+  return other ? std::min(own, devices_of_pools[other->pool] / other->devices) : own;
+}
 
 std::optional<std::vector<std::int64_t>> allocate(const std::vector<ReplicaKind>& kinds,
                                                   const AllocationLimits& limits) {

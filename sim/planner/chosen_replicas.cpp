@@ -18,8 +18,8 @@ std::int64_t devices_of(const Pool& pool, LostUnit unit) {
 std::vector<Chosen> left_without(std::size_t pool, std::int64_t first, std::int64_t size, std::vector<Chosen> chosen) {
   std::int64_t begin = 0;
   for (Chosen& c : chosen) {
-    if (c.shape->shape.pool != pool) continue;
-    const std::int64_t each = c.shape->shape.devices();
+    const std::int64_t each = c.shape->devices[pool];
+    if (each == 0) continue;
     const std::int64_t end = begin + each * c.replicas;
     const std::int64_t from = std::max(begin, first);
     const std::int64_t to = std::min(end, first + size);
@@ -71,8 +71,8 @@ double served_without(LostUnit unit, const Scenario& scenario, const std::vector
     std::set<std::int64_t> units;
     std::int64_t begin = 0;
     for (const Chosen& c : chosen) {
-      if (c.shape->shape.pool != p) continue;
-      const std::int64_t end = begin + c.shape->shape.devices() * c.replicas;
+      if (c.devices_in(p) == 0) continue;
+      const std::int64_t end = begin + c.devices_in(p);
       units.insert({begin / size, begin / size + 1, (end - 1) / size});
       begin = end;
     }
@@ -100,10 +100,28 @@ std::vector<Chosen> by_load(const std::vector<Chosen>& kinds, const std::vector<
   return used;
 }
 
+ReplicaKind replica_kind(const PricedShape& shape, double rate, Watts added, double cost) {
+  const std::size_t first = shape.shape.other ? std::min(shape.shape.pool, shape.shape.other->pool) : shape.shape.pool;
+  ReplicaKind kind{first, shape.devices[first], rate, added, cost, shape.shape.role};
+  if (shape.shape.other) {
+    const std::size_t second = std::max(shape.shape.pool, shape.shape.other->pool);
+    kind.other = PoolUse{second, shape.devices[second]};
+  }
+  return kind;
+}
+
+std::string pools_of(const Scenario& scenario, const PricedShape& shape) {
+  std::string out;
+  for (std::size_t p = 0; p < shape.devices.size(); ++p) {
+    if (shape.devices[p] > 0) out += (out.empty() ? "" : "+") + scenario.cluster.pools[p].name;
+  }
+  return out;
+}
+
 std::string name_of_parts(const Scenario& scenario, const std::vector<Chosen>& chosen) {
   std::vector<std::string> parts;
   for (const Chosen& c : chosen) {
-    const std::string part = text_of(c.shape->shape) + " on " + scenario.cluster.pools[c.shape->shape.pool].name;
+    const std::string part = text_of(c.shape->shape) + " on " + pools_text(scenario, c.shape->shape);
     if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
   }
   std::string out;

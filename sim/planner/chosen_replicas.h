@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "scenarios/scenario.h"
+#include "sim/planner/allocate.h"
 #include "sim/planner/plan_serving.h"
 #include "sim/planner/serving_screen.h"
 
@@ -23,12 +24,15 @@ struct Chosen {
   [[nodiscard]] Watts limit() const { return shape->limits[limit_step]; }
   [[nodiscard]] double rate() const { return shape->rate(limit_step); }
   [[nodiscard]] Role role() const { return shape->shape.role; }
-  [[nodiscard]] double devices() const { return static_cast<double>(shape->shape.devices() * replicas); }
+  [[nodiscard]] std::int64_t devices_in(std::size_t pool) const { return shape->devices[pool] * replicas; }
   [[nodiscard]] double total_weight() const { return weight * static_cast<double>(replicas); }
 };
 
 [[nodiscard]] std::vector<double> rates_of(const std::vector<Chosen>& chosen);
 [[nodiscard]] bool same_replicas(const std::vector<Chosen>& a, const std::vector<Chosen>& b);
+
+// As a column of the allocation (allocate.h).
+[[nodiscard]] ReplicaKind replica_kind(const PricedShape& shape, double rate, Watts added, double cost);
 
 // What the parts serve together at these rates of one replica each: requests go out by weight, prompts and what follows
 // apart, so that the first part to reach its limit ends it.
@@ -43,6 +47,8 @@ struct Chosen {
 // `kinds` are the rates of one replica.
 [[nodiscard]] std::vector<Chosen> by_load(const std::vector<Chosen>& kinds, const std::vector<std::int64_t>& replicas);
 
+// "h100", "h100+h200".
+[[nodiscard]] std::string pools_of(const Scenario& scenario, const PricedShape& shape);
 // "TP8 bf16, steps of 8192 tokens on h100; …".
 [[nodiscard]] std::string name_of_parts(const Scenario& scenario, const std::vector<Chosen>& chosen);
 

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "scenarios/balance.h"
-#include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/plan_pools.h"
@@ -18,6 +17,8 @@
 #include "sim/fleet_traffic.h"
 #include "sim/interconnect.h"
 #include "sim/maxplus.h"
+#include "sim/planner/device_speeds.h"
+#include "sim/planner/serving_space.h"
 #include "sim/uncertainty.h"
 #include "sim/workers.h"
 
@@ -40,21 +41,6 @@ std::int64_t ranks_of(const Scenario& scenario, const Pool& pool, const Profiles
   return profile == profiles.end() ? 2 : std::max(1, profile->second.cores);
 }
 
-// Of a pool's device: bytes per second, which bound decoding, and FLOP per second, which bound prompts.
-struct Speeds {
-  double reading = 0.0;
-  double products = 0.0;
-};
-Speeds speeds_of(const Scenario& scenario, const Pool& pool, const Profiles& profiles, Dtype weights) {
-  const Device& device = device_of(scenario, pool);
-  const auto profile = profiles.find(device.name);
-  if (profile != profiles.end()) {
-    return {profile->second.read_bandwidth.value(), matrix_rate_of(profile->second, weights).value()};
-  }
-  const auto peak = device.peak.find(weights);
-  return {device.memory_bandwidth.value(), peak == device.peak.end() ? 0.0 : peak->second.value()};
-}
-
 class Candidates {
  public:
   Candidates(const Scenario& scenario, const Profiles& profiles)
@@ -69,7 +55,10 @@ class Candidates {
         for (std::int64_t stages = 1; tensor * stages <= ranks; stages *= 2) alone(pool, tensor, stages);
       }
     }
-    if (scenario_.cluster.pools.size() > 1) mixed();
+    if (scenario_.cluster.pools.size() > 1) {
+      mixed();
+      over_two_pools();
+    }
     return std::move(plans_);
   }
 
@@ -83,6 +72,7 @@ class Candidates {
   void add(std::string name, GroupPlan group) {
     group.limits = pattern_.limits;
     group.kv_dtype = pattern_.kv_dtype;
+    group.power_limit = limit_of(group);
     Plan plan{std::move(name), {std::move(group)}};
     try {
       check_plan(plan, scenario_, "plan");
@@ -90,6 +80,23 @@ class Candidates {
       return;  // more ranks than heads, more stages than layers: no plan of this model
     }
     if (seen_.insert(text_without_names(plan)).second) plans_.push_back(std::move(plan));
+  }
+
+  // The least that the scenario's groups are held to on these pools; 0 where none is held to any.
+  Watts limit_of(const GroupPlan& group) const {
+    Watts least{0};
+    const auto lower = [&](Watts limit) {
+      if (limit.value() > 0.0 && (least.value() <= 0.0 || limit < least)) least = limit;
+    };
+    const auto pools = devices_per_replica(group);
+    for (const GroupPlan& own : scenario_.plan.groups) {
+      for (const auto& [name, devices] : devices_per_replica(own)) {
+        if (pools.contains(name)) lower(own.power_limit);
+      }
+    }
+    if (least.value() <= 0.0) return least;
+    for (const auto& [name, devices] : pools) lower(device_of(scenario_, *find_pool(scenario_.cluster, name)).power_max);
+    return least;
   }
 
   GroupPlan cut(const Pool& pool, const std::vector<double>& tensor, const std::vector<double>& stages) const {
@@ -118,7 +125,7 @@ class Candidates {
     std::vector<double> products;
     std::string pools;
     for (const Pool& pool : scenario_.cluster.pools) {
-      const Speeds speeds = speeds_of(scenario_, pool, profiles_, pattern_.weight_dtype);
+      const DeviceSpeeds speeds = speeds_of(scenario_, pool, profiles_, pattern_.weight_dtype);
       reading.push_back(speeds.reading);
       products.push_back(speeds.products);
       pools += (pools.empty() ? "" : "+") + pool.name;
@@ -141,6 +148,26 @@ class Candidates {
           stages.stages[s].ranks.front().pool = scenario_.cluster.pools[s].name;
         add(pools + ": pipeline stages " + how, std::move(stages));
       }
+    }
+  }
+
+  // Stages of several ranks on two pools, as a fleet is planned; hosts and parts of one machine have one rank of each alone.
+  void over_two_pools() {
+    const std::vector<Pool>& pools = scenario_.cluster.pools;
+    const bool host = std::any_of(pools.begin(), pools.end(), [&](const Pool& pool) { return is_host(device_of(scenario_, pool)); });
+    if (host || scenario_.cluster.fabric.kind == "shared-memory") return;
+    ServingSpace space;
+    for (std::size_t first = 0; first < pools.size(); ++first) {
+      for (std::size_t last = 0; last < pools.size(); ++last) {
+        if (first != last) add_shapes_over(space, scenario_, profiles_, first, last, {pattern_.weight_dtype}, false);
+      }
+    }
+    for (const ServingShape& shape : space.shapes) {
+      const std::int64_t replicas = std::min(pools[shape.pool].devices() / shape.devices_in(shape.pool),
+                                             pools[shape.other->pool].devices() / shape.devices_in(shape.other->pool));
+      add(pools_text(scenario_, shape) + ": " + short_text_of(shape) + ", " + std::to_string(shape.other->layers_before) + " and " +
+              std::to_string(shape.other->layers) + " layers",
+          group_of(scenario_, shape, replicas));
     }
   }
 
@@ -277,7 +304,6 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
       continue;
     }
     candidate.shares = dealt_replicas(candidate.planned.scenario, plan.groups);
-    answer.verified += static_cast<std::int64_t>(candidate.shares.size());
     candidates.push_back(std::move(candidate));
   }
   const auto report = [&](double from, double to) {
@@ -300,6 +326,7 @@ ServingAnswer plan_few(const Scenario& scenario, const Profiles& profiles, const
     if (!candidate.unfit.empty()) answer.pruned.add("does not fit", 1, candidate.planned.name + ": " + candidate.unfit);
   }
   std::erase_if(candidates, [](const Candidate& candidate) { return !candidate.unfit.empty(); });
+  answer.plans_simulated = static_cast<std::int64_t>(candidates.size());
   if (candidates.empty()) {
     throw Error(ErrorKind::kInfeasible, scenario.name,
                 "none of " + with_thousands(answer.shapes) + " plans fits: " + answer.pruned.reasons().at("does not fit").example);

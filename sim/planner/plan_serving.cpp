@@ -33,12 +33,12 @@ class ServingPlanner {
   ServingAnswer answer() {
     check_promises();
     screen();
-    const ServingShortList kept = short_list(task_, shapes_, answer_.pruned);
+    const ServingShortList kept = short_list(task_, screened_, answer_.pruned);
     verify(kept);
     make_plans(kept);
-    ServingBaselines baselines(task_, shapes_, verification_, ranking_, answer_.pruned);
+    ServingBaselines baselines(task_, screened_.shapes, verification_, ranking_, answer_.pruned);
     answer_.baselines = baselines.all(kept, answer_.plans.front());
-    answer_.pareto = pareto_front(task_, shapes_);
+    answer_.pareto = pareto_front(task_, verification_, screened_);
     answer_.verified = verification_.verified();
     for (PlannedServing& plan : answer_.plans) {
       for (const PlannedServing& baseline : answer_.baselines) {
@@ -79,15 +79,15 @@ class ServingPlanner {
   }
 
   void screen() {
-    ScreenQuestion question{task_.pools, task_.question.dtypes, task_.question.apart, task_.question.predict.cancelled,
+    ScreenQuestion question{task_.pools, task_.question.dtypes, task_.question.apart, !task_.closed() || task_.power_counts(),
+                            task_.question.predict.cancelled,
                             [&](double done) { task_.report(0.3 * done); }};
     if (question.dtypes.empty()) question.dtypes = {task_.scenario.plan.groups.front().weight_dtype};
-    ServingScreen screened = screen_shapes(task_.scenario, task_.by, task_.profiles, question);
-    shapes_ = std::move(screened.shapes);
-    answer_.shapes = screened.tried;
-    answer_.points = screened.points;
-    answer_.screening_s = screened.seconds;
-    answer_.pruned = screened.pruned;
+    screened_ = screen_shapes(task_.scenario, task_.by, task_.profiles, question);
+    answer_.shapes = screened_.tried;
+    answer_.points = screened_.points;
+    answer_.screening_s = screened_.seconds;
+    answer_.pruned = screened_.pruned;
     const auto whole = [](const PricedShape& shape) { return shape.shape.role == Role::kBoth; };
     const auto computes = [](const PricedShape& shape) { return shape.shape.role == Role::kPrefill; };
     const auto decodes = [](const PricedShape& shape) { return shape.shape.role == Role::kDecode; };
@@ -97,13 +97,13 @@ class ServingPlanner {
       why += "; " + with_thousands(entry.count) + ": " + reason;
       if (reason == "memory") why += " (" + entry.example + ")";
     }
-    if (!screened.nearest.empty()) why += ". Nearest: " + screened.nearest;
+    if (!screened_.nearest.empty()) why += ". Nearest: " + screened_.nearest;
     throw Error(ErrorKind::kInfeasible, task_.scenario.name, why);
   }
 
   [[nodiscard]] bool any(const auto& wanted) const {
-    return std::any_of(shapes_.begin(), shapes_.end(),
-                       [&](const std::vector<PricedShape>& shapes) { return std::any_of(shapes.begin(), shapes.end(), wanted); });
+    const auto has = [&](const std::vector<PricedShape>& shapes) { return std::any_of(shapes.begin(), shapes.end(), wanted); };
+    return has(screened_.over) || std::any_of(screened_.shapes.begin(), screened_.shapes.end(), has);
   }
 
   void verify(const ServingShortList& kept) {
@@ -111,6 +111,7 @@ class ServingPlanner {
     for (const auto& shapes : kept.both) {
       for (PricedShape* shape : shapes) checks.push_back({shape, 0});
     }
+    for (PricedShape* shape : kept.over) checks.push_back({shape, 0});
     for (const auto& [format, shapes] : kept.apart) {
       for (PricedShape* shape : shapes) checks.push_back({shape, 0});
     }
@@ -149,7 +150,7 @@ class ServingPlanner {
   const ServingTask task_;
   ServingVerification verification_;
   ServingRanking ranking_;
-  std::vector<std::vector<PricedShape>> shapes_;    // [pool of the cluster]
+  ServingScreen screened_;
   ServingAnswer answer_;
 };
 

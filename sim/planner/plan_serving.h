@@ -63,14 +63,21 @@ struct ServingPart {
   Seconds tpot{0};
 };
 
+// Requests per second with the interval of the draws.
+struct DrawnRate {
+  double rate = 0.0;
+  double p10 = 0.0;
+  double p90 = 0.0;
+};
+
 struct PlannedServing {
   std::string name;
   Scenario scenario;                // with the plan
   std::vector<ServingPart> parts;
   double requests_per_s = 0.0;      // that keep the promises, with all of the fleet or what survives (ServingQuestion)
   // The same without the node, and without the rack, whose loss costs most. Of a few devices it is not said.
-  std::optional<double> without_node;
-  std::optional<double> without_rack;
+  std::optional<DrawnRate> without_node;
+  std::optional<DrawnRate> without_rack;
   double without_site_cap = 0.0;    // the same of these shapes if the site had no cap; 0: the cap holds no device back
   double p10 = 0.0;
   double p90 = 0.0;
@@ -91,6 +98,8 @@ struct PlannedServing {
 struct ParetoPoint {
   double tokens_per_s_user = 0.0;
   double tokens_per_s_device = 0.0;
+  double p10 = 0.0;                     // of tokens_per_s_device over the draws; the other figures go with it
+  double p90 = 0.0;
   double tokens_per_s_megawatt = 0.0;   // at the meter
   double dollars_per_million = 0.0;     // tokens; 0: a price is not known
   std::string shapes;               // per pool
@@ -101,8 +110,9 @@ struct ServingAnswer {
   std::string unit;                       // of their objectives
   std::vector<PlannedServing> baselines;
   std::vector<ParetoPoint> pareto;
-  std::int64_t shapes = 0;
+  std::int64_t shapes = 0;          // looked at; of a few devices whole plans
   std::int64_t points = 0;          // shape, limit and load, priced for pace and first token
+  std::int64_t plans_simulated = 0; // of a few devices: each with the scenario's own requests
   double screening_s = 0.0;         // wall time of that
   std::int64_t verified = 0;        // replicas simulated request by request
   Pruned pruned;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "scenarios/plan_pools.h"
@@ -11,6 +12,36 @@
 #include "sim/power_limit.h"
 
 namespace lindos::sim {
+
+namespace {
+
+// How a group of a given plan is cut, as far as a shape says it: what it takes and what prices it is the group's.
+ServingShape shape_of(const Scenario& scenario, const GroupPlan& group) {
+  const auto pool_of = [&](const StagePlan& stage) {
+    return static_cast<std::size_t>(find_pool(scenario.cluster, stage.ranks.front().pool) - scenario.cluster.pools.data());
+  };
+  const StagePlan& first = group.stages.front();
+  const StagePlan& last = group.stages.back();
+  ServingShape shape{pool_of(first),
+                     static_cast<std::int64_t>(first.ranks.size()),
+                     static_cast<int>(group.stages.size()),
+                     group.weight_dtype,
+                     group.kv_dtype,
+                     group.limits.max_batched_tokens,
+                     group.role,
+                     group.limits.kv_offload,
+                     scenario.model.is_moe() && first.ranks.front().share.experts.size() < scenario.model.moe.experts,
+                     std::nullopt};
+  if (pool_of(last) == shape.pool) return shape;
+  const auto other = std::find_if(group.stages.begin(), group.stages.end(),
+                                  [&](const StagePlan& stage) { return pool_of(stage) != shape.pool; });
+  shape.stages = static_cast<int>(other - group.stages.begin());
+  shape.other = OtherStages{pool_of(last), static_cast<std::int64_t>(last.ranks.size()), static_cast<int>(group.stages.end() - other),
+                            other->layers.begin, scenario.model.layers - other->layers.begin};
+  return shape;
+}
+
+}  // namespace
 
 std::vector<PlannedServing> ServingBaselines::all(const ServingShortList& kept, const PlannedServing& best) {
   add_own();
@@ -67,25 +98,13 @@ void ServingBaselines::add_baseline(const std::string& name, std::vector<Chosen>
 void ServingBaselines::add_own() {
   std::vector<Chosen> chosen;
   for (const GroupPlan& group : task_.scenario.plan.groups) {
-    const Pool* pool = find_pool(task_.scenario.cluster, group.stages.front().ranks.front().pool);
     std::string reason;
-    auto priced = std::make_unique<PricedShape>();
-    priced->shape = {static_cast<std::size_t>(pool - task_.scenario.cluster.pools.data()),
-                     static_cast<std::int64_t>(group.stages.front().ranks.size()),
-                     static_cast<int>(group.stages.size()),
-                     group.weight_dtype,
-                     group.kv_dtype,
-                     group.limits.max_batched_tokens,
-                     group.role,
-                     group.limits.kv_offload,
-                     task_.scenario.model.is_moe() &&
-                         group.stages.front().ranks.front().share.experts.size() < task_.scenario.model.moe.experts};
-    priced->group = make_group(task_.scenario, group, task_.profiles, reason);
-    if (!priced->group) {
+    auto made = make_group(task_.scenario, group, task_.profiles, reason);
+    if (!made) {
       pruned_.add("the scenario's own plan does not fit", 1, reason);
       return;
     }
-    priced->limits = limits_of(task_.scenario, *pool, group);
+    auto priced = std::make_unique<PricedShape>(priced_shape(task_.scenario, shape_of(task_.scenario, group), std::move(made)));
     screen(*priced, task_.by);
     priced->given = true;
     if (priced->screened.front() <= 0.0) {

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "scenarios/timeline.h"
 #include "sim/planner/allocate.h"
 #include "sim/planner/chosen_replicas.h"
 #include "sim/planner/serving_point.h"
@@ -18,6 +19,12 @@ namespace lindos::sim {
 namespace {
 
 constexpr double kUserSpeeds[] = {10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0};
+
+// Shapes of which one is enough: on the same pools, of the same role and KV.
+using Part = std::tuple<std::size_t, std::optional<std::size_t>, Role, Dtype>;
+Part part_of(const ServingShape& shape) {
+  return {shape.pool, shape.other ? std::optional(shape.other->pool) : std::nullopt, shape.role, shape.kv};
+}
 
 // At one pace for a user.
 struct Paced {
@@ -30,31 +37,41 @@ bool hands_over_alike(const ServingTask& task, const PricedShape& shape) {
   return shape.shape.role == Role::kBoth || shape.shape.kv == task.scenario.plan.groups.front().kv_dtype;
 }
 
-std::optional<ParetoPoint> pareto_point(const ServingTask& task, double speed,
-                                        const std::map<std::tuple<std::size_t, Role, Dtype>, Paced>& best,
+std::optional<ParetoPoint> pareto_point(const ServingTask& task, const ServingVerification& verification, const Slo& promise,
+                                        const std::map<Part, Paced>& best,
                                         const AllocationLimits& limits, double devices) {
   std::vector<ReplicaKind> kinds;
   std::vector<Chosen> chosen;
   for (const auto& [part, paced] : best) {
     if (paced.shape == nullptr || !hands_over_alike(task, *paced.shape)) continue;
-    const ServingShape& shape = paced.shape->shape;
     chosen.push_back({paced.shape, 0, 1, paced.rate});
-    kinds.push_back({shape.pool, shape.devices(), paced.rate, task.added_by(chosen.back()), 0.0, shape.role});
+    kinds.push_back(replica_kind(*paced.shape, paced.rate, task.added_by(chosen.back()), 0.0));
   }
   const auto replicas = allocate(kinds, limits);
   if (!replicas) return std::nullopt;
   ParetoPoint point;
-  point.tokens_per_s_user = speed;
+  point.tokens_per_s_user = 1.0 / promise.tpot.count();
   const std::vector<Chosen> used = by_load(chosen, *replicas);
   std::vector<double> rates;
   Watts added{0};
   for (const Chosen& c : used) {
-    rates.push_back(best.at({c.shape->shape.pool, c.role(), c.shape->shape.kv}).rate);
+    rates.push_back(best.at(part_of(c.shape->shape)).rate);
     added += task.added_by(c);
-    point.shapes += (point.shapes.empty() ? "" : "; ") + task.pool_of(c).name + " " + short_text_of(c.shape->shape);
+    point.shapes += (point.shapes.empty() ? "" : "; ") + pools_of(task.scenario, *c.shape) + " " + short_text_of(c.shape->shape);
   }
-  const double tokens = served(used, rates) * mean_tokens(task.by.workload).output;
+  const double each = mean_tokens(task.by.workload).output;
+  const double tokens = served(used, rates) * each;
   if (tokens <= 0.0) return std::nullopt;
+  std::vector<std::vector<double>> ratios;
+  for (const Chosen& c : used) ratios.push_back(verification.drawn_ratios(*c.shape, c.limit(), promise));
+  std::vector<double> drawn;
+  for (std::size_t d = 0; d < ratios.front().size(); ++d) {
+    std::vector<double> drawn_rates;
+    for (std::size_t i = 0; i < used.size(); ++i) drawn_rates.push_back(rates[i] * ratios[i][d]);
+    drawn.push_back(served(used, drawn_rates) * each / devices);
+  }
+  point.p10 = quantile(drawn, 0.1);
+  point.p90 = quantile(drawn, 0.9);
   const Watts power = metered(task.scenario, added);
   point.tokens_per_s_device = tokens / devices;
   point.tokens_per_s_megawatt = tokens / (power.value() / 1e6);
@@ -64,12 +81,14 @@ std::optional<ParetoPoint> pareto_point(const ServingTask& task, double speed,
 
 }  // namespace
 
-std::vector<ParetoPoint> pareto_front(const ServingTask& task, std::vector<std::vector<PricedShape>>& all_shapes) {
+std::vector<ParetoPoint> pareto_front(const ServingTask& task, const ServingVerification& verification, ServingScreen& screened) {
   std::vector<ParetoPoint> front;
   std::vector<std::pair<PricedShape*, ServingPrices>> prices;
-  for (auto& shapes : all_shapes) {
+  const auto price = [&](std::vector<PricedShape>& shapes) {
     for (PricedShape& shape : shapes) prices.emplace_back(&shape, ServingPrices(*shape.group, task.by.workload));
-  }
+  };
+  for (std::vector<PricedShape>& shapes : screened.shapes) price(shapes);
+  price(screened.over);
   AllocationLimits limits;
   double devices = 0.0;
   for (std::size_t p = 0; p < task.scenario.cluster.pools.size(); ++p) {
@@ -81,17 +100,17 @@ std::vector<ParetoPoint> pareto_front(const ServingTask& task, std::vector<std::
     task.stop_if_cancelled();
     Slo promise = task.scenario.slo;
     promise.tpot = Seconds(1.0 / speed);
-    std::map<std::tuple<std::size_t, Role, Dtype>, Paced> best;
-    for (const auto& [shape, price] : prices) {
-      const double rate = price.most(promise).rate;
-      Paced& own = best[{shape->shape.pool, shape->shape.role, shape->shape.kv}];
-      if (rate <= 0.0 || (own.shape != nullptr && rate / static_cast<double>(shape->shape.devices()) <=
-                                                      own.rate / static_cast<double>(own.shape->shape.devices()))) {
+    std::map<Part, Paced> best;
+    for (const auto& [shape, priced] : prices) {
+      const double rate = priced.most(promise).rate;
+      Paced& own = best[part_of(shape->shape)];
+      if (rate <= 0.0 || (own.shape != nullptr && rate / static_cast<double>(shape->all_devices()) <=
+                                                      own.rate / static_cast<double>(own.shape->all_devices()))) {
         continue;
       }
       own = {shape, rate};
     }
-    if (auto point = pareto_point(task, speed, best, limits, devices)) front.push_back(*std::move(point));
+    if (auto point = pareto_point(task, verification, promise, best, limits, devices)) front.push_back(*std::move(point));
   }
   // What keeps a quicker pace keeps a slower one as well.
   for (std::size_t i = front.size(); i-- > 1;) {

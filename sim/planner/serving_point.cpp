@@ -39,6 +39,21 @@ std::vector<double> periods(ReplicaModel& replica, const Batch& micro_batch, std
   return latency;
 }
 
+// "TP8 PP2"; empty for one device.
+std::string cut_text(std::int64_t tensor, int stages) {
+  std::string out;
+  if (tensor > 1) out += "TP" + std::to_string(tensor);
+  if (stages > 1) out += (out.empty() ? "PP" : " PP") + std::to_string(stages);
+  return out;
+}
+
+// Even parts of `layers` for so many stages, in order, from the layer `begin` on.
+void deal_evenly(std::vector<StagePlan>& stages, std::size_t first, std::size_t count, std::int64_t begin, std::int64_t layers) {
+  const auto parts = static_cast<std::int64_t>(count);
+  for (std::int64_t s = 0; s < parts; ++s)
+    stages[first + static_cast<std::size_t>(s)].layers = {begin + layers * s / parts, begin + layers * (s + 1) / parts};
+}
+
 }  // namespace
 
 const GroupPlan* pattern_of(const Scenario& scenario, const std::string& pool) {
@@ -49,9 +64,14 @@ const GroupPlan* pattern_of(const Scenario& scenario, const std::string& pool) {
 }
 
 std::string text_of(const ServingShape& shape) {
-  std::string out;
-  if (shape.tensor > 1) out += "TP" + std::to_string(shape.tensor) + " ";
-  if (shape.stages > 1) out += "PP" + std::to_string(shape.stages) + " ";
+  std::string out = cut_text(shape.tensor, shape.stages);
+  if (shape.other) {
+    if (out.empty()) out = "one device";
+    const std::string others = cut_text(shape.other->tensor, shape.other->stages);
+    out += " with " + std::to_string(shape.other->layers_before) + " layers and " + (others.empty() ? "one device" : others) +
+           " with " + std::to_string(shape.other->layers);
+  }
+  if (!out.empty()) out += " ";
   out += name_of(shape.weights);
   if (shape.dealt) out += ", experts dealt out";
   if (shape.role == Role::kDecode) return out + ", decodes only";
@@ -62,20 +82,27 @@ std::string text_of(const ServingShape& shape) {
 }
 
 std::string short_text_of(const ServingShape& shape) {
-  std::string out;
-  if (shape.tensor > 1) out += "TP" + std::to_string(shape.tensor);
-  if (shape.stages > 1) out += (out.empty() ? "PP" : " PP") + std::to_string(shape.stages);
+  std::string out = cut_text(shape.tensor, shape.stages);
   if (out.empty()) out = "one device";
+  if (shape.other) {
+    const std::string others = cut_text(shape.other->tensor, shape.other->stages);
+    out += " and " + (others.empty() ? "one device" : others);
+  }
   if (shape.role == Role::kPrefill) out += " prompts";
   if (shape.role == Role::kDecode) out += " decodes";
   return out;
 }
 
-bool ServingShape::operator<(const ServingShape& other) const {
+std::string pools_text(const Scenario& scenario, const ServingShape& shape) {
+  const std::vector<Pool>& pools = scenario.cluster.pools;
+  return pools[shape.pool].name + (shape.other ? " and " + pools[shape.other->pool].name : "");
+}
+
+bool ServingShape::operator<(const ServingShape& b) const {
   const auto fields = [](const ServingShape& s) {
-    return std::tuple(s.pool, s.tensor, s.stages, s.weights, s.kv, s.budget, s.role, s.kv_offload.value(), s.dealt);
+    return std::tuple(s.pool, s.tensor, s.stages, s.weights, s.kv, s.budget, s.role, s.kv_offload.value(), s.dealt, s.other);
   };
-  return fields(*this) < fields(other);
+  return fields(*this) < fields(b);
 }
 
 GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int64_t replicas) {
@@ -94,16 +121,28 @@ GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int
                         std::vector<double>(static_cast<std::size_t>(shape.tensor), 1.0), {}, shape.weights, limits,
                         kGpuGranule);
   GroupPlan group = std::move(plan.groups.front());
+  if (shape.other) {
+    const Pool& others = scenario.cluster.pools[shape.other->pool];
+    const Plan there = make_plan(scenario.model, others.name, 1,
+                                 std::vector<double>(static_cast<std::size_t>(shape.other->tensor), 1.0), {}, shape.weights,
+                                 limits, kGpuGranule);
+    const auto first = static_cast<std::size_t>(shape.stages);
+    const auto count = static_cast<std::size_t>(shape.other->stages);
+    group.stages.insert(group.stages.end(), count, there.groups.front().stages.front());
+    deal_evenly(group.stages, 0, first, 0, shape.other->layers_before);
+    deal_evenly(group.stages, first, count, shape.other->layers_before, shape.other->layers);
+  }
   group.name = pool.name;
   group.replicas = replicas;
   group.kv_dtype = shape.kv;
   group.role = shape.role;
   group.limits.kv_offload = shape.kv_offload;
   for (StagePlan& stage : group.stages) {
-    for (std::int64_t r = 0; r < shape.tensor && scenario.model.is_moe(); ++r) {
+    const auto ranks = static_cast<std::int64_t>(stage.ranks.size());
+    for (std::int64_t r = 0; r < ranks && scenario.model.is_moe(); ++r) {
       const std::int64_t experts = scenario.model.moe.experts;
       stage.ranks[static_cast<std::size_t>(r)].share.experts =
-          shape.dealt ? Range{experts * r / shape.tensor, experts * (r + 1) / shape.tensor} : Range{0, experts};
+          shape.dealt ? Range{experts * r / ranks, experts * (r + 1) / ranks} : Range{0, experts};
     }
   }
   return group;

@@ -26,7 +26,17 @@
 
 namespace lindos::sim {
 
-// How one replica is cut and run. Takes tensor × stages devices of its pool.
+// The last stages of a replica that spans two pools.
+struct OtherStages {
+  std::size_t pool = 0;              // index into the cluster's pools
+  std::int64_t tensor = 1;
+  int stages = 1;
+  std::int64_t layers_before = 0;    // of the model, on the first stages together
+  std::int64_t layers = 0;           // on these
+  auto operator<=>(const OtherStages&) const = default;
+};
+
+// How one replica is cut and run. Takes tensor × stages devices of its pool, and those of its other stages.
 struct ServingShape {
   std::size_t pool = 0;              // index into the cluster's pools
   std::int64_t tensor = 1;
@@ -37,16 +47,22 @@ struct ServingShape {
   Role role = Role::kBoth;
   Bytes kv_offload{0};               // host memory of a replica for KV blocks
   bool dealt = false;                // routed experts lie whole on the ranks, not in columns
-  [[nodiscard]] std::int64_t devices() const { return tensor * stages; }
+  std::optional<OtherStages> other = std::nullopt;  // on another pool
+  [[nodiscard]] std::int64_t devices() const { return tensor * stages + (other ? other->tensor * other->stages : 0); }
+  [[nodiscard]] std::int64_t devices_in(std::size_t its_pool) const {
+    return (its_pool == pool ? tensor * stages : 0) + (other && its_pool == other->pool ? other->tensor * other->stages : 0);
+  }
   bool operator==(const ServingShape&) const = default;
   // In order of the fields.
-  bool operator<(const ServingShape& other) const;
+  bool operator<(const ServingShape& b) const;
 };
 
-// "TP8 bf16, steps of 8192 tokens".
+// "TP8 bf16, steps of 8192 tokens"; "TP8 with 50 layers and TP4 with 30 bf16, …".
 [[nodiscard]] std::string text_of(const ServingShape& shape);
-// "TP8", "TP4 PP4 prompts", "one device decodes".
+// "TP8", "TP4 PP4 prompts", "one device decodes", "TP8 and TP4".
 [[nodiscard]] std::string short_text_of(const ServingShape& shape);
+// "h100", "h100 and h200".
+[[nodiscard]] std::string pools_text(const Scenario& scenario, const ServingShape& shape);
 // The scenario's own group on this pool, whose limits shapes there take over; else its first one; null without any.
 [[nodiscard]] const GroupPlan* pattern_of(const Scenario& scenario, const std::string& pool);
 [[nodiscard]] GroupPlan group_of(const Scenario& scenario, const ServingShape& shape, std::int64_t replicas);
@@ -69,8 +85,8 @@ struct ServingPoint {
 class ServingPrices {
  public:
   static constexpr Watts kNoLimit{std::numeric_limits<double>::infinity()};
-  // REQUIRES: a group of one kind of device. `limits`: what each of its devices may draw (sim/serving_power.h); infinite:
-  // no less than the caps of its scenario leave it. The group must outlive this.
+  // `limits`: what each of its devices may draw (sim/serving_power.h); infinite: no less than the caps of its scenario leave
+  // it. The group must outlive this.
   ServingPrices(ServingGroup& group, const ServingWorkload& workload, const Draw& draw = {},
                 const std::vector<Watts>& limits = {kNoLimit});
 

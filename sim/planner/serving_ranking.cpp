@@ -65,8 +65,7 @@ std::vector<Chosen> ServingRanking::solved(const std::vector<PricedShape*>& shap
       const double rate = shape->rate(step);
       if (rate <= 0.0) continue;
       chosen.push_back({shape, step, 1, rate});
-      kinds.push_back({shape->shape.pool, shape->shape.devices(), rate, task_.added_by(chosen.back()), task_.cost_of(*shape, step),
-                       shape->shape.role});
+      kinds.push_back(replica_kind(*shape, rate, task_.added_by(chosen.back()), task_.cost_of(*shape, step)));
     }
   }
   if (site_cap && task_.scenario.cluster.power.site_cap.value() > 0.0) limits.added = added_budget(task_.scenario);
@@ -113,7 +112,12 @@ std::vector<RankedServing> ServingRanking::all_ranked(const ServingShortList& ke
   if (parts.empty()) parts.emplace_back();
   std::vector<PricedShape*> whole;
   for (const std::vector<PricedShape*>& shapes : kept.both) whole.insert(whole.end(), shapes.begin(), shapes.end());
+  whole.insert(whole.end(), kept.over.begin(), kept.over.end());
   for (const std::vector<PricedShape*>& part : parts) add(whole, part);
+  if (kept.both.empty()) {
+    sort(out);
+    return out;
+  }
   std::vector<std::size_t> at(kept.both.size(), 0);
   while (true) {
     task_.stop_if_cancelled();

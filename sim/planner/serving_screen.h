@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every way to cut and run a replica on each pool of a serving fleet, priced: what load it bears under the promises, by power
-// limit.
+// Every way to cut and run a replica on each pool of a serving fleet and over two pools, priced: what load it bears under the
+// promises, by power limit.
 #pragma once
 
 #include <array>
@@ -39,8 +39,9 @@ struct Judged {
 struct PricedShape {
   ServingShape shape;
   std::unique_ptr<ServingGroup> group;
+  std::vector<std::int64_t> devices;             // of a replica, by pool of the cluster
   std::vector<Watts> limits;                     // of a device, by step; the first is what the plan and the caps of devices
-                                                 // and racks leave it
+                                                 // and racks leave it, over several pools the most of them
   std::array<double, kLimitSteps> screened{};    // requests per second, by limit
   ServingPoint point;                            // under the loosest limit
   std::array<std::optional<BorneLoad>, kLimitSteps> loads;  // simulated, by limit
@@ -48,27 +49,34 @@ struct PricedShape {
   bool given = false;                            // by the scenario's plan: nothing of it is chosen here
   // Simulated load where there is one, else the screened one as far off as it was at the loosest limit.
   [[nodiscard]] double rate(std::size_t step) const;
-  [[nodiscard]] double rate_per_device() const { return rate(0) / static_cast<double>(shape.devices()); }
+  [[nodiscard]] std::int64_t all_devices() const;
+  [[nodiscard]] double rate_per_device() const { return rate(0) / static_cast<double>(all_devices()); }
 };
 
+// A shape of this group, with devices and limits, not screened yet.
+[[nodiscard]] PricedShape priced_shape(const Scenario& scenario, const ServingShape& shape, std::unique_ptr<ServingGroup> group);
 // One replica of the group alone, made ready to simulate; null with the reason when it does not fit.
 [[nodiscard]] std::unique_ptr<ServingGroup> make_group(const Scenario& scenario, const GroupPlan& group,
                                                        const std::map<std::string, Profile>& profiles, std::string& reason);
-// Screens a shape with its group and its limits. Returns the points priced.
-std::int64_t screen(PricedShape& shape, const Judged& by);
-// As own_limit and shares of its dynamic power. REQUIRES: a group of this pool.
-[[nodiscard]] std::vector<Watts> limits_of(const Scenario& scenario, const Pool& pool, const GroupPlan& group);
+// Screens a shape with its group and its limits, or under the loosest one alone. Returns the points priced.
+enum class ScreenedLimits { kAll, kLoosest };
+std::int64_t screen(PricedShape& shape, const Judged& by, ScreenedLimits limits = ScreenedLimits::kAll);
 
 struct ScreenQuestion {
   std::vector<std::size_t> pools;
   std::vector<Dtype> dtypes;      // of weights
   bool apart = true;              // also replicas that only compute prompts or only decode
+  // Of shapes over two pools only the best: what comes of them is simulated, or searched under many power limits.
+  bool few_over = true;
   std::function<bool()> cancelled;
   std::function<void(double)> progress;
 };
 
 struct ServingScreen {
   std::vector<std::vector<PricedShape>> shapes;  // [pool of the cluster], those that keep the promises
+  // Over two pools: those that bear more than their devices do in replicas of one pool that do the same part of the work;
+  // if few per role and KV the one that bears most more, and one of each pair of pools that have no others.
+  std::vector<PricedShape> over;
   std::int64_t tried = 0;
   std::int64_t points = 0;          // shape, limit and load
   double seconds = 0.0;             // wall time

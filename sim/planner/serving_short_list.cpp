@@ -35,11 +35,11 @@ double rate_per_watt(const ServingTask& task, const PricedShape& shape) {
 
 }  // namespace
 
-ServingShortList short_list(const ServingTask& task, std::vector<std::vector<PricedShape>>& all_shapes, Pruned& pruned) {
-  const bool power = task.scenario.cluster.power.site_cap.value() > 0.0 || task.question.objective != ServingObjective::kGoodput;
+ServingShortList short_list(const ServingTask& task, ServingScreen& screened, Pruned& pruned) {
+  const bool power = task.power_counts();
   ServingShortList kept;
   std::size_t left_out = 0;
-  for (std::vector<PricedShape>& shapes : all_shapes) {
+  for (std::vector<PricedShape>& shapes : screened.shapes) {
     std::map<std::pair<Role, Dtype>, std::vector<PricedShape*>> parts;
     for (PricedShape& shape : shapes) {
       const bool whole = shape.shape.role == Role::kBoth;
@@ -68,6 +68,7 @@ ServingShortList short_list(const ServingTask& task, std::vector<std::vector<Pri
       }
     }
   }
+  for (PricedShape& shape : screened.over) (shape.shape.role == Role::kBoth ? kept.over : kept.apart[shape.shape.kv]).push_back(&shape);
   // Half of the work alone serves nobody.
   std::erase_if(kept.apart, [](const auto& apart) {
     const auto has = [&](Role role) {

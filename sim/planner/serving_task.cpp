@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/planner/serving_task.h"
 
+#include <algorithm>
+
 #include "scenarios/error.h"
 #include "sim/planner/training_space.h"
+#include "sim/power_limit.h"
 #include "sim/serving_power.h"
 
 namespace lindos::sim {
@@ -29,7 +32,14 @@ std::int64_t ServingTask::devices_for_plans(const Pool& pool) const {
 }
 
 Watts ServingTask::added_by(const PricedShape& shape, std::size_t limit_step) const {
-  return added_per_device(scenario, pool_of(shape), shape.limits[limit_step]) * static_cast<double>(shape.shape.devices());
+  Watts added{0};
+  for (std::size_t p = 0; p < shape.devices.size(); ++p) {
+    if (shape.devices[p] == 0) continue;
+    const Pool& pool = scenario.cluster.pools[p];
+    const Watts limit = std::min(shape.limits[limit_step], own_limit(scenario, pool, shape.group->plan));
+    added += added_per_device(scenario, pool, limit) * static_cast<double>(shape.devices[p]);
+  }
+  return added;
 }
 
 Watts ServingTask::added_by(const Chosen& c) const {
@@ -39,9 +49,12 @@ Watts ServingTask::added_by(const Chosen& c) const {
 DollarsPerSecond ServingTask::cost_of(const std::vector<Chosen>& chosen, Watts power) const {
   DollarsPerSecond sum = power * scenario.cluster.power.energy_price;
   for (const Chosen& c : chosen) {
-    const DollarsPerSecond price = pool_of(c).device_price;
-    if (price.value() <= 0.0) return DollarsPerSecond{0};
-    sum += price * c.devices();
+    for (std::size_t p = 0; p < c.shape->devices.size(); ++p) {
+      if (c.devices_in(p) == 0) continue;
+      const DollarsPerSecond price = scenario.cluster.pools[p].device_price;
+      if (price.value() <= 0.0) return DollarsPerSecond{0};
+      sum += price * static_cast<double>(c.devices_in(p));
+    }
   }
   return sum;
 }
@@ -49,8 +62,10 @@ DollarsPerSecond ServingTask::cost_of(const std::vector<Chosen>& chosen, Watts p
 double ServingTask::cost_of(const PricedShape& shape, std::size_t limit_step) const {
   const Watts added = added_by(shape, limit_step);
   if (question.objective == ServingObjective::kPower) return added.value();
-  const auto devices = static_cast<double>(shape.shape.devices());
-  return (pool_of(shape).device_price * devices + added * scenario.cluster.power.pue * scenario.cluster.power.energy_price).value();
+  DollarsPerSecond cost = added * scenario.cluster.power.pue * scenario.cluster.power.energy_price;
+  for (std::size_t p = 0; p < shape.devices.size(); ++p)
+    cost += scenario.cluster.pools[p].device_price * static_cast<double>(shape.devices[p]);
+  return cost.value();
 }
 
 double ServingTask::per_request(Watts power, DollarsPerSecond cost) const {

@@ -29,10 +29,12 @@ struct ServingTask {
 
   void report(double done) const;
   void stop_if_cancelled() const;  // throws Error{kCancelled}
+  // Power decides which shapes are best.
+  [[nodiscard]] bool power_counts() const {
+    return scenario.cluster.power.site_cap.value() > 0.0 || question.objective != ServingObjective::kGoodput;
+  }
   [[nodiscard]] bool closed() const { return question.predict.fidelity == Fidelity::kClosed; }
 
-  [[nodiscard]] const Pool& pool_of(const PricedShape& shape) const { return scenario.cluster.pools[shape.shape.pool]; }
-  [[nodiscard]] const Pool& pool_of(const Chosen& chosen) const { return pool_of(*chosen.shape); }
   [[nodiscard]] std::int64_t devices_for_plans(const Pool& pool) const;
   // One replica, above what the site draws at rest.
   [[nodiscard]] Watts added_by(const PricedShape& shape, std::size_t limit_step) const;

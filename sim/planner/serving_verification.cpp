@@ -47,7 +47,11 @@ void ServingVerification::verify_one(PricedShape& shape, std::size_t step) const
     const auto group = make_group(task_.scenario, limited, task_.profiles, reason);
     shape.loads[step] = group ? simulated(*group, shape.rate(step)) : BorneLoad{};
   }
-  if (step == 0) shape.sigmas = systematic_sigmas(shape.group->replica, totals_of(shape));
+  if (step == 0) find_sigmas(shape);
+}
+
+void ServingVerification::find_sigmas(PricedShape& shape) const {
+  shape.sigmas = systematic_sigmas(shape.group->replica, totals_of(shape));
 }
 
 BorneLoad ServingVerification::simulated(ServingGroup& group, double guess) const {
@@ -72,7 +76,7 @@ void ServingVerification::prefer_no_offload(PricedShape& shape) const {
 }
 
 WorkTotals ServingVerification::totals_of(PricedShape& shape) const {
-  if (!task_.closed()) return shape.loads.front()->totals;
+  if (!task_.closed() && shape.loads.front()) return shape.loads.front()->totals;
   WorkTotals totals;
   Ledger ledger;
   const auto prompt = static_cast<std::int64_t>(std::llround(std::max(1.0, mean_tokens(task_.by.workload).prompt)));
@@ -94,8 +98,13 @@ void ServingVerification::verify(const std::vector<Chosen>& chosen) {
 }
 
 std::vector<double> ServingVerification::drawn_ratios(PricedShape& shape, Watts limit) const {
+  return drawn_ratios(shape, limit, task_.by.strictest);
+}
+
+std::vector<double> ServingVerification::drawn_ratios(PricedShape& shape, Watts limit, const Slo& promise) const {
+  if (shape.sigmas.empty()) find_sigmas(shape);
   const auto most = [&](const Draw& with) {
-    return ServingPrices(*shape.group, task_.by.workload, with, {limit}).most(task_.by.strictest).rate;
+    return ServingPrices(*shape.group, task_.by.workload, with, {limit}).most(promise).rate;
   };
   const double centre = most(Draw{});
   std::vector<double> ratios;

@@ -29,8 +29,10 @@ class ServingVerification {
   [[nodiscard]] std::int64_t verified() const { return verified_; }
 
   // Load of a shape by draw, as screened, relative to its centre: what one kernel price off by a factor does.
-  // REQUIRES: verified at the loosest limit.
+  // Under the strictest promises, at a limit of each device.
   [[nodiscard]] std::vector<double> drawn_ratios(PricedShape& shape, Watts limit) const;
+  // The same under another promise.
+  [[nodiscard]] std::vector<double> drawn_ratios(PricedShape& shape, Watts limit, const Slo& promise) const;
 
  private:
   void verify_one(PricedShape& shape, std::size_t step) const;
@@ -39,6 +41,7 @@ class ServingVerification {
   void prefer_no_offload(PricedShape& shape) const;
   // Where the prices of a shape come from: those of its run, or of a step of its decodes and one of a prompt.
   [[nodiscard]] WorkTotals totals_of(PricedShape& shape) const;
+  void find_sigmas(PricedShape& shape) const;
 
   const ServingTask& task_;
   std::int64_t verified_ = 0;

@@ -65,6 +65,55 @@ zero_stage = 1
 
 
 # 128 H100 and 64 H200 under a cap that leaves them a third of what they could draw.
+# Sixteen H100 or eight H200 do not hold the weights in bf16, all of them do.
+NONE_HAS_ROOM = """\
+format = "lindos-scenario"
+version = 1
+name = "none has room"
+
+[cluster]
+name = "none has room"
+
+[[cluster.pool]]
+name = "h100"
+device = "h100-sxm"
+node = "hgx-h100"
+devices_per_node = 8
+nodes = 2
+source = "test"
+
+[[cluster.pool]]
+name = "h200"
+device = "h200-sxm"
+node = "hgx-h200"
+devices_per_node = 8
+nodes = 1
+source = "test"
+
+[fabric]
+kind = "rail-fat-tree"
+switch_ports = 64
+hop_latency = "1 us"
+source = "test"
+
+[model]
+name = "deepseek-v3"
+
+[workload]
+kind = "serving"
+requests = 100
+arrival = "poisson"
+rate = "1 /s"
+prompt = 1024
+output = 128
+seed = 1
+
+[slo]
+ttft = "4 s"
+tpot = "100 ms"
+percentile = 0.95
+"""
+
 SMALL_FLEET = """\
 format = "lindos-scenario"
 version = 1
@@ -211,6 +260,24 @@ class PlanServing(CliTest):
         file.write_text(text.replace("COLOSSUS", json.dumps(str(SCENARIOS / "colossus1-inference.toml"))))
         return file
 
+    def test_a_model_that_fits_on_no_pool_alone_spans_two(self):
+        file = self.folder / "none-has-room.toml"
+        file.write_text(NONE_HAS_ROOM)
+        answer = self.succeed("plan", file, "--dtypes", "bf16", "--format", "json", "--progress", "none", "--top", "1", "--seeds", "4", "--out",
+                              "plans").json()
+        best = answer["plans"][0]
+        self.assertGreater(best["requests_per_s"], 0.0)
+        for group in json.loads((self.folder / best["file"]).read_text())["groups"]:
+            pools = [{rank["pool"] for rank in stage["ranks"]} for stage in group["stages"]]
+            self.assertEqual(set().union(*pools), {"h100", "h200"})
+            self.assertTrue(all(len(pool) == 1 for pool in pools))
+        for left in (best["without_node"], *answer["pareto"]):
+            self.assertLessEqual(left["p10"], left["p90"])
+        reasons = {entry["reason"]: entry["count"] for entry in answer["pruned"]}
+        self.assertGreater(reasons["a tensor group over two pools: all-reduces of every layer through the NICs"], 0)
+        self.succeed("predict", best["file"].replace(".json", ".toml"), "--no-db", "--progress", "none", "--seeds", "1")
+        self.fail_with(3, ["no shape serves deepseek-v3", "memory"], "plan", file, "--dtypes", "bf16", "--pools", "h200", "--progress", "none")
+
     def test_predict_keeps_what_a_capped_plan_says(self):
         best = self.succeed("plan", self.small_fleet(), "--format", "json", "--progress", "none", "--top", "1", "--seeds", "20", "--out",
                             "plans").json()["plans"][0]
@@ -246,6 +313,8 @@ class PlanServing(CliTest):
         answer = self.succeed("plan", self.tiny, "--profile", profile, "--format", "json", "--progress", "none",
                               "--seeds", "4", "--out", "plans").json()
         self.assertEqual(answer["baselines"][0]["name"], "the scenario's plan")
+        self.assertGreaterEqual(answer["searched"]["plans"], answer["searched"]["plans_simulated"])
+        self.assertGreaterEqual(answer["searched"]["plans_simulated"], len(answer["plans"]))
         for plan in answer["plans"]:
             done = self.succeed("run", self.tiny, "--plan", plan["file"], "--no-db", "--repeats", "1",
                                 "--format", "json", "--profile", profile, "--progress", "none")

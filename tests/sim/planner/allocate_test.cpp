@@ -36,7 +36,10 @@ Sum sum_of(const std::vector<ReplicaKind>& kinds, const std::vector<std::int64_t
 bool allowed(const std::vector<ReplicaKind>& kinds, const std::vector<std::int64_t>& replicas,
              const AllocationLimits& limits) {
   std::vector<std::int64_t> devices(limits.devices.size(), 0);
-  for (std::size_t i = 0; i < kinds.size(); ++i) devices[kinds[i].pool] += kinds[i].devices * replicas[i];
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    devices[kinds[i].pool] += kinds[i].devices * replicas[i];
+    if (kinds[i].other) devices[kinds[i].other->pool] += kinds[i].other->devices * replicas[i];
+  }
   for (std::size_t p = 0; p < devices.size(); ++p) {
     if (devices[p] > limits.devices[p]) return false;
   }
@@ -56,7 +59,7 @@ std::optional<double> brute_force(const std::vector<ReplicaKind>& kinds, const A
       if (!best || value > *best) best = value;
     }
     std::size_t i = 0;
-    while (i < kinds.size() && ++replicas[i] > limits.devices[kinds[i].pool] / kinds[i].devices) replicas[i++] = 0;
+    while (i < kinds.size() && ++replicas[i] > kinds[i].most(limits.devices)) replicas[i++] = 0;
     if (i == kinds.size()) return best;
   }
 }
@@ -67,6 +70,13 @@ TEST(Allocate, TakesTheBetterShapeOfEachPool) {
   const auto replicas = allocate(kinds, {{8, 3}, std::nullopt, 0.0});
   ASSERT_TRUE(replicas);
   EXPECT_EQ(*replicas, (std::vector<std::int64_t>{2, 0, 3}));
+}
+
+// 5 of the one and 3 of the other: 2 + 1 of them together bear more than alone, as often as the second pool allows.
+TEST(Allocate, ReplicasThatSpanTwoPoolsTakeDevicesOfBoth) {
+  std::vector<ReplicaKind> kinds = {{0, 1, 1.0, Watts(10)}, {1, 1, 1.0, Watts(10)}, {0, 2, 4.0, Watts(30)}};
+  kinds[2].other = PoolUse{1, 1};
+  EXPECT_EQ(allocate(kinds, {{5, 3}, std::nullopt, 0.0}), (std::vector<std::int64_t>{1, 1, 2}));
 }
 
 // 150 W: one large replica (3 for 100 W) and one of pool 1 (1 for 30 W); a second large one does not fit.
@@ -114,6 +124,14 @@ RC_GTEST_PROP(Allocate, EqualsBruteForce, ()) {
                        Watts(*rc::gen::inRange(0, 50) * 10.0), *rc::gen::inRange(0, 40) * 0.5,
                        *rc::gen::element(Role::kBoth, Role::kPrefill, Role::kDecode)});
     }
+  }
+  // One that spans two pools.
+  if (pools > 1 && *rc::gen::arbitrary<bool>()) {
+    ReplicaKind over = kinds.front();
+    over.rate = *rc::gen::inRange(1, 80) * 0.25;
+    over.role = *rc::gen::element(Role::kBoth, Role::kPrefill, Role::kDecode);
+    over.other = PoolUse{*rc::gen::inRange<std::size_t>(1, pools), *rc::gen::inRange<std::int64_t>(1, 4)};
+    kinds.push_back(over);
   }
   if (*rc::gen::arbitrary<bool>()) limits.added = Watts(*rc::gen::inRange(0, 300) * 10.0);
   if (*rc::gen::arbitrary<bool>()) limits.demand = *rc::gen::inRange(1, 80) * 0.25;

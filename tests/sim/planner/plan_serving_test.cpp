@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "data/catalogue.h"
+#include "scenarios/balance.h"
 #include "scenarios/error.h"
 #include "scenarios/plan_pools.h"
 #include "sim/cell.h"
@@ -21,6 +23,7 @@
 #include "sim/planner/few_devices.h"
 #include "sim/planner/plan_gain.h"
 #include "sim/planner/serving_load.h"
+#include "sim/planner/serving_space.h"
 
 namespace lindos::sim {
 namespace {
@@ -92,7 +95,11 @@ ServingQuestion closed_question() {
 ServingGroup group_with(const Scenario& scenario, const ServingShape& shape) {
   Scenario alone = scenario;
   alone.plan.groups = {group_of(scenario, shape, 1)};
-  return std::move(make_fleet(alone, {}, "").groups.front());
+  // Half of the work is no whole plan.
+  alone.plan.groups.front().role = Role::kBoth;
+  ServingGroup group = std::move(make_fleet(alone, {}, "").groups.front());
+  group.plan.role = shape.role;
+  return group;
 }
 
 // The same algebra as the closed rung, which integrates contexts where screening takes the middle.
@@ -121,53 +128,206 @@ TEST(ServingPrices, MoreLoadIsSlowerAndALowerLimitBearsLess) {
   EXPECT_GT(slow.most(scenario.slo).rate, 0.5 * full.most(scenario.slo).rate) << "memory keeps its pace";
 }
 
-// The most that so many devices bear in one role, by number of devices: all ways to cut all replicas are tried.
-std::vector<double> most_by_devices(const Scenario& scenario, std::size_t pool, Role role) {
-  std::vector<double> most(static_cast<std::size_t>(scenario.cluster.pools[pool].devices()) + 1, 0.0);
-  for (const std::int64_t tensor : {1, 2, 4, 8}) {
-    for (const int stages : {1, 2, 4}) {
-      const auto devices = static_cast<std::size_t>(tensor) * static_cast<std::size_t>(stages);
-      if (devices >= most.size()) continue;
-      double rate = 0.0;
-      for (const std::int64_t budget : {256, 512, 1024, 2048, 4096, 8192, 16384}) {
-        if (role == Role::kDecode && budget != 2048) continue;
-        if (role == Role::kPrefill && budget < 4096) continue;
-        ServingGroup group = group_with(scenario, {pool, tensor, stages, Dtype::kBf16, Dtype::kBf16, budget});
-        group.plan.role = role;
-        rate = std::max(rate, ServingPrices(group, scenario.workload.serving).most(scenario.slo).rate);
+// One kind of replica of a fleet of two pools.
+struct Tried {
+  std::size_t devices[2] = {0, 0};
+  double rate = 0.0;
+};
+
+// What one replica of the shape bears; 0 where it does not fit.
+double borne(const Scenario& scenario, const ServingShape& shape) {
+  try {
+    ServingGroup group = group_with(scenario, shape);
+    return ServingPrices(group, scenario.workload.serving).most(scenario.slo).rate;
+  } catch (const Error&) {
+    return 0.0;
+  }
+}
+
+// Layers on the first of two stages: by speed, or as near to it as fits.
+std::optional<ServingShape> with_layers_by(const Scenario& scenario, ServingShape shape, double first, double last) {
+  const std::vector<Range> dealt = balance_layers(
+      scenario.model, {first * static_cast<double>(shape.tensor), last * static_cast<double>(shape.other->tensor)});
+  for (std::int64_t off = 0; off < scenario.model.layers; ++off) {
+    for (const std::int64_t layers : {dealt.front().end - off, dealt.front().end + off}) {
+      if (layers < 1 || layers >= scenario.model.layers) continue;
+      shape.other->layers_before = layers;
+      shape.other->layers = scenario.model.layers - layers;
+      try {
+        static_cast<void>(group_with(scenario, shape));
+        return shape;
+      } catch (const Error&) {
+        continue;
       }
-      for (std::size_t n = devices; n < most.size(); ++n) most[n] = std::max(most[n], most[n - devices] + rate);
+    }
+  }
+  return std::nullopt;
+}
+
+// All ways to cut a replica on one pool or over two with a stage each, in one role.
+std::vector<Tried> all_replicas(const Scenario& scenario, Role role) {
+  std::vector<Tried> out;
+  const auto add = [&](const ServingShape& shape) {
+    Tried tried;
+    tried.rate = borne(scenario, shape);
+    for (const std::size_t pool : {0U, 1U}) tried.devices[pool] = static_cast<std::size_t>(shape.devices_in(pool));
+    if (tried.rate > 0.0) out.push_back(tried);
+  };
+  const auto fits = [&](const ServingShape& shape) {
+    for (const std::size_t pool : {0U, 1U})
+      if (shape.devices_in(pool) > scenario.cluster.pools[pool].devices()) return false;
+    return true;
+  };
+  for (const std::size_t pool : {0U, 1U}) {
+    for (const std::int64_t tensor : {1, 2, 4, 8}) {
+      for (const int stages : {1, 2, 4}) {
+        ServingShape shape{pool, tensor, stages};
+        shape.role = role;
+        for (const std::int64_t budget : {256, 512, 1024, 2048, 4096, 8192, 16384}) {
+          if ((role == Role::kDecode && budget != 2048) || (role == Role::kPrefill && budget < 4096)) continue;
+          shape.budget = budget;
+          if (fits(shape)) add(shape);
+        }
+      }
+      for (const std::int64_t others : {1, 2, 4, 8}) {
+        ServingShape shape{pool, tensor, 1};
+        shape.role = role;
+        shape.other = OtherStages{1 - pool, others, 1, 0, 0};
+        if (!fits(shape) || tensor > 2 * others || others > 2 * tensor) continue;
+        const Device& first = scenario.devices.at(scenario.cluster.pools[pool].node.device);
+        const Device& last = scenario.devices.at(scenario.cluster.pools[1 - pool].node.device);
+        for (const bool products : {false, true}) {
+          if (role == (products ? Role::kDecode : Role::kPrefill)) continue;
+          shape.budget = role == Role::kPrefill ? 8192 : 2048;
+          const auto cut = products ? with_layers_by(scenario, shape, first.peak.at(Dtype::kBf16).value(), last.peak.at(Dtype::kBf16).value())
+                                    : with_layers_by(scenario, shape, first.memory_bandwidth.value(), last.memory_bandwidth.value());
+          if (cut) add(*cut);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+// [devices of pool 0][of pool 1]: the most that so many bear.
+std::vector<std::vector<double>> most_by_devices(const Scenario& scenario, Role role) {
+  const auto count = [&](std::size_t pool) { return static_cast<std::size_t>(scenario.cluster.pools[pool].devices()) + 1; };
+  std::vector<std::vector<double>> most(count(0), std::vector<double>(count(1), 0.0));
+  const std::vector<Tried> replicas = all_replicas(scenario, role);
+  for (std::size_t a = 0; a < count(0); ++a) {
+    for (std::size_t b = 0; b < count(1); ++b) {
+      for (const Tried& r : replicas) {
+        if (r.devices[0] <= a && r.devices[1] <= b)
+          most[a][b] = std::max(most[a][b], most[a - r.devices[0]][b - r.devices[1]] + r.rate);
+      }
     }
   }
   return most;
 }
 
-TEST(PlanServing, EqualsTryingAllPlans) {
-  const Scenario scenario = fleet();
-  std::vector<std::vector<double>> both, prompts, decodes;  // [pool]
-  for (std::size_t pool = 0; pool < 2; ++pool) {
-    both.push_back(most_by_devices(scenario, pool, Role::kBoth));
-    prompts.push_back(most_by_devices(scenario, pool, Role::kPrefill));
-    decodes.push_back(most_by_devices(scenario, pool, Role::kDecode));
-  }
-  double most = 0.0;
-  for (std::size_t p0 = 0; p0 < both[0].size(); ++p0) {
-    for (std::size_t d0 = 0; p0 + d0 < both[0].size(); ++d0) {
-      for (std::size_t p1 = 0; p1 < both[1].size(); ++p1) {
-        for (std::size_t d1 = 0; p1 + d1 < both[1].size(); ++d1) {
-          const double whole = both[0][both[0].size() - 1 - p0 - d0] + both[1][both[1].size() - 1 - p1 - d1];
-          most = std::max(most, whole + std::min(prompts[0][p0] + prompts[1][p1], decodes[0][d0] + decodes[1][d1]));
+// What the best plan of all bears, prompts and decodes together or also apart.
+struct Best {
+  double together = 0.0;
+  double apart = 0.0;
+};
+Best best_of_all(const Scenario& scenario) {
+  const auto both = most_by_devices(scenario, Role::kBoth);
+  const auto prompts = most_by_devices(scenario, Role::kPrefill);
+  const auto decodes = most_by_devices(scenario, Role::kDecode);
+  Best best{both.back().back(), 0.0};
+  const std::size_t n0 = both.size();
+  const std::size_t n1 = both.front().size();
+  for (std::size_t p0 = 0; p0 < n0; ++p0) {
+    for (std::size_t d0 = 0; p0 + d0 < n0; ++d0) {
+      for (std::size_t p1 = 0; p1 < n1; ++p1) {
+        for (std::size_t d1 = 0; p1 + d1 < n1; ++d1) {
+          const double whole = both[n0 - 1 - p0 - d0][n1 - 1 - p1 - d1];
+          best.apart = std::max(best.apart, whole + std::min(prompts[p0][p1], decodes[d0][d1]));
         }
       }
     }
   }
+  return best;
+}
+
+void expect_as_good_as_all(const Scenario& scenario) {
+  const Best best = best_of_all(scenario);
+  ASSERT_GT(best.apart, 0.0);
   const ServingAnswer answer = plan_serving(scenario, {}, closed_question());
-  EXPECT_NEAR(answer.plans.front().requests_per_s / most, 1.0, 6e-3) << "what is simpler may serve half a percent less";
+  EXPECT_NEAR(answer.plans.front().requests_per_s / best.apart, 1.0, 6e-3)
+      << answer.plans.front().name << "; what is simpler may serve half a percent less";
+  check_plan(answer.plans.front().scenario.plan, answer.plans.front().scenario, "plan");
   ServingQuestion question = closed_question();
   question.apart = false;
+  if (best.together <= 0.0) return;
   const double together = plan_serving(scenario, {}, question).plans.front().requests_per_s;
-  EXPECT_NEAR(together / (both[0].back() + both[1].back()), 1.0, 6e-3);
+  EXPECT_NEAR(together / best.together, 1.0, 6e-3);
   EXPECT_GE(answer.plans.front().requests_per_s, together * (1.0 - 6e-3));
+}
+
+// 141 GB of weights on three H100 and two H200: one replica on two of a kind each, or two over both kinds.
+Scenario small_pools() {
+  Scenario scenario = fleet();
+  for (Pool& pool : scenario.cluster.pools) pool.node.devices = 1;
+  scenario.cluster.pools[0].nodes = 3;
+  scenario.cluster.pools[1].nodes = 2;
+  scenario.model = catalogue().models.at("llama-3.1-70b");
+  scenario.slo.ttft = Seconds(4);
+  scenario.slo.tpot = Seconds(0.2);
+  scenario.plan = default_plan(scenario);
+  return scenario;
+}
+
+TEST(PlanServing, EqualsTryingAllPlans) {
+  expect_as_good_as_all(fleet());
+  expect_as_good_as_all(small_pools());
+}
+
+// A model that fits on no pool alone has its layers where there is room for them, and every replica takes devices of both.
+TEST(PlanServing, SpansTwoPoolsWhereNoneHasRoom) {
+  Scenario scenario = small_pools();
+  for (Pool& pool : scenario.cluster.pools) pool.nodes = 1;
+  const ServingAnswer answer = plan_serving(scenario, {}, closed_question());
+  const PlannedServing& best = answer.plans.front();
+  ASSERT_GT(best.requests_per_s, 0.0);
+  check_plan(best.scenario.plan, best.scenario, "plan");
+  std::int64_t layers[2] = {0, 0};
+  for (const ServingPart& part : best.parts) {
+    ASSERT_TRUE(part.shape.other) << part.what;
+    EXPECT_EQ(part.shape.devices_in(1), 1);
+  }
+  for (const StagePlan& stage : best.scenario.plan.groups.front().stages)
+    layers[stage.ranks.front().pool == "h100" ? 0 : 1] += stage.layers.size();
+  EXPECT_EQ(layers[0] + layers[1], scenario.model.layers);
+  EXPECT_GT(std::min(layers[0], layers[1]), 0);
+  // The unit that is lost ends the one replica there is room for, whichever pool it belongs to.
+  if (best.parts.size() == 1 && best.parts.front().replicas == 1) {
+    EXPECT_EQ(best.without_node->rate, 0.0);
+  }
+  EXPECT_GT(answer.pruned.reasons().at("a tensor group over two pools: all-reduces of every layer through the NICs").count, 0);
+  EXPECT_FALSE(answer.pareto.empty());
+}
+
+// Layers go by speed only as far as memory permits: two thirds of the speed on a fifth of the memory hold less than that.
+TEST(PlanServing, LayersByMemoryWhereSpeedHasNoRoom) {
+  Scenario scenario = small_pools();
+  scenario.devices.at("h100-sxm").memory = Bytes(30e9);
+  scenario.devices.at("h200-sxm").memory = Bytes(160e9);
+  ServingSpace space;
+  add_shapes_over(space, scenario, {}, 0, 1, {Dtype::kBf16}, false);
+  const auto one_each = std::find_if(space.shapes.begin(), space.shapes.end(), [](const ServingShape& shape) {
+    return shape.tensor == 1 && shape.other->tensor == 1 && shape.stages == 1 && shape.other->stages == 1;
+  });
+  ASSERT_NE(one_each, space.shapes.end());
+  const double bandwidths = scenario.devices.at("h100-sxm").memory_bandwidth / scenario.devices.at("h200-sxm").memory_bandwidth;
+  const auto before = static_cast<double>(one_each->other->layers_before);
+  EXPECT_LT(before, 0.9 * bandwidths / (1.0 + bandwidths) * static_cast<double>(scenario.model.layers));
+  // One layer more has no room.
+  ServingShape more = *one_each;
+  ++more.other->layers_before;
+  --more.other->layers;
+  EXPECT_GT(group_with(scenario, *one_each).limits.kv_blocks, 0);
+  EXPECT_THROW(static_cast<void>(group_with(scenario, more)), Error);
 }
 
 // A pace so tight that a step with a prompt in it breaks it: decodes want to be alone. The rates of the parts fit together,
@@ -216,9 +376,9 @@ TEST(PlanServing, SurvivesTheLossOfANode) {
     const auto lost = static_cast<double>(std::min<std::int64_t>(part.replicas, (8 + part.shape.devices() - 1) / part.shape.devices()));
     worst = std::max(worst, lost * part.rate);
   }
-  EXPECT_NEAR(*whole.without_node, whole.requests_per_s - worst, 1e-6 * whole.requests_per_s);
+  EXPECT_NEAR(whole.without_node->rate, whole.requests_per_s - worst, 1e-6 * whole.requests_per_s);
   question.survives = LostUnit::kNode;
-  EXPECT_NEAR(plan_serving(scenario, {}, question).plans.front().requests_per_s, *whole.without_node, 0.01 * whole.requests_per_s);
+  EXPECT_NEAR(plan_serving(scenario, {}, question).plans.front().requests_per_s, whole.without_node->rate, 0.01 * whole.requests_per_s);
   // Two parts of one pool in the node that is lost: prompts and decodes of all eight H200.
   Scenario one_node = scenario;
   one_node.cluster.pools.erase(one_node.cluster.pools.begin());
@@ -226,7 +386,7 @@ TEST(PlanServing, SurvivesTheLossOfANode) {
   one_node.plan = default_plan(one_node);
   const PlannedServing apart = plan_serving(one_node, {}, closed_question()).plans.front();
   ASSERT_GT(apart.parts.size(), 1U);
-  EXPECT_EQ(*apart.without_node, 0.0);
+  EXPECT_EQ(apart.without_node->rate, 0.0);
   question.objective = ServingObjective::kPower;
   const PlannedServing spare = plan_serving(scenario, {}, question).plans.front();
   EXPECT_GE(spare.requests_per_s, scenario.workload.serving.rate.value() * (1.0 - 1e-9));
@@ -268,7 +428,7 @@ TEST(PlanServing, DealsExpertsOutOrCutsThem) {
   check_plan(answer.plans.front().scenario.plan, answer.plans.front().scenario, "plan");
   EXPECT_GE(answer.plans.front().requests_per_s, 8.0 * best * 0.99) << "32 devices";
   const ServingScreen screen =
-      screen_shapes(scenario, judged(scenario), {}, {{0, 1}, {Dtype::kBf16}, true, {}, {}});
+      screen_shapes(scenario, judged(scenario), {}, {{0, 1}, {Dtype::kBf16}, true, false, {}, {}});
   for (const std::vector<PricedShape>& shapes : screen.shapes) {
     const auto dealt_out = [](const PricedShape& shape) { return shape.shape.dealt; };
     EXPECT_TRUE(std::any_of(shapes.begin(), shapes.end(), dealt_out));
@@ -306,11 +466,21 @@ TEST(PlanServing, PlansAreValidAndCountWhatIsLeftOut) {
   for (const PlannedServing& plan : answer.plans) {
     check_plan(plan.scenario.plan, plan.scenario, "plan");
     EXPECT_LE(plan.p10, plan.requests_per_s * (1.0 + 1e-9));
+    for (const DrawnRate& left : {*plan.without_node, *plan.without_rack}) {
+      EXPECT_LE(left.p10, left.p90);
+      EXPECT_LE(left.p10, plan.p10 * (1.0 + 1e-9));
+      EXPECT_LE(left.p90, plan.p90 * (1.0 + 1e-9));
+    }
     EXPECT_EQ(plan.gains.size(), answer.baselines.size());
   }
   EXPECT_EQ(answer.baselines.front().name, "the default plan");
   EXPECT_GT(answer.pruned.total(), 0);
   // Throughput falls as the pace for a user rises.
+  for (const ParetoPoint& point : answer.pareto) {
+    EXPECT_GT(point.p10, 0.0);
+    EXPECT_LE(point.p10, point.p90);
+    EXPECT_LT(point.p10, point.tokens_per_s_device * 1.02);
+  }
   for (std::size_t i = 1; i < answer.pareto.size(); ++i)
     EXPECT_LE(answer.pareto[i].tokens_per_s_device, answer.pareto[i - 1].tokens_per_s_device * (1.0 + 1e-9));
 }

@@ -142,7 +142,14 @@ void FrontChart::draw_front() {
   front->setPen(QPen(t.useful, 1.4));
   front->setScatterStyle(QCPScatterStyle(QCPScatterStyle::ssDisc, QPen(t.useful), QBrush(t.useful), 7));
   front->setName(tr("no shape gives more"));
-  for (const FrontPoint& point : search_->front) front->addData(point.tokens_per_s_user, point.tokens_per_s_device);
+  auto* interval = new QCPErrorBars(plot_->xAxis, plot_->yAxis);
+  interval->setDataPlottable(front);
+  interval->setPen(QPen(t.useful, 1.0));
+  interval->setName(tr("P10 – P90 of the draws"));
+  for (const FrontPoint& point : search_->front) {
+    front->addData(point.tokens_per_s_user, point.tokens_per_s_device);
+    interval->addData(std::max(0.0, point.tokens_per_s_device - point.p10), std::max(0.0, point.p90 - point.tokens_per_s_device));
+  }
   plot_->xAxis->setLabel(tr("output tokens/s for one user"));
   plot_->yAxis->setLabel(tr("output tokens/s of one GPU"));
   plot_->rescaleAxes();

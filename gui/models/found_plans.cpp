@@ -43,6 +43,18 @@ std::optional<double> median_of(const QJsonObject& plan, const char* metric) {
   return value.isDouble() ? std::optional(value.toDouble()) : std::nullopt;
 }
 
+std::optional<DrawnRate> drawn_from(const QJsonValue& value) {
+  const QJsonObject o = value.toObject();
+  if (!o.value("requests_per_s").isDouble()) return std::nullopt;
+  return DrawnRate{o.value("requests_per_s").toDouble(), o.value("p10").toDouble(), o.value("p90").toDouble()};
+}
+
+Cell drawn_cell(const std::optional<DrawnRate>& drawn) {
+  if (!drawn) return absent();
+  const auto text = [](double rate) { return rate >= 1000.0 ? gui::counted(std::llround(rate)) : QString::number(rate, 'g', 3); };
+  return number(QString("%1 (%2 – %3)").arg(text(drawn->rate), text(drawn->p10), text(drawn->p90)), drawn->rate);
+}
+
 FoundPlan plan_from(const QJsonObject& o, bool baseline) {
   FoundPlan plan;
   plan.name = o.value("name").toString();
@@ -52,6 +64,8 @@ FoundPlan plan_from(const QJsonObject& o, bool baseline) {
   if (plan.scenario_file.endsWith(".json")) plan.scenario_file.replace(plan.scenario_file.size() - 5, 5, ".toml");
   plan.objective = o.value("objective").toDouble();
   if (o.value("power_w").isDouble()) plan.power_w = o.value("power_w").toDouble();
+  plan.without_node = drawn_from(o.value("without_node"));
+  plan.without_rack = drawn_from(o.value("without_rack"));
   plan.of_peak = median_of(o, "mfu");
   plan.step_s = median_of(o, "step_time_s");
   plan.baseline = baseline;
@@ -78,8 +92,9 @@ std::optional<PlanSearch> plan_search_from(const QJsonObject& result) {
   for (const QJsonValue& plan : result.value("baselines").toArray())
     search.plans.push_back(plan_from(plan.toObject(), true));
   for (const QJsonValue& point : result.value("pareto").toArray()) {
-    search.front.push_back({point.toObject().value("tokens_per_s_user").toDouble(),
-                            point.toObject().value("tokens_per_s_device").toDouble()});
+    const QJsonObject o = point.toObject();
+    search.front.push_back({o.value("tokens_per_s_user").toDouble(), o.value("tokens_per_s_device").toDouble(),
+                            o.value("p10").toDouble(), o.value("p90").toDouble()});
   }
   QStringList parts;
   const QJsonObject searched = result.value("searched").toObject();
@@ -119,6 +134,13 @@ Table plans_table(const PlanSearch& search) {
       {QObject::tr("Plan"), objective, QObject::tr("Gain"), QObject::tr("P10 – P90"), QObject::tr("Step"),
        QObject::tr("Of peak"), QObject::tr("Power at most"), QObject::tr("Groups"), QObject::tr("Also needs")},
       {}};
+  // Of a fleet that serves, before the groups.
+  constexpr int kBeforeGroups = 7;
+  const bool spare = std::any_of(search.plans.begin(), search.plans.end(), [](const FoundPlan& plan) { return plan.without_node.has_value(); });
+  if (spare) {
+    table.columns.insert(kBeforeGroups, QObject::tr("Without a rack, P10 – P90"));
+    table.columns.insert(kBeforeGroups, QObject::tr("Requests/s without a node, P10 – P90"));
+  }
   int rank = 0;
   for (std::size_t i = 0; i < search.plans.size(); ++i) {
     const FoundPlan& plan = search.plans[i];
@@ -137,6 +159,7 @@ Table plans_table(const PlanSearch& search) {
                               : absent(),
                  word(plan.groups, plan.groups),
                  word(plan.changes.isEmpty() ? "–" : plan.changes, plan.changes)};
+    if (spare) row.cells.insert(row.cells.begin() + kBeforeGroups, {drawn_cell(plan.without_node), drawn_cell(plan.without_rack)});
     table.rows.push_back(std::move(row));
   }
   return table;

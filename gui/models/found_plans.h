@@ -11,6 +11,11 @@
 
 namespace lindos::gui {
 
+// Requests per second with the interval of the draws.
+struct DrawnRate {
+  double rate = 0.0, p10 = 0.0, p90 = 0.0;
+};
+
 struct FoundPlan {
   QString name;                 // of a baseline: which one
   QString groups;               // "1,171 × h100: TP 8, PP 16; …"
@@ -18,6 +23,7 @@ struct FoundPlan {
   QString scenario_file;        // of this plan, in the folder of --out; empty: none
   double objective = 0.0;       // in PlanSearch::unit
   std::optional<double> power_w;  // at most, at the meter
+  std::optional<DrawnRate> without_node, without_rack;  // serving: what is left without the one whose loss costs most
   std::optional<double> of_peak, step_s;
   std::optional<double> gain, gain_p10, gain_p90;  // over the first baseline: ratio of the objectives, less one
   bool baseline = false;
@@ -25,6 +31,7 @@ struct FoundPlan {
 
 struct FrontPoint {
   double tokens_per_s_user = 0.0, tokens_per_s_device = 0.0;
+  double p10 = 0.0, p90 = 0.0;      // of tokens_per_s_device
 };
 
 struct PlanSearch {

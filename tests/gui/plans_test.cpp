@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <QAbstractItemModelTester>
+#include <QJsonArray>
 #include <QJsonDocument>
+#include <QJsonObject>
 
 #include "gui/charts/front_chart.h"
 #include "gui/charts/sharding_diagram.h"
@@ -112,11 +114,32 @@ TEST(FoundPlans, AreReadAsThePlannerWritesThem) {
   large.unit = "token/s";
   EXPECT_EQ(plans_table(large).columns[1], "Objective: " + search->objective + ", Mtoken/s");
   EXPECT_EQ(plans_table(large).rows[0].cells[1].text, "9.41");
+  // Of a fleet that serves: what is left of it, the front with its interval, and what was simulated.
+  QJsonObject serving = QJsonDocument::fromJson(kAnswer).object();
+  QJsonArray plans = serving.value("plans").toArray();
+  QJsonObject first = plans[0].toObject();
+  first["without_node"] = QJsonObject{{"requests_per_s", 1234.0}, {"p10", 1100.0}, {"p90", 1300.0}};
+  first["without_rack"] = QJsonObject{{"requests_per_s", 0.0}, {"p10", 0.0}, {"p90", 0.0}};
+  plans[0] = first;
+  serving["plans"] = plans;
+  serving["pareto"] = QJsonArray{QJsonObject{{"tokens_per_s_user", 20.0}, {"tokens_per_s_device", 900.0}, {"p10", 800.0}, {"p90", 950.0}}};
+  serving["searched"] = QJsonObject{{"plans", 9}, {"plans_simulated", 7}};
+  const auto served = plan_search_from(serving);
+  ASSERT_TRUE(served);
+  EXPECT_TRUE(served->searched.contains("7 plans simulated"));
+  EXPECT_DOUBLE_EQ(served->front.at(0).p10, 800.0);
+  const Table spare = plans_table(*served);
+  EXPECT_EQ(spare.columns.size(), table.columns.size() + 2);
+  EXPECT_EQ(spare.rows[0].cells[7].text, "1,234 (1,100 – 1,300)");
+  EXPECT_EQ(spare.rows[0].cells[8].text, "0 (0 – 0)");
+  EXPECT_EQ(spare.rows[1].cells[7].text, "–");
   EXPECT_FALSE(plan_search_from(QJsonDocument::fromJson(R"({"source": "predicted"})").object()));
   FrontChart chart;
   chart.resize(500, 300);
   chart.show_search(*search);
   chart.mark(0);
+  EXPECT_FALSE(chart.grab().isNull());
+  chart.show_search(*served);
   EXPECT_FALSE(chart.grab().isNull());
 }
 

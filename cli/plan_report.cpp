@@ -8,6 +8,7 @@
 #include "cli/render.h"
 #include "cli/table.h"
 #include "scenarios/metrics.h"
+#include "scenarios/plan_pools.h"
 #include "scenarios/text_layout.h"
 
 namespace lindos::cli {
@@ -37,6 +38,13 @@ std::string groups_text(const Plan& plan) {
   return out;
 }
 
+// "h100", "h100+gb200" of pipelines that span two.
+std::string pools_of(const GroupPlan& group) {
+  std::string out;
+  for (const auto& [pool, devices] : devices_per_replica(group)) out += (out.empty() ? "" : "+") + pool;
+  return out;
+}
+
 nlohmann::ordered_json plan_json(const sim::PlannedTraining& plan, const std::string& file) {
   nlohmann::ordered_json out{{"name", plan.name}, {"changes", plan.changes}, {"file", nullptr}};
   if (!file.empty()) out["file"] = file;
@@ -45,7 +53,7 @@ nlohmann::ordered_json plan_json(const sim::PlannedTraining& plan, const std::st
   auto& groups = out["groups"] = nlohmann::ordered_json::array();
   for (const GroupPlan& group : plan.scenario.plan.groups) {
     groups.push_back({{"name", group.name},
-                      {"pool", group.stages.front().ranks.front().pool},
+                      {"pool", pools_of(group)},
                       {"replicas", group.replicas},
                       {"tensor", group.stages.front().ranks.size()},
                       {"context", group.training.context_parallel},

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "scenarios/error.h"
@@ -83,10 +84,6 @@ Watts own_limit(const Scenario& scenario, const Pool& pool, const GroupPlan& gro
   return group.power_limit.value() > 0.0 ? std::min(limit, group.power_limit) : limit;
 }
 
-Watts node_demand(const Scenario& scenario, const Pool& pool) {
-  return own_limit(scenario, pool) * pool.node.devices + host_power(scenario, pool);
-}
-
 Watts node_idle(const Scenario& scenario, const Pool& pool) {
   return std::max(pool.node.power_idle, device_of(scenario, pool).power_idle * pool.node.devices);
 }
@@ -142,6 +139,19 @@ DeviceLimits device_limits(const Scenario& scenario, OtherDevices others) {
   }
   for (auto& [name, limit] : limits.others) shared(name, limit);
   return limits;
+}
+
+Watts plan_power(const Scenario& scenario, const DeviceLimits& limits) {
+  Watts sum{0};
+  for (std::size_t g = 0; g < scenario.plan.groups.size(); ++g) {
+    const GroupPlan& group = scenario.plan.groups[g];
+    for (const auto& [name, devices] : devices_per_replica(group)) {
+      const Pool& pool = *find_pool(scenario.cluster, name);
+      const Watts each = limits.groups[g].at(name) + host_power(scenario, pool) / static_cast<double>(pool.node.devices);
+      sum += each * static_cast<double>(devices * group.replicas);
+    }
+  }
+  return sum * scenario.cluster.power.pue;
 }
 
 double clock_of_share(double share) { return std::pow(share, 1.0 / kClockExponent); }

@@ -27,9 +27,6 @@ namespace lindos::sim {
 // The same of a device that works for the group: no more than the group's power limit.
 [[nodiscard]] Watts own_limit(const Scenario& scenario, const Pool& pool, const GroupPlan& group);
 
-// One node of the pool in heavy work under the device and rack caps, before cooling.
-[[nodiscard]] Watts node_demand(const Scenario& scenario, const Pool& pool);
-
 // Of one node of the pool, nothing computed.
 [[nodiscard]] Watts node_idle(const Scenario& scenario, const Pool& pool);
 // Of all nodes, nothing computed.
@@ -52,6 +49,9 @@ struct DeviceLimits {
 // that work at their limits. Throws Error{kInfeasible} where a cap leaves less than kLeastDynamicShare of a device's dynamic
 // power.
 [[nodiscard]] DeviceLimits device_limits(const Scenario& scenario, OtherDevices others);
+// Of the devices that the plan uses, each at its limit, with their parts of hosts in heavy work; at the meter. REQUIRES: limits of
+// this plan.
+[[nodiscard]] Watts plan_power(const Scenario& scenario, const DeviceLimits& limits);
 
 // Relative clock at which work draws this share of the dynamic power that it draws at full clock. REQUIRES: share in (0, 1].
 [[nodiscard]] double clock_of_share(double share);

@@ -2,6 +2,8 @@
 #include "sim/planner/layer_prices.h"
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 #include <utility>
 
 #include "sim/training/gradient_exchange.h"
@@ -149,21 +151,18 @@ PassSeconds LayerPrices::sum(std::int64_t begin, std::int64_t end, bool far) con
   return out;
 }
 
-TrainingJob LayerPrices::job(const TrainingShape& shape, const std::vector<std::int64_t>& layers) const {
-  TrainingJob out;
-  GroupJob& group = out.groups.emplace_back();
-  group.virtual_stages = shape.chunks;
-  const bool far = first_far_ < layers.size();
-  std::int64_t begin = 0;
-  for (std::size_t s = 0; s < layers.size(); ++s) {
+void LayerPrices::add_stages(GroupJob& group, const std::vector<std::int64_t>& layers, std::size_t begin, std::size_t end) const {
+  const bool far = first_far_ < end - begin;
+  std::int64_t layer = std::accumulate(layers.begin(), layers.begin() + static_cast<std::ptrdiff_t>(begin), std::int64_t{0});
+  for (std::size_t s = begin; s < end; ++s) {
     // All chunks of a stage in one entry: the closed rung only sums them. Which layers they are does not matter
     // where layers cost alike; else the plan's order stands for the chunks'.
-    PassSeconds pass = sum(begin, begin + layers[s], far);
-    begin += layers[s];
+    PassSeconds pass = sum(layer, layer + layers[s], far);
+    layer += layers[s];
     if (s == 0) pass += embedding_;
     if (s + 1 == layers.size()) pass += head_;
     StageJob stage;
-    stage.next = stages_[s].next;
+    stage.next = stages_[s - begin].next;
     ChunkWork chunk;
     chunk.forward.add(Cause::kUseful, Seconds(pass.forward));
     chunk.forward.add(Cause::kExposedTensor, Seconds(pass.forward_messages));
@@ -174,14 +173,52 @@ TrainingJob LayerPrices::job(const TrainingShape& shape, const std::vector<std::
     stage.chunks = {std::move(chunk)};
     group.stages.push_back(std::move(stage));
   }
+}
+
+TrainingJob LayerPrices::job(const TrainingShape& shape, const std::vector<std::int64_t>& layers) const {
+  TrainingJob out;
+  GroupJob& group = out.groups.emplace_back();
+  group.virtual_stages = shape.chunks;
+  add_stages(group, layers, 0, layers.size());
   return out;
 }
 
+TrainingJob LayerPrices::job_over(const LayerPrices& last, const Interconnect& between, const TrainingShape& shape,
+                                  const std::vector<std::int64_t>& layers) const {
+  TrainingJob out;
+  GroupJob& group = out.groups.emplace_back();
+  group.virtual_stages = shape.chunks;
+  const std::size_t border = layers.size() - static_cast<std::size_t>(shape.last->stages);
+  add_stages(group, layers, 0, border);
+  last.add_stages(group, layers, border, layers.size());
+  group.stages[border - 1].next = group.stages.back().next = between;
+  return out;
+}
+
+std::int64_t LayerPrices::layers_on_last(const LayerPrices& last, const TrainingShape& shape) const {
+  const auto all = static_cast<std::int64_t>(stages_.size());
+  const std::int64_t after = shape.last->stages;
+  const std::int64_t before = shape.stages - after;
+  const double here = near_.back().total() / static_cast<double>(all);
+  const double there = last.near_.back().total() / static_cast<double>(all);
+  std::int64_t best = after;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::int64_t n = after; n <= all - before; ++n) {
+    const auto fullest = [](std::int64_t layers, std::int64_t stages) { return static_cast<double>((layers + stages - 1) / stages); };
+    const double slowest =
+        std::max(fullest(all - n, before) * here + embedding_.total(), fullest(n, after) * there + last.head_.total());
+    if (slowest >= least) continue;
+    least = slowest;
+    best = n;
+  }
+  return best;
+}
+
 Seconds LayerPrices::tail(const TrainingShape& shape, const std::vector<std::int64_t>& layers, const TrainingJob& job,
-                          std::int64_t micro_batches) const {
+                          std::int64_t micro_batches, std::size_t begin, std::size_t end) const {
   // The stage with most layers, as if it had embedding or head as well.
-  std::size_t fullest = 0;
-  for (std::size_t s = 1; s < layers.size(); ++s) {
+  std::size_t fullest = begin;
+  for (std::size_t s = begin + 1; s < end; ++s) {
     if (layers[s] > layers[fullest]) fullest = s;
   }
   const ChunkWork& passes = job.groups.front().stages[fullest].chunks.front();

@@ -39,11 +39,19 @@ class LayerPrices {
 
   // One group with one replica, as the closed rung reads it. `layers` per stage, in the plan's order.
   [[nodiscard]] TrainingJob job(const TrainingShape& shape, const std::vector<std::int64_t>& layers) const;
-  // Exposed exchange and optimizer after the last pass of such a job.
-  [[nodiscard]] Seconds tail(const TrainingShape& shape, const std::vector<std::int64_t>& layers,
-                             const TrainingJob& job, std::int64_t micro_batches) const;
+  // The same of a replica over two pools: these prices are those of its first stages' pool, `last` those of the other, and
+  // `between` is the way from one to the other.
+  [[nodiscard]] TrainingJob job_over(const LayerPrices& last, const Interconnect& between, const TrainingShape& shape,
+                                     const std::vector<std::int64_t>& layers) const;
+  // Exposed exchange and optimizer after the last pass of such a job, of stages [begin, end).
+  [[nodiscard]] Seconds tail(const TrainingShape& shape, const std::vector<std::int64_t>& layers, const TrainingJob& job,
+                             std::int64_t micro_batches, std::size_t begin, std::size_t end) const;
+  // Layers that the last of two pools takes so that the slowest stage is as quick as can be, these prices being the first's.
+  [[nodiscard]] std::int64_t layers_on_last(const LayerPrices& last, const TrainingShape& shape) const;
 
  private:
+  // Appends stages of these layers, the first of which is `first_layer` of the model.
+  void add_stages(GroupJob& group, const std::vector<std::int64_t>& layers, std::size_t begin, std::size_t end) const;
   [[nodiscard]] PassSeconds sum(std::int64_t begin, std::int64_t end, bool far) const;
 
   // Prefix sums over layers, without embedding and head: near paths, and where some stage straddles domains.

@@ -42,19 +42,8 @@ double tokens_of(const Scenario& scenario) {
   return static_cast<double>(t.global_batch) * static_cast<double>(t.sequence);
 }
 
-Watts power_of(const Scenario& scenario) {
-  Watts sum{0};
-  for (const GroupPlan& group : scenario.plan.groups) {
-    const auto used = devices_per_replica(group);
-    for (const Pool& pool : scenario.cluster.pools) {
-      const auto found = used.find(pool.name);
-      if (found == used.end()) continue;
-      const Watts each = own_limit(scenario, pool, group) + host_power(scenario, pool) / pool.node.devices;
-      sum += each * static_cast<double>(found->second * group.replicas);
-    }
-  }
-  return sum * scenario.cluster.power.pue;
-}
+// At most, under the limits that slow its steps.
+Watts power_of(const Scenario& scenario) { return plan_power(scenario, device_limits(scenario, OtherDevices::kWork)); }
 
 std::string changes_of(const Scenario& before, const Scenario& after) {
   const TrainingWorkload& a = before.workload.training;
@@ -72,8 +61,8 @@ std::string plan_name(const Scenario& scenario, const TrainingChoice& choice) {
   for (std::size_t i = 0; i < choice.shapes.size(); ++i) {
     TrainingShape alike = choice.shapes[i];
     alike.pool = choice.shapes.front().pool;
-    const std::string& pool = scenario.cluster.pools[choice.shapes[i].pool].name;
-    if (i > 0 && alike == choice.shapes.front()) {
+    const std::string pool = pools_text(scenario, choice.shapes[i]);
+    if (i > 0 && !alike.last && alike == choice.shapes.front()) {
       const std::size_t end = out.find(" on ");
       if (out.find("; ") == std::string::npos && end != std::string::npos) {
         out += ", " + pool;

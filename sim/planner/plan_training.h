@@ -36,7 +36,7 @@ struct PlannedTraining {
   Scenario scenario;                   // with the plan; `changes` says where its workload differs
   std::string changes;                 // "recompute full, micro-batches of 2, batch of 9,000 sequences"; empty: nothing
   RunRecord record;
-  Watts power{0};                      // at the meter, of the nodes that the plan uses, in heavy work
+  Watts power{0};                      // at the meter, of the devices that the plan uses at their limits (plan_power)
   double objective = 0.0;              // median over the draws, in its unit (unit_of)
   std::vector<double> drawn;           // the objective of each draw
   double screened_step_s = 0.0;        // 0: was not screened

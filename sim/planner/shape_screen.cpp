@@ -9,6 +9,7 @@
 #include "scenarios/error.h"
 #include "scenarios/text_layout.h"
 #include "scenarios/training_memory.h"
+#include "sim/interconnect.h"
 #include "sim/training/closed_training.h"
 
 namespace lindos::sim {
@@ -49,15 +50,59 @@ ShapeScreen::ShapeScreen(const Scenario& scenario, const TrainingSpace& space,
     all_[pool] = shapes_on(scenario, space, pool);
     for (const TrainingShape& shape : all_[pool]) {
       if (cancelled && cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
-      screen(pool, shape);
+      screen(shape, shapes_[pool], slowest_);
     }
   }
 }
 
-const std::vector<std::int64_t>& ShapeScreen::layers_of(int stages) {
-  std::vector<std::int64_t>& layers = layers_[stages];
-  if (layers.empty()) layers = even_layers(scenario_.model, stages);
+void ShapeScreen::screen_over(double slowest, const std::function<bool()>& cancelled) {
+  for (const std::size_t first : space_.pools) {
+    for (const std::size_t last : space_.pools) {
+      if (first == last) continue;
+      for (TrainingShape& shape : shapes_over(scenario_, space_, first, last)) {
+        if (cancelled && cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
+        shape.last->layers = prices(shape).layers_on_last(prices_of_last(shape), shape);
+        screen(shape, over_, slowest > 0.0 ? slowest : slowest_);
+      }
+    }
+  }
+}
+
+const std::vector<std::int64_t>& ShapeScreen::layers_of(const TrainingShape& shape) {
+  std::vector<std::int64_t>& layers = layers_[{shape.stages, shape.last ? shape.last->stages : 0, shape.last ? shape.last->layers : 0}];
+  if (layers.empty()) layers = lindos::sim::layers_of(scenario_.model, shape);
   return layers;
+}
+
+const LayerPrices& ShapeScreen::prices_of_last(const TrainingShape& shape) {
+  TrainingShape there = shape;
+  there.pool = shape.last->pool;
+  return prices(there);
+}
+
+Interconnect ShapeScreen::way_between(std::size_t first, std::size_t last) const {
+  const auto out_of = [&](std::size_t pool) {
+    const Device& device = scenario_.devices.at(scenario_.cluster.pools[pool].node.device);
+    const auto profile = profiles_.find(device.name);
+    return interconnect_between(device, scenario_.cluster.fabric, profile == profiles_.end() ? Profile{} : profile->second, 0,
+                                std::max(1, device.scale_up_domain));
+  };
+  return slower(out_of(first), out_of(last));
+}
+
+TrainingJob ShapeScreen::job(const TrainingShape& shape, const std::vector<std::int64_t>& layers) {
+  if (!shape.last) return prices(shape).job(shape, layers);
+  return prices(shape).job_over(prices_of_last(shape), way_between(shape.pool, shape.last->pool), shape, layers);
+}
+
+double ShapeScreen::end_of(TrainingJob& job, const TrainingShape& shape, const std::vector<std::int64_t>& layers,
+                           std::int64_t micro_batches) {
+  job.groups.front().micro_batches = micro_batches;
+  ++priced_;
+  const std::size_t border = layers.size() - static_cast<std::size_t>(shape.last ? shape.last->stages : 0);
+  Seconds tail = prices(shape).tail(shape, layers, job, micro_batches, 0, border);
+  if (shape.last) tail = std::max(tail, prices_of_last(shape).tail(shape, layers, job, micro_batches, border, layers.size()));
+  return (closed_nominal(job).pipeline.front() + tail).count();
 }
 
 const LayerPrices& ShapeScreen::prices(const TrainingShape& shape) {
@@ -65,8 +110,9 @@ const LayerPrices& ShapeScreen::prices(const TrainingShape& shape) {
       prices_[{shape.pool, shape.tensor, shape.context, shape.expert, shape.zero_stage}];
   if (!known) {
     TrainingShape typical = shape;
+    typical.last.reset();
     typical.stages = static_cast<int>(std::min(kGuessedStages, scenario_.model.layers));
-    known = std::make_unique<LayerPrices>(scenario_, shape, copies_of(typical), profiles_);
+    known = std::make_unique<LayerPrices>(scenario_, typical, copies_of(typical), profiles_);
   }
   return *known;
 }
@@ -77,6 +123,7 @@ std::int64_t ShapeScreen::copies_of(const TrainingShape& shape) const {
   for (const std::size_t pool : space_.pools) {
     TrainingShape there = shape;
     there.pool = pool;
+    there.last.reset();
     copies += most_replicas(scenario_, there) * shape.context;
   }
   return std::max(copies, shape.expert);
@@ -84,12 +131,14 @@ std::int64_t ShapeScreen::copies_of(const TrainingShape& shape) const {
 
 bool ShapeScreen::fits(const TrainingShape& shape, std::int64_t micro_batches) {
   const std::int64_t copies = copies_of(shape);
-  const GroupPlan group = group_of(scenario_, shape, layers_of(shape.stages),
+  const GroupPlan group = group_of(scenario_, shape, layers_of(shape),
                                    std::max<std::int64_t>(1, copies / shape.context), micro_batches);
-  const Bytes memory = scenario_.devices.at(scenario_.cluster.pools[shape.pool].node.device).memory;
-  // The first stage has most micro-batches in flight, the last the logits; those between differ by a layer.
-  for (const int stage : {0, 1, shape.stages - 1}) {
+  // The first stage has most micro-batches in flight, the last the logits; those between differ by a layer. On each pool.
+  const int border = shape.stages - (shape.last ? shape.last->stages : 0);
+  for (const int stage : {0, 1, border, border + 1, shape.stages - 1}) {
     if (stage >= shape.stages) continue;
+    const std::size_t pool = stage < border ? shape.pool : shape.last->pool;
+    const Bytes memory = scenario_.devices.at(scenario_.cluster.pools[pool].node.device).memory;
     const TrainingMemory needed = training_memory(scenario_.model, group, scenario_.workload.training, {stage, 0},
                                                   copies, micro_batches);
     if (needed.total() <= memory) continue;
@@ -132,17 +181,14 @@ bool ShapeScreen::fill_memory(ScreenedShape& screened, std::int64_t most) {
 }
 
 double ShapeScreen::end_at(const TrainingShape& shape, std::int64_t micro_batches) {
-  const std::vector<std::int64_t>& layers = layers_of(shape.stages);
-  const LayerPrices& table = prices(shape);
-  TrainingJob job = table.job(shape, layers);
-  job.groups.front().micro_batches = micro_batches;
-  ++priced_;
-  return (closed_nominal(job).pipeline.front() + table.tail(shape, layers, job, micro_batches)).count();
+  const std::vector<std::int64_t>& layers = layers_of(shape);
+  TrainingJob priced = job(shape, layers);
+  return end_of(priced, shape, layers, micro_batches);
 }
 
-void ShapeScreen::screen(std::size_t pool, const TrainingShape& shape) {
+void ShapeScreen::screen(const TrainingShape& shape, std::vector<ScreenedShape>& out, double slowest) {
   ++looked_at_;
-  const std::vector<std::int64_t>& layers = layers_of(shape.stages);
+  const std::vector<std::int64_t>& layers = layers_of(shape);
   if (*std::min_element(layers.begin(), layers.end()) < shape.chunks) {
     pruned_.add("a stage has fewer layers than chunks", 1, text_of(shape));
     return;
@@ -151,13 +197,10 @@ void ShapeScreen::screen(std::size_t pool, const TrainingShape& shape) {
   const std::int64_t most = most_micro_batches(space_, scenario_, screened.replicas);
   const auto compute = [&] {
     screened.ends.clear();
-    const LayerPrices& table = prices(screened.shape);
-    TrainingJob job = table.job(screened.shape, layers);
+    TrainingJob priced = job(screened.shape, layers);
     for (std::int64_t m = 1; m <= std::min(most, kComputedEnds); ++m) {
-      job.groups.front().micro_batches = m;
-      ++priced_;
-      const double end = (closed_nominal(job).pipeline.front() + table.tail(screened.shape, layers, job, m)).count();
-      if (slowest_ > 0.0 && end > slowest_) return;
+      const double end = end_of(priced, screened.shape, layers, m);
+      if (slowest > 0.0 && end > slowest) return;
       screened.ends.push_back(screened.ends.empty() ? end : std::max(end, screened.ends.back()));
     }
     const auto round = static_cast<std::size_t>(std::min<std::int64_t>(shape.stages, kComputedEnds / 2));
@@ -165,7 +208,7 @@ void ShapeScreen::screen(std::size_t pool, const TrainingShape& shape) {
       const std::size_t n = screened.ends.size();
       const double end = screened.ends[n - round] +
                          (screened.ends[kComputedEnds - 1] - screened.ends[kComputedEnds - 1 - round]);
-      if (slowest_ > 0.0 && end > slowest_) return;
+      if (slowest > 0.0 && end > slowest) return;
       screened.ends.push_back(end);
     }
   };
@@ -183,7 +226,7 @@ void ShapeScreen::screen(std::size_t pool, const TrainingShape& shape) {
     pruned_.add("one micro-batch takes longer than the slowest step asked for", 1, text_of(screened.shape));
     return;
   }
-  shapes_[pool].push_back(std::move(screened));
+  out.push_back(std::move(screened));
 }
 
 std::vector<ShapeScreen::Uniform> ShapeScreen::uniform_plans(const std::vector<std::size_t>& pools,
@@ -191,7 +234,7 @@ std::vector<ShapeScreen::Uniform> ShapeScreen::uniform_plans(const std::vector<s
   std::vector<Uniform> all;
   const std::int64_t batch = space_.least_batch / scenario_.workload.training.micro_batch;
   for (const TrainingShape& shape : all_[pools.front()]) {
-    const std::vector<std::int64_t>& layers = layers_of(shape.stages);
+    const std::vector<std::int64_t>& layers = layers_of(shape);
     if (*std::min_element(layers.begin(), layers.end()) < shape.chunks) continue;
     Uniform uniform;
     std::int64_t replicas = 0;

@@ -46,6 +46,9 @@ class ShapeScreen {
 
   // [pool of the cluster]: the shapes that fit and are fast enough, in the space's order.
   [[nodiscard]] const std::vector<std::vector<ScreenedShape>>& shapes() const { return shapes_; }
+  // Screens replicas over two pools as well; longer steps than `slowest` are of no interest (0: as the others').
+  void screen_over(double slowest, const std::function<bool()>& cancelled);
+  [[nodiscard]] const std::vector<ScreenedShape>& over() const { return over_; }
   [[nodiscard]] const Pruned& pruned() const { return pruned_; }
   [[nodiscard]] const Nearest& nearest() const { return nearest_; }
   [[nodiscard]] std::int64_t looked_at() const { return looked_at_; }
@@ -61,9 +64,16 @@ class ShapeScreen {
   [[nodiscard]] std::vector<Uniform> uniform_plans(const std::vector<std::size_t>& pools, std::size_t count);
 
  private:
-  void screen(std::size_t pool, const TrainingShape& shape);
+  void screen(const TrainingShape& shape, std::vector<ScreenedShape>& out, double slowest);
+  // Of the pool of its first stages.
   [[nodiscard]] const LayerPrices& prices(const TrainingShape& shape);
-  [[nodiscard]] const std::vector<std::int64_t>& layers_of(int stages);
+  [[nodiscard]] const LayerPrices& prices_of_last(const TrainingShape& shape);
+  [[nodiscard]] TrainingJob job(const TrainingShape& shape, const std::vector<std::int64_t>& layers);
+  // Seconds of the step with so many micro-batches per replica.
+  [[nodiscard]] double end_of(TrainingJob& job, const TrainingShape& shape, const std::vector<std::int64_t>& layers,
+                              std::int64_t micro_batches);
+  [[nodiscard]] Interconnect way_between(std::size_t first, std::size_t last) const;
+  [[nodiscard]] const std::vector<std::int64_t>& layers_of(const TrainingShape& shape);
   [[nodiscard]] std::int64_t copies_of(const TrainingShape& shape) const;
   [[nodiscard]] bool fits(const TrainingShape& shape, std::int64_t micro_batches);
   [[nodiscard]] double end_at(const TrainingShape& shape, std::int64_t micro_batches);
@@ -75,11 +85,12 @@ class ShapeScreen {
   const std::map<std::string, Profile>& profiles_;
   double slowest_;
   std::vector<std::vector<ScreenedShape>> shapes_;
+  std::vector<ScreenedShape> over_;
   std::vector<std::vector<TrainingShape>> all_;
   // By pool, tensor, context and expert degree, ZeRO stage.
   using PriceKey = std::tuple<std::size_t, std::int64_t, std::int64_t, std::int64_t, int>;
   std::map<PriceKey, std::unique_ptr<LayerPrices>> prices_;
-  std::map<int, std::vector<std::int64_t>> layers_;
+  std::map<std::tuple<int, int, std::int64_t>, std::vector<std::int64_t>> layers_;  // by stages, those on the last pool, its layers
   Pruned pruned_;
   Nearest nearest_;
   std::int64_t looked_at_ = 0;

@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
 
 #include "scenarios/error.h"
+#include "sim/planner/allocate.h"
 #include "sim/planner/deal_batch.h"
 #include "sim/planner/shape_screen.h"
 #include "sim/power_limit.h"
@@ -30,6 +33,14 @@ constexpr int kPerKind = 3;
 constexpr std::size_t kUniformPlans = 60;
 constexpr int kBaselinePerKind = 2;
 constexpr std::size_t kBaselineChoices = 16;
+// Around the shortest packed step, since what comes after the pipelines is screened roughly.
+constexpr double kPackedPaces[] = {1.0, 1.005, 1.01, 1.02, 1.05};
+// Columns of a packing that are all kept, and of more per pool or pair of pools.
+constexpr std::size_t kFewColumns = 96;
+constexpr std::size_t kPackedPerPools = 12;
+// On so many devices a step that is shorter by less than this is not worth replicas of another kind.
+constexpr std::int64_t kFleetDevices = 1000;
+constexpr double kSimplerBy = 0.005;
 
 using Choices = std::vector<TrainingChoice>;
 
@@ -44,17 +55,35 @@ const Device& device_of(const Scenario& scenario, std::size_t pool) {
   return scenario.devices.at(scenario.cluster.pools[pool].node.device);
 }
 
-double peak_of(const Scenario& scenario, const TrainingShape& shape) {
-  const GroupPlan group = group_of(scenario, {shape.pool}, {scenario.model.layers}, 1, 1);
-  const std::map<Dtype, FlopPerSecond>& peaks = device_of(scenario, shape.pool).peak;
+// Of a device of the pool, in the format of its weights.
+double peak_of(const Scenario& scenario, std::size_t pool) {
+  const GroupPlan group = group_of(scenario, {pool}, {scenario.model.layers}, 1, 1);
+  const std::map<Dtype, FlopPerSecond>& peaks = device_of(scenario, pool).peak;
   const auto found = peaks.find(group.weight_dtype);
-  return (found == peaks.end() ? peaks.begin()->second : found->second).value() * static_cast<double>(shape.devices());
+  return (found == peaks.end() ? peaks.begin()->second : found->second).value();
 }
 
-double watts_of(const Scenario& scenario, const TrainingShape& shape) {
-  const Pool& pool = scenario.cluster.pools[shape.pool];
-  return node_demand(scenario, pool).value() * scenario.cluster.power.pue / pool.node.devices *
-         static_cast<double>(shape.devices());
+double peak_of(const Scenario& scenario, const TrainingShape& shape) {
+  double sum = peak_of(scenario, shape.pool) * static_cast<double>(shape.devices_in(shape.pool));
+  if (shape.last) sum += peak_of(scenario, shape.last->pool) * static_cast<double>(shape.devices_in(shape.last->pool));
+  return sum;
+}
+
+// Per device of each pool of the cluster, at the meter, whatever plan it works for.
+std::vector<double> watts_by_pool(const Scenario& scenario) {
+  Scenario no_plan = scenario;
+  no_plan.plan.groups.clear();
+  const DeviceLimits limits = device_limits(no_plan, OtherDevices::kWork);
+  std::vector<double> out;
+  for (const Pool& pool : scenario.cluster.pools) {
+    const Watts each = limits.others.at(pool.name) + host_power(scenario, pool) / static_cast<double>(pool.node.devices);
+    out.push_back((each * scenario.cluster.power.pue).value());
+  }
+  return out;
+}
+
+std::int64_t replicas_of(const Scenario& scenario, const TrainingChoice& choice, std::size_t shape) {
+  return choice.packed.empty() ? most_replicas(scenario, choice.shapes[shape]) : choice.packed[shape];
 }
 
 // One way of computing a step and what its pools can do.
@@ -69,7 +98,40 @@ class WaySearch {
         screen_(screen),
         slowest_(slowest),
         least_(space.least_batch / way.micro_batch),
-        most_(space.most_batch / way.micro_batch) {}
+        most_(space.most_batch / way.micro_batch),
+        watts_(objective == TrainingObjective::kPower ? watts_by_pool(scenario) : std::vector<double>()),
+        pace_(best_pace(space.pools)) {}
+
+  // The best step of all pools with replicas of one pool each; 0: they cannot take the batch.
+  [[nodiscard]] double pace() const { return pace_; }
+
+  // Plans with replicas over two pools among others, where these shorten the step. Returns whether they do.
+  bool pack(Choices& out) const {
+    const std::size_t before = out.size();
+    std::vector<double> ends;
+    const auto add_ends = [&](const ScreenedShape& s) {
+      for (const double end : s.ends) {
+        if (pace_ <= 0.0 || end < pace_) ends.push_back(end);
+      }
+    };
+    for (const ScreenedShape& s : screen_.over()) add_ends(s);
+    if (ends.empty()) return false;
+    for (const std::size_t pool : space_.pools) {
+      for (const ScreenedShape& s : screen_.shapes()[pool]) add_ends(s);
+    }
+    std::sort(ends.begin(), ends.end());
+    ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+    const auto takes = [&](double end) { return Packing(*this, end).takes() >= least_; };
+    // One pack before the others: mostly the longest of these steps is too short as well.
+    if (!takes(ends.back())) return false;
+    const auto shortest = std::partition_point(ends.begin(), ends.end(), [&](double end) { return !takes(end); });
+    if (pace_ > 0.0 && is_fleet() && *shortest > pace_ * (1.0 - kSimplerBy)) return false;
+    for (const double slower : kPackedPaces) {
+      const Packing packing(*this, *shortest * slower);
+      if (packing.takes() >= least_) packing.add_to(out);
+    }
+    return out.size() > before;
+  }
 
   [[nodiscard]] Choices choices() const {
     Choices out;
@@ -86,7 +148,7 @@ class WaySearch {
       for (std::size_t i = 0; i < space_.pools.size(); ++i) {
         if ((set >> i & 1U) != 0) pools.push_back(space_.pools[i]);
       }
-      const double pace = best_pace(pools);
+      const double pace = pools == space_.pools ? pace_ : best_pace(pools);
       if (pace == 0.0) continue;
       const bool efficient = objective_ == TrainingObjective::kMfu || objective_ == TrainingObjective::kPower;
       if (fastest == 0.0) fastest = pace;
@@ -104,6 +166,118 @@ class WaySearch {
   }
 
  private:
+  // The most micro-batches that replicas of any shapes take by a step's end on the devices that there are.
+  class Packing {
+    // As many replicas of a shape as come together.
+    struct Column {
+      const ScreenedShape* shape = nullptr;
+      std::int64_t takes = 0;   // micro-batches
+    };
+    using Columns = std::map<std::vector<std::int64_t>, Column>;  // by devices of each pool
+
+    // All of few; of many those that take most per device, of each pool and each pair of pools.
+    static Columns worth_packing(Columns all) {
+      if (all.size() <= kFewColumns) return all;
+      std::map<std::vector<bool>, std::vector<std::pair<double, std::vector<std::int64_t>>>> ranked;  // by pools in use
+      for (const auto& [devices, column] : all) {
+        std::vector<bool> used;
+        for (const std::int64_t n : devices) used.push_back(n > 0);
+        const auto sum = static_cast<double>(std::accumulate(devices.begin(), devices.end(), std::int64_t{0}));
+        ranked[used].emplace_back(-static_cast<double>(column.takes) / sum, devices);
+      }
+      Columns kept;
+      for (auto& [used, own] : ranked) {
+        std::sort(own.begin(), own.end());
+        if (own.size() > kPackedPerPools) own.resize(kPackedPerPools);
+        for (const auto& [per_device, devices] : own) kept.emplace(devices, all.at(devices));
+      }
+      return kept;
+    }
+
+   public:
+    Packing(const WaySearch& search, double end) : search_(search), end_(end) {
+      Columns best;
+      const auto offer = [&](const ScreenedShape& s) {
+        const Column own{&s, s.most_by(end) * s.shape.granule()};
+        if (own.takes < 1) return;
+        std::vector<std::int64_t> devices;
+        for (std::size_t p = 0; p < search.scenario_.cluster.pools.size(); ++p)
+          devices.push_back(s.shape.devices_in(p) * s.shape.granule());
+        const auto [known, fresh] = best.try_emplace(std::move(devices), own);
+        if (fresh) return;
+        const Column& other = known->second;
+        if (own.takes > other.takes || (own.takes == other.takes && s.shape < other.shape->shape)) known->second = own;
+      };
+      for (const std::size_t pool : search.space_.pools) {
+        for (const ScreenedShape& s : search.screen_.shapes()[pool]) offer(s);
+      }
+      for (const ScreenedShape& s : search.screen_.over()) offer(s);
+      std::vector<ReplicaKind> kinds;
+      for (const auto& [devices, column] : worth_packing(best)) {
+        std::vector<PoolUse> uses;
+        for (std::size_t p = 0; p < devices.size(); ++p) {
+          if (devices[p] > 0) uses.push_back({p, devices[p]});
+        }
+        ReplicaKind& kind = kinds.emplace_back();
+        kind.pool = uses.front().pool;
+        kind.devices = uses.front().devices;
+        if (uses.size() > 1) kind.other = uses.back();
+        kind.rate = static_cast<double>(column.takes);
+        columns_.push_back(column);
+      }
+      AllocationLimits limits;
+      limits.devices = search.devices();
+      const auto replicas = allocate(kinds, limits);
+      if (!replicas) return;
+      replicas_ = *replicas;
+      for (std::size_t k = 0; k < kinds.size(); ++k) takes_ += replicas_[k] * columns_[k].takes;
+    }
+
+    [[nodiscard]] std::int64_t takes() const { return takes_; }
+
+    // If it has any replicas over two pools.
+    void add_to(Choices& out) const {
+      TrainingChoice choice;
+      choice.way = search_.way_;
+      choice.step_s = end_;
+      bool over = false;
+      for (std::size_t k = 0; k < replicas_.size(); ++k) {
+        if (replicas_[k] == 0) continue;
+        const TrainingShape& shape = columns_[k].shape->shape;
+        over = over || shape.last.has_value();
+        choice.shapes.push_back(shape);
+        choice.micro_batches.push_back(columns_[k].takes / shape.granule());
+        choice.packed.push_back(replicas_[k] * shape.granule());
+      }
+      if (!over) return;
+      choice.sequences = std::min(takes_, search_.most_) * search_.way_.micro_batch;
+      choice.score = search_.score_of(choice);
+      out.push_back(std::move(choice));
+    }
+
+   private:
+    const WaySearch& search_;
+    double end_;
+    std::vector<Column> columns_;
+    std::vector<std::int64_t> replicas_;   // of each column
+    std::int64_t takes_ = 0;
+  };
+
+  // That may be used, by pool of the cluster.
+  [[nodiscard]] std::vector<std::int64_t> devices() const {
+    std::vector<std::int64_t> out(scenario_.cluster.pools.size(), 0);
+    for (const std::size_t p : space_.pools) {
+      const Pool& pool = scenario_.cluster.pools[p];
+      out[p] = std::max<std::int64_t>(0, pool.nodes - pool.spares.value_or(0)) * pool.node.devices;
+    }
+    return out;
+  }
+
+  [[nodiscard]] bool is_fleet() const {
+    const std::vector<std::int64_t> all = devices();
+    return std::accumulate(all.begin(), all.end(), std::int64_t{0}) > kFleetDevices;
+  }
+
   // The step at which the pools, each with its best shape, train most tokens per second: every pool's shapes are
   // independent of the others' but for the batch. 0 when they cannot take the batch.
   [[nodiscard]] double best_pace(const std::vector<std::size_t>& pools) const {
@@ -229,21 +403,24 @@ class WaySearch {
     }
     if (taken < least_) return;
     choice.sequences = std::min(taken, most_) * way_.micro_batch;
-    choice.score = score_of(chosen, choice);
+    choice.score = score_of(choice);
     out.push_back(std::move(choice));
   }
 
   // The devices that deal_batch will take, as a real number of replicas.
-  [[nodiscard]] double score_of(const std::vector<const ScreenedShape*>& chosen, const TrainingChoice& choice) const {
+  [[nodiscard]] double score_of(const TrainingChoice& choice) const {
     const double rate = static_cast<double>(choice.sequences) / choice.step_s;
     if (objective_ == TrainingObjective::kRun || objective_ == TrainingObjective::kStep) return rate;
     const auto cost = [&](const TrainingShape& shape) {
-      return objective_ == TrainingObjective::kPower ? watts_of(scenario_, shape) : peak_of(scenario_, shape);
+      if (objective_ != TrainingObjective::kPower) return peak_of(scenario_, shape);
+      double watts = 0.0;
+      for (std::size_t p = 0; p < watts_.size(); ++p) watts += watts_[p] * static_cast<double>(shape.devices_in(p));
+      return watts;
     };
     std::vector<std::pair<double, double>> sets;  // cost per micro-batch, micro-batches
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
+    for (std::size_t i = 0; i < choice.shapes.size(); ++i) {
       const auto m = static_cast<double>(choice.micro_batches[i]);
-      sets.emplace_back(cost(choice.shapes[i]) / m, m * static_cast<double>(chosen[i]->replicas));
+      sets.emplace_back(cost(choice.shapes[i]) / m, m * static_cast<double>(replicas_of(scenario_, choice, i)));
     }
     std::sort(sets.begin(), sets.end());
     double left = static_cast<double>(choice.sequences / way_.micro_batch);
@@ -263,9 +440,11 @@ class WaySearch {
   double slowest_;
   std::int64_t least_;
   std::int64_t most_;
+  std::vector<double> watts_;   // of a device, by pool
+  double pace_;
 };
 
-auto key_of(const TrainingChoice& c) { return std::tuple(c.way, c.shapes, c.micro_batches, c.sequences); }
+auto key_of(const TrainingChoice& c) { return std::tuple(c.way, c.shapes, c.micro_batches, c.packed, c.sequences); }
 
 // Best first; equal scores by what they are, so that no order of enumeration shows.
 bool better(const TrainingChoice& a, const TrainingChoice& b) {
@@ -345,7 +524,13 @@ SearchResult search_training(const Scenario& scenario, const TrainingSpace& spac
     const TrainingWay& way = space.ways[w];
     const Scenario computed = with_way(scenario, way);
     ShapeScreen screen(computed, space, profiles, slowest, limits.cancelled);
-    Choices found = WaySearch(computed, space, way, objective, screen, slowest).choices();
+    const WaySearch search(computed, space, way, objective, screen, slowest);
+    Choices found = search.choices();
+    if (space.pools.size() > 1) {
+      screen.screen_over(search.pace(), limits.cancelled);
+      if (!search.pack(found))
+        result.pruned.add("over two pools: no packing with such replicas ends the step sooner", std::ssize(screen.over()));
+    }
     keep_best(found, limits.choices, kPerKind);
     result.choices.insert(result.choices.end(), found.begin(), found.end());
     if (space.most_batch > space.least_batch) {
@@ -378,8 +563,7 @@ std::optional<Scenario> scenario_of(const Scenario& scenario, const TrainingChoi
   std::vector<ReplicaSet> sets;
   for (std::size_t i = 0; i < choice.shapes.size(); ++i) {
     const TrainingShape& shape = choice.shapes[i];
-    sets.push_back({most_replicas(scenario, shape), choice.micro_batches[i], shape.granule(),
-                    peak_of(scenario, shape)});
+    sets.push_back({replicas_of(scenario, choice, i), choice.micro_batches[i], shape.granule(), peak_of(scenario, shape)});
   }
   const auto dealt = deal_batch(sets, choice.sequences / choice.way.micro_batch);
   if (!dealt) return std::nullopt;
@@ -387,7 +571,8 @@ std::optional<Scenario> scenario_of(const Scenario& scenario, const TrainingChoi
   out.plan.groups.clear();
   for (const DealtSet& set : *dealt) {
     GroupPlan group = group_of(scenario, choice.shapes[set.set], set.replicas, set.micro_batches);
-    if (!out.plan.groups.empty() && out.plan.groups.back().name == group.name) group.name += "-rest";
+    const auto named = [&](const GroupPlan& other) { return other.name == group.name; };
+    while (std::any_of(out.plan.groups.begin(), out.plan.groups.end(), named)) group.name += "-rest";
     out.plan.groups.push_back(std::move(group));
   }
   out.plan_given = true;

@@ -2,7 +2,8 @@
 // Screening of training plans: from a space to the plans worth pricing as a whole. Pools are independent of each other
 // but for the batch, so that the shortest step over all shapes of all pools is found by one sweep over ends of
 // pipelines: at each, every pool takes as many micro-batches as its best shape can by then. Exact under LayerPrices;
-// what comes back is that optimum and what lies near it.
+// what comes back is that optimum and what lies near it. Where replicas over two pools can shorten that step, replicas of
+// one and of two pools are packed into the pools by an integer program at each end (allocate.h).
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,9 @@ enum class TrainingObjective {
 // A plan by its parts, before it is one.
 struct TrainingChoice {
   TrainingWay way;
-  std::vector<TrainingShape> shapes;         // one per pool in use
+  std::vector<TrainingShape> shapes;         // one per pool in use; packed: any
   std::vector<std::int64_t> micro_batches;   // per replica, by shape
+  std::vector<std::int64_t> packed;          // replicas by shape at most; empty: as many as the pool has room for
   std::int64_t sequences = 0;                // global batch
   double step_s = 0.0;                       // as screened
   double score = 0.0;                        // by the objective, higher is better, as screened

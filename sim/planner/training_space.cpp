@@ -18,6 +18,8 @@ constexpr int kAllStages = 32;
 // Wider tensor groups leave GEMMs too narrow to be worth pricing.
 constexpr std::int64_t kWidestTensor = 64;
 constexpr std::int64_t kLargestMicroBatch = 8;
+// Stages on either of two pools.
+constexpr int kMostStagesOver = 8;
 
 const Device& device_of(const Scenario& scenario, const Pool& pool) {
   return scenario.devices.at(pool.node.device);
@@ -137,10 +139,41 @@ std::vector<TrainingShape> shapes_on(const Scenario& scenario, const TrainingSpa
   return out;
 }
 
+std::vector<TrainingShape> shapes_over(const Scenario& scenario, const TrainingSpace& space, std::size_t first, std::size_t last) {
+  const Model& model = scenario.model;
+  const std::int64_t sequence = scenario.workload.training.sequence;
+  const auto domain = [&](std::size_t pool) {
+    return std::int64_t{std::max(1, device_of(scenario, scenario.cluster.pools[pool]).scale_up_domain)};
+  };
+  std::vector<TrainingShape> out;
+  for (const std::int64_t tensor : doublings(std::min({domain(first), domain(last), model.q_heads, kWidestTensor}))) {
+    for (const std::int64_t context : doublings(space.widest_context)) {
+      if (context > 1 && sequence % (2 * context) != 0) continue;
+      for (const std::int64_t expert : doublings(model.is_moe() ? model.moe.experts : 1)) {
+        if (model.is_moe() && model.moe.experts % expert != 0) continue;
+        for (int before = 1; before <= kMostStagesOver; before *= 2) {
+          for (int after = 1; after <= kMostStagesOver; after *= 2) {
+            const int stages = before + after;
+            for (int chunks = 1; stages * chunks <= model.layers; chunks *= 2) {
+              if (space.most_stages > 0 && stages > space.most_stages) continue;
+              const TrainingShape shape{first, tensor, context, expert, stages, chunks, 1, LastStages{last, after, 0}};
+              if (most_replicas(scenario, shape) > 0) out.push_back(shape);
+            }
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
 std::int64_t most_replicas(const Scenario& scenario, const TrainingShape& shape) {
-  const Pool& pool = scenario.cluster.pools[shape.pool];
-  const std::int64_t nodes = pool.nodes - pool.spares.value_or(0);
-  const std::int64_t replicas = std::max<std::int64_t>(0, nodes) * pool.node.devices / shape.devices();
+  const auto in_pool = [&](std::size_t index) {
+    const Pool& pool = scenario.cluster.pools[index];
+    const std::int64_t nodes = pool.nodes - pool.spares.value_or(0);
+    return std::max<std::int64_t>(0, nodes) * pool.node.devices / shape.devices_in(index);
+  };
+  const std::int64_t replicas = shape.last ? std::min(in_pool(shape.pool), in_pool(shape.last->pool)) : in_pool(shape.pool);
   return replicas / shape.granule() * shape.granule();
 }
 
@@ -151,9 +184,20 @@ std::vector<std::int64_t> even_layers(const Model& model, int stages) {
   return out;
 }
 
+std::vector<std::int64_t> layers_of(const Model& model, const TrainingShape& shape) {
+  if (!shape.last) return even_layers(model, shape.stages);
+  std::vector<std::int64_t> out;
+  const auto deal = [&](std::int64_t layers, std::int64_t stages) {
+    for (std::int64_t s = 0; s < stages; ++s) out.push_back(layers * (s + 1) / stages - layers * s / stages);
+  };
+  deal(model.layers - shape.last->layers, shape.stages - shape.last->stages);
+  deal(shape.last->layers, shape.last->stages);
+  return out;
+}
+
 GroupPlan group_of(const Scenario& scenario, const TrainingShape& shape, std::int64_t replicas,
                    std::int64_t micro_batches) {
-  return group_of(scenario, shape, even_layers(scenario.model, shape.stages), replicas, micro_batches);
+  return group_of(scenario, shape, layers_of(scenario.model, shape), replicas, micro_batches);
 }
 
 GroupPlan group_of(const Scenario& scenario, const TrainingShape& shape, const std::vector<std::int64_t>& layers,
@@ -172,6 +216,13 @@ GroupPlan group_of(const Scenario& scenario, const TrainingShape& shape, const s
     begin += layers[s];
   }
   group.name = pool.name;
+  if (shape.last) {
+    const std::string& others = scenario.cluster.pools[shape.last->pool].name;
+    group.name += "+" + others;
+    for (std::size_t s = layers.size() - static_cast<std::size_t>(shape.last->stages); s < layers.size(); ++s) {
+      for (RankPlan& rank : group.stages[s].ranks) rank.pool = others;
+    }
+  }
   group.role = Role::kTrain;
   group.replicas = replicas;
   if (pattern != nullptr) {
@@ -201,7 +252,13 @@ std::string text_of(const TrainingShape& shape) {
   add("PP", shape.stages);
   if (shape.chunks > 1) out += " x" + std::to_string(shape.chunks) + " chunks";
   if (shape.zero_stage > 1) out += " ZeRO-" + std::to_string(shape.zero_stage);
+  if (shape.last) out += ", " + std::to_string(shape.last->layers) + " layers on the last " + std::to_string(shape.last->stages);
   return out.empty() ? "one device per replica" : out;
+}
+
+std::string pools_text(const Scenario& scenario, const TrainingShape& shape) {
+  const std::vector<Pool>& pools = scenario.cluster.pools;
+  return pools[shape.pool].name + (shape.last ? " and " + pools[shape.last->pool].name : "");
 }
 
 }  // namespace lindos::sim

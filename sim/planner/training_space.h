@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,15 @@
 
 namespace lindos::sim {
 
-// One replica takes tensor × context × stages devices of its pool.
+// The last stages of a replica that spans two pools.
+struct LastStages {
+  std::size_t pool = 0;           // index into the cluster's pools
+  int stages = 1;
+  std::int64_t layers = 0;        // on them together; the first stages have the others
+  auto operator<=>(const LastStages&) const = default;
+};
+
+// One replica takes tensor × context × stages devices, of its pool or of two.
 struct TrainingShape {
   std::size_t pool = 0;           // index into the cluster's pools
   std::int64_t tensor = 1;
@@ -24,7 +33,12 @@ struct TrainingShape {
   int stages = 1;
   int chunks = 1;                 // per stage (interleaving)
   int zero_stage = 1;
+  std::optional<LastStages> last = std::nullopt;  // of all stages those on another pool
   [[nodiscard]] std::int64_t devices() const { return tensor * context * stages; }
+  [[nodiscard]] std::int64_t devices_in(std::size_t its_pool) const {
+    const int there = last ? last->stages : 0;
+    return tensor * context * ((its_pool == pool ? stages - there : 0) + (last && its_pool == last->pool ? there : 0));
+  }
   // Replicas come in multiples of this: expert ranks are dealt out over replicas × context ranks.
   [[nodiscard]] std::int64_t granule() const;
   auto operator<=>(const TrainingShape&) const = default;
@@ -61,8 +75,15 @@ struct TrainingSpace {
 // Replicas of the shape that the pool has room for beside its spares, in whole granules.
 [[nodiscard]] std::int64_t most_replicas(const Scenario& scenario, const TrainingShape& shape);
 
+// Every cut into stages of which the first lie on one pool and the last on the other: degrees as there, within the domains of
+// both; stages per pool in powers of two up to 8, chunks in powers of two. Layers are not dealt yet (LastStages::layers is 0).
+[[nodiscard]] std::vector<TrainingShape> shapes_over(const Scenario& scenario, const TrainingSpace& space, std::size_t first,
+                                                     std::size_t last);
+
 // Layers per stage.
 [[nodiscard]] std::vector<std::int64_t> even_layers(const Model& model, int stages);
+// As the shape deals them: evenly, over two pools evenly on each.
+[[nodiscard]] std::vector<std::int64_t> layers_of(const Model& model, const TrainingShape& shape);
 
 // The group of a plan, with number formats and overlaps as the scenario's plan has them on that pool (else in its
 // first group).
@@ -73,7 +94,9 @@ struct TrainingSpace {
                                  const std::vector<std::int64_t>& layers, std::int64_t replicas,
                                  std::int64_t micro_batches);
 
-// "TP8 CP2 PP8 ×15 chunks": degrees above 1.
+// "TP8 CP2 PP8 ×15 chunks": degrees above 1; over two pools "TP8 PP4, 30 layers on the last 1".
 [[nodiscard]] std::string text_of(const TrainingShape& shape);
+// "h100", "h100 and gb200".
+[[nodiscard]] std::string pools_text(const Scenario& scenario, const TrainingShape& shape);
 
 }  // namespace lindos::sim

@@ -46,12 +46,15 @@ GroupPlan group_of(std::int64_t replicas, Watts power_limit = Watts{0}) {
 // As a training job counts them: devices of the plan, and what all others may draw, which work as well.
 double limit(const Scenario& s) { return device_limits(s, OtherDevices::kWork).others.at("pool").value(); }
 
-// 5.6 + 2.8 kW; of devices held to 400 W 3.2 + 2.8 kW.
-TEST(PowerLimit, ANodeDrawsWhatDevicesAndHostDraw) {
-  const Scenario s = scenario_with(Watts{0});
-  EXPECT_NEAR(node_demand(s, s.cluster.pools[0]).value(), 8400.0, 1.0);
-  const Scenario capped = scenario_with(Watts{0}, Watts(400));
-  EXPECT_NEAR(node_demand(capped, capped.cluster.pools[0]).value(), 6000.0, 1.0);
+// One node: 5.6 + 2.8 kW; of devices held to 400 W 3.2 + 2.8 kW. All 100 under the site's cap: the cap.
+TEST(PowerLimit, APlanDrawsWhatItsDevicesAndHostsDraw) {
+  const auto drawn = [](Scenario s, std::int64_t devices) {
+    s.plan.groups = {group_of(devices)};
+    return plan_power(s, device_limits(s, OtherDevices::kWork)).value();
+  };
+  EXPECT_NEAR(drawn(scenario_with(Watts{0}), 8), 1.25 * 8400.0, 1.0);
+  EXPECT_NEAR(drawn(scenario_with(Watts{0}, Watts(400)), 8), 1.25 * 6000.0, 1.0);
+  EXPECT_NEAR(drawn(scenario_with(Watts(0.75e6)), 800), 0.75e6, 1.0);
 }
 
 TEST(PowerLimit, NoCapBindsNothing) {

@@ -16,6 +16,8 @@
 #include "data/catalogue.h"
 #include "scenarios/error.h"
 #include "scenarios/plan_pools.h"
+#include "scenarios/training_memory.h"
+#include "sim/power_limit.h"
 #include "sim/training/closed_training.h"
 #include "sim/training/make_training_job.h"
 
@@ -95,7 +97,27 @@ std::optional<double> step_of(const Scenario& scenario) {
   }
 }
 
-// Every shape on every pool, every number of replicas and of micro-batches that add up to the batch.
+// Layers of the last pool with which the slowest stage takes least, of one replica priced for every split.
+std::int64_t layers_on_last(const Scenario& scenario, TrainingShape shape) {
+  std::int64_t best = 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::int64_t layers = shape.last->stages; layers <= scenario.model.layers - (shape.stages - shape.last->stages); ++layers) {
+    shape.last->layers = layers;
+    shape.chunks = 1;
+    Scenario tried = scenario;
+    tried.plan.groups = {group_of(scenario, shape, 1, 1)};
+    tried.workload.training.global_batch = tried.workload.training.micro_batch;
+    double slowest = 0.0;
+    for (const StageJob& stage : make_training_job(tried, {}).groups.front().stages)
+      slowest = std::max(slowest, (stage.chunks.front().forward.total() + stage.chunks.front().backward.total()).count());
+    if (slowest >= least * (1.0 - 1e-12)) continue;
+    least = slowest;
+    best = layers;
+  }
+  return best;
+}
+
+// Every shape on every pool and over both, every number of replicas and of micro-batches that add up to the batch.
 Tried brute_force(const Scenario& scenario, const TrainingSpace& space) {
   struct Part {
     TrainingShape shape;
@@ -111,26 +133,40 @@ Tried brute_force(const Scenario& scenario, const TrainingSpace& space) {
       }
     }
   }
+  // Over both pools, first stages on either.
+  std::vector<Part> over = {{{}, 0, 0}};  // the first one stands for none
+  for (const std::size_t first : {0U, 1U}) {
+    if (space.pools.size() < 2) continue;
+    for (TrainingShape shape : shapes_over(scenario, space, first, 1 - first)) {
+      shape.last->layers = layers_on_last(scenario, shape);
+      for (std::int64_t replicas = 1; replicas <= most_replicas(scenario, shape); ++replicas) {
+        for (std::int64_t m = 1; m * replicas <= batch; ++m) over.push_back({shape, replicas, m});
+      }
+    }
+  }
   Tried best;
   const auto attempt = [&](const std::vector<const Part*>& chosen) {
     Scenario tried = scenario;
     tried.plan.groups.clear();
     std::string text;
     for (const Part* part : chosen) {
+      if (part->replicas == 0) continue;
       tried.plan.groups.push_back(group_of(scenario, part->shape, part->replicas, part->micro_batches));
       text += std::to_string(part->replicas) + " x " + text_of(part->shape) + " ";
     }
     if (const auto step = step_of(tried); step && *step < best.step_s) best = {*step, text};
   };
-  for (const Part& a : parts[0]) {
-    const std::int64_t rest = batch - a.replicas * a.micro_batches;
-    if (rest == 0) attempt({&a});
-    for (const Part& b : parts[1]) {
-      if (b.replicas * b.micro_batches == rest) attempt({&a, &b});
+  const auto taken = [](const Part& part) { return part.replicas * part.micro_batches; };
+  const auto room = [&](const Part& part, std::size_t pool) { return part.replicas == 0 ? 0 : part.replicas * part.shape.devices_in(pool); };
+  for (std::vector<Part>& own : parts) own.push_back({{}, 0, 0});
+  for (const Part& o : over) {
+    for (const Part& a : parts[0]) {
+      if (taken(o) + taken(a) > batch || room(o, 0) + room(a, 0) > scenario.cluster.pools[0].devices()) continue;
+      for (const Part& b : parts[1]) {
+        if (taken(o) + taken(a) + taken(b) != batch || room(o, 1) + room(b, 1) > scenario.cluster.pools[1].devices()) continue;
+        attempt({&o, &a, &b});
+      }
     }
-  }
-  for (const Part& b : parts[1]) {
-    if (b.replicas * b.micro_batches == batch) attempt({&b});
   }
   return best;
 }
@@ -174,6 +210,37 @@ TEST(PlanTraining, AsGoodAsBruteForceOnRandomSmallSpaces) {
   }
 }
 
+// Both pools together hold the model, neither does alone: the pipeline spans them, with more layers on the quicker devices.
+TEST(PlanTraining, SpansTwoPoolsWhereNoneHasRoom) {
+  Scenario scenario = scenario_with({1, 1, 4, 4});
+  for (Pool& pool : scenario.cluster.pools) pool.node.devices = 1;
+  scenario.plan = default_plan(scenario);
+  // Each device has room for its stage of a pipeline over both, and no more.
+  TrainingShape over{0, 1, 1, 1, 2, 1, 1, LastStages{1, 1, 0}};
+  over.last->layers = layers_on_last(scenario, over);
+  const GroupPlan cut = group_of(scenario, over, 1, scenario.workload.training.global_batch);
+  for (const int stage : {0, 1}) {
+    const TrainingMemory needed = training_memory(scenario.model, cut, scenario.workload.training, {stage, 0}, 1,
+                                                  scenario.workload.training.global_batch);
+    scenario.devices.at(stage == 0 ? "h100-sxm" : "gb200-nvl72").memory = needed.total() * 1.001;
+  }
+  for (const char* pool : {"h100", "gb200"}) {
+    TrainingQuestion alone = fastest_step();
+    alone.pools = {pool};
+    EXPECT_THROW(static_cast<void>(plan_training(scenario, {}, alone)), Error) << pool;
+  }
+  const PlannedTraining best = plan_training(scenario, {}, fastest_step()).plans.front();
+  check_plan(best.scenario.plan, best.scenario, "plan");
+  const GroupPlan& group = best.scenario.plan.groups.front();
+  EXPECT_EQ(devices_per_replica(group).size(), 2U) << best.name;
+  std::int64_t layers = 0;
+  for (const StagePlan& stage : group.stages) layers += stage.layers.size();
+  EXPECT_EQ(layers, scenario.model.layers);
+  const TrainingSpace space = training_space(scenario, {}, false, 0);
+  const Tried tried = brute_force(scenario, space);
+  EXPECT_LE(*step_of(best.scenario), tried.step_s * (1.0 + 1e-9)) << best.name << ", found by trying all: " << tried.plan;
+}
+
 // Pools in another order are the same fleet.
 TEST(PlanTraining, DoesNotDependOnTheOrderOfPools) {
   Scenario scenario = scenario_with({2, 2, 4, 6});
@@ -205,6 +272,21 @@ TEST(PlanTraining, WhatDoesNotFitNamesTheBindingConstraint) {
     const std::string text = e.what();
     for (const char* part : {"no plan fits", "memory", "Nearest: ", "GiB (weights "})
       EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
+}
+
+// What a plan draws is what its devices may draw under the site's cap, as its steps are priced.
+TEST(PlanTraining, KeepsTheSitesCap) {
+  Scenario scenario = scenario_with({1, 1, 4, 4});
+  const double free = plan_training(scenario, {}, fastest_step()).plans.front().power.value();
+  const double idle = (idle_power(scenario) * scenario.cluster.power.pue).value();
+  scenario.cluster.power.site_cap = Watts(0.5 * (free + idle));
+  TrainingQuestion question = fastest_step();
+  for (const TrainingObjective objective : {TrainingObjective::kStep, TrainingObjective::kPower}) {
+    question.objective = objective;
+    const PlannedTraining best = plan_training(scenario, {}, question).plans.front();
+    EXPECT_LE(best.power.value(), scenario.cluster.power.site_cap.value() * (1.0 + 1e-9)) << name_of(objective);
+    EXPECT_GT(best.power.value(), 0.0);
   }
 }
 

@@ -27,8 +27,8 @@ namespace {
 constexpr double kLeastShare = 0.25;
 // Loads that differ by less are equal to what the search for them is off by.
 constexpr double kSameLoad = 1e-3;
-// The same of loads that are found by simulation (serving_load.cpp).
-constexpr double kSameSimulated = 0.02;
+// What is gained at least by replicas over two pools, which fail with nodes of either and are harder to run.
+constexpr double kWorthTwoPools = 0.05;
 
 double share_of(std::size_t step) {
   return 1.0 - (1.0 - kLeastShare) * static_cast<double>(step) / static_cast<double>(kLimitSteps - 1);
@@ -176,8 +176,8 @@ class Screening {
         const auto part = part_of(pool, shape.shape);
         instead += most.try_emplace(part, alike[part]).first->second.of(shape.devices[pool]);
       }
-      if (rate <= instead * (1.0 + (question_.few_over ? kSameSimulated : kSameLoad))) {
-        screen_.pruned.add("over two pools: bears no more than the same devices in replicas of one pool each", 1,
+      if (rate <= instead * (1.0 + (question_.few_over ? kWorthTwoPools : kSameLoad))) {
+        screen_.pruned.add("over two pools: gains too little over the same devices in replicas of one pool each", 1,
                            text_of(shape.shape) + " on " + pools_text(scenario_, shape.shape) + ": " + number_text(rate, 3) +
                                " instead of " + number_text(instead, 3) + " requests/s");
         continue;
@@ -186,7 +186,8 @@ class Screening {
       const auto pools = instead > 0.0 ? std::pair(kAnyPool, kAnyPool)
                                        : std::pair(std::min(shape.shape.pool, shape.shape.other->pool),
                                                    std::max(shape.shape.pool, shape.shape.other->pool));
-      Gain& known = best[{pools.first, pools.second, shape.shape.role, shape.shape.kv}];
+      const bool both = shape.shape.role == Role::kBoth;
+      Gain& known = best[{pools.first, pools.second, shape.shape.role, both ? Dtype::kBf16 : shape.shape.kv}];
       const Gain own{instead > 0.0 ? rate / instead : std::numeric_limits<double>::infinity(),
                      rate / static_cast<double>(shape.all_devices()), i};
       if (own.over > known.over || (own.over == known.over && own.each > known.each)) known = own;

@@ -239,7 +239,6 @@ class WaySearch {
     void add_to(Choices& out) const {
       TrainingChoice choice;
       choice.way = search_.way_;
-      choice.step_s = end_;
       bool over = false;
       for (std::size_t k = 0; k < replicas_.size(); ++k) {
         if (replicas_[k] == 0) continue;
@@ -247,6 +246,7 @@ class WaySearch {
         over = over || shape.last.has_value();
         choice.shapes.push_back(shape);
         choice.micro_batches.push_back(columns_[k].takes / shape.granule());
+        choice.step_s = std::max(choice.step_s, columns_[k].shape->end(choice.micro_batches.back()));
         choice.packed.push_back(replicas_[k] * shape.granule());
       }
       if (!over) return;

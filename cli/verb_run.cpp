@@ -21,6 +21,7 @@
 #include "exec/tokenizer/tokenizer.h"
 #include "scenarios/error.h"
 #include "scenarios/hf_config.h"
+#include "scenarios/measured_device_map.h"
 #include "scenarios/plan_json.h"
 #include "scenarios/plan_pools.h"
 #include "scenarios/timeline.h"
@@ -153,7 +154,8 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
   const Measurement measured = measure(session, config, *replica, profile,
                                        {options.repeats, devices ? &*devices : nullptr, mpi}, progress);
   const std::string timeline = to_json(measured.timeline);
-  store_records(store, session, {data::NewRun(&measured.record, &measured.samples, &timeline)}, nullptr);
+  const std::optional<DeviceMap> map = measured_device_map(session.scenario, measured.samples);
+  store_records(store, session, {data::NewRun(&measured.record, map ? &*map : nullptr, &measured.samples, &timeline)}, nullptr);
   fmt::print("{}\n", options.common.format == Format::kJson ? json_with(measured.record, measured.samples) : render(measured.record));
 }
 

@@ -12,6 +12,7 @@
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "scenarios/error.h"
+#include "scenarios/measured_device_map.h"
 #include "scenarios/run_timeline.h"
 #include "sim/predict.h"
 
@@ -74,6 +75,8 @@ void add_twin(CLI::App& app) {
     if (!options->timeline.empty()) predict.timeline = [&foreseen](RunTimeline t) { foreseen = std::move(t); };
     std::optional<RunSamples> samples;
     predict.samples = [&samples](RunSamples over_time) { samples = std::move(over_time); };
+    std::optional<DeviceMap> devices_foreseen;
+    if (store) predict.devices = [&devices_foreseen](DeviceMap map) { devices_foreseen = std::move(map); };
     RunRecord predicted = sim::predict(session.scenario, profiles, predict);
     session.stamp(predicted, &profile);
     if (foreseen) {
@@ -92,8 +95,9 @@ void add_twin(CLI::App& app) {
         measure(session, config, *replica, profile, {options->repeats, devices ? &*devices : nullptr, false}, progress);
     const RunRecord& measured = measurement.record;
     const std::string timeline = to_json(measurement.timeline);
-    store_records(store, session, {data::NewRun(&predicted, nullptr, samples ? &*samples : nullptr),
-                                   data::NewRun(&measured, &measurement.samples, &timeline)}, &profile);
+    const std::optional<DeviceMap> map = measured_device_map(session.scenario, measurement.samples);
+    store_records(store, session, {data::NewRun(&predicted, devices_foreseen ? &*devices_foreseen : nullptr, samples ? &*samples : nullptr),
+                                   data::NewRun(&measured, map ? &*map : nullptr, &measurement.samples, &timeline)}, &profile);
     if (options->common.format == Format::kJson) {
       fmt::print("{}\n", comparison_json(predicted, measured));
     } else {

@@ -55,10 +55,18 @@ const std::vector<Metric>& device_quantity_registry() {
        "Share of the step in which the device waits: for its pipeline, for other replicas, for the exchange of "
        "gradients.",
        Better::kLower, Worst::kMax, false},
+      {"power_w", "power_w/1", "Power drawn", "W", "W", 1.0, 4,
+       "predicted: (idle power + what the work of the group adds / time) / its devices in the pool; measured: mean of what "
+       "NVML reports",
+       "Mean power of the board over the run. A prediction of serving gives the devices of a group in a pool the same, and "
+       "those outside the plan their idle power; one of training does not compute it.",
+       Better::kNeither, Worst::kMax, false},
       {"power_limit_w", "power_limit_w/1", "Power limit", "W", "W", 1.0, 4,
        "least of the device's maximum, the device cap, and its even part of what the site cap leaves",
-       "What the device may draw; not what it draws, which a training prediction does not compute.", Better::kNeither,
-       Worst::kMax, false},
+       "What the device may draw; not what it draws.", Better::kNeither, Worst::kMax, false},
+      {"temperature_c", "temperature_c/1", "Temperature", "°C", "°C", 1.0, 3, "highest that NVML reports over the run",
+       "How hot the device became. Measured only: a prediction draws heat as a slowdown of the node, without a temperature.",
+       Better::kLower, Worst::kMax, false},
   };
   return kRegistry;
 }

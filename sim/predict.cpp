@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "sim/fleet_runner.h"
 #include "sim/fleet_sampling.h"
 #include "sim/interval_calibration.h"
+#include "sim/serving_device_map.h"
 #include "sim/serving/serving_timeline.h"
 #include "sim/training/predict_training.h"
 #include "sim/uncertainty.h"
@@ -241,6 +243,9 @@ RunRecord predict(const Scenario& scenario,
     for (const char* name : {"power_w", "energy_per_token_j", "site_power_w", "site_power_peak_w"}) {
       if (const auto found = record.metrics.find(name); found != record.metrics.end()) found->second.provenance = "extrapolated";
     }
+  }
+  if (options.devices) {
+    if (std::optional<DeviceMap> map = serving_device_map(scenario, fleet, sample.replicas)) options.devices(std::move(*map));
   }
   record.ledger = ledger_intervals(centre.ledger, reference.ledger, drawn_ledgers);
   record.environment.hardware = fleet.hardware;

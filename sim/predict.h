@@ -34,7 +34,7 @@ struct PredictOptions {
   std::string backend;     // collective samples to use ("thread", "mpi"); empty = any
   std::function<void(double done)> progress;  // in [0, 1]; may be empty
   std::function<bool()> cancelled;            // polled each step, by several threads; may be empty
-  std::function<void(DeviceMap)> devices;     // is given what is known per device: training; may be empty
+  std::function<void(DeviceMap)> devices;     // is given what is known per device (GPUs); may be empty
   // Is given the power of site and pools over time: serving on an event rung, where power is known; may be empty.
   std::function<void(RunSamples)> samples;
   // Is given spans of one training step, or of the first requests of a replica of each group; may be empty. For the

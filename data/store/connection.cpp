@@ -85,7 +85,7 @@ void Connection::translate(const SQLite::Exception& error) const {
   const std::string reason = error.what();
   switch (error.getErrorCode()) {
     case kNotADatabase:
-      throw Error(ErrorKind::kInput, where, "not a Lindos store: it is no SQLite file");
+      throw Error(ErrorKind::kInput, where, "not a Lindos store: it is no SQLite file; choose another with --db");
     case kFull:
       throw Error(ErrorKind::kEnvironment, where,
                   "no space left for the store; nothing was recorded. Free some space" +
@@ -148,7 +148,7 @@ SQLite::Database Connection::opened(Store::Mode mode, const StoreOptions& option
     {
       const SQLite::Transaction reading(database);
       if (is_new(database)) {
-        throw Error(ErrorKind::kInput, path_.string(), "not a Lindos store: the file is empty");
+        throw Error(ErrorKind::kInput, path_.string(), "not a Lindos store: the file is empty; remove it, or choose another with --db");
       }
       const int version = integer(database, "PRAGMA user_version");
       if (version < schema_version()) {

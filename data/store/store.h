@@ -56,8 +56,8 @@ struct NewRun {
   // NOLINTNEXTLINE: a record alone is one
   NewRun(const RunRecord* run, const DeviceMap* map = nullptr, const RunSamples* over_time = nullptr)
       : record(run), devices(map), samples(over_time) {}
-  NewRun(const RunRecord* run, const RunSamples* said, const std::string* spans)
-      : record(run), samples(said), timeline(spans) {}
+  NewRun(const RunRecord* run, const DeviceMap* map, const RunSamples* said, const std::string* spans)
+      : record(run), devices(map), samples(said), timeline(spans) {}
   const RunRecord* record;
   const DeviceMap* devices = nullptr;
   const RunSamples* samples = nullptr;

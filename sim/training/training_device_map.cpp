@@ -3,21 +3,19 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "scenarios/error.h"
+#include "sim/device_fields.h"
 #include "sim/power_limit.h"
 #include "sim/training/step_ledger.h"
 
 namespace lindos::sim {
 
 namespace {
-
-constexpr float kNoValue = std::numeric_limits<float>::quiet_NaN();
 
 // As sim/training/straggler_draws.cpp visits them: replicas and stages follow each other in each pool that they use.
 std::vector<PlacedStage> place_stages(const TrainingJob& job, const std::vector<PoolShape>& pools) {
@@ -39,38 +37,6 @@ std::vector<PlacedStage> place_stages(const TrainingJob& job, const std::vector<
   return placed;
 }
 
-// Writes quantities of one stage or slice at its devices.
-class Fields {
- public:
-  explicit Fields(const DeviceMap& map) : devices_(map.devices()) {
-    std::int64_t begin = 0;
-    for (const PoolShape& pool : map.pools) {
-      begins_.push_back(begin);
-      begin += pool.devices();
-    }
-  }
-  void set(const char* quantity, int pool, std::int64_t first, std::int64_t devices, double value) {
-    std::vector<float>& values = values_[quantity];
-    if (values.empty()) values.assign(static_cast<std::size_t>(devices_), kNoValue);
-    const auto from = values.begin() + begins_[static_cast<std::size_t>(pool)] + first;
-    std::fill(from, from + devices, static_cast<float>(value));
-  }
-  // In the order of the registry.
-  [[nodiscard]] std::vector<DeviceField> encoded() const {
-    std::vector<DeviceField> fields;
-    for (const Metric& quantity : device_quantity_registry()) {
-      const auto found = values_.find(std::string(quantity.name));
-      if (found != values_.end()) fields.push_back({found->first, encode_field(found->second)});
-    }
-    return fields;
-  }
-
- private:
-  std::int64_t devices_;
-  std::vector<std::int64_t> begins_;  // of each pool
-  std::map<std::string, std::vector<float>> values_;
-};
-
 }  // namespace
 
 DeviceMap training_device_map(const Scenario& scenario, const TrainingRun& run, const TrainingDraws& drawn,
@@ -90,7 +56,7 @@ DeviceMap training_device_map(const Scenario& scenario, const TrainingRun& run, 
   const double step = drawn.draws[static_cast<std::size_t>(map.shown)].step.count();
   const TrainingJob job = priced_otherwise(run.job, options.seed, static_cast<std::uint32_t>(map.shown));
 
-  Fields fields(map);
+  DeviceFields fields(map.pools);
   std::vector<std::vector<float>>
       factors;  // [group][replica × stages + stage]: slowest slice, never below the roofline
   for (const GroupJob& group : job.groups) {

@@ -29,7 +29,7 @@ class RunSamplesStoreTest : public ::testing::Test {
   std::int64_t insert(Store& store, const RunSamples& samples) {
     const RunRecord record = sample_run(RunSource::kMeasured);
     const std::string timeline = "{\"timeline\": 1}";
-    return store.insert_together({NewRun(&record, &samples, &timeline)}, "[scenario]", "{\"plan\": 1}", "").front();
+    return store.insert_together({NewRun(&record, nullptr, &samples, &timeline)}, "[scenario]", "{\"plan\": 1}", "").front();
   }
   ScratchFolder folder_;
 };

@@ -203,7 +203,7 @@ TEST_P(GoldenTest, SixScreens) {
     const RunRecord measured = record_of(RunSource::kMeasured);
     const RunSamples said = samples();
     const std::string spans = to_json(timeline(RunSource::kMeasured));
-    store.insert_together({data::NewRun(&measured, &said, &spans)}, "[scenario]", "{}", "");
+    store.insert_together({data::NewRun(&measured, nullptr, &said, &spans)}, "[scenario]", "{}", "");
   }
   WindowOptions options;
   options.lindos = "/nowhere/lindos";

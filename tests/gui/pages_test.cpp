@@ -44,7 +44,7 @@ class PagesTest : public WindowFixture {
     timeline.lanes = {{"replica: stages", "stage 0"}};
     timeline.spans = {{0, SpanKind::kPrefillStep, Seconds{0}, Seconds{0.1}, "step 1", ""}};
     const std::string spans = to_json(timeline);
-    store.insert_together({data::NewRun(&measured, &samples, &spans)}, "[scenario]", "{}", "");
+    store.insert_together({data::NewRun(&measured, nullptr, &samples, &spans)}, "[scenario]", "{}", "");
     window_ = std::make_unique<MainWindow>(window_options("closed"));
     window_->resize(1280, 860);
     settle(*window_, [&] { window_->show(); });

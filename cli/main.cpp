@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   lindos::cli::add_validate(app);
   lindos::cli::add_export(app);
   lindos::cli::add_import(app);
+  lindos::cli::add_slurm(app);
   try {
     refuse_unknown_verbs(app, argc, argv);
     app.parse(argc, argv);

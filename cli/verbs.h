@@ -18,5 +18,6 @@ void add_calibrate(CLI::App& app);
 void add_validate(CLI::App& app);
 void add_export(CLI::App& app);
 void add_import(CLI::App& app);
+void add_slurm(CLI::App& app);
 
 }  // namespace lindos::cli

@@ -22,7 +22,7 @@ class Actions {
 
   QAction* add(const QString& group, const QString& text, const QKeySequence& key, std::function<void()> act);
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
-  // All keys as a table.
+  // All keys as a table, those of single views too.
   [[nodiscard]] QString sheet_html() const;
   // Without the mark of the mnemonic and the dots.
   [[nodiscard]] static QString plain(QString text) { return text.remove('&').remove("…"); }

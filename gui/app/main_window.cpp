@@ -12,18 +12,23 @@
 #include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QFileInfo>
+#include <QKeyEvent>
 #include <QMenuBar>
 #include <QMimeData>
+#include <QScreen>
 #include <QScrollArea>
 #include <QSettings>
 #include <QStandardPaths>
 #include <QStatusBar>
 #include <QToolBar>
 #include <QVBoxLayout>
+#include <algorithm>
+#include <chrono>
 
 #include "gui/app/command_palette.h"
 #include "gui/models/dropped_file.h"
 #include "gui/models/format.h"
+#include "gui/models/missing_fields.h"
 #include "gui/models/plan_text.h"
 #include "gui/work/kept_timelines.h"
 
@@ -34,8 +39,12 @@ namespace {
 // Layouts saved by a window with other docks are not restored.
 constexpr int kLayoutVersion = 5;
 constexpr int kLaunchWidth = 380;
+constexpr QSize kLeastCentre{360, 240};
 constexpr int kLogLines = 10000;
 constexpr int kRecent = 6;
+constexpr std::chrono::seconds kAskQueue{5};        // schedulers do not like to be asked more often
+constexpr std::chrono::seconds kAskQueueAgain{30};  // after it did not answer
+constexpr const char* kSlurmJobs = "slurm/jobs";
 constexpr std::uint64_t kVerbsSeed = 1;  // of the draws, where the verb is not told another
 const QString kClosed = "closed";
 
@@ -81,6 +90,7 @@ MainWindow::MainWindow(const WindowOptions& options)
       show_panels_(new QPushButton(tr("Show panels (F11)"))) {
   setWindowTitle("Lindos[*]");
   setAcceptDrops(true);
+  qApp->installEventFilter(this);
   resize(1280, 860);
   tabs_->setDocumentMode(true);
   tabs_->tabBar()->setDrawBase(false);
@@ -93,13 +103,18 @@ MainWindow::MainWindow(const WindowOptions& options)
   tabs_->addTab(accuracy_, tr("Accuracy"));
   tabs_->addTab(compare_, tr("Compare"));
   tabs_->addTab(runs_, tr("Runs"));
-  auto* start_scroll = new QScrollArea;
-  start_scroll->setWidget(start_);
-  start_scroll->setWidgetResizable(true);
-  start_scroll->setFrameShape(QFrame::NoFrame);
-  stack_->addWidget(start_scroll);
-  stack_->addWidget(tabs_);
+  // Where panels leave less than a view needs it scrolls; the window does not outgrow its screen.
+  for (QWidget* content : std::initializer_list<QWidget*>{start_, tabs_}) {
+    auto* scroll = new QScrollArea;
+    scroll->setWidget(content);
+    scroll->setWidgetResizable(true);
+    scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setFocusPolicy(Qt::NoFocus);
+    scroll->setMinimumSize(kLeastCentre);
+    stack_->addWidget(scroll);
+  }
   auto* centre = new QWidget;
+  centre->setMinimumSize(kLeastCentre);
   auto* column = new QVBoxLayout(centre);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(0);
@@ -206,6 +221,9 @@ MainWindow::MainWindow(const WindowOptions& options)
   restoreState(settings.value("layout/state").toByteArray(), kLayoutVersion);
   update_state();
   reader_.list_runs();
+  slurm_jobs_ = from_settings(settings.value(kSlurmJobs).toStringList());
+  show_jobs();
+  ask_queue();
 }
 
 void MainWindow::make_docks() {
@@ -252,6 +270,8 @@ void MainWindow::make_docks() {
   tabifyDockWidget(inspector_dock_, launch_dock_);
   connect(launch_, &LaunchPanel::preflight_requested, this, &MainWindow::preflight);
   connect(launch_, &LaunchPanel::launch_requested, this, &MainWindow::launch);
+  connect(launch_, &LaunchPanel::submit_requested, this, &MainWindow::submit_jobs);
+  connect(launch_, &LaunchPanel::cancel_jobs_requested, this, &MainWindow::cancel_jobs);
   resizeDocks({problems_dock_}, {150}, Qt::Vertical);
 }
 
@@ -326,6 +346,7 @@ void MainWindow::make_actions() {
     if (shows(View::kTimeline)) return timeline_->toggle_table();
     if (shows(View::kLive)) return live_->toggle_table();
     if (shows(View::kCluster)) return cluster_->toggle_table();
+    if (shows(View::kPower)) return power_->toggle_table();
     why_->toggle_table();
   });
   actions_.add(view, tr("Problems"), QKeySequence("Ctrl+Shift+M"), [this] {
@@ -494,6 +515,9 @@ void MainWindow::connect_job() {
     if (record.source == RunSource::kPredicted) live_->expect(record);
   });
   connect(&job_, &Job::finished, this, &MainWindow::job_ended);
+  queue_timer_.setSingleShot(true);
+  connect(&queue_timer_, &QTimer::timeout, this, &MainWindow::ask_queue);
+  connect(&queue_job_, &Job::finished, this, &MainWindow::queue_answered);
 }
 
 void MainWindow::connect_selection() {
@@ -507,16 +531,16 @@ void MainWindow::connect_selection() {
   connect(inspector_, &Inspector::map_requested, this, [this] {
     show_view(View::kCluster);
     const Selection& selection = selection_.current();
-    if (!selection.empty() && !selection.among_others) cluster_->map().zoom_to(selection.devices.front());
+    if (!selection.empty() && !selection.among_others) cluster_->map().zoom_to(selection.devices);
     cluster_->map().setFocus();
   });
   connect(why_, &WhyPage::step_chosen, this, [this](const WaterfallStep& step) {
     const auto& run = why_->run();
     if (!run) return;
-    if (run->fleet) return selection_.select(run->fleet->of_causes(step.causes, QString::fromStdString(step.label)));
-    message_->show_message(
-        MessageKind::kInfo,
-        tr("Run %1 says nothing about single GPUs; predictions of training jobs do.").arg(run->id));
+    if (run->fleet && run->fleet->predicted())
+      return selection_.select(run->fleet->of_causes(step.causes, QString::fromStdString(step.label)));
+    message_->show_message(MessageKind::kInfo,
+                           tr("Run %1 does not say which GPUs a loss comes from; predictions of training jobs do.").arg(run->id));
   });
 }
 
@@ -530,14 +554,18 @@ void MainWindow::show_gate() {
   if (!fleet || !fleet->predicted()) return;
   show_view(View::kCluster);
   selection_.select(fleet->gate());
-  cluster_->map().zoom_to(fleet->gate().devices.front());
+  cluster_->map().zoom_to(fleet->gate().devices);
 }
 
-void MainWindow::show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what) {
+void MainWindow::show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what, const ShownRun* run) {
   selection_.clear();
-  inspector_->set_fleet(fleet);
+  std::vector<MissingField> missing;
+  // Samples beside a prediction are those of the run that measured it.
+  const bool sampled = run != nullptr && run->record.source == RunSource::kMeasured;
+  if (fleet) missing = missing_fields(*fleet, run != nullptr ? &run->record : nullptr, sampled ? run->samples.get() : nullptr);
+  inspector_->set_fleet(fleet, missing);
   if (fleet) {
-    cluster_->show_fleet(fleet, what);
+    cluster_->show_fleet(fleet, what, std::move(missing));
   } else {
     cluster_->show_empty(what);
   }
@@ -946,6 +974,68 @@ void MainWindow::launch() {
   });
 }
 
+void MainWindow::submit_jobs(const QStringList& scripts) {
+  QStringList words{"slurm", "submit"};
+  words << scripts;
+  start_verb(words, tr("submit %1").arg(QFileInfo(scripts.value(0)).fileName()), false, [this](const JobResult& result) {
+    const auto submitted = submitted_from(result.object);
+    if (!submitted) {
+      launch_->show_fault(result.message);
+      return false;
+    }
+    slurm_jobs_.erase(std::remove_if(slurm_jobs_.begin(), slurm_jobs_.end(), [](const SlurmJob& job) { return job.ended; }),
+                      slurm_jobs_.end());
+    slurm_jobs_.insert(slurm_jobs_.end(), submitted->begin(), submitted->end());
+    show_jobs();
+    ask_queue();
+    message_->show_message(MessageKind::kInfo, tr("Submitted. Run plan shows what becomes of it, also after a restart of this window."));
+    return true;
+  });
+}
+
+void MainWindow::cancel_jobs() {
+  const QStringList ids = open_ids(slurm_jobs_);
+  if (ids.isEmpty()) return;
+  start_verb(QStringList{"slurm", "cancel"} + ids, tr("cancel jobs"), false, [this](const JobResult& result) {
+    if (!update_jobs(slurm_jobs_, result.object)) {
+      launch_->show_fault(result.message);
+      return false;
+    }
+    show_jobs();
+    return true;
+  });
+}
+
+void MainWindow::ask_queue() {
+  const QStringList ids = open_ids(slurm_jobs_);
+  if (ids.isEmpty() || queue_job_.running()) return;
+  JobRequest request;
+  request.program = options_.lindos;
+  request.arguments = QStringList{"slurm", "state"} + ids + QStringList{"--format", "json"};
+  request.title = tr("state of jobs");
+  queue_job_.start(request);
+}
+
+void MainWindow::queue_answered(const JobResult& result) {
+  const auto ended = update_jobs(slurm_jobs_, result.object);
+  queue_timer_.start(ended ? kAskQueue : kAskQueueAgain);
+  if (!ended) return launch_->show_fault(tr("The queue does not answer: %1").arg(result.message));
+  for (const SlurmJob& job : *ended) message_->show_message(MessageKind::kInfo, sentence_of(job));
+  show_jobs();
+}
+
+void MainWindow::show_jobs() {
+  QSettings().setValue(kSlurmJobs, to_settings(slurm_jobs_));
+  launch_->show_jobs(slurm_jobs_);
+  if (!live_->filled() && !slurm_jobs_.empty()) live_->show_empty(nothing_runs());
+}
+
+QString MainWindow::nothing_runs() const {
+  QString text = kNothingRuns;
+  for (const SlurmJob& job : slurm_jobs_) text += (text == kNothingRuns ? "\n\n" : "\n") + sentence_of(job);
+  return text;
+}
+
 void MainWindow::calibrate() {
   if (job_.running()) return;
   show_view(View::kAccuracy);
@@ -1026,7 +1116,7 @@ void MainWindow::show_samples(const ShownRun& run) {
   const bool measured = run.record.source == RunSource::kMeasured;
   if (!run.samples) {
     return live_->show_empty(measured ? tr("Run %1 has no samples: it was imported, or measured by an older version.").arg(run.id)
-                                      : kNothingRuns);
+                                      : nothing_runs());
   }
   const RunRecord& own = measured ? run.record : *run.measured;
   live_->show_past(tr("%1 · run %2 · %3")
@@ -1250,12 +1340,13 @@ void MainWindow::display(const ShownRun& run) {
   show_samples(run);
   show_power();
   if (run.fleet) {
-    show_fleet(run.fleet, tr("run %1 · %2").arg(run.id).arg(provenance_text(run.record)));
+    show_fleet(run.fleet, tr("run %1 · %2").arg(run.id).arg(provenance_text(run.record)), &run);
   } else if (scenario_ && scenario_->scenario_digest == run.record.scenario_digest) {
-    show_fleet(scenario_->fleet, tr("run %1 says nothing about single GPUs; what is installed").arg(run.id));
+    show_fleet(scenario_->fleet, tr("run %1 says nothing about single GPUs; what is installed").arg(run.id), &run);
   } else {
     show_fleet(nullptr,
-               tr("Run %1 says nothing about single GPUs. Training predictions do (lindos predict).").arg(run.id));
+               tr("Run %1 says nothing about single GPUs. Predictions on GPUs do (lindos predict), and runs measured on them.")
+                   .arg(run.id));
   }
   why_->show_explanation(run.id == explained_run_ ? explanation_ : std::nullopt, why_not_explained(run.record));
   if (scenario_ && run.record.scenario_digest == scenario_->scenario_digest) {
@@ -1337,8 +1428,11 @@ void MainWindow::show_shortcuts() {
   auto* text = new QLabel(actions_.sheet_html());
   text->setAccessibleName(tr("All shortcuts"));
   auto* column = new QVBoxLayout(sheet);
-  column->addWidget(text);
-  column->addWidget(new QLabel(tr("In tables: Ctrl+C copies rows, Enter opens; click a header to sort.")));
+  auto* scroll = new QScrollArea;
+  scroll->setWidget(text);
+  scroll->setFrameShape(QFrame::NoFrame);
+  scroll->setMinimumSize((text->sizeHint() + QSize(8, 8)).boundedTo(screen()->availableSize() * 0.9));
+  column->addWidget(scroll);
   sheet->show();
 }
 
@@ -1379,7 +1473,7 @@ void MainWindow::update_state() {
   export_->setEnabled(why || timeline || live || cluster || (accuracy_->filled() && shows(View::kAccuracy)) ||
                       (power_->filled() && shows(View::kPower)) || (scenario_ && shows(View::kPlans)));
   report_->setEnabled(why_->run().has_value() && !running);
-  table_->setEnabled(why || timeline || live || cluster);
+  table_->setEnabled(why || timeline || live || cluster || (power_->filled() && shows(View::kPower)));
   for (QWidget* widget : std::initializer_list<QWidget*>{job_text_, job_bar_, job_cancel_}) widget->setVisible(running);
   QString text = scenario_ ? scenario_->name + " · " + scenario_->summary : tr("No scenario open");
   if (!options_.profile.isEmpty()) text += tr(" · profile %1").arg(QFileInfo(options_.profile).fileName());
@@ -1443,6 +1537,30 @@ void MainWindow::closeEvent(QCloseEvent* event) {
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
   if (event->mimeData()->hasUrls()) event->acceptProposedAction();
+}
+
+bool MainWindow::eventFilter(QObject* watched, QEvent* event) {
+  if (event->type() == QEvent::ShortcutOverride) {
+    const auto* key = static_cast<QKeyEvent*>(event);
+    const auto* field = qobject_cast<QWidget*>(watched);
+    const QKeySequence pressed(key->keyCombination());
+    const bool ours = field != nullptr && field->window() == this && key->modifiers().testFlag(Qt::ControlModifier) &&
+                      std::any_of(actions_.entries().begin(), actions_.entries().end(), [&](const Actions::Entry& entry) {
+                        return entry.action->shortcut() == pressed;
+                      });
+    if (!ours) return QMainWindow::eventFilter(watched, event);
+    event->ignore();  // so that the action takes it
+    return true;
+  }
+  const bool drags = event->type() == QEvent::DragEnter || event->type() == QEvent::DragMove;
+  if (!drags && event->type() != QEvent::Drop) return QMainWindow::eventFilter(watched, event);
+  const auto* field = qobject_cast<QWidget*>(watched);
+  auto* drop = static_cast<QDropEvent*>(event);
+  if (field == nullptr || field == this || field->window() != this || !drop->mimeData()->hasUrls())
+    return QMainWindow::eventFilter(watched, event);
+  drop->acceptProposedAction();
+  if (!drags) dropEvent(drop);
+  return true;
 }
 
 void MainWindow::dropEvent(QDropEvent* event) {

@@ -12,6 +12,7 @@
 #include <QPushButton>
 #include <QStackedWidget>
 #include <QTabWidget>
+#include <QTimer>
 #include <functional>
 #include <optional>
 
@@ -84,6 +85,9 @@ class MainWindow : public QMainWindow {
   void preflight();
   // As the launch panel says: here, or as files of jobs.
   void launch();
+  // Gives jobs that were written for Slurm to its queue; from then on their state is asked for.
+  void submit_jobs(const QStringList& scripts);
+  void cancel_jobs();
   // Of the intervals, from the pairs of the store; used once it is accepted.
   void calibrate();
   void accept_calibration();
@@ -125,6 +129,7 @@ class MainWindow : public QMainWindow {
   [[nodiscard]] TableView& problems() { return *problems_; }
   [[nodiscard]] const Actions& actions_list() const { return actions_; }
   [[nodiscard]] Job& job() { return job_; }
+  [[nodiscard]] const std::vector<SlurmJob>& slurm_jobs() const { return slurm_jobs_; }
 
  signals:
   // The window shows the answer to what was asked last: a run, an empty page, a pair, or a complaint.
@@ -134,6 +139,9 @@ class MainWindow : public QMainWindow {
   void closeEvent(QCloseEvent* event) override;
   void dragEnterEvent(QDragEnterEvent* event) override;
   void dropEvent(QDropEvent* event) override;
+  // Files that are dropped on a text field are the window's too: the field would insert their names. So are keys that a text
+  // field under X11 takes for itself (Ctrl+E: end of line, Ctrl+K: delete it).
+  bool eventFilter(QObject* watched, QEvent* event) override;
 
  private:
   void make_actions();
@@ -162,11 +170,18 @@ class MainWindow : public QMainWindow {
   void say_not_predicted();
   void show_scope(const OpenedScenario& scenario);
   void say_measured(const ShownRun& run);
+  // Of the submitted jobs, by a verb of its own beside any other; again while one of them has not ended.
+  void ask_queue();
+  void queue_answered(const JobResult& result);
+  void show_jobs();
+  // Live without samples, with the jobs that run elsewhere.
+  [[nodiscard]] QString nothing_runs() const;
   void calibrate_from(const QString& profile);
   void import_measurement(const QString& tool, const QString& file);
   void use_profile(const QString& file);
   void say_error(const QString& message);
-  void show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what);
+  // `run`: whose fleet it is; nullptr: what is installed, nothing predicted.
+  void show_fleet(const std::shared_ptr<const Fleet>& fleet, const QString& what, const ShownRun* run = nullptr);
   void complain(const QString& where, const QString& message);
   void choose_a(std::int64_t id);
   void choose_b(std::int64_t id);
@@ -207,6 +222,9 @@ class MainWindow : public QMainWindow {
   bool faulty_ = false;  // the edited text is no scenario
   StoreReader reader_;
   Job job_;
+  Job queue_job_;  // asks for the state of submitted jobs
+  QTimer queue_timer_;
+  std::vector<SlurmJob> slurm_jobs_;
   QFileSystemWatcher watcher_;
 
   std::optional<OpenedScenario> scenario_;

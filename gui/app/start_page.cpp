@@ -75,7 +75,7 @@ StartPage::StartPage(QWidget* parent) : QWidget(parent), recent_(new QVBoxLayout
   cards->setColumnStretch(1, 1);
 
   auto* open = new QPushButton(tr("Open a scenario…"));
-  auto* hint = new QLabel(tr("or drop a .toml file anywhere in this window."));
+  auto* hint = new QLabel(tr("or drop a scenario, plan, profile, timeline or measurement anywhere in this window."));
   hint->setObjectName("muted");
   auto* row = new QHBoxLayout;
   row->addWidget(open);

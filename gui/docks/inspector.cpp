@@ -46,8 +46,9 @@ Inspector::Inspector(QWidget* parent)
   show_nothing();
 }
 
-void Inspector::set_fleet(std::shared_ptr<const Fleet> fleet) {
+void Inspector::set_fleet(std::shared_ptr<const Fleet> fleet, std::vector<MissingField> missing) {
   fleet_ = std::move(fleet);
+  missing_ = std::move(missing);
   pair_ = {};
   show_nothing();
 }
@@ -73,7 +74,12 @@ void Inspector::show_selection(const Selection& selection) {
   if (selection.empty() || !fleet_) return show_nothing();
   selection_ = selection;
   Inspection inspection = inspect(*fleet_, selection);
-  if (pair_) inspection.facts = inspect(*pair_.a, selection, pair_.b.get()).facts;
+  if (pair_) {
+    inspection.facts = inspect(*pair_.a, selection, pair_.b.get()).facts;
+  } else {
+    for (const MissingField& field : missing_)
+      inspection.facts.push_back({field.label, field.state, QString("<p>%1</p>").arg(field.reason.toHtmlEscaped())});
+  }
   title_->setText(inspection.title);
   path_->setText(inspection.path);
   plain_ = inspection.title + "\n" + inspection.path + "\n";

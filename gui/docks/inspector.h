@@ -7,8 +7,10 @@
 #include <QScrollArea>
 #include <QWidget>
 #include <memory>
+#include <vector>
 
 #include "gui/models/fleet_change.h"
+#include "gui/models/missing_fields.h"
 
 namespace lindos::gui {
 
@@ -18,7 +20,8 @@ class Inspector : public QScrollArea {
  public:
   explicit Inspector(QWidget* parent = nullptr);
 
-  void set_fleet(std::shared_ptr<const Fleet> fleet);
+  // `missing` is said below the values of what is selected.
+  void set_fleet(std::shared_ptr<const Fleet> fleet, std::vector<MissingField> missing);
   // Values are shown as A → B; an empty pair: as they are.
   void set_comparison(FleetPair pair);
   void show_selection(const Selection& selection);
@@ -34,6 +37,7 @@ class Inspector : public QScrollArea {
 
   std::shared_ptr<const Fleet> fleet_;
   FleetPair pair_;
+  std::vector<MissingField> missing_;
   Selection selection_;
   QLabel* title_;
   QLabel* path_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gui/docks/launch_panel.h"
 
+#include <QApplication>
 #include <QDir>
+#include <QFileInfo>
 #include <QFileDialog>
 #include <QGridLayout>
 #include <QHBoxLayout>
@@ -31,7 +33,10 @@ LaunchPanel::LaunchPanel(QWidget* parent)
       state_(new QLabel),
       checks_(new TableView(tr("Preflight checks"))),
       check_(new QPushButton(tr("Check again"))),
-      start_(new QPushButton) {
+      start_(new QPushButton),
+      submit_(new QPushButton(tr("Submit (sbatch)"))),
+      queue_(new QWidget),
+      jobs_(new TableView(tr("Jobs that were submitted"))) {
   title_->setObjectName("section");
   title_->setWordWrap(true);
   state_->setWordWrap(true);
@@ -73,7 +78,14 @@ LaunchPanel::LaunchPanel(QWidget* parent)
   auto* buttons = new QHBoxLayout;
   buttons->addWidget(start_);
   buttons->addWidget(check_);
+  buttons->addWidget(submit_);
   buttons->addStretch();
+  submit_->setToolTip(tr("Gives the written jobs to Slurm, in their folder"));
+  auto* cancel = new QPushButton(tr("Cancel jobs (scancel)"));
+  auto* queue = new QVBoxLayout(queue_);
+  queue->setContentsMargins(0, 0, 0, 0);
+  queue->addWidget(jobs_, 1);
+  queue->addWidget(cancel, 0, Qt::AlignLeft);
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(10, 8, 10, 8);
   column->addWidget(title_);
@@ -82,15 +94,17 @@ LaunchPanel::LaunchPanel(QWidget* parent)
   column->addLayout(buttons);
   column->addWidget(state_);
   column->addWidget(checks_, 1);
+  column->addWidget(queue_, 1);
   column->addStretch();
   setMinimumWidth(300);
 
   connect(where_, &QComboBox::currentIndexChanged, this, [this] {
-    show_place();
     say_unchecked();
   });
   connect(check_, &QPushButton::clicked, this, &LaunchPanel::preflight_requested);
   connect(start_, &QPushButton::clicked, this, &LaunchPanel::launch_requested);
+  connect(submit_, &QPushButton::clicked, this, [this] { emit submit_requested(scripts_); });
+  connect(cancel, &QPushButton::clicked, this, &LaunchPanel::cancel_jobs_requested);
   connect(browse_, &QPushButton::clicked, this, [this] {
     const QString chosen = QFileDialog::getExistingDirectory(this, tr("Folder of the jobs"), folder_->text());
     if (!chosen.isEmpty()) folder_->setText(chosen);
@@ -119,13 +133,23 @@ void LaunchPanel::show_scenario(const QString& title, bool training) {
   engine_->clear();
   engine_->addItems(training ? kTraining : kServing);
   if (const int again = engine_->findText(chosen); again >= 0) engine_->setCurrentIndex(again);
-  show_place();
   say_unchecked();
 }
 
 void LaunchPanel::set_ready(bool ready) {
+  // A button that is switched off hands the focus on; it comes back unless the user has moved it meanwhile.
+  if (!ready && ready_) {
+    had_focus_ = nullptr;
+    for (QPushButton* button : {start_, check_, submit_}) {
+      if (button->hasFocus()) had_focus_ = button;
+    }
+  }
+  const bool back = ready && !ready_ && had_focus_ != nullptr && QApplication::focusWidget() == handed_to_;
+  const bool left = !ready && ready_;
   ready_ = ready;
   show_place();
+  if (left) handed_to_ = QApplication::focusWidget();
+  if (back) had_focus_->setFocus();
 }
 
 void LaunchPanel::show_place() {
@@ -133,6 +157,9 @@ void LaunchPanel::show_place() {
   check_->setVisible(here());
   checks_->setVisible(here());
   check_->setEnabled(ready_);
+  submit_->setVisible(place() == LaunchPlace::kSlurm && !scripts_.isEmpty());
+  submit_->setEnabled(ready_);
+  queue_->setVisible(place() == LaunchPlace::kSlurm && any_jobs_);
   start_->setEnabled(ready_ && !(training_ && here()));
   start_->setText(place() == LaunchPlace::kTwin  ? tr("Predict and run (F6)")
                   : place() == LaunchPlace::kRun ? tr("Run (Shift+F6)")
@@ -140,6 +167,8 @@ void LaunchPanel::show_place() {
 }
 
 void LaunchPanel::say_unchecked() {
+  scripts_.clear();
+  show_place();
   checks_->set_table({});
   state_->setText(here() ? tr("Not checked yet.") : QString());
   if (place() == LaunchPlace::kSlurm && QStandardPaths::findExecutable("sbatch").isEmpty())
@@ -160,8 +189,34 @@ void LaunchPanel::show_fault(const QString& message) { state_->setText(message);
 
 void LaunchPanel::show_files(const QStringList& files) {
   QStringList lines;
-  for (const QString& file : files) lines << QDir::toNativeSeparators(file);
-  state_->setText(tr("Written:\n%1").arg(lines.join('\n')));
+  QStringList commands;
+  for (const QString& file : files) {
+    lines << QDir::toNativeSeparators(file);
+    const QString name = QFileInfo(file).fileName();
+    if (place() == LaunchPlace::kSlurm && name.endsWith(".sbatch")) commands << "sbatch " + name;
+    if (place() == LaunchPlace::kKubernetes && name.endsWith(".yaml")) commands << "kubectl apply -f " + name;
+    if (place() == LaunchPlace::kScripts && name.endsWith(".sh")) commands << "./" + name;
+  }
+  QString text = tr("Written:\n%1").arg(lines.join('\n'));
+  scripts_.clear();
+  if (place() == LaunchPlace::kSlurm && !QStandardPaths::findExecutable("sbatch").isEmpty()) {
+    for (const QString& file : files) {
+      if (file.endsWith(".sbatch")) scripts_ << file;
+    }
+  } else if (place() == LaunchPlace::kSlurm) {
+    text += tr("\n\nsbatch is not in PATH here. On the cluster, in this folder:\n%1").arg(commands.join('\n'));
+  } else {
+    text += tr("\n\nTo start, in this folder:\n%1").arg(commands.join('\n'));
+  }
+  state_->setText(text);
+  show_place();
+  if (!scripts_.isEmpty() && start_->hasFocus()) submit_->setFocus();  // what comes next
+}
+
+void LaunchPanel::show_jobs(const std::vector<SlurmJob>& jobs) {
+  any_jobs_ = !jobs.empty();
+  jobs_->set_table(slurm_table(jobs));
+  show_place();
 }
 
 }  // namespace lindos::gui

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Where the open plan shall run: here, after a preflight, or elsewhere, by files for Slurm, Kubernetes or the engine
-// itself. It asks; the window starts the verbs.
+// itself, and what becomes of the jobs that Slurm was given. It asks; the window starts the verbs.
 #pragma once
 
 #include <QComboBox>
@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "gui/models/preflight.h"
+#include "gui/models/slurm_jobs.h"
 #include "gui/pages/table_view.h"
 
 namespace lindos::gui {
@@ -30,7 +31,10 @@ class LaunchPanel : public QWidget {
   void show_preflight(const PreflightResult& result);
   // The preflight itself failed.
   void show_fault(const QString& message);
+  // With what starts them, here or on a cluster.
   void show_files(const QStringList& files);
+  // That were submitted from here.
+  void show_jobs(const std::vector<SlurmJob>& jobs);
 
   [[nodiscard]] LaunchPlace place() const { return static_cast<LaunchPlace>(where_->currentIndex()); }
   [[nodiscard]] bool here() const { return place() == LaunchPlace::kTwin || place() == LaunchPlace::kRun; }
@@ -44,11 +48,15 @@ class LaunchPanel : public QWidget {
   [[nodiscard]] QLineEdit& folder_field() { return *folder_; }
   [[nodiscard]] QPushButton& start() { return *start_; }
   [[nodiscard]] TableView& checks() { return *checks_; }
+  [[nodiscard]] TableView& jobs() { return *jobs_; }
+  [[nodiscard]] QPushButton& submit() { return *submit_; }
   [[nodiscard]] QString state() const { return state_->text(); }
 
  signals:
   void preflight_requested();
   void launch_requested();
+  void submit_requested(const QStringList& scripts);
+  void cancel_jobs_requested();
 
  private:
   void show_place();
@@ -65,6 +73,13 @@ class LaunchPanel : public QWidget {
   TableView* checks_;
   QPushButton* check_;
   QPushButton* start_;
+  QPushButton* submit_;
+  QWidget* queue_;  // jobs and what can be done with them
+  TableView* jobs_;
+  QStringList scripts_;   // written for Slurm and not submitted yet
+  bool any_jobs_ = false;
+  QPushButton* had_focus_ = nullptr;   // when nothing could be started any more
+  QWidget* handed_to_ = nullptr;       // and who got it; only compared
   bool training_ = false;
   std::optional<int> kept_place_;  // that a training scenario took away
   bool ready_ = false;

@@ -124,8 +124,8 @@ double position_of(Level level, const ValueScale& scale) {
 
 ColourMap colour_map_of(std::string_view quantity) {
   if (quantity == "utilisation") return ColourMap::kViridis;
-  if (quantity == "waiting") return ColourMap::kAmber;
-  if (quantity == "power_limit_w") return ColourMap::kBlue;
+  if (quantity == "waiting" || quantity == "temperature_c") return ColourMap::kAmber;
+  if (quantity == "power_w" || quantity == "power_limit_w") return ColourMap::kBlue;
   return ColourMap::kPurple;
 }
 

@@ -204,12 +204,20 @@ void MapWidget::zoom(double factor, const QPointF& around) {
   view_changed();
 }
 
-void MapWidget::zoom_to(const DeviceRange& range) {
+void MapWidget::zoom_to(const std::vector<DeviceRange>& ranges) {
   if (!fleet_) return;
-  const Box a = fleet_->layout().cell(range.begin);
-  const Box b = fleet_->layout().cell(range.end - 1);
-  const double left = std::min(a.x, b.x), top = std::min(a.y, b.y);
-  const double w = std::max(a.x, b.x) + 1.0 - left, h = std::max(a.y, b.y) + 1.0 - top;
+  const Box corner = fleet_->layout().cell(ranges.front().begin);
+  double left = corner.x, top = corner.y, right = corner.x, bottom = corner.y;
+  for (const DeviceRange& range : ranges) {
+    for (const std::int64_t device : {range.begin, range.end - 1}) {
+      const Box cell = fleet_->layout().cell(device);
+      left = std::min(left, cell.x);
+      top = std::min(top, cell.y);
+      right = std::max(right, cell.x);
+      bottom = std::max(bottom, cell.y);
+    }
+  }
+  const double w = right + 1.0 - left, h = bottom + 1.0 - top;
   const double dpr = devicePixelRatioF();
   const QRectF area = map_area();
   constexpr double kAround = 14.0;  // cells beside the target, so that its surroundings stay in view
@@ -249,12 +257,17 @@ QString MapWidget::text_of(std::int64_t device) const {
     if (!std::isnan(change)) text += QString(" (%1)").arg(shown_text(change));
   } else if (q != nullptr) {
     const auto value = fleet_->value(colour_by_, device);
-    text += QString("\n%1: %2").arg(to_qt(q->label), value ? quantity_text(*q, *value) : tr("none; not in the job"));
+    text += QString("\n%1: %2").arg(to_qt(q->label), value ? quantity_text(*q, *value) : without_text().toLower());
   }
   if (const auto job = fleet_->job_place(device)) {
     text += tr("\n%1, rank %2").arg(fleet_->stage_name(job->stage, job->replica)).arg(job->rank);
   }
   return text;
+}
+
+QString MapWidget::without_text() const {
+  if (fleet_->map().stages.empty()) return shows_change() ? tr("Not measured in both") : tr("Not measured");
+  return shows_change() ? tr("Not in both jobs") : tr("Not in the job");
 }
 
 const std::vector<float>& MapWidget::shown_values() const {
@@ -639,8 +652,7 @@ void MapWidget::paint_scale(QPainter& painter, const QRectF& area) const {
     painter.drawText(QPointF(area.left() + 20, y + line + metrics.ascent()), tr("%1 GPUs").arg(counted(count)));
     y += 2 * line + 8;
   };
-  const QString without = shows_change() ? tr("Not in both jobs") : tr("Not in the job");
-  if (scale_.without > 0) row(QColor(colours_[kWithoutValue | kSelected]), without, scale_.without);
+  if (scale_.without > 0) row(QColor(colours_[kWithoutValue | kSelected]), without_text(), scale_.without);
   QStringList said;
   if (shows_change() && quantity()->better != Better::kNeither) said << tr("brown: worse, teal: better");
   if (view_.scale < (shows_change() ? kRacksBelow : 1.0) && (!shows_change() || scale_.low < scale_.high)) said << rule_text();

@@ -41,7 +41,8 @@ class MapWidget : public QWidget {
 
   void fit();
   void zoom(double factor, const QPointF& around);
-  void zoom_to(const DeviceRange& range);
+  // All of them in view. REQUIRES: not empty.
+  void zoom_to(const std::vector<DeviceRange>& ranges);
   // Selects the next or previous of the worst.
   void step_worst(int direction);
   // Of the coloured quantity, worst first, or the largest changes; a thousand at most, none where kinds are coloured.
@@ -104,6 +105,7 @@ class MapWidget : public QWidget {
   [[nodiscard]] const Metric* quantity() const;
   [[nodiscard]] bool by_kind() const { return colour_by_ == kByDevice || colour_by_ == kByGroup; }
   [[nodiscard]] QStringList kinds() const;
+  [[nodiscard]] QString without_text() const;  // of devices without a value
   void view_changed();
 
   std::shared_ptr<const Fleet> fleet_;

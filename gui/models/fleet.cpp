@@ -181,7 +181,7 @@ Selection Fleet::of_causes(const std::vector<Cause>& causes, const QString& titl
   if (causes.size() != 1 || !predicted()) {
     selection.devices = in_job(true);
     selection.reason = causes.size() > 1 ? QObject::tr("Several causes, booked on the devices of the job.")
-                                         : QObject::tr("This run says nothing about single devices.");
+                                         : QObject::tr("This run does not say which devices it comes from.");
     return selection;
   }
   const DrawnStep& step = map_.steps[static_cast<std::size_t>(map_.shown)];

@@ -10,7 +10,7 @@ namespace lindos::gui {
 
 QString why_not_comparable(const FleetPair& pair, const QString& a, const QString& b) {
   if (!pair.a || !pair.b) {
-    return QObject::tr("%1 says nothing about single GPUs; predictions of training jobs do.").arg(pair.a ? b : a);
+    return QObject::tr("%1 says nothing about single GPUs; predictions on GPUs do, and runs measured on them.").arg(pair.a ? b : a);
   }
   if (pair.a->map().pools != pair.b->map().pools)
     return QObject::tr("%1 and %2 are of different fleets: their GPUs have no common places.").arg(a, b);

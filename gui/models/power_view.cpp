@@ -145,7 +145,7 @@ PowerView power_view(const SitePower& site, const RunRecord* record, const Fleet
         view.cap > 0.0 ? number(percent(at_meter / view.cap), at_meter / view.cap) : absent(),
         number(watts_text(site.at_meter(pool.idle).value()), pool.idle.value()),
         limited ? number(watts_text(each), each)
-                : absent(QObject::tr("Predictions of training jobs know it.")),
+                : absent(QObject::tr("Predictions know it, where the power of these devices is known.")),
         word(pool.whole_nodes ? QObject::tr("nodes, × PUE %1").arg(site.limits.pue)
                               : QObject::tr("devices, × PUE %1").arg(site.limits.pue))};
     view.table.rows.push_back(std::move(row));

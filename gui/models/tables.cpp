@@ -242,7 +242,10 @@ Table compared_ledgers(const RunRecord& a, const RunRecord& b) {
                  number(QString::number(eb.share * 100.0, 'f', 1), eb.share),
                  number(percent_interval(eb.p10, eb.p90), eb.p90 - eb.p10),
                  number(points(eb.share - ea.share), eb.share - ea.share),
-                 verdict(ea, eb)};
+                 // Where both are shown as 0.0 no reader looks for a difference.
+                 std::max(std::abs(ea.share), std::abs(eb.share)) < 0.0005
+                     ? word(QObject::tr("equal"), QObject::tr("Less than 0.05 points in both."))
+                     : verdict(ea, eb)};
     table.rows.push_back(std::move(row));
   }
   return table;

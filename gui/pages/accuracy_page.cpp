@@ -72,6 +72,7 @@ AccuracyPage::AccuracyPage(QWidget* parent)
   both->setHandleWidth(14);
   both->setStretchFactor(0, 1);
   both->setStretchFactor(1, 1);
+  both->setSizes({1000, 1000});  // in equal parts: the table asks for more, and the chart's names need it
   auto* rule =
       new QLabel(tr("A pair is a measured run and the last prediction of the same scenario and plan. Bars are the "
                     "predicted P10 – P90, the band "

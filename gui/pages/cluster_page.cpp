@@ -6,6 +6,7 @@
 #include <QPushButton>
 #include <QStandardItemModel>
 #include <QVBoxLayout>
+#include <utility>
 
 #include "gui/charts/chart_export.h"
 #include "gui/models/cells.h"
@@ -15,19 +16,6 @@
 namespace lindos::gui {
 
 namespace {
-
-// Asked for often, and in no prediction: said instead of left out.
-struct Missing {
-  const char* name;
-  const char* reason;
-};
-constexpr Missing kNeverPredicted[] = {
-    {QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Temperature"),
-     QT_TRANSLATE_NOOP("lindos::gui::ClusterPage",
-                       "Not predicted: heat is drawn as a slowdown of the node, without a temperature.")},
-    {QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Power drawn"),
-     QT_TRANSLATE_NOOP("lindos::gui::ClusterPage", "Not predicted per GPU; “Power limit” is what each may draw.")},
-};
 
 // Of the list that stands there while two runs are compared.
 enum Comparing { kDifferences, kRatios, kShownAlone };
@@ -52,8 +40,8 @@ ClusterPage::ClusterPage(QWidget* parent)
   label->setBuddy(colour_);
   colour_->setAccessibleName(tr("Colour the map by"));
   colour_->setMinimumContentsLength(22);
-  colour_->setMinimumWidth(130);
-  change_->setMinimumWidth(100);
+  colour_->setMinimumWidth(100);
+  change_->setMinimumWidth(70);
   change_->addItems({tr("Change, B − A"), tr("Ratio, B / A"), tr("Shown run alone")});
   change_->setAccessibleName(tr("How the map compares A and B"));
   change_->hide();
@@ -61,7 +49,7 @@ ClusterPage::ClusterPage(QWidget* parent)
   find_->setClearButtonEnabled(true);
   find_->setAccessibleName(tr("Find a GPU, node, rack, hall or replica"));
   find_->setToolTip(tr("Pool, node and GPU, from 0: h100/8011/5; h100 rack 12; h100 hall 2; h100 replica 7 stage 3"));
-  find_->setMinimumWidth(130);
+  find_->setMinimumWidth(80);
   find_error_->setObjectName("error");
   find_error_->setTextFormat(Qt::PlainText);
   find_error_->hide();
@@ -111,7 +99,7 @@ ClusterPage::ClusterPage(QWidget* parent)
   connect(table_, &TableView::chosen, this, [this](std::int64_t device) {
     as_table_->setChecked(false);
     emit selected(map_->fleet()->device(device));
-    map_->zoom_to({device, device + 1});
+    map_->zoom_to(map_->fleet()->device(device).devices);
   });
   connect(fit, &QPushButton::clicked, map_, &MapWidget::fit);
   connect(find_, &QLineEdit::returnPressed, this, [this] { find(find_->text()); });
@@ -119,8 +107,9 @@ ClusterPage::ClusterPage(QWidget* parent)
   connect(map_, &MapWidget::selected, this, &ClusterPage::selected);
 }
 
-void ClusterPage::show_fleet(std::shared_ptr<const Fleet> fleet, const QString& what) {
+void ClusterPage::show_fleet(std::shared_ptr<const Fleet> fleet, const QString& what, std::vector<MissingField> missing) {
   note_->setText(what);
+  missing_ = std::move(missing);
   pair_ = {};
   change_->hide();
   map_->set_fleet(std::move(fleet));
@@ -163,12 +152,12 @@ void ClusterPage::fill_choices() {
   if (!fleet.groups().isEmpty())
     add(tr("Group of the job"), to_qt(MapWidget::kByGroup), tr("Which part of the plan runs where."));
   auto* items = qobject_cast<QStandardItemModel*>(colour_->model());
-  for (const Missing& missing : kNeverPredicted) {
-    add(tr(missing.name) + tr("  (not predicted)"), {}, tr(missing.reason));
+  for (const MissingField& field : missing_) {
+    add(field.label + "  (" + field.state + ")", {}, QString("<p>%1</p>").arg(field.reason.toHtmlEscaped()));
     items->item(colour_->count() - 1)->setEnabled(false);
   }
-  if (!colour_by(wanted_.toStdString()))
-    colour_by(fleet.values("utilisation") != nullptr ? "utilisation" : std::string(MapWidget::kByDevice));
+  if (colour_by(wanted_.toStdString()) || colour_by("utilisation") || colour_by("power_w")) return;
+  colour_by(std::string(MapWidget::kByDevice));
 }
 
 bool ClusterPage::colour_by(const std::string& name) {
@@ -190,7 +179,7 @@ void ClusterPage::fill_table() {
   table.columns << (change ? change_->currentText() : colour_->currentText());
   const auto value_of = [&](const Fleet& whose, std::int64_t device) {
     const double value = static_cast<double>(whose.value(quantity->name, device).value_or(0.0F));
-    return number(QString::fromStdString(format_value(*quantity, value)).trimmed(), value);
+    return number(quantity_text(*quantity, value), value);
   };
   for (const std::int64_t device : map_->worst()) {
     TableRow row;
@@ -241,7 +230,7 @@ void ClusterPage::find(const QString& text) {
   find_error_->setVisible(!error.isEmpty());
   if (found.empty()) return;
   emit selected(found);
-  if (!found.among_others) map_->zoom_to({found.devices.front().begin, found.devices.front().end});
+  if (!found.among_others) map_->zoom_to(found.devices);
   map_->setFocus();
 }
 

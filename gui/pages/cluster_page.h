@@ -9,8 +9,10 @@
 #include <QStackedWidget>
 #include <QWidget>
 #include <memory>
+#include <vector>
 
 #include "gui/map/map_widget.h"
+#include "gui/models/missing_fields.h"
 #include "gui/pages/elided_label.h"
 #include "gui/pages/table_view.h"
 
@@ -22,8 +24,8 @@ class ClusterPage : public QWidget {
  public:
   explicit ClusterPage(QWidget* parent = nullptr);
 
-  // `what`: which run or scenario it is, with provenance.
-  void show_fleet(std::shared_ptr<const Fleet> fleet, const QString& what);
+  // `what`: which run or scenario it is, with provenance. `missing`: named in the list of colours with its reason.
+  void show_fleet(std::shared_ptr<const Fleet> fleet, const QString& what, std::vector<MissingField> missing);
   void show_empty(const QString& text);
   // The fleets of A and B, the shown one of them; their change is coloured as the list beside the quantity says. An empty pair
   // ends it.
@@ -43,6 +45,7 @@ class ClusterPage : public QWidget {
   [[nodiscard]] bool filled() const { return pages_->currentIndex() == 1; }
   [[nodiscard]] TableView& table() { return *table_; }
   [[nodiscard]] MapWidget& map() { return *map_; }
+  [[nodiscard]] QComboBox& colours() { return *colour_; }
   [[nodiscard]] QComboBox& change() { return *change_; }
   [[nodiscard]] QString note() const { return note_->text(); }
   [[nodiscard]] QString find_error() const { return find_error_->text(); }
@@ -62,6 +65,7 @@ class ClusterPage : public QWidget {
   QComboBox* colour_;
   QComboBox* change_;
   FleetPair pair_;
+  std::vector<MissingField> missing_;
   QLineEdit* find_;
   QLabel* find_error_;
   ElidedLabel* note_;

@@ -52,6 +52,7 @@ class LivePage : public QWidget {
   // After so long without a sample the page says so.
   void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
 
+  [[nodiscard]] QString empty_text() const { return empty_->text(); }
   [[nodiscard]] bool filled() const { return pages_->currentIndex() == 1; }
   [[nodiscard]] bool running() const { return running_; }
   [[nodiscard]] bool following() const { return following_; }

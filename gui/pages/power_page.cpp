@@ -112,6 +112,10 @@ void PowerPage::save(const QString& name, const std::function<QString(const QStr
   if (!error.isEmpty()) emit export_failed(error);
 }
 
+void PowerPage::toggle_table() {
+  if (as_table_->isVisibleTo(this)) as_table_->toggle();
+}
+
 void PowerPage::export_chart() {
   if (filled()) save("power.png", [this](const QString& file) { return chart_->export_to(file); });
 }

@@ -35,6 +35,8 @@ class PowerPage : public QWidget {
   [[nodiscard]] PowerTimeChart& time_chart() { return *time_chart_; }
   [[nodiscard]] TableView& time_table() { return *time_table_; }
   [[nodiscard]] QPushButton& as_table() { return *as_table_; }
+  // Of power over time, where the run has it.
+  void toggle_table();
 
  signals:
   void export_failed(const QString& message);

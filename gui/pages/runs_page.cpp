@@ -83,7 +83,7 @@ void RunsPage::show_list(const RunList& list, const QString& store) {
 
 void RunsPage::say_count() {
   const int shown = table_->visible_rows();
-  QString text = shown == total_ ? tr("%1 runs in %2").arg(total_).arg(store_)
+  QString text = shown == total_ ? (total_ == 1 ? tr("1 run in %1").arg(store_) : tr("%1 runs in %2").arg(total_).arg(store_))
                                  : tr("%1 of %2 runs match “%4”, in %3")
                                        .arg(shown)
                                        .arg(total_)

@@ -3,14 +3,18 @@
 // calibration that is shown on held-out pairs before it is used; and whatever else a user may drop into the window.
 #include <gtest/gtest.h>
 
+#include <QApplication>
 #include <QDir>
+#include <QDragEnterEvent>
 #include <QFile>
 #include <QJsonDocument>
+#include <QMimeData>
 #include <QSignalSpy>
 #include <QStandardItemModel>
 #include <QStandardPaths>
 #include <QTest>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 
 #include "data/catalogue.h"
@@ -31,7 +35,11 @@ const QString kColossus = LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml"
 class LaunchTest : public WindowFixture {
  protected:
   LaunchTest() { qputenv("XDG_DATA_HOME", QByteArray::fromStdString((folder_ / "share").string())); }
-  ~LaunchTest() override { qunsetenv("XDG_DATA_HOME"); }
+  ~LaunchTest() override {
+    qunsetenv("XDG_DATA_HOME");
+    qputenv("PATH", path_before_);
+  }
+  QByteArray path_before_ = qgetenv("PATH");
   QString path(const char* name) { return QString::fromStdString((folder_ / name).string()); }
 };
 
@@ -47,6 +55,28 @@ TEST(Preflight, IsReadAsTheVerbWritesIt) {
   EXPECT_TRUE(result->checks.rows[2].cells[1].text.contains("failed"));
   EXPECT_EQ(result->checks.rows[2].cells[2].text, "needs 9 GB");
   EXPECT_FALSE(preflight_from(QJsonDocument::fromJson(R"({"source": "measured"})").object()));
+}
+
+// Also on the editor, which would insert the file's name.
+TEST_F(LaunchTest, AFileMayBeDroppedAnywhere) {
+  MainWindow window(window_options("closed"));
+  window.show();
+  const auto drop = [](QWidget* target, const QString& file) {
+    QMimeData data;
+    data.setUrls({QUrl::fromLocalFile(file)});
+    data.setText(file);
+    QDragEnterEvent enter(QPoint(5, 5), Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+    QApplication::sendEvent(target, &enter);
+    EXPECT_TRUE(enter.isAccepted());
+    QDropEvent event(QPointF(5, 5), Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
+    QApplication::sendEvent(target, &event);
+  };
+  settle(window, [&] { drop(&window, kMachine); });
+  EXPECT_EQ(window.document().path(), kMachine);
+  window.show_editor();
+  settle(window, [&] { drop(window.editor().edit().viewport(), kH200); });
+  EXPECT_EQ(window.document().path(), kH200);
+  EXPECT_FALSE(window.document().modified());
 }
 
 TEST_F(LaunchTest, PreflightSaysWhatStandsInTheWay) {
@@ -77,6 +107,83 @@ TEST_F(LaunchTest, PreflightSaysWhatStandsInTheWay) {
   EXPECT_TRUE(window.profile().endsWith("h200-profile.json"));
   settle(window, [&] { window.preflight(); });
   EXPECT_TRUE(panel.checks().shown_tsv(false).contains("the scenario runs on this-machine")) << panel.checks().shown_tsv(false).toStdString();
+}
+
+TEST(SlurmJobs, AreReadAsTheVerbSays) {
+  const auto object = [](const char* text) { return QJsonDocument::fromJson(text).object(); };
+  auto jobs = submitted_from(object(R"({"submitted": [{"id": "101", "script": "/jobs/h100.sbatch"}, {"id": "102", "script": "b.sbatch"}]})"));
+  ASSERT_TRUE(jobs);
+  EXPECT_EQ(open_ids(*jobs), QStringList({"101", "102"}));
+  EXPECT_EQ(sentence_of(jobs->front()), "Job 101 (h100.sbatch): submitted.");
+  const auto ended = update_jobs(*jobs, object(R"({"jobs": [
+    {"id": "101", "states": {"PENDING": 97, "RUNNING": 3}, "reason": "Resources", "nodes": "n1", "elapsed": "0:12", "ended": false},
+    {"id": "102", "states": {"FAILED": 1}, "reason": "exit code 7", "nodes": "n2", "elapsed": "1:00", "ended": true},
+    {"id": "7", "states": {}, "reason": "", "nodes": "", "elapsed": "", "ended": true}]})"));
+  ASSERT_TRUE(ended);
+  ASSERT_EQ(ended->size(), 1u);
+  EXPECT_EQ(sentence_of(ended->front()), "Job 102 (b.sbatch): failed on n2 for 1:00; exit code 7.");
+  EXPECT_EQ(jobs->front().state, "97 waiting, 3 running");
+  EXPECT_EQ(open_ids(*jobs), QStringList({"101"}));
+  const auto kept = from_settings(to_settings(*jobs));  // what has ended is not asked for again
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].script, "/jobs/h100.sbatch");
+  EXPECT_FALSE(update_jobs(*jobs, object(R"({"error": "x"})")));
+  EXPECT_FALSE(submitted_from(object("{}")));
+}
+
+// Slurm of shell scripts in PATH: the job waits, runs and ends as its file says; a later window finds it by its number.
+TEST_F(LaunchTest, AJobInSlurmIsFollowed) {
+  const auto program = [&](const char* name, const std::string& text) {
+    const auto file = folder_ / "slurm" / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << "#!/bin/sh\n" << text;
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+  };
+  const std::string said = (folder_ / "said").string();
+  const auto queue_says = [&](const char* line) {
+    std::ofstream(said + ".new") << line << "\n";
+    std::filesystem::rename(said + ".new", said);
+  };
+  const auto state = [](MainWindow& window) { return window.slurm_jobs().empty() ? QString() : window.slurm_jobs().front().state; };
+  {
+    MainWindow window(window_options("closed"));
+    window.show();
+    settle(window, [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/hgx-h100-llama70b.toml"); });
+    LaunchPanel& panel = window.launch_panel();
+    settle(window, [&] { window.show_launch(); });
+    panel.where().setCurrentIndex(static_cast<int>(LaunchPlace::kSlurm));
+    panel.folder_field().setText(path("jobs"));
+    settle(window, [&] { window.launch(); });
+    EXPECT_FALSE(panel.submit().isVisible());  // no Slurm: said what to run where there is one
+    EXPECT_TRUE(panel.state().contains("On the cluster, in this folder:\nsbatch ")) << panel.state().toStdString();
+
+    program("sbatch", "echo 101\n");
+    program("squeue", "cat '" + said + "'\n");
+    program("sacct", "echo '101|COMPLETED|0:0|0:31|n1'\n");
+    queue_says("101|PENDING|Resources|0:00|");
+    qputenv("PATH", (path("slurm") + ":").toUtf8() + qgetenv("PATH"));
+    settle(window, [&] { window.launch(); });
+    EXPECT_TRUE(panel.submit().isVisible());
+    EXPECT_FALSE(panel.jobs().isVisible());
+    window.activateWindow();
+    ASSERT_TRUE(QTest::qWaitForWindowActive(&window, kPatience));
+    panel.start().setFocus();
+    settle(window, [&] { window.launch(); });
+    EXPECT_TRUE(panel.submit().hasFocus());
+    settle(window, [&] { QTest::keyClick(&panel.submit(), Qt::Key_Space); });
+    EXPECT_TRUE(panel.jobs().isVisible());
+    QTRY_COMPARE_WITH_TIMEOUT(state(window), QString("waiting"), kPatience);
+    EXPECT_TRUE(panel.jobs().shown_tsv(false).contains("101\twaiting")) << panel.jobs().shown_tsv(false).toStdString();
+    EXPECT_TRUE(window.live().empty_text().contains("Job 101 (")) << window.live().empty_text().toStdString();
+    queue_says("101|RUNNING|None|0:12|n1");
+    QTRY_COMPARE_WITH_TIMEOUT(state(window), QString("running"), kPatience);
+  }
+  MainWindow window(window_options("closed"));
+  window.show();
+  QTRY_COMPARE_WITH_TIMEOUT(state(window), QString("running"), kPatience);
+  queue_says("");
+  QTRY_COMPARE_WITH_TIMEOUT(state(window), QString("done"), kPatience);
+  EXPECT_TRUE(window.message().text().contains("done on n1 for 0:31")) << window.message().text().toStdString();
 }
 
 TEST_F(LaunchTest, JobsAreWrittenAndRefusalsAreSaid) {

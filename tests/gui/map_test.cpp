@@ -214,6 +214,17 @@ TEST_F(MapWidgetTest, ZoomKeepsWhatIsUnderTheCursor) {
   EXPECT_EQ(map_.view(), view);  // out is no further than the whole site
 }
 
+TEST_F(MapWidgetTest, ZoomBringsAllThatIsSelectedIntoView) {
+  for (const std::vector<DeviceRange>& wanted : {std::vector<DeviceRange>{{0, 1}, {40, 46}}, {{4, 8}, {12, 16}}}) {
+    map_.zoom(8.0, map_.centre_of(13));
+    map_.zoom_to(wanted);
+    for (const DeviceRange& range : wanted) {
+      EXPECT_EQ(map_.device_at(map_.centre_of(range.begin)), range.begin);
+      EXPECT_EQ(map_.device_at(map_.centre_of(range.end - 1)), range.end - 1);
+    }
+  }
+}
+
 TEST_F(MapWidgetTest, KeysMoveAndFindTheWorst) {
   map_.setFocus();
   QTest::keyClick(&map_, Qt::Key_N);

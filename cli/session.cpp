@@ -269,6 +269,15 @@ std::optional<data::Store> open_store(const CommonOptions& options) {
   return data::Store::open(options.db.empty() ? default_db_path() : options.db, data::Store::Mode::kReadWrite);
 }
 
+void recall_products(const std::optional<data::Store>& store, exec::EngineConfig& config) {
+  if (!store || config.backend != exec::Backend::kCuda) return;
+  config.tuned = std::make_shared<exec::TunedProducts>(store->tuned_products());
+}
+
+void remember_products(std::optional<data::Store>& store, const exec::EngineConfig& config) {
+  if (store && config.tuned) store->remember(config.tuned->take_found());
+}
+
 void store_records(std::optional<data::Store>& store, const Session& session,
                    const std::vector<data::NewRun>& runs, const Profile* profile) {
   if (!store) return;

@@ -73,6 +73,10 @@ void require_context(const Scenario& scenario);
 // The store that the options name; none with --no-db. Opened before the work, so that a place that cannot be
 // written or a newer store is refused at once and not after minutes of measuring.
 [[nodiscard]] std::optional<data::Store> open_store(const CommonOptions& options);
+// Gives the engine what the store knows of fast products on GPUs; without a store it times them anew.
+void recall_products(const std::optional<data::Store>& store, exec::EngineConfig& config);
+// Stores what the engine timed when it started.
+void remember_products(std::optional<data::Store>& store, const exec::EngineConfig& config);
 // Writes the runs with what they refer to, all or none; nothing without a store.
 void store_records(std::optional<data::Store>& store, const Session& session,
                    const std::vector<data::NewRun>& runs, const Profile* profile);

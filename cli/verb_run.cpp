@@ -141,11 +141,13 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
   exec::EngineConfig config = engine_config(session.scenario, place, open_weights(options.weights, session.scenario),
                                             place.gpu ? place.gpu->free_memory : profile.memory);
   config.sampling = options.sampling;
+  recall_products(store, config);
   const auto replica = mpi ? exec::Replica::over_mpi(config) : exec::Replica::in_process(config);
   if (!replica->is_driver()) {
     replica->serve_as_worker();
     return;
   }
+  remember_products(store, config);
   if (options.prompt) {
     answer(options, session, *replica);
     return;

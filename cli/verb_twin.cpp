@@ -86,10 +86,12 @@ void add_twin(CLI::App& app) {
     progress.finish_phase(fmt::format("predict  {} with {} draws", predicted.fidelity, predicted.repeats));
     progress.partial(predicted);
 
-    const exec::EngineConfig config =
+    exec::EngineConfig config =
         engine_config(session.scenario, place, open_weights(options->weights, session.scenario),
                       place.gpu ? place.gpu->free_memory : profile.memory);
+    recall_products(store, config);
     const auto replica = exec::Replica::in_process(config);
+    remember_products(store, config);
     const std::optional<exec::DeviceTelemetry> devices = telemetry_of(place);
     const Measurement measurement =
         measure(session, config, *replica, profile, {options->repeats, devices ? &*devices : nullptr, false}, progress);

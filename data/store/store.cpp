@@ -12,6 +12,7 @@
 #include "data/store/connection.h"
 #include "data/store/device_map_rows.h"
 #include "data/store/run_sample_rows.h"
+#include "data/store/tuned_product_rows.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
 #include "scenarios/profile.h"
@@ -403,6 +404,19 @@ std::optional<std::string> Store::find_artifact(std::int64_t run, const std::str
   return connection_->run([&](Database& database) {
     return find_text(database, "SELECT content FROM artifact WHERE run = ? AND name = ?", run,
                      name);
+  });
+}
+
+std::vector<TunedProduct> Store::tuned_products() const {
+  return connection_->run([&](Database& database) { return read_tuned_products(database); });
+}
+
+void Store::remember(const std::vector<TunedProduct>& products) {
+  if (products.empty()) return;
+  connection_->run([&](Database& database) {
+    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+    put_tuned_products(database, products);
+    transaction.commit();
   });
 }
 

@@ -25,6 +25,7 @@
 #include "scenarios/device_map.h"
 #include "scenarios/run_record.h"
 #include "scenarios/run_samples.h"
+#include "scenarios/tuned_product.h"
 
 namespace lindos::data {
 
@@ -141,6 +142,11 @@ class Store {
   void attach(std::int64_t run, const std::string& name, std::string_view content);
   [[nodiscard]] std::optional<std::string> find_artifact(std::int64_t run,
                                                          const std::string& name) const;
+
+  // Of all devices and libraries; none before anything was remembered.
+  [[nodiscard]] std::vector<TunedProduct> tuned_products() const;
+  // Replaces what was remembered for the same place and shape.
+  void remember(const std::vector<TunedProduct>& products);
 
  private:
   explicit Store(std::unique_ptr<Connection> connection);

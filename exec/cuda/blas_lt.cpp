@@ -2,6 +2,8 @@
 #include "exec/cuda/blas_lt.h"
 
 #include <algorithm>
+#include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -18,6 +20,9 @@ namespace {
 
 constexpr std::size_t kWorkspace = std::size_t{32} << 20;
 constexpr int kCandidates = 32;
+
+// The library promises that these bytes serve again with the same version of it.
+static_assert(sizeof(cublasLtMatmulAlgo_t) == sizeof(ProductAlgorithm));
 
 // Runs of each candidate: few of a product that takes long by itself.
 constexpr int kTimedRuns = 4;
@@ -73,7 +78,7 @@ struct BlasLt::Plan {
   }
 };
 
-BlasLt::BlasLt() : workspace_(kWorkspace) {
+BlasLt::BlasLt(std::shared_ptr<TunedProducts> memory) : memory_(std::move(memory)), workspace_(kWorkspace) {
   auto opened = DynamicLibrary::open({"libcublasLt.so.13", "libcublasLt.so"});
   if (const auto* absent = std::get_if<Unavailable>(&opened)) {
     throw Error(ErrorKind::kEnvironment, "cuBLASLt",
@@ -82,6 +87,13 @@ BlasLt::BlasLt() : workspace_(kWorkspace) {
   }
   api_ = std::make_unique<Api>(std::get<DynamicLibrary>(std::move(opened)));
   check_blas(api_->cublasLtCreate(&api_->handle), "start");
+  int device = 0;
+  check(cudaGetDevice(&device), "asking for the device");
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "asking for the device");
+  const auto part = DevicePartition::current();
+  place_ = {properties.name, part ? part->multiprocessors() : properties.multiProcessorCount,
+            "cuBLASLt " + std::to_string(version())};
 }
 
 BlasLt::~BlasLt() {
@@ -151,15 +163,24 @@ void BlasLt::adopt_tuned(Plan& plan, const BlasGemm& gemm) const {
   if (family == tuned_.end()) return;
   const auto larger = family->second.lower_bound(gemm.m);
   if (larger == family->second.end()) return;
+  (void)prefer(plan, &larger->second->candidates.front().algo);
+}
+
+bool BlasLt::prefer(Plan& plan, const void* algorithm) const {
   cublasLtMatmulHeuristicResult_t checked{};
-  const cublasLtMatmulAlgo_t& algorithm = larger->second->candidates.front().algo;
-  if (api_->cublasLtMatmulAlgoCheck(api_->handle, plan.operation, plan.w, plan.x, plan.y, plan.y, &algorithm, &checked) !=
+  const cublasLtMatmulAlgo_t wanted = *static_cast<const cublasLtMatmulAlgo_t*>(algorithm);
+  if (api_->cublasLtMatmulAlgoCheck(api_->handle, plan.operation, plan.w, plan.x, plan.y, plan.y, &wanted, &checked) !=
           CUBLAS_STATUS_SUCCESS ||
       checked.workspaceSize > workspace_.bytes()) {
-    return;
+    return false;
   }
-  checked.algo = algorithm;
+  checked.algo = wanted;
   plan.candidates.insert(plan.candidates.begin(), checked);
+  return true;
+}
+
+ProductShape BlasLt::shape_of(const BlasGemm& gemm) {
+  return {gemm.m, gemm.n, gemm.k, gemm.logits, gemm.accumulate, gemm.fp8()};
 }
 
 void BlasLt::set_scales(const Plan& plan, const BlasGemm& gemm) {
@@ -188,6 +209,13 @@ void BlasLt::gemm(const BlasGemm& gemm, cudaStream_t stream) {
 void BlasLt::tune(const BlasGemm& gemm, cudaStream_t stream, std::span<const void* const> more_weights) {
   if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0) return;
   Plan& plan = plan_of(gemm);
+  if (memory_) {
+    const std::optional<ProductAlgorithm> known = memory_->find(place_, shape_of(gemm));
+    if (known && prefer(plan, known->data())) {
+      tuned_[family_of(gemm)][gemm.m] = &plan;
+      return;
+    }
+  }
   const Event begin(true);
   const Event end(true);
   const int runs = gemm.m <= kFewRows ? kTimedRunsOfFewRows : kTimedRuns;
@@ -216,6 +244,10 @@ void BlasLt::tune(const BlasGemm& gemm, cudaStream_t stream, std::span<const voi
   std::rotate(plan.candidates.begin(), plan.candidates.begin() + static_cast<std::ptrdiff_t>(best),
               plan.candidates.begin() + static_cast<std::ptrdiff_t>(best) + 1);
   tuned_[family_of(gemm)][gemm.m] = &plan;
+  if (!memory_) return;
+  TunedProduct found{place_, shape_of(gemm), {}};
+  std::memcpy(found.algorithm.data(), &plan.candidates.front().algo, sizeof found.algorithm);
+  memory_->keep(found);
 }
 
 }  // namespace lindos::exec::cuda

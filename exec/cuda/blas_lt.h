@@ -3,7 +3,8 @@
 // with a scale per row of each (compute capability 9.0), f32 accumulation; FP8 products accumulate as the tensor cores do
 // by themselves ("fast"), some 14 bits of each sum. Weights stay as Hugging Face stores them, [n, k] row-major: no copy in
 // another layout.
-// tune() times several algorithms for a shape on this device. A shape that nobody tuned takes the algorithm of the next
+// tune() times several algorithms for a shape on this device, unless an earlier start of the same library on the same kind of
+// device did. A shape that nobody tuned takes the algorithm of the next
 // larger number of rows that somebody did, where it fits, else the library's first choice.
 // Threading: one object per rank thread.
 #pragma once
@@ -19,6 +20,8 @@
 #include <cuda_runtime_api.h>
 
 #include "exec/cuda/device_buffer.h"
+#include "exec/runner/tuned_products.h"
+#include "scenarios/tuned_product.h"
 
 namespace lindos::exec::cuda {
 
@@ -38,14 +41,16 @@ struct BlasGemm {
 
 class BlasLt {
  public:
-  // Throws Error{kEnvironment} when the library is missing or too old.
-  BlasLt();
+  // `memory`: of timings, shared by ranks; nothing: each is made anew. Throws Error{kEnvironment} when the library is missing
+  // or too old.
+  explicit BlasLt(std::shared_ptr<TunedProducts> memory = nullptr);
   ~BlasLt();
   BlasLt(const BlasLt&) = delete;
   BlasLt& operator=(const BlasLt&) = delete;
 
   void gemm(const BlasGemm& gemm, cudaStream_t stream);
-  // Times the library's candidates for this shape on the operands given and keeps the fastest. Writes y. Synchronises.
+  // Keeps the algorithm that the memory has for this shape, else times the library's candidates on the operands given and keeps
+  // the fastest. Writes y. Synchronises.
   // `more_weights`, if given: matrices of the shape (the scales stay) to take in turns, so that none is found in L2, as in a
   // step through many layers.
   void tune(const BlasGemm& gemm, cudaStream_t stream, std::span<const void* const> more_weights = {});
@@ -61,9 +66,14 @@ class BlasLt {
   Plan& plan_of(const BlasGemm& gemm);
   void set_scales(const Plan& plan, const BlasGemm& gemm);
   void adopt_tuned(Plan& plan, const BlasGemm& gemm) const;
+  // Puts the algorithm first, if it can do this product.
+  bool prefer(Plan& plan, const void* algorithm) const;
+  [[nodiscard]] static ProductShape shape_of(const BlasGemm& gemm);
   int run(const Plan& plan, const void* algorithm, const BlasGemm& gemm, cudaStream_t stream);
 
   std::unique_ptr<Api> api_;
+  std::shared_ptr<TunedProducts> memory_;
+  ProductPlace place_;
   DeviceBuffer workspace_;
   std::map<Key, std::unique_ptr<Plan>> plans_;
   std::map<Family, std::map<std::int64_t, const Plan*>> tuned_;   // by rows

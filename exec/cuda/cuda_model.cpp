@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "exec/model/rope_table.h"
 #include "kernels/bf16.h"
@@ -63,7 +64,7 @@ constexpr std::size_t kStepSlack = 1024;   // integers
 
 CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
                      std::int64_t kv_blocks, std::int64_t host_blocks, std::int64_t max_positions,
-                     Communicator& tensor_group, OpTimer& timer)
+                     Communicator& tensor_group, OpTimer& timer, std::shared_ptr<TunedProducts> tuned)
     : model_(model),
       share_(checked(model, group).stages.at(static_cast<std::size_t>(shard.stage)).ranks.at(static_cast<std::size_t>(shard.rank)).share),
       limits_(group.limits),
@@ -73,7 +74,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
       captures_(first_stage_ && last_stage_ && tensor_group.size() == 1),
       weights_(model, group, shard, checkpoint, stream_),
       products_(checked_fp8(group), most_rows(limits_),
-                most_rows(limits_) * widest(model, share_)),
+                most_rows(limits_) * widest(model, share_), std::move(tuned)),
       timer_(timer, stream_) {
   const RopeTable rope = make_rope_table(model, max_positions);
   cos_ = upload_floats(rope.cos);

@@ -35,9 +35,10 @@ namespace lindos::exec::cuda {
 class CudaModel final : public StageModel {
  public:
   // `kv_blocks` and `host_blocks` by the capacity rule; `max_positions` bounds the rotary table. Throws Error{kInput} for what this backend
-  // cannot run, Error{kEnvironment} when the device has no room or fails.
+  // cannot run, Error{kEnvironment} when the device has no room or fails. `tuned`: timings of products, may be null.
   CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint, std::int64_t kv_blocks,
-            std::int64_t host_blocks, std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer);
+            std::int64_t host_blocks, std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer,
+            std::shared_ptr<TunedProducts> tuned = nullptr);
   ~CudaModel() override;
 
   [[nodiscard]] std::span<float> incoming(std::int64_t rows) override;

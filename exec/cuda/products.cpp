@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec/cuda/products.h"
 
+#include <utility>
+
 #include "kernels/cuda/elementwise.h"
 
 namespace lindos::exec::cuda {
 
 namespace kc = kernels::cuda;
 
-Products::Products(bool fp8, std::int64_t rows, std::int64_t elements)
-    : quantised_(fp8 ? static_cast<std::size_t>(elements) : 0), scales_(fp8 ? static_cast<std::size_t>(rows) * sizeof(float) : 0) {}
+Products::Products(bool fp8, std::int64_t rows, std::int64_t elements, std::shared_ptr<TunedProducts> memory)
+    : blas_(std::move(memory)),
+      quantised_(fp8 ? static_cast<std::size_t>(elements) : 0), scales_(fp8 ? static_cast<std::size_t>(rows) * sizeof(float) : 0) {}
 
 Operand Products::prepare(bool fp8, const OperandSource& source, __nv_bfloat16* wide, const kc::Launch& launch) const {
   if (fp8) {

@@ -33,8 +33,8 @@ struct OperandSource {
 
 class Products {
  public:
-  // Scratch for FP8 activations of `elements` in `rows` rows; none without FP8 weights.
-  Products(bool fp8, std::int64_t rows, std::int64_t elements);
+  // Scratch for FP8 activations of `elements` in `rows` rows; none without FP8 weights. `memory`: as BlasLt's.
+  Products(bool fp8, std::int64_t rows, std::int64_t elements, std::shared_ptr<TunedProducts> memory = nullptr);
 
   // `wide` receives the result where the weights are bf16 and x does not stay as it is.
   [[nodiscard]] Operand prepare(bool fp8, const OperandSource& source, __nv_bfloat16* wide, const kernels::cuda::Launch& launch) const;

@@ -15,6 +15,7 @@
 #include "exec/checkpoint/checkpoint.h"
 #include "exec/comm/communicator.h"
 #include "exec/model/stage_model.h"
+#include "exec/runner/tuned_products.h"
 #include "exec/telemetry/op_timer.h"
 #include "kernels/cpu_pool.h"
 #include "kernels/sample.h"
@@ -42,6 +43,7 @@ struct EngineConfig {
   // On a GPU that all ranks share: the multiprocessors of each, in world order; empty: every rank uses all of them.
   std::vector<int> multiprocessors;
   std::vector<std::shared_ptr<const cuda::DevicePartition>> parts;  // cut_device() makes them
+  std::shared_ptr<TunedProducts> tuned;  // on a GPU: fast products of earlier starts, and those found in this one; may be null
 };
 
 // Cuts the GPU as `multiprocessors` says. Throws Error{kInput} when it has fewer, or ranks and parts differ in number.

@@ -6,8 +6,9 @@
 namespace lindos::data {
 
 std::span<const char* const> migrations() {
-  static const std::array<const char*, 4> kMigrations = {kMigration001Initial, kMigration002DeviceMap,
-                                                         kMigration003RunSamples, kMigration004Tenants};
+  static const std::array<const char*, 5> kMigrations = {kMigration001Initial, kMigration002DeviceMap,
+                                                         kMigration003RunSamples, kMigration004Tenants,
+                                                         kMigration005TunedProducts};
   return kMigrations;
 }
 

@@ -12,6 +12,7 @@ extern const char* const kMigration001Initial;
 extern const char* const kMigration002DeviceMap;
 extern const char* const kMigration003RunSamples;
 extern const char* const kMigration004Tenants;
+extern const char* const kMigration005TunedProducts;
 
 // All steps in order; the size is the schema version that this build writes.
 [[nodiscard]] std::span<const char* const> migrations();

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the ranks of an engine know of fast products: of earlier starts, and what they time themselves.
+// Threading: any number of ranks at a time.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "scenarios/tuned_product.h"
+
+namespace lindos::exec {
+
+class TunedProducts {
+ public:
+  explicit TunedProducts(const std::vector<TunedProduct>& known = {});
+  [[nodiscard]] std::optional<ProductAlgorithm> find(const ProductPlace& place, const ProductShape& shape) const;
+  // Of several timings of one shape the last one counts.
+  void keep(const TunedProduct& found);
+  // What was kept since the last call.
+  [[nodiscard]] std::vector<TunedProduct> take_found();
+
+ private:
+  using Key = std::pair<ProductPlace, ProductShape>;
+  mutable std::mutex mutex_;
+  std::map<Key, ProductAlgorithm> known_;
+  std::map<Key, ProductAlgorithm> found_;
+};
+
+}  // namespace lindos::exec

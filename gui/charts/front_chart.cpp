@@ -154,6 +154,10 @@ void FrontChart::draw_front() {
   plot_->yAxis->setLabel(tr("output tokens/s of one GPU"));
   plot_->rescaleAxes();
   for (QCPAxis* axis : {plot_->xAxis, plot_->yAxis}) axis->scaleRange(1.15, axis->range().center());
+  // The line falls to the right: above its end is room for the legend, once its begin lies below that.
+  constexpr double kRoomAbove = 0.25;
+  plot_->yAxis->setRangeUpper(plot_->yAxis->range().upper + kRoomAbove * plot_->yAxis->range().size());
+  plot_->axisRect()->insetLayout()->setInsetAlignment(0, Qt::AlignTop | Qt::AlignRight);
 }
 
 int FrontChart::plan_at(const QPointF& position) const {

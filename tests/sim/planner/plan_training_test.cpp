@@ -108,7 +108,8 @@ std::int64_t layers_on_last(const Scenario& scenario, TrainingShape shape) {
     tried.plan.groups = {group_of(scenario, shape, 1, 1)};
     tried.workload.training.global_batch = tried.workload.training.micro_batch;
     double slowest = 0.0;
-    for (const StageJob& stage : make_training_job(tried, {}).groups.front().stages)
+    const TrainingJob job = make_training_job(tried, {});
+    for (const StageJob& stage : job.groups.front().stages)
       slowest = std::max(slowest, (stage.chunks.front().forward.total() + stage.chunks.front().backward.total()).count());
     if (slowest >= least * (1.0 - 1e-12)) continue;
     least = slowest;

@@ -12,10 +12,14 @@
 #include <QLineEdit>
 #include <QRegularExpression>
 #include <QSet>
+#include <QSettings>
 #include <QSignalSpy>
 #include <QTest>
+#include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
+#include <utility>
 
 #include "gui/app/command_palette.h"
 #include "gui/app/main_window.h"
@@ -325,6 +329,44 @@ TEST_F(WindowTest, ThePaletteFindsAndRunsCommands) {
   QTest::keyClick(&palette.input(), Qt::Key_Return);
   QTRY_VERIFY_WITH_TIMEOUT(window.runs().isVisible(), kPatience);
   EXPECT_FALSE(palette.isVisible());
+}
+
+// Docks that a user moved and closed stay so in the next window, until the default is asked for.
+TEST_F(WindowTest, TheLayoutLastsUntilTheDefaultIsRestored) {
+  const auto docks = [](const MainWindow& window) {
+    std::map<QString, std::pair<bool, Qt::DockWidgetArea>> out;
+    for (auto* dock : window.findChildren<QDockWidget*>())
+      out[dock->windowTitle()] = {!dock->isHidden(), window.dockWidgetArea(dock)};
+    return out;
+  };
+  const struct Forget {
+    ~Forget() { QSettings().remove("layout"); }  // which all tests share
+  } after;
+  std::map<QString, std::pair<bool, Qt::DockWidgetArea>> before;
+  std::map<QString, std::pair<bool, Qt::DockWidgetArea>> moved;
+  {
+    MainWindow window(options());
+    window.show();
+    before = docks(window);
+    ASSERT_GT(before.size(), 2U);
+    for (auto* dock : window.findChildren<QDockWidget*>()) {
+      window.addDockWidget(Qt::LeftDockWidgetArea, dock);
+      dock->setVisible(dock->isHidden());
+    }
+    moved = docks(window);
+    EXPECT_NE(moved, before);
+    window.close();
+  }
+  MainWindow window(options());
+  window.show();
+  EXPECT_EQ(docks(window), moved);
+  const auto& entries = window.actions_list().entries();
+  const auto restore = std::find_if(entries.begin(), entries.end(), [](const Actions::Entry& entry) {
+    return entry.action->text().remove('&') == "Restore default layout";
+  });
+  ASSERT_NE(restore, entries.end());
+  restore->action->trigger();
+  EXPECT_EQ(docks(window), before);
 }
 
 TEST_F(WindowTest, LastResultIsThereAtOnce) {

@@ -79,7 +79,7 @@ struct Op {
   std::int64_t products = 1;       // kBatchedGemm: products of m×n×k
   // Attention: local heads, dims and the slices it covers.
   std::int64_t q_heads = 0, kv_heads = 0, head_dim = 0;
-  std::int64_t value_dim = 0;      // where values are narrower than keys: prompts of latent attention
+  std::int64_t value_dim = 0;      // of values; 0: as wide as keys
   std::int64_t latent = 0;         // elements of the latent that the cache holds per token; 0: keys and values
   std::int64_t tokens = 0;         // tokens the op touches
   std::int64_t kv_tokens = 0;      // attention: Σ over slices of keys read (context + tokens, windowed)

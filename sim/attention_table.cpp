@@ -15,6 +15,9 @@ constexpr double kSame = 1e-9;
 // In octaves of a head count: heads of another width are another kernel.
 constexpr double kKernel = 10.0;
 
+// Of latent attention, expanded and absorbed (docs/operators.md): no model with heads of its own has these kernels.
+bool is_latent_width(std::int64_t head_dim) { return head_dim == 192 || head_dim == 576; }
+
 double octaves(std::int64_t a, std::int64_t b) {
   return a == b ? 0.0 : std::abs(std::log2(static_cast<double>(a) / static_cast<double>(b)));
 }
@@ -176,7 +179,7 @@ std::optional<AttentionTime> AttentionTable::answer(Kind kind, const AttentionSh
   const Grid* best = nullptr;
   double best_distance = std::numeric_limits<double>::infinity();
   for (const Grid& g : grids_) {
-    if (g.kind != kind) continue;
+    if (g.kind != kind || (g.head_dim != shape.head_dim && is_latent_width(g.head_dim))) continue;
     // The context decides about bandwidth per rank, dtype and width about the kernel; head counts
     // scale well.
     const double d = 100.0 * distance(g.context, context) + (g.dtype == dtype ? 0.0 : 1e6) +

@@ -244,7 +244,7 @@ void BlasLt::tune(const BlasGemm& gemm, cudaStream_t stream, std::span<const voi
   std::rotate(plan.candidates.begin(), plan.candidates.begin() + static_cast<std::ptrdiff_t>(best),
               plan.candidates.begin() + static_cast<std::ptrdiff_t>(best) + 1);
   tuned_[family_of(gemm)][gemm.m] = &plan;
-  if (!memory_) return;
+  if (!memory_ || best_ms == 0.0F) return;
   TunedProduct found{place_, shape_of(gemm), {}};
   std::memcpy(found.algorithm.data(), &plan.candidates.front().algo, sizeof found.algorithm);
   memory_->keep(found);

@@ -92,11 +92,11 @@ class Screening {
     screen_.pruned = space.pruned;
     const std::vector<ServingShape>& shapes = space.shapes;
     std::vector<Priced> priced(shapes.size());
-    run(shapes.size(), [&](std::size_t i) { price(shapes[i], priced[i]); });
+    run(shapes.size(), [&](std::size_t i) { price(shapes[i], priced[i]); }, question_.progress);
     for (std::size_t i = 0; i < shapes.size(); ++i) take(shapes[i], priced[i]);
     leave_out_what_one_pool_bears();
     std::vector<std::int64_t> points(screen_.over.size(), 0);
-    run(points.size(), [&](std::size_t i) { points[i] = screen(screen_.over[i], by_); });
+    run(points.size(), [&](std::size_t i) { points[i] = screen(screen_.over[i], by_); }, {});
     for (const std::int64_t more : points) screen_.points += more;
     screen_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return std::move(screen_);
@@ -111,14 +111,14 @@ class Screening {
     std::int64_t points = 0;
   };
 
-  void run(std::size_t count, const std::function<void(std::size_t)>& job) const {
+  void run(std::size_t count, const std::function<void(std::size_t)>& job, const std::function<void(double)>& progress) const {
     run_workers(
         workers_for(count), count,
         [&](std::size_t, std::size_t i) {
           if (question_.cancelled && question_.cancelled()) throw Error(ErrorKind::kCancelled, "", "cancelled");
           job(i);
         },
-        question_.progress);
+        progress);
   }
 
   void price(const ServingShape& shape, Priced& out) const {

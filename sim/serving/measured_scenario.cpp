@@ -136,8 +136,12 @@ class Mapper {
   // The published table has 16 measurements of one node twice: once with 8 ranks that deal the experts out, once with 8 x 8.
   void undo_square(MeasuredWorkers& workers) {
     const std::int64_t once = workers.expert_ranks;
-    if (once == 1 || workers.expert_tensor != once || workers.tensor * workers.attention_replicas != once * once) return;
-    (workers.tensor > 1 ? workers.tensor : workers.attention_replicas) /= once;
+    std::int64_t& ranks = workers.tensor > 1 ? workers.tensor : workers.attention_replicas;
+    if (once != device_->scale_up_domain || workers.expert_tensor != once || ranks != once * once ||
+        workers.tensor * workers.attention_replicas != ranks) {
+      return;
+    }
+    ranks = once;
     workers.expert_tensor = 1;
     assume("ranks stated as the square of those of the experts taken as these");
   }

@@ -340,6 +340,18 @@ TEST(OperatorCost, PromptsOfLatentAttentionHaveSamplesOfTheirOwn) {
   EXPECT_LT(priced(cost, grouped).time.count(), 5.1e-6);
 }
 
+TEST(OperatorCost, WiderGroupedHeadsDoNotTakeTheKernelsOfLatentAttention) {
+  Profile profile = toy::bare_profile();
+  profile.attention = {{Dtype::kF32, 1, 64, 0, 4, 2, 128, 2, 1, Seconds(5e-6), 0.0}};
+  Op wide = attention_op(OpKind::kAttentionPrefill, 1, 64, 0);
+  wide.head_dim = 256;
+  wide.flop = wide.flop * 16.0;
+  wide.kv_bytes = wide.kv_bytes * 16.0;
+  const Seconds alone = priced(OperatorCost(profile), wide).time;
+  profile.attention.push_back({Dtype::kF32, 1, 64, 0, 4, 4, 192, 2, 1, Seconds(90e-6), 0.0});  // nearer to 256
+  EXPECT_EQ(priced(OperatorCost(profile), wide).time, alone);
+}
+
 TEST(OperatorCost, ACollectiveWithoutSampleOrLinkIsAMissThatNamesIt) {
   Op op;
   op.kind = OpKind::kAllReduce;

@@ -118,6 +118,10 @@ TEST(MeasuredScenario, TheSquareOfANodeIsTheNode) {
   EXPECT_EQ(std::get<MeasuredScenario>(measured_scenario(row, catalogue())).parts.front().replicas, 8);
   row.aggregated = MeasuredWorkers{.tensor = 8, .expert_tensor = 2, .expert_ranks = 4};
   EXPECT_EQ(ranks(), 8);
+  row.aggregated = MeasuredWorkers{.tensor = 4, .expert_tensor = 2, .expert_ranks = 2};  // no node of this GPU
+  EXPECT_EQ(ranks(), 4);
+  row.aggregated = MeasuredWorkers{.tensor = 4, .attention_replicas = 16, .expert_tensor = 8, .expert_ranks = 8};
+  EXPECT_EQ(ranks(), 4);
 }
 
 // 671 GB in fp8 are more than 0.9 of four GPUs of 186 GB: eight, one replica of attention each; how many there were, nobody says.

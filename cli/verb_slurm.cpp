@@ -51,7 +51,7 @@ void print_states(const SlurmVerb& options) {
 void add_part(CLI::App& verb, const char* name, const char* help, const char* type, const char* what, void (*act)(const SlurmVerb&)) {
   auto options = std::make_shared<SlurmVerb>();
   CLI::App* part = verb.add_subcommand(name, help);
-  part->add_option("words", options->words, what)->required()->type_name(type);
+  part->add_option(type, options->words, what)->required();
   add_common(*part, options->common, false);
   part->callback([options, act] { act(*options); });
 }

@@ -82,14 +82,19 @@ class Desktop:
             time.sleep(0.05)  # xdotool may not outrun the server
 
     def wait(self, what, holds):
-        end = time.monotonic() + PATIENCE_S
+        if not self.comes(what, holds, PATIENCE_S):
+            raise AssertionError(f"never: {what}")
+
+    def comes(self, what, holds, seconds):
+        """Whether it holds before so many seconds have passed."""
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.window.poll() is not None:
                 raise AssertionError(f"the window ended with {self.window.returncode} before: {what}")
             if holds():
-                return
-            time.sleep(0.2)
-        raise AssertionError(f"never: {what}")
+                return True
+            time.sleep(0.05)
+        return False
 
     def runs(self):
         if not self.db.exists():
@@ -158,13 +163,8 @@ class Desktop:
                 act()
             else:
                 self.keys(*act)
-            again = time.monotonic() + ANSWER_S
-            while time.monotonic() < again:
-                if self.window.poll() is not None:
-                    raise AssertionError(f"the window ended with {self.window.returncode} before: {what}")
-                if holds():
-                    return
-                time.sleep(0.05)
+            if self.comes(what, holds, ANSWER_S):
+                return
         raise AssertionError(f"never: {what}")
 
     def started(self, *words):

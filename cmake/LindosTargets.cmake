@@ -45,6 +45,10 @@ endfunction()
 # LABELS sanitize and threads: see lindos_note_sanitized; such a test needs neither sim nor the lindos binary.
 function(lindos_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  if("lindos::sim" IN_LIST arg_DEPENDS AND ("sanitize" IN_LIST arg_LABELS OR "threads" IN_LIST arg_LABELS))
+    message(FATAL_ERROR "${name}: a test under sanitizers cannot need lindos::sim, whose SimGrid does not compile there; "
+      "make what it tests a library of its own")
+  endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gmock GTest::gtest_main rapidcheck rapidcheck_gtest)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wshadow)

@@ -96,6 +96,7 @@ Measurement measure(const Session& session, const exec::EngineConfig& config, ex
   }
   RunRecord record = exec::measured_record(runs, config, ceilings, session.scenario);
   session.stamp(record, &ceilings);
+  if (const std::string way = replica.sums_by(); !way.empty()) record.environment.libraries["all-reduce"] = way;
   if (devices != nullptr) {
     exec::record_devices(record, *devices, runs, uses);
     progress.finish_phase("devices  " + exec::describe(uses.back()));

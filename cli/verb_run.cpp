@@ -37,6 +37,7 @@ struct RunVerb {
   std::string weights = "random:1";
   std::string ranks = "threads";
   std::vector<int> multiprocessors;
+  std::string all_reduce = "auto";
   int repeats = 3;
   std::int64_t max_tokens = 64;
   kernels::SamplingParameters sampling;
@@ -141,6 +142,9 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
   exec::EngineConfig config = engine_config(session.scenario, place, open_weights(options.weights, session.scenario),
                                             place.gpu ? place.gpu->free_memory : profile.memory);
   config.sampling = options.sampling;
+  config.all_reduce = options.all_reduce == "peer"   ? exec::AllReduce::kPeer
+                      : options.all_reduce == "nccl" ? exec::AllReduce::kNccl
+                                                     : exec::AllReduce::kAuto;
   recall_products(store, config);
   const auto replica = mpi ? exec::Replica::over_mpi(config) : exec::Replica::in_process(config);
   if (!replica->is_driver()) {
@@ -211,6 +215,12 @@ void execute(RunVerb& options) {
     }
     place.multiprocessors = options.multiprocessors;
   }
+  if (options.all_reduce != "auto" && !place.gpu) {
+    throw Error(ErrorKind::kUsage, "--all-reduce", "is about ranks on GPUs; this run is on the CPU");
+  }
+  if (options.all_reduce == "nccl" && !mpi) {
+    throw Error(ErrorKind::kUsage, "--all-reduce", "nccl wants a process per rank: --ranks mpi");
+  }
   const GroupPlan& group = serving_group(session.scenario);
   if (mpi && place.gpu && !exec::launched_by_mpi()) require_a_gpu_per_rank(group.ranks_per_replica());
   if (mpi && !exec::launched_by_mpi() && group.ranks_per_replica() > 1) {
@@ -256,6 +266,9 @@ void add_run(CLI::App& app) {
                    "ranks that share a GPU keep to parts of it: how many of its multiprocessors each, in the plan's order (40,80)")
       ->delimiter(',')
       ->check(CLI::Range(1, 100'000));
+  verb->add_option("--all-reduce", options->all_reduce,
+                   "how ranks on GPUs add their parts: in peer memory, by NCCL, or [auto] the first that they can")
+      ->check(CLI::IsMember({"auto", "peer", "nccl"}));
   verb->add_option("--repeats", options->repeats, "measured runs")->check(CLI::Range(1, 1000));
   verb->add_flag("--preflight", options->preflight, "say what stands in the way of a run here, and run nothing")
       ->excludes("--prompt");

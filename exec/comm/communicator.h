@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collectives between the ranks of one group (tensor-parallel stage) and between pipeline stages. One
-// interface, backends single, thread, mpi (nccl and peer join later), one conformance suite.
+// interface, backends single, thread, mpi, one conformance suite. Sums on GPUs go other ways (exec/cuda/tensor_group.h).
 // Ownership: buffers are the caller's. Threading: one Communicator object per rank, used by that rank's
 // thread only. CPU backends complete before they return.
 // Sums are taken in rank order in fp32, so every rank holds the same bits.
@@ -40,6 +40,8 @@ class Communicator {
 
   // Releases every rank that waits in a call of this group: they throw Error{kEnvironment, reason}.
   virtual void abort(const std::string& reason) = 0;
+  // For waits outside of this group: throws as calls do once a rank has aborted. Cheap.
+  virtual void throw_if_aborted() = 0;
 
   // Since construction or the last reset.
   [[nodiscard]] const CommStats& stats() const { return stats_; }

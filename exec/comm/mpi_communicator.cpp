@@ -191,6 +191,10 @@ class MpiCommunicator final : public Communicator {
       if (request != MPI_REQUEST_NULL) MPI_Request_free(&request);
     });
   }
+  void throw_if_aborted() override {
+    throw_if_known();
+    receive_abort();
+  }
 
  private:
   // Below any eager limit of Open MPI.
@@ -207,7 +211,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   void begin(std::size_t bytes) {
-    throw_if_aborted();
+    throw_if_known();
     bytes_ = bytes;
     begin_ = Clock::now();
   }
@@ -307,7 +311,7 @@ class MpiCommunicator final : public Communicator {
           "MPI_Recv");
     aborted_ = std::move(reason);
     drop_requests();
-    throw_if_aborted();
+    throw_if_known();
   }
 
   // Transfers that both sides have begun get a moment to end; the rest is called off, so that MPI
@@ -339,7 +343,7 @@ class MpiCommunicator final : public Communicator {
     }
   }
 
-  void throw_if_aborted() const {
+  void throw_if_known() const {
     if (aborted_) throw Error(ErrorKind::kEnvironment, "communicator", *aborted_);
   }
 

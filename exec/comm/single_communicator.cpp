@@ -38,10 +38,13 @@ class SingleCommunicator final : public Communicator {
   void abort(const std::string& reason) override {
     if (!aborted_) aborted_ = reason;
   }
+  void throw_if_aborted() override {
+    if (aborted_) throw Error(ErrorKind::kEnvironment, "communicator", *aborted_);
+  }
 
  private:
   void count(std::size_t bytes) {
-    if (aborted_) throw Error(ErrorKind::kEnvironment, "communicator", *aborted_);
+    throw_if_aborted();
     stats_.bytes += bytes;
     ++stats_.calls;
   }

@@ -123,6 +123,7 @@ class ThreadCommunicator final : public Communicator {
   }
 
   void abort(const std::string& reason) override { group_->abort(reason); }
+  void throw_if_aborted() override { group_->throw_if_aborted(); }
 
  private:
   std::shared_ptr<ThreadGroup> group_;

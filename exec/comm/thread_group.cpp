@@ -86,7 +86,7 @@ ThreadGroup::Mailbox& ThreadGroup::mailbox(int from, int to) {
 }
 
 void ThreadGroup::post(std::span<const std::byte> data, int from, int to) {
-  if ((opened_.load(std::memory_order_acquire) & kAborted) != 0) throw_aborted();
+  throw_if_aborted();
   Mailbox& box = mailbox(from, to);
   std::vector<std::byte> message;
   {
@@ -110,7 +110,7 @@ SteadyTime ThreadGroup::take(std::span<std::byte> data, int from, int to) {
   std::vector<std::byte> message;
   for (;;) {
     const std::uint32_t seen = box.posted.load(std::memory_order_acquire);
-    if ((opened_.load(std::memory_order_acquire) & kAborted) != 0) throw_aborted();
+    throw_if_aborted();
     {
       const std::scoped_lock lock(box.mutex);
       if (!box.messages.empty()) {
@@ -145,6 +145,10 @@ void ThreadGroup::abort(const std::string& reason) {
     box.posted.fetch_add(1, std::memory_order_release);
     box.posted.notify_all();
   }
+}
+
+void ThreadGroup::throw_if_aborted() {
+  if ((opened_.load(std::memory_order_acquire) & kAborted) != 0) throw_aborted();
 }
 
 void ThreadGroup::throw_aborted() {

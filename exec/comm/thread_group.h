@@ -52,6 +52,7 @@ class ThreadGroup {
 
   // The first reason is kept.
   void abort(const std::string& reason);
+  void throw_if_aborted();
 
  private:
   struct Mailbox {

@@ -64,14 +64,14 @@ constexpr std::size_t kStepSlack = 1024;   // integers
 
 CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
                      std::int64_t kv_blocks, std::int64_t host_blocks, std::int64_t max_positions,
-                     Communicator& tensor_group, OpTimer& timer, std::shared_ptr<TunedProducts> tuned)
+                     Communicator& tensor_group, OpTimer& timer, std::shared_ptr<TunedProducts> tuned, AllReduce all_reduce)
     : model_(model),
       share_(checked(model, group).stages.at(static_cast<std::size_t>(shard.stage)).ranks.at(static_cast<std::size_t>(shard.rank)).share),
       limits_(group.limits),
       layer_range_(group.stages[static_cast<std::size_t>(shard.stage)].layers),
       first_stage_(shard.stage == 0),
       last_stage_(shard.stage + 1 == static_cast<int>(group.stages.size())),
-      captures_(first_stage_ && last_stage_ && tensor_group.size() == 1),
+      captures_(first_stage_ && last_stage_),
       weights_(model, group, shard, checkpoint, stream_),
       products_(checked_fp8(group), most_rows(limits_),
                 most_rows(limits_) * widest(model, share_), std::move(tuned)),
@@ -89,7 +89,11 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   table_stride_ = (max_positions + kDevicePageTokens - 1) / kDevicePageTokens;
 
   const std::int64_t tokens = most_rows(limits_);
-  residual_ = bf16_rows(tokens, model.hidden);
+  if (tensor_group.size() > 1) {
+    group_ = make_tensor_group(tensor_group, tokens, model.hidden, all_reduce);
+  } else {
+    residual_ = bf16_rows(tokens, model.hidden);
+  }
   normed_ = bf16_rows(tokens, model.hidden);
   qkv_ = bf16_rows(tokens, (q_heads + 2 * kv_heads) * d);
   attention_ = bf16_rows(tokens, q_heads * d);
@@ -97,7 +101,6 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   gate_up_ = bf16_rows(tokens, 2 * ffn);
   activated_ = bf16_rows(tokens, ffn);
   if (model.is_moe()) moe_ = MoeBlock(model, group.stages[static_cast<std::size_t>(shard.stage)], share_, tokens);
-  if (tensor_group.size() > 1) group_ = make_tensor_group(tensor_group, tokens, model.hidden);
   const int sequences = static_cast<int>(graph_bucket(limits_.max_sequences));
   if (kv_heads > 0) {
     // The most that any number of sequences needs: few sequences are split, many are not.
@@ -126,9 +129,20 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   step_input_ = DeviceBuffer(step_capacity_ * sizeof(std::int32_t));
   step_staging_ = PinnedBuffer(step_capacity_ * sizeof(std::int32_t));
   tune();
-  if (captures_) {
-    for (std::int64_t bucket = graph_bucket(limits_.max_sequences); bucket >= 1; bucket /= 2) (void)graph_for(bucket);
-  }
+  if (!group_) capture_all();
+}
+
+// Graphs of ranks know the others' memory. All are made before the first step: an allocation would wait for kernels that wait for this
+// rank, where ranks share a device.
+void CudaModel::meet() {
+  if (!group_) return;
+  group_->meet();
+  capture_all();
+}
+
+void CudaModel::capture_all() {
+  if (!can_capture()) return;
+  for (std::int64_t bucket = graph_bucket(limits_.max_sequences); bucket >= 1; bucket /= 2) (void)graph_for(bucket);
 }
 
 CudaModel::~CudaModel() {
@@ -145,6 +159,10 @@ std::size_t CudaModel::scratch_bytes() const {
   for (const auto& [bucket, graph] : graphs_) bytes += graph.input.bytes();
   return bytes;
 }
+
+Bf16* CudaModel::residual() const { return group_ ? group_->residual() : residual_.as<Bf16>(); }
+
+bool CudaModel::can_capture() const { return captures_ && (!group_ || group_->can_capture()); }
 
 void CudaModel::wait(const char* what) {
   if (group_) {
@@ -183,7 +201,7 @@ std::span<float> CudaModel::incoming(std::int64_t rows) {
 
 std::span<const float> CudaModel::outgoing(std::int64_t rows) {
   const std::size_t n = elements(rows, model_.hidden);
-  check(cudaMemcpyAsync(stage_bf16_.as<void>(), residual_.as<void>(), n * sizeof(Bf16), cudaMemcpyDeviceToHost, stream_.get()),
+  check(cudaMemcpyAsync(stage_bf16_.as<void>(), residual(), n * sizeof(Bf16), cudaMemcpyDeviceToHost, stream_.get()),
         "copy of the residual stream");
   wait("a step of a pipeline stage");
   timer_.book(class_key_);
@@ -210,7 +228,7 @@ void CudaModel::upload(const StepInput& input) {
   current_.rows = input.rows();
   current_.logit_rows = static_cast<std::int64_t>(input.logit_rows.size());
   current_.timed = true;
-  current_.fused = !group_ && current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
+  current_.fused = current_.counts.prefill_rows == 0 && current_.rows <= kc::kSkinnyRows;
 }
 
 // On a stream of their own, layer after layer: a layer waits for its own copies, so that those of later layers hide behind
@@ -240,7 +258,7 @@ void CudaModel::copy_blocks(const StepInput& input) {
 void CudaModel::forward(const StepInput& input) {
   copy_blocks(input);
   // A graph could only wait for the copies of all layers.
-  graph_step_ = captures_ && decode_only(input) && !copies_pending_;
+  graph_step_ = can_capture() && decode_only(input) && !copies_pending_;
   if (!graph_step_) {
     class_key_ = 0;
     upload(input);
@@ -267,14 +285,14 @@ void CudaModel::run_kernels() {
   timer_.begin();
   if (first_stage_) {
     kc::embedding(weights_.embedding().bf16(), current_.input + current_.layout.ids(), current_.rows, model_.hidden,
-                  residual_.as<Bf16>(), launch(current_));
+                  residual(), launch(current_));
     mark(current_, OpFamily::kEmbedding);
   } else {
     const std::size_t n = elements(current_.rows, model_.hidden);
     const float* in = stage_host_.as<float>();
     auto* rounded = stage_bf16_.as<std::uint16_t>();
     for (std::size_t i = 0; i < n; ++i) rounded[i] = kernels::to_bf16(in[i]);
-    check(cudaMemcpyAsync(residual_.as<void>(), rounded, n * sizeof(Bf16), cudaMemcpyHostToDevice, stream_.get()),
+    check(cudaMemcpyAsync(residual(), rounded, n * sizeof(Bf16), cudaMemcpyHostToDevice, stream_.get()),
           "copy of the residual stream");
     mark(current_, OpFamily::kCommunication);
   }
@@ -283,6 +301,7 @@ void CudaModel::run_kernels() {
 }
 
 void CudaModel::run_layers(const Launches& step) {
+  normed_with_ = nullptr;
   for (std::int64_t l = 0; l < layer_range_.size(); ++l) {
     if (copies_pending_) {
       check(cudaStreamWaitEvent(stream_.get(), copied_[static_cast<std::size_t>(l)].get(), 0), "waiting for KV blocks");
@@ -300,7 +319,7 @@ void CudaModel::attention_block(const Launches& step, std::int64_t layer) {
   if (q_width > 0) {
     if (small(step, w.qkv)) {
       kc::SkinnyGemm g = skinny_of(w.qkv, step.rows);
-      g.x = residual_.as<Bf16>();
+      g.x = residual();
       g.norm = w.input_norm;
       g.eps = eps;
       g.bias = w.qkv_bias;
@@ -315,12 +334,22 @@ void CudaModel::attention_block(const Launches& step, std::int64_t layer) {
     attend(step, layer);
     mark(step, OpFamily::kAttention);
   }
-  project_and_add(step, w.o, OpFamily::kO, {attention_.as<void>(), nullptr}, w.o_bias);
+  const bool norm_follows = w.experts ? !moe_.is_few(step.rows) : follows_normed(step, w.gate_up);
+  project_and_add(step, w.o, OpFamily::kO, {attention_.as<void>(), nullptr}, w.o_bias, norm_follows ? w.post_norm : nullptr);
 }
 
+const Bf16* CudaModel::norm_after(const Launches& step, std::int64_t layer) const {
+  if (layer + 1 == layer_range_.size()) return nullptr;
+  const DeviceLayer& next = weights_.layers()[static_cast<std::size_t>(layer + 1)];
+  return follows_normed(step, next.qkv) ? next.input_norm : nullptr;
+}
+
+bool CudaModel::follows_normed(const Launches& step, const DeviceMatrix& w) { return w.n > 0 && !w.fp8() && !small(step, w); }
+
 Operand CudaModel::normed(const Launches& step, const DeviceMatrix& w, const Bf16* norm) {
+  if (normed_with_ == norm) return {normed_.as<void>(), nullptr};
   OperandSource source;
-  source.x = residual_.as<Bf16>();
+  source.x = residual();
   source.rows = step.rows;
   source.k = model_.hidden;
   source.input = kc::QuantiseInput::kNorm;
@@ -402,7 +431,7 @@ Operand CudaModel::activate(const Launches& step, const DeviceLayer& w, bool is_
     kc::SkinnyGemm g = skinny_of(w.gate_up.rows(0, f), step.rows);
     g.up = up.data;
     g.up_scales = up.scales;
-    g.x = is_normed ? normed_.as<Bf16>() : residual_.as<Bf16>();
+    g.x = is_normed ? normed_.as<Bf16>() : residual();
     g.norm = is_normed ? nullptr : w.post_norm;
     g.eps = static_cast<float>(model_.rms_eps);
     g.bias = w.gate_up_bias;
@@ -431,41 +460,47 @@ Operand CudaModel::activate(const Launches& step, const DeviceLayer& w, bool is_
 void CudaModel::ffn_block(const Launches& step, std::int64_t layer) {
   const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
   if (w.experts) {
-    experts_block(step, w);
+    experts_block(step, w, norm_after(step, layer));
   } else {
-    project_and_add(step, w.down, OpFamily::kDown, activate(step, w, false), w.down_bias);
+    project_and_add(step, w.down, OpFamily::kDown, activate(step, w, false), w.down_bias, norm_after(step, layer));
   }
 }
 
 // The residual stream is written last: all experts read it.
-void CudaModel::experts_block(const Launches& step, const DeviceLayer& w) {
+void CudaModel::experts_block(const Launches& step, const DeviceLayer& w, const Bf16* next_norm) {
   MoeStep routed;
   routed.rows = step.rows;
   routed.position = step.input + step.layout.positions();
-  routed.x = residual_.as<Bf16>();
+  routed.x = residual();
   routed.norm = w.post_norm;
+  routed.is_normed = normed_with_ == w.post_norm;
   routed.normed = normed_.as<Bf16>();
   routed.launch = launch(step);
   routed.mark = [this, &step](OpFamily family) { mark(step, family); };
   moe_.choose(*w.experts, routed, products_);
   moe_.activate(*w.experts, routed);
   const Operand shared = activate(step, w, true);
-  Bf16* y = group_ ? group_->partial() : residual_.as<Bf16>();
+  Bf16* y = group_ ? group_->partial() : residual();
   moe_.sum(*w.experts, routed, y, !group_);
   if (w.down.k > 0 && !group_) {
-    project_and_add(step, w.down, OpFamily::kDown, shared, nullptr);
+    project_and_add(step, w.down, OpFamily::kDown, shared, nullptr, nullptr);
   } else if (w.down.k > 0) {
     products_.multiply(w.down, shared, step.rows, y, false, true, stream_.get());
     mark(step, OpFamily::kDown);
   }
-  if (!group_) return;
-  group_->add_to(residual_.as<Bf16>(), nullptr, step.rows, stream_);
+  if (group_) sum_over_ranks(step, nullptr, next_norm);
+}
+
+void CudaModel::sum_over_ranks(const Launches& step, const Bf16* bias, const Bf16* next_norm) {
+  group_->add(bias, {next_norm, static_cast<float>(model_.rms_eps), normed_.as<Bf16>()}, step.rows, launch(step));
+  normed_with_ = next_norm;
   mark(step, OpFamily::kCommunication);
 }
 
 bool CudaModel::small(const Launches& step, const DeviceMatrix& w) { return step.fused && kc::skinny_fits(step.rows, w.k); }
 
-void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Bf16* bias) {
+void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Bf16* bias,
+                                const Bf16* next_norm) {
   const auto operand = [&] {
     if (w.fp8() == (x.scales != nullptr)) return x;
     OperandSource source;
@@ -476,29 +511,34 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
   };
   if (group_) {
     // A rank without heads or columns adds zeros to the sum; it still takes part in it.
-    if (w.k > 0) {
+    if (w.k > 0 && small(step, w)) {
+      kc::SkinnyGemm g = skinny_of(w, step.rows);
+      g.x = static_cast<const Bf16*>(x.data);
+      g.y = group_->partial();
+      g.prefetch = family == OpFamily::kO;
+      kc::skinny_gemm(g, launch(step));
+    } else if (w.k > 0) {
       products_.multiply(w, operand(), step.rows, group_->partial(), false, false, stream_.get());
     } else {
       check(cudaMemsetAsync(group_->partial(), 0, elements(step.rows, model_.hidden) * sizeof(Bf16), stream_.get()),
             "clearing a partial sum");
     }
     mark(step, family);
-    group_->add_to(residual_.as<Bf16>(), bias, step.rows, stream_);
-    mark(step, OpFamily::kCommunication);
+    sum_over_ranks(step, bias, next_norm);
     return;
   }
   if (small(step, w)) {
     kc::SkinnyGemm g = skinny_of(w, step.rows);
     g.x = static_cast<const Bf16*>(x.data);
     g.bias = bias;
-    g.y = residual_.as<void>();
+    g.y = residual();
     g.output = kc::SkinnyOutput::kAdd;
     // Attention leaves memory idle at short context: the matrix after it can come early.
     g.prefetch = family == OpFamily::kO;
     kc::skinny_gemm(g, launch(step));
   } else {
-    products_.multiply(w, operand(), step.rows, residual_.as<void>(), false, true, stream_.get());
-    if (bias != nullptr) kc::bias_add(residual_.as<Bf16>(), bias, step.rows, w.n, launch(step));
+    products_.multiply(w, operand(), step.rows, residual(), false, true, stream_.get());
+    if (bias != nullptr) kc::bias_add(residual(), bias, step.rows, w.n, launch(step));
   }
   mark(step, family);
 }
@@ -509,7 +549,7 @@ void CudaModel::head(const Launches& step) {
   const std::int32_t* rows = step.input + step.layout.logit_rows();
   const DeviceMatrix& w = weights_.lm_head();
   const std::int64_t wanted = step.logit_rows;
-  kc::rmsnorm(residual_.as<Bf16>(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Bf16>(), launch(step));
+  kc::rmsnorm(residual(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Bf16>(), launch(step));
   mark(step, OpFamily::kElementwise);
   if (kc::skinny_fits(wanted, h)) {
     kc::SkinnyGemm g = skinny_of(w, wanted);
@@ -630,7 +670,7 @@ void CudaModel::tune() {
   }
   for (const std::int64_t m : sizes) {
     if (m > static_cast<std::int64_t>(normed_.bytes() / sizeof(Bf16)) / model_.hidden) continue;
-    void* sum = alone ? residual_.as<void>() : group_->partial();
+    void* sum = alone ? residual() : group_->partial();
     const auto tune = [&](const DeviceLayer& layer, DeviceMatrix DeviceLayer::*matrix, const DeviceBuffer& x, void* y, bool accumulate) {
       const DeviceMatrix& of_layer = layer.*matrix;
       if (of_layer.n * of_layer.k == 0) return;
@@ -648,7 +688,7 @@ void CudaModel::tune() {
       products_.tune(weights_.lm_head(), {}, normed_.as<Bf16>(), m, logits_.as<void>(), true, false, stream_.get());
     }
   }
-  check(cudaMemsetAsync(residual_.as<void>(), 0, residual_.bytes(), stream_.get()), "clearing the residual stream");
+  check(cudaMemsetAsync(residual(), 0, elements(most_rows(limits_), model_.hidden) * sizeof(Bf16), stream_.get()), "clearing the residual stream");
   wait("tuning");
 }
 
@@ -668,12 +708,14 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   // Edges that let a kernel start early; products of the library do not take part, and beside them they gain nothing.
   step.dependent = step.fused;
   cudaGraph_t captured = nullptr;
+  const Bf16* const first_partial = group_ ? group_->partial() : nullptr;
   check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture of a graph");
-  kc::embedding(weights_.embedding().bf16(), step.input + step.layout.ids(), step.rows, model_.hidden, residual_.as<Bf16>(),
+  kc::embedding(weights_.embedding().bf16(), step.input + step.layout.ids(), step.rows, model_.hidden, residual(),
                 {stream_.get(), false});
   run_layers(step);
   head(step);
   check(cudaStreamEndCapture(stream_.get(), &captured), "capture of a graph");
+  LINDOS_ASSERT(!group_ || group_->partial() == first_partial, "a graph begins with the buffer that the step before left free");
   check(cudaGraphInstantiate(&graph.executable, captured, 0), "instantiation of a graph");
   (void)cudaGraphDestroy(captured);
   check(cudaGraphUpload(graph.executable, stream_.get()), "upload of a graph");

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One rank's part of a replica on an NVIDIA GPU. Residual stream and activations bf16, sums f32, logits f32.
-//   decode steps of one rank     → a CUDA graph per bucket of rows; up to 8 rows kernels overlapped by dependent launch,
+//   decode steps of one stage    → a CUDA graph per bucket of rows; up to 8 rows kernels overlapped by dependent launch,
 //                                  beyond cuBLASLt for the products
-//   prefill, mixed steps, ranks  → kernel by kernel, cuBLASLt for the products
-// Ranks of a tensor group sum their partial products on the device (tensor_group.h).
+//   prefill, mixed steps, stages → kernel by kernel, cuBLASLt for the products
+// Ranks of a tensor group sum their partial products on the device (tensor_group.h); where the host takes part in that, their steps
+// run kernel by kernel as well.
 // Ownership: weights, KV pages, scratch, stream, graphs. Communicator and timer are borrowed.
 #pragma once
 
@@ -38,14 +39,16 @@ class CudaModel final : public StageModel {
   // cannot run, Error{kEnvironment} when the device has no room or fails. `tuned`: timings of products, may be null.
   CudaModel(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint, std::int64_t kv_blocks,
             std::int64_t host_blocks, std::int64_t max_positions, Communicator& tensor_group, OpTimer& timer,
-            std::shared_ptr<TunedProducts> tuned = nullptr);
+            std::shared_ptr<TunedProducts> tuned = nullptr, AllReduce all_reduce = AllReduce::kAuto);
   ~CudaModel() override;
 
+  void meet() override;
   [[nodiscard]] std::span<float> incoming(std::int64_t rows) override;
   void forward(const StepInput& input) override;
   [[nodiscard]] std::span<const float> outgoing(std::int64_t rows) override;
   void candidates(const StepInput& input, std::int64_t per_row, std::vector<kernels::Candidate>& out) override;
   [[nodiscard]] std::span<const float> last_logits() override;
+  [[nodiscard]] const char* sums_by() const override { return group_ ? group_->way() : ""; }
 
   [[nodiscard]] std::size_t weight_bytes() const override { return weights_.bytes(); }
   [[nodiscard]] std::size_t kv_bytes() const override { return kv_.bytes(); }
@@ -82,7 +85,7 @@ class CudaModel final : public StageModel {
   void attend(const Launches& step, std::int64_t layer);
   // silu(gate) · up of the layer's FFN; `is_normed`: of its shared experts, on rows that lie in normed_ already.
   [[nodiscard]] Operand activate(const Launches& step, const DeviceLayer& w, bool is_normed);
-  void experts_block(const Launches& step, const DeviceLayer& w);
+  void experts_block(const Launches& step, const DeviceLayer& w, const __nv_bfloat16* next_norm);
   void head(const Launches& step);
   // The largest logits of each wanted row, on their way to the host.
   void choose_candidates(std::int64_t per_row);
@@ -90,16 +93,25 @@ class CudaModel final : public StageModel {
   [[nodiscard]] Operand normed(const Launches& step, const DeviceMatrix& w, const __nv_bfloat16* norm);
   // True when w multiplies the step's rows by the kernel for few of them.
   [[nodiscard]] static bool small(const Launches& step, const DeviceMatrix& w);
-  // residual += x · Wᵀ (+ bias), over all ranks of the group.
-  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const __nv_bfloat16* bias);
+  // residual += x · Wᵀ (+ bias), over all ranks of the group. `next_norm`: of the norm that the sum over ranks is to do as well, or null.
+  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const __nv_bfloat16* bias,
+                       const __nv_bfloat16* next_norm);
+  void sum_over_ranks(const Launches& step, const __nv_bfloat16* bias, const __nv_bfloat16* next_norm);
+  // True when w multiplies normalised rows as they lie in normed_.
+  [[nodiscard]] static bool follows_normed(const Launches& step, const DeviceMatrix& w);
+  // Of the norm before the layer after this one, where that reads normed_; else null.
+  [[nodiscard]] const __nv_bfloat16* norm_after(const Launches& step, std::int64_t layer) const;
   void mark(const Launches& step, OpFamily family);
   [[nodiscard]] kernels::cuda::Launch launch(const Launches& step) const { return {stream_.get(), step.dependent}; }
   [[nodiscard]] kernels::cuda::DeviceKv kv_of(std::int64_t layer) const;
   [[nodiscard]] kernels::cuda::HeadMap heads() const;
   [[nodiscard]] float attention_scale() const;
   [[nodiscard]] int window_of(std::int64_t layer) const;
+  [[nodiscard]] __nv_bfloat16* residual() const;
+  [[nodiscard]] bool can_capture() const;
   void wait(const char* what);
   void tune();
+  void capture_all();
   Graph& graph_for(std::int64_t bucket);
   void run_graph(const StepInput& input);
 
@@ -108,7 +120,7 @@ class CudaModel final : public StageModel {
   EngineLimits limits_;
   Range layer_range_;
   bool first_stage_, last_stage_;
-  bool captures_;                     // one rank, one stage: decode steps are graphs
+  bool captures_;                     // one stage: decode steps are graphs, if the sum over ranks can be part of them
   Stream stream_;
   DeviceWeights weights_;
   Products products_;
@@ -124,7 +136,9 @@ class CudaModel final : public StageModel {
   bool copies_pending_ = false;
   std::int64_t table_stride_ = 0;
   // Scratch.
-  DeviceBuffer residual_, normed_, qkv_, attention_, gate_up_, activated_, logits_;
+  DeviceBuffer residual_;               // of a rank alone; a group has its own
+  DeviceBuffer normed_, qkv_, attention_, gate_up_, activated_, logits_;
+  const __nv_bfloat16* normed_with_ = nullptr;   // weights of the norm of the residual stream that lies in normed_; null: of none
   DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_, candidates_;
   DeviceBuffer step_input_;
   PinnedBuffer step_staging_;

@@ -61,6 +61,9 @@ std::string version_text(int version) { return std::to_string(version / 1000) + 
 }  // namespace
 
 std::variant<std::vector<DeviceInfo>, Unavailable> devices() {
+  // Streams beyond so many share a queue, and a kernel that waits for another rank would stop that rank's (tensor_group.h). Read when
+  // the device is first used; 32 is the most.
+  (void)setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   int driver = 0;
   int runtime = 0;
   (void)cudaDriverGetVersion(&driver);

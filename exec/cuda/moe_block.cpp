@@ -109,8 +109,10 @@ void MoeBlock::choose(const DeviceExperts& w, const MoeStep& step, Products& pro
     step.mark(OpFamily::kRoute);
     return;
   }
-  kc::rmsnorm(step.x, nullptr, step.norm, eps_, step.rows, hidden_, step.normed, step.launch);
-  step.mark(OpFamily::kElementwise);
+  if (!step.is_normed) {
+    kc::rmsnorm(step.x, nullptr, step.norm, eps_, step.rows, hidden_, step.normed, step.launch);
+    step.mark(OpFamily::kElementwise);
+  }
   products.multiply(w.router, {step.normed, nullptr}, step.rows, logits_.as<void>(), true, false, step.launch.stream);
   kc::moe_choose(gate(step), logits_.as<float>(), groups(), step.launch);
   kc::moe_group(gate(step), groups(), step.launch);

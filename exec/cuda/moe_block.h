@@ -26,6 +26,7 @@ struct MoeStep {
   const __nv_bfloat16* x = nullptr;            // [rows, hidden]: the residual stream
   const __nv_bfloat16* norm = nullptr;
   __nv_bfloat16* normed = nullptr;             // [rows, hidden]: written
+  bool is_normed = false;                      // not for few rows: it has been
   kernels::cuda::Launch launch;
   std::function<void(OpFamily)> mark;          // at the end of each family
 };
@@ -45,6 +46,8 @@ class MoeBlock {
   // Times algorithms of the router's product for so many rows of `normed`.
   void tune(const DeviceExperts& w, const __nv_bfloat16* normed, std::int64_t rows, Products& products, cudaStream_t stream);
   [[nodiscard]] std::size_t scratch_bytes() const;
+  // Whether so many rows take the kernels for few of them, which do the norm themselves.
+  [[nodiscard]] bool is_few(std::int64_t rows) const;
 
  private:
   [[nodiscard]] kernels::cuda::MoeGate gate(const MoeStep& step) const;
@@ -52,7 +55,6 @@ class MoeBlock {
   [[nodiscard]] kernels::cuda::MoeGroups groups() const;
   [[nodiscard]] kernels::cuda::MoeTiles tiles(const DeviceExperts& w, const MoeStep& step) const;
   [[nodiscard]] kernels::cuda::MoeFew few(const DeviceExperts& w, const MoeStep& step) const;
-  [[nodiscard]] bool is_few(std::int64_t rows) const;
 
   Moe moe_;
   std::int64_t hidden_ = 0;

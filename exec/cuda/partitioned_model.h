@@ -19,6 +19,10 @@ class PartitionedModel final : public StageModel {
     const DevicePartition::Scope scope(part_);
     model_ = make();
   }
+  void meet() override {
+    const DevicePartition::Scope scope(part_);
+    model_->meet();
+  }
   [[nodiscard]] std::span<float> incoming(std::int64_t rows) override {
     const DevicePartition::Scope scope(part_);
     return model_->incoming(rows);
@@ -40,6 +44,7 @@ class PartitionedModel final : public StageModel {
     return model_->last_logits();
   }
   [[nodiscard]] ExpertUse take_expert_use() override { return model_->take_expert_use(); }
+  [[nodiscard]] const char* sums_by() const override { return model_->sums_by(); }
   [[nodiscard]] std::size_t weight_bytes() const override { return model_->weight_bytes(); }
   [[nodiscard]] std::size_t kv_bytes() const override { return model_->kv_bytes(); }
   [[nodiscard]] std::size_t scratch_bytes() const override { return model_->scratch_bytes(); }

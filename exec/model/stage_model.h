@@ -36,6 +36,8 @@ struct ExpertUse {
 class StageModel {
  public:
   virtual ~StageModel() = default;
+  // All ranks of the stage together, each on the thread that runs its steps, once before the first.
+  virtual void meet() {}
 
   // Later stages: where the residual stream [rows, hidden] of the stage before goes, ahead of forward().
   [[nodiscard]] virtual std::span<float> incoming(std::int64_t rows) = 0;
@@ -51,6 +53,8 @@ class StageModel {
 
   // Since the last call.
   [[nodiscard]] virtual ExpertUse take_expert_use() { return {}; }
+  // By what partial sums go between the ranks of the stage on a GPU: "events", "peer", "nccl"; empty: none do.
+  [[nodiscard]] virtual const char* sums_by() const { return ""; }
   [[nodiscard]] virtual std::size_t weight_bytes() const = 0;
   [[nodiscard]] virtual std::size_t kv_bytes() const = 0;  // of the pool, not of host memory beside it
   [[nodiscard]] virtual std::size_t scratch_bytes() const = 0;

@@ -38,7 +38,7 @@ std::unique_ptr<StageModel> make_stage_model(const EngineConfig& config, ShardId
 #ifdef LINDOS_HAS_CUDA
   const auto make = [&] {
     return std::make_unique<cuda::CudaModel>(config.model, config.group, shard, *config.checkpoint, config.kv_blocks,
-                                             config.host_blocks, context, tensor_group, timer, config.tuned);
+                                             config.host_blocks, context, tensor_group, timer, config.tuned, config.all_reduce);
   };
   if (config.parts.empty()) return make();
   return std::make_unique<cuda::PartitionedModel>(config.parts[static_cast<std::size_t>(world_rank(config.group, shard))], make);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "exec/checkpoint/checkpoint.h"
+#include "exec/comm/all_reduce.h"
 #include "exec/comm/communicator.h"
 #include "exec/model/stage_model.h"
 #include "exec/runner/tuned_products.h"
@@ -40,6 +41,7 @@ struct EngineConfig {
   std::int64_t kv_blocks = 0;
   std::int64_t host_blocks = 0;  // in host memory
   int cores = 1;               // of this machine, shared by all ranks of the replica
+  AllReduce all_reduce = AllReduce::kAuto;  // on GPUs
   // On a GPU that all ranks share: the multiprocessors of each, in world order; empty: every rank uses all of them.
   std::vector<int> multiprocessors;
   std::vector<std::shared_ptr<const cuda::DevicePartition>> parts;  // cut_device() makes them
@@ -82,8 +84,11 @@ class RankWorker {
   RankWorker(const EngineConfig& config, ShardId shard, std::unique_ptr<Communicator> world,
              std::unique_ptr<Communicator> tensor_group);
 
-  // All ranks: returns when every rank has its weights.
-  void ready() { world_->barrier(); }
+  // All ranks, each on its own thread: returns when every rank has its weights and has met those of its stage.
+  void ready() {
+    model_->meet();
+    world_->barrier();
+  }
   // Ranks other than the driver: runs steps until stop().
   void loop();
 
@@ -95,6 +100,7 @@ class RankWorker {
 
   // Logits of the last step this rank ran; last stage only (tests).
   [[nodiscard]] std::span<const float> last_logits() const { return model_->last_logits(); }
+  [[nodiscard]] const char* sums_by() const { return model_->sums_by(); }
   void abort(const std::string& reason);
 
  private:

@@ -148,6 +148,7 @@ std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
   for (std::size_t i = 1; i < shards.size(); ++i) {
     replica->threads_.emplace_back([worker = replica->workers_[i].get()] {
       try {
+        worker->ready();
         worker->loop();
       } catch (const std::exception& e) {
         // Every other rank leaves its wait with this reason; the driver reports it.
@@ -155,6 +156,7 @@ std::unique_ptr<Replica> Replica::in_process(const EngineConfig& config) {
       }
     });
   }
+  replica->workers_.front()->ready();
   return replica;
 }
 

@@ -50,6 +50,8 @@ class Replica {
   Replica& operator=(const Replica&) = delete;
 
   [[nodiscard]] bool is_driver() const { return driver_; }
+  // As StageModel::sums_by, of the driver's stage.
+  [[nodiscard]] const char* sums_by() const { return workers_.front()->sums_by(); }
   // Ranks other than the driver (MPI): returns when the driver is done.
   void serve_as_worker();
   // Driver: serves the requests to the end; may be called again, unless it threw after its first step. Throws

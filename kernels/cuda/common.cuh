@@ -69,6 +69,17 @@ __device__ __forceinline__ std::uint32_t pack(float low, float high) {
   return reinterpret_cast<const std::uint32_t&>(pair);
 }
 
+// Eight bf16 onto eight floats.
+__device__ __forceinline__ void add_to(float (&sum)[8], const uint4& v) {
+  const std::uint32_t pairs[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    const float2 f = unpack(pairs[j]);
+    sum[2 * j] += f.x;
+    sum[2 * j + 1] += f.y;
+  }
+}
+
 // d += a · b for one 16 × 8 × 16 tile, bf16 in, f32 accumulation. Lane (g, t) = (lane / 4, lane % 4) holds
 //   a[0]: row g, k 2t..2t+1 · a[1]: row g+8, the same k · a[2], a[3]: k + 8
 //   b[0]: column g, k 2t..2t+1 · b[1]: k + 8

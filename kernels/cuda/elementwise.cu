@@ -100,26 +100,14 @@ __global__ void __launch_bounds__(kThreads) swiglu_kernel(const bf16* gate_up, s
   release_dependents();
 }
 
-__device__ __forceinline__ void add_to(float (&sum)[8], const uint4& v) {
-  const std::uint32_t pairs[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    const float2 f = unpack(pairs[j]);
-    sum[2 * j] += f.x;
-    sum[2 * j + 1] += f.y;
-  }
-}
-
-__global__ void __launch_bounds__(kThreads) add_rows_kernel(bf16* y, const Partials partials, const bf16* bias, std::int64_t rows,
-                                                            std::int64_t width) {
+__global__ void __launch_bounds__(kThreads) bias_add_kernel(bf16* y, const bf16* bias, std::int64_t rows, std::int64_t width) {
   wait_for_predecessor();
   const std::int64_t per_row = width / 8;
   const std::int64_t total = rows * per_row;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < total;
        i += static_cast<std::int64_t>(gridDim.x) * kThreads) {
     float sum[8] = {};
-    for (int r = 0; r < partials.ranks; ++r) add_to(sum, reinterpret_cast<const uint4*>(partials.of_rank[r])[i]);
-    if (bias != nullptr) add_to(sum, reinterpret_cast<const uint4*>(bias)[i % per_row]);
+    add_to(sum, reinterpret_cast<const uint4*>(bias)[i % per_row]);
     add_to(sum, reinterpret_cast<const uint4*>(y)[i]);
     reinterpret_cast<uint4*>(y)[i] = {pack(sum[0], sum[1]), pack(sum[2], sum[3]), pack(sum[4], sum[5]), pack(sum[6], sum[7])};
   }
@@ -271,14 +259,8 @@ void swiglu(const bf16* gate_up, std::int64_t rows, std::int64_t f, bf16* out, c
 }
 
 void bias_add(bf16* y, const bf16* bias, std::int64_t rows, std::int64_t width, const Launch& launch) {
-  add_partials(y, {}, bias, rows, width, launch);
-}
-
-void add_partials(bf16* residual, const Partials& partials, const bf16* bias, std::int64_t rows, std::int64_t width,
-                  const Launch& launch) {
   if (rows * width == 0) return;
-  launch_kernel(launch, add_rows_kernel, dim3(blocks_for(rows * width / 8)), dim3(kThreads), 0, residual, partials, bias, rows,
-                width);
+  launch_kernel(launch, bias_add_kernel, dim3(blocks_for(rows * width / 8)), dim3(kThreads), 0, y, bias, rows, width);
 }
 
 void fill_synthetic(bf16* out, std::uint64_t key, float scale, std::int64_t row_begin, std::int64_t rows, std::int64_t row_length,

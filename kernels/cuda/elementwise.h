@@ -19,16 +19,6 @@ void rmsnorm(const __nv_bfloat16* x, const int* source_rows, const __nv_bfloat16
 void swiglu(const __nv_bfloat16* gate_up, std::int64_t rows, std::int64_t f, __nv_bfloat16* out, const Launch& launch);
 // y[i] += bias, rows of `width`.
 void bias_add(__nv_bfloat16* y, const __nv_bfloat16* bias, std::int64_t rows, std::int64_t width, const Launch& launch);
-// residual += Σ over `ranks` partials in rank order, summed in f32 (+ bias): the tensor-parallel sum of ranks that share
-// one device. `partials` is passed by value into the kernel.
-inline constexpr int kMostRanks = 8;
-struct Partials {
-  const __nv_bfloat16* of_rank[kMostRanks] = {};
-  int ranks = 0;
-};
-void add_partials(__nv_bfloat16* residual, const Partials& partials, const __nv_bfloat16* bias, std::int64_t rows,
-                  std::int64_t width, const Launch& launch);
-
 // Weights of `random:SEED` (exec/checkpoint/synthetic.cpp), the same bits: out[r][c] of a tight [rows, cols] block whose
 // element (r, c) is element (row_begin + r)·row_length + col_begin + c of the tensor with this key and scale.
 void fill_synthetic(__nv_bfloat16* out, std::uint64_t key, float scale, std::int64_t row_begin, std::int64_t rows,

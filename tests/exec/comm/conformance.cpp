@@ -191,6 +191,7 @@ void stats_count_calls_and_bytes(Communicator& comm) {
 }
 
 void abort_releases_waiting_ranks(Communicator& comm) {
+  EXPECT_NO_THROW(comm.throw_if_aborted());
   comm.barrier();
   const int culprit = comm.size() - 1;
   if (comm.rank() == culprit) {
@@ -200,11 +201,13 @@ void abort_releases_waiting_ranks(Communicator& comm) {
   }
   const auto call = [&comm] {
     std::vector<float> data(10000, 1.0f);
-    switch (comm.rank() % 3) {
+    switch (comm.rank() % 4) {
       case 0:
         return comm.all_reduce_sum(data);
       case 1:
         return comm.recv(bytes_of(data), (comm.rank() + 1) % comm.size());
+      case 3:  // waits for something else, such as its device
+        for (;;) comm.throw_if_aborted();
       default:
         return comm.barrier();
     }
@@ -219,6 +222,7 @@ void abort_releases_waiting_ranks(Communicator& comm) {
                   ::testing::HasSubstr("rank " + std::to_string(culprit) + " ran out of memory"));
     }
   }
+  EXPECT_THROW(comm.throw_if_aborted(), Error);
 }
 
 void run_all(Communicator& comm) {

@@ -48,9 +48,11 @@ EngineConfig config_of(const Model& model, Backend backend, const Layout& layout
 
 using CudaEngineTest = OnCudaDevice;
 
-void expect_like_cpu(const Model& model, const Layout& layout) {
-  SCOPED_TRACE(layout.name + " hidden " + std::to_string(model.hidden));
-  Engine gpu(config_of(model, Backend::kCuda, layout));
+void expect_like_cpu(const Model& model, const Layout& layout, AllReduce all_reduce = AllReduce::kAuto) {
+  SCOPED_TRACE(layout.name + " hidden " + std::to_string(model.hidden) + (all_reduce == AllReduce::kPeer ? " peer" : ""));
+  EngineConfig config = config_of(model, Backend::kCuda, layout);
+  config.all_reduce = all_reduce;
+  Engine gpu(config);
   Engine cpu(config_of(model, Backend::kCpu));
   expect_logits_of_cpu(gpu, cpu, {1, 63, 64, 300, 700}, model.vocab);
 }
@@ -63,7 +65,27 @@ TEST_F(CudaEngineTest, LogitsEqualThoseOfTheCpu) {
 TEST_F(CudaEngineTest, TensorAndPipelineRanksOnOneDeviceGiveTheSameLogits) {
   for (const Layout& layout : all_layouts()) {
     if (layout.name == "Single" || layout.name == "Tensor8WithIdleRanks") continue;
-    expect_like_cpu(small_model(), layout);
+    for (const AllReduce all_reduce : {AllReduce::kAuto, AllReduce::kPeer}) expect_like_cpu(small_model(), layout, all_reduce);
+  }
+}
+
+// Ranks that meet in peer memory replay decode steps as graphs, those that events order launch the same kernels one by one; both add in
+// rank order. From a prompt of one token on, no product of a library takes part.
+TEST_F(CudaEngineTest, PeerMemoryAndEventsGiveTheSameBits) {
+  const Model model = small_model();
+  for (const Layout& layout : {Layout{"Tensor2Even", {1, 1}, {1}}, Layout{"Tensor3Uneven", {3, 2, 1}, {1}}}) {
+    SCOPED_TRACE(layout.name);
+    std::vector<std::vector<float>> logits;
+    std::vector<Tokens> tokens;
+    for (const AllReduce all_reduce : {AllReduce::kAuto, AllReduce::kPeer}) {
+      EngineConfig config = config_of(model, Backend::kCuda, layout);
+      config.all_reduce = all_reduce;
+      Engine engine(config);
+      tokens.push_back(engine.generate(make_prompt(1, 5, model.vocab), 12));
+      logits.push_back(engine.last_logits().front());
+    }
+    EXPECT_EQ(tokens[0], tokens[1]);
+    EXPECT_EQ(logits[0], logits[1]);
   }
 }
 

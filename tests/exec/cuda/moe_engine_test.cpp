@@ -77,9 +77,11 @@ EngineConfig config_of(const Model& model, Backend backend, const Layout& layout
 using CudaMoeTest = OnCudaDevice;
 
 // Prompts of few rows, of small, medium and large tiles, in several chunks; then the same text as one prompt.
-void expect_like_cpu(const Model& model, const Layout& layout) {
-  SCOPED_TRACE(model.name + " " + layout.name);
-  Engine gpu(config_of(model, Backend::kCuda, layout));
+void expect_like_cpu(const Model& model, const Layout& layout, AllReduce all_reduce = AllReduce::kAuto) {
+  SCOPED_TRACE(model.name + " " + layout.name + (all_reduce == AllReduce::kPeer ? " peer" : ""));
+  EngineConfig config = config_of(model, Backend::kCuda, layout);
+  config.all_reduce = all_reduce;
+  Engine gpu(config);
   Engine cpu(config_of(model, Backend::kCpu));
   expect_logits_of_cpu(gpu, cpu, {1, 7, 20, 64, 300, 700}, model.vocab);
 }
@@ -94,6 +96,9 @@ TEST_F(CudaMoeTest, RanksThatShareExpertsOutGiveTheSameLogits) {
     for (const Layout& layout : {Layout{"Tensor2Even", {1, 1}, {1}}, Layout{"Tensor2Uneven", {3, 1}, {1}}, Layout{"Tensor3Uneven", {3, 2, 1}, {1}},
                                  Layout{"Pipeline2", {1}, {1, 1}}, Layout{"Tensor2Pipeline2", {1, 1}, {1, 1}}}) {
       expect_like_cpu(model, layout);
+    }
+    for (const Layout& layout : {Layout{"Tensor2Uneven", {3, 1}, {1}}, Layout{"Tensor3Uneven", {3, 2, 1}, {1}}}) {
+      expect_like_cpu(model, layout, AllReduce::kPeer);
     }
   }
 }

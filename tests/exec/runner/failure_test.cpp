@@ -68,6 +68,7 @@ class FailingCommunicator final : public Communicator {
   void send(std::span<const std::byte> data, int peer) override { inner_->send(data, peer); }
   void recv(std::span<std::byte> data, int peer) override { inner_->recv(data, peer); }
   void barrier() override { inner_->barrier(); }
+  void throw_if_aborted() override { inner_->throw_if_aborted(); }
   void abort(const std::string& reason) override { inner_->abort(reason); }
 
  private:

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "bench/gpu_all_reduce.h"
 #include "bench/gpu_moe.h"
 #include "exec/cuda/blas_lt.h"
 #include "exec/cuda/device_info.h"
@@ -59,6 +60,7 @@ class Bench {
     }
     if (wanted("choice")) result["choice_of_tokens"] = choice();
     if (wanted("experts")) result["experts"] = time_experts(stream_, bandwidth_, matrix_rate_);
+    if (wanted("meetings")) result["all_reduce_meetings"] = time_meetings();
     return result;
   }
 
@@ -359,13 +361,13 @@ int main(int argc, char** argv) {
     const std::string option = argv[i];
     std::string* target = option == "--out" ? &out : option == "--only" ? &only : nullptr;
     if (target == nullptr || i + 1 >= argc) {
-      fmt::print(stderr, "usage: gpu_kernels [--out FILE.json] [--only skinny|blas|attention|fp8|choice|experts]\n");
+      fmt::print(stderr, "usage: gpu_kernels [--out FILE.json] [--only skinny|blas|attention|fp8|choice|experts|meetings]\n");
       return 2;
     }
     *target = argv[i + 1];
   }
-  if (std::set<std::string>{"", "skinny", "blas", "attention", "fp8", "choice", "experts"}.count(only) == 0) {
-    fmt::print(stderr, "gpu_kernels: --only: expected skinny, blas, attention, fp8, choice or experts, saw \"{}\"\n", only);
+  if (std::set<std::string>{"", "skinny", "blas", "attention", "fp8", "choice", "experts", "meetings"}.count(only) == 0) {
+    fmt::print(stderr, "gpu_kernels: --only: expected skinny, blas, attention, fp8, choice, experts or meetings, saw \"{}\"\n", only);
     return 2;
   }
   try {

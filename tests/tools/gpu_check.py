@@ -30,8 +30,20 @@ PACKED = {
 echo 'gemv "98 %" of \\ the ceiling'; echo '{}' >"$2"; sleep 2""",
     "bin/gpu_engine": "echo 'CUDA error' >&2; exit 3",
     "bin/gpu_twin": "sleep 600",
+    "bin/lindos": """[[ $LD_LIBRARY_PATH == *gpu-check-unpacked/lib* ]] || exit 9
+[[ $1 != twin ]] || { echo 'no such part' >&2; exit 3; }
+echo "$*" """,
     "tests/kernels_cuda_test": TESTS,
 }
+# In place of bench/straggler: a Python program that runs lindos and writes what it said. The libraries carried for programs
+# of ours stay out of its own environment.
+STRAGGLER = """import os, subprocess, sys
+said = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+assert "gpu-check-unpacked" not in os.environ.get("LD_LIBRARY_PATH", "")
+done = subprocess.run([said["--lindos"], VERB, "on its parts"], text=True, capture_output=True)
+if done.returncode != 0: sys.exit(f"lindos: {done.stderr}")
+open(said["--out"], "w").write('{"parts": "%s", "said": "%s"}' % (said["--multiprocessors"], done.stdout.strip()))
+"""
 SANITIZER = "[[ $1 == --version ]] && exit; shift 4; \"$@\""
 EXPECTED = {
     "environment": "ok", "tests/kernels_cuda_test": "ok", "tests/exec_cuda_test": "skipped", "kernels": "ok",
@@ -97,6 +109,18 @@ def complaints(root: pathlib.Path, folder: pathlib.Path):
     wanted = {"kernels": "--skip", "sanitizer/memcheck": "no test matched"}
     if not wanted.items() <= reasons.items() or "twin" in reasons:
         yield f"--only and --skip: {runs}"
+    if summary["straggler"] is not None:
+        yield f"the skipped step left {summary['straggler']}"
+
+    (folder / "bench").mkdir()
+    for verb, code, left in (("run", 0, {"parts": "40,80", "said": "run on its parts"}), ("twin", 1, None)):
+        (folder / "bench" / "straggler").write_text(STRAGGLER.replace("VERB", repr(verb)), encoding="utf-8")
+        done, summary, runs = run(folder, "--only", "straggler")
+        status = "failed" if code else "ok"
+        if done.returncode != code or runs["straggler"]["status"] != status or summary["straggler"] != left:
+            yield f"straggler, lindos {verb}: {done.returncode}, {runs}, {summary['straggler']}, {done.stdout}{done.stderr}"
+        if code and "lindos: no such part" not in (folder / "results" / "log.txt").read_text(encoding="utf-8"):
+            yield "the log does not say why the straggler failed"
 
 
 def main() -> int:

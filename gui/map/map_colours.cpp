@@ -15,16 +15,17 @@ constexpr double kFade = 0.82;  // of what is not selected, towards the ground
 // Viridis (van der Walt and Smith, CC0), nine of its 256 colours.
 constexpr std::array<QRgb, 9> kViridisStops = {0xff440154, 0xff472d7b, 0xff3b528b, 0xff2c728e, 0xff21918c,
                                                0xff28ae80, 0xff5ec962, 0xffaddc30, 0xfffde725};
-constexpr std::array<QRgb, 4> kPurpleLight = {0xffe4dcf2, 0xffb09ad8, 0xff6b3fb0, 0xff2e0a66};
-constexpr std::array<QRgb, 4> kPurpleDark = {0xff312a4d, 0xff5d4a9e, 0xffa184e8, 0xfff1e8ff};
-constexpr std::array<QRgb, 4> kAmberLight = {0xfff4e6cb, 0xffe0ab57, 0xffb4620a, 0xff5f2a05};
-constexpr std::array<QRgb, 4> kAmberDark = {0xff3d301c, 0xff85591a, 0xffd9932f, 0xffffe9c2};
-constexpr std::array<QRgb, 4> kBlueLight = {0xffd9e6f5, 0xff8fb6e0, 0xff3474b8, 0xff0c3163};
-constexpr std::array<QRgb, 4> kBlueDark = {0xff203248, 0xff2f5f93, 0xff5f9bd8, 0xffe0efff};
-constexpr std::array<QRgb, 7> kBrownTealLight = {0xff5a2f06, 0xff9a5a17, 0xffd0a566, 0xffe9e7e2,
-                                                 0xff7fc4ba, 0xff1f877b, 0xff03463f};
-constexpr std::array<QRgb, 7> kBrownTealDark = {0xffffd08a, 0xffd08a35, 0xff7d5526, 0xff30343b,
-                                                0xff1f6b64, 0xff2fb3a5, 0xff9df5e6};
+// No end and no middle comes near the ground or the colour of cells without a value: on light themes none is whitish.
+constexpr std::array<QRgb, 4> kPurpleLight = {0xffbba6e8, 0xff9674d2, 0xff6537ad, 0xff2e0a66};
+constexpr std::array<QRgb, 4> kPurpleDark = {0xff524397, 0xff7a64c6, 0xffad95ef, 0xfff1e8ff};
+constexpr std::array<QRgb, 4> kAmberLight = {0xffeabf78, 0xffd6942f, 0xffa8590a, 0xff5a2705};
+constexpr std::array<QRgb, 4> kAmberDark = {0xff63471a, 0xff9a6a22, 0xffdd9c3c, 0xffffe9c2};
+constexpr std::array<QRgb, 4> kBlueLight = {0xff9cc0ec, 0xff5b91d0, 0xff2a62a8, 0xff0a2753};
+constexpr std::array<QRgb, 4> kBlueDark = {0xff2b5486, 0xff3f7dbd, 0xff76b0ea, 0xffe0efff};
+constexpr std::array<QRgb, 7> kBrownTealLight = {0xff5a2f06, 0xff945414, 0xffc2934c, 0xffc6c4bf,
+                                                 0xff4ea096, 0xff1a7a70, 0xff03463f};
+constexpr std::array<QRgb, 7> kBrownTealDark = {0xffffd08a, 0xffd08a35, 0xff8a5f2a, 0xff4a4e57,
+                                                0xff1d8479, 0xff30b5a7, 0xff9df5e6};
 
 std::span<const QRgb> stops_of(ColourMap map, bool dark) {
   switch (map) {
@@ -140,6 +141,8 @@ QColor colour_on(const ValueScale& scale, ColourMap map, double t, bool dark) {
   const bool mirrored = map == ColourMap::kBrownTeal && scale.high_is_worst;
   return colour_at(map, mirrored ? 1.0 - t : t, dark);
 }
+
+QColor without_colour(bool dark) { return dark ? QColor("#2c313a") : QColor("#dfe2e7"); }
 
 QColor kind_colour(std::size_t index, bool dark) {
   static const std::array<const char*, 6> kLight = {"#3565c4", "#0f8a7e", "#c2781a", "#8350c9", "#a3457f", "#5c7a29"};

@@ -45,6 +45,8 @@ enum class ColourMap { kViridis, kPurple, kAmber, kBlue, kBrownTeal };
 [[nodiscard]] QColor colour_at(ColourMap map, double t, bool dark);
 // The colour of a value, `t` from low (0) to high (1) on its scale.
 [[nodiscard]] QColor colour_on(const ValueScale& scale, ColourMap map, double t, bool dark);
+// Of a cell without a value: no colour of a map comes near it.
+[[nodiscard]] QColor without_colour(bool dark);
 // Distinct colours for kinds; repeats after six.
 [[nodiscard]] QColor kind_colour(std::size_t index, bool dark);
 

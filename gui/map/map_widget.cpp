@@ -129,7 +129,7 @@ void MapWidget::mark_selected() {
     }
   }
   const bool some = selection_.among_others && !selection_.empty();
-  const QColor without = theme_->dark ? QColor("#2c313a") : QColor("#dfe2e7");
+  const QColor without = without_colour(theme_->dark);
   colours_ = by_kind() ? kind_colours(fleet_ ? static_cast<std::size_t>(kinds().size()) : 0, theme_->base, without,
                                       theme_->dark, some)
                        : value_colours(colour_map(), scale_, theme_->base, without, theme_->dark, some);

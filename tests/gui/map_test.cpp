@@ -7,10 +7,14 @@
 
 #include <QSignalSpy>
 #include <QTest>
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <set>
+#include <string>
 
+#include "gui/app/theme.h"
 #include "tests/data/sample_map.h"
 
 namespace lindos::gui {
@@ -168,6 +172,64 @@ TEST(MapColours, WorseIsDarkerOnLightAndLighterOnDark) {
         const double grey = qGray(colour_at(map, i / 8.0, dark).rgb());
         EXPECT_TRUE(dark ? grey > last : grey < last);
         last = grey;
+      }
+    }
+  }
+}
+
+using Linear = std::array<double, 3>;
+
+Linear linear(const QColor& colour) {
+  const auto one = [](double c) { return c <= 0.04045 ? c / 12.92 : std::pow((c + 0.055) / 1.055, 2.4); };
+  return {one(colour.redF()), one(colour.greenF()), one(colour.blueF())};
+}
+
+// CIE L*a*b* under D65.
+Linear lab(const Linear& c) {
+  const auto f = [](double t) { return t > 216.0 / 24389.0 ? std::cbrt(t) : (24389.0 / 27.0 * t + 16.0) / 116.0; };
+  const double x = f((0.4124 * c[0] + 0.3576 * c[1] + 0.1805 * c[2]) / 0.9505);
+  const double y = f(0.2126 * c[0] + 0.7152 * c[1] + 0.0722 * c[2]);
+  const double z = f((0.0193 * c[0] + 0.1192 * c[1] + 0.9505 * c[2]) / 1.0888);
+  return {116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)};
+}
+
+// The least distance in CIE L*a*b* (1976) over full sight and the three kinds of colour blindness (Machado, Oliveira and
+// Fernandes 2009, table 1, severity 1).
+double least_distance(const QColor& a, const QColor& b) {
+  constexpr std::array<std::array<double, 9>, 4> kSight = {{
+      {1, 0, 0, 0, 1, 0, 0, 0, 1},
+      {0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998},
+      {0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.011820, 0.042940, 0.968881},
+      {1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.303900},
+  }};
+  double least = HUGE_VAL;
+  for (const auto& m : kSight) {
+    const auto seen = [&](const QColor& colour) {
+      const Linear c = linear(colour);
+      Linear out{};
+      for (std::size_t i = 0; i < 3; ++i)
+        out[i] = std::clamp(m[3 * i] * c[0] + m[3 * i + 1] * c[1] + m[3 * i + 2] * c[2], 0.0, 1.0);
+      return lab(out);
+    };
+    const Linear first = seen(a), second = seen(b);
+    least = std::min(least, std::hypot(first[0] - second[0], first[1] - second[1], first[2] - second[2]));
+  }
+  return least;
+}
+
+// A cell with a value is seen on the ground and is no cell without one, whoever looks. Beside each other 2 can be told
+// apart; across a gap and in a legend it takes several times that.
+TEST(MapColours, NoValueLooksLikeTheGroundOrLikeNone) {
+  // White and black: 100 apart for everybody.
+  EXPECT_NEAR(least_distance(Qt::white, Qt::black), 100.0, 0.1);
+  for (const ColourMap map : {ColourMap::kViridis, ColourMap::kPurple, ColourMap::kAmber, ColourMap::kBlue, ColourMap::kBrownTeal}) {
+    for (const bool dark : {false, true}) {
+      const Theme& theme = dark ? dark_theme() : light_theme();
+      for (int i = 0; i <= 16; ++i) {
+        const QColor colour = colour_at(map, i / 16.0, dark);
+        const std::string which = colour.name().toStdString() + (dark ? " on dark" : " on light");
+        EXPECT_GE(least_distance(colour, theme.base), 18.0) << which;
+        EXPECT_GE(least_distance(colour, without_colour(dark)), 10.0) << which;
       }
     }
   }

@@ -128,7 +128,8 @@ void answer(const RunVerb& options, const Session& session, exec::Replica& repli
 void run_ranks(const RunVerb& options, const Session& session, const Place& place, bool mpi, bool speaks) {
   std::optional<data::Store> store;
   if (!options.prompt) require_context(session.scenario);
-  if (speaks && !options.prompt) store = open_store(options.common);
+  // A prompt stores no run; on a GPU its engine has products to recall and to remember.
+  if (speaks && (!options.prompt || place.gpu)) store = open_store(options.common);
   Progress progress(speaks ? options.common.progress : ProgressStyle::kNone, "run");
 
   Profile profile;

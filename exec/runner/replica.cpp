@@ -6,6 +6,7 @@
 #include <exception>
 #include <span>
 
+#include "exec/runner/share_products.h"
 #include "exec/runner/step_codec.h"
 #include "exec/scheduler/limits_from_plan.h"
 #include "kernels/attention.h"
@@ -178,9 +179,12 @@ std::unique_ptr<Replica> Replica::over_mpi(const EngineConfig& config) {
   EngineConfig own = config;
   own.kv_blocks = least_of(config.kv_blocks, *world);
   own.host_blocks = least_of(config.host_blocks, *world);
+  own.tuned = share_known(config.tuned, *world);
   replica->config_ = own;
+  Communicator& all = *world;  // the worker's from here on
   replica->workers_.push_back(std::make_unique<RankWorker>(own, shard, std::move(world), std::move(tensor)));
   replica->workers_.front()->ready();
+  if (own.tuned) gather_found(*own.tuned, all);
   return replica;
 }
 

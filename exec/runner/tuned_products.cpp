@@ -20,10 +20,19 @@ void TunedProducts::keep(const TunedProduct& found) {
   found_[key] = found.algorithm;
 }
 
+std::vector<TunedProduct> TunedProducts::known() const {
+  const std::scoped_lock lock(mutex_);
+  return listed(known_);
+}
+
 std::vector<TunedProduct> TunedProducts::take_found() {
   const std::scoped_lock lock(mutex_);
+  return listed(std::exchange(found_, {}));
+}
+
+std::vector<TunedProduct> TunedProducts::listed(const std::map<Key, ProductAlgorithm>& products) {
   std::vector<TunedProduct> out;
-  for (const auto& [key, algorithm] : std::exchange(found_, {})) out.push_back({key.first, key.second, algorithm});
+  for (const auto& [key, algorithm] : products) out.push_back({key.first, key.second, algorithm});
   return out;
 }
 

@@ -676,7 +676,7 @@ void MainWindow::scenario_changed(const OpenedScenario& scenario) {
   editor_->show_valid(scenario.summary);
   editor_->show_plan(scenario.plan, scenario.tenants, scenario.training);
   show_scope(scenario);
-  plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
+  plans_->show_plan(scenario.plan_boxes, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   setWindowTitle(scenario.name + "[*] — Lindos");
   update_state();
   if (!was_open) {
@@ -743,7 +743,7 @@ void MainWindow::scenario_is_open(const OpenedScenario& scenario) {
           "not fit or breaks a promise, and ranks the rest. Where they are many it takes minutes; "
           "the status bar says how long, and Stop (Shift+F5) ends it."));
   }
-  plans_->show_plan(scenario.plan, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
+  plans_->show_plan(scenario.plan_boxes, tr("%1, plan %2").arg(scenario.name, QString::fromStdString(scenario.plan.name)));
   scenario_ = scenario;
   show_scope(scenario);
   show_power();

@@ -32,8 +32,8 @@ ShardingDiagram::ShardingDiagram(QWidget* parent) : QWidget(parent) {
   setMouseTracking(true);
 }
 
-void ShardingDiagram::show_plan(const Plan& plan) {
-  groups_ = plan_boxes(plan);
+void ShardingDiagram::show_plan(std::vector<GroupBox> groups) {
+  groups_ = std::move(groups);
   pools_.clear();
   for (const GroupBox& group : groups_) {
     for (const StageBox& stage : group.stages) {

@@ -15,7 +15,7 @@ class ShardingDiagram : public QWidget {
 
  public:
   explicit ShardingDiagram(QWidget* parent = nullptr);
-  void show_plan(const Plan& plan);
+  void show_plan(std::vector<GroupBox> groups);
   void set_theme(const Theme& theme);
   // As WaterfallChart::export_to.
   [[nodiscard]] QString export_to(const QString& file);

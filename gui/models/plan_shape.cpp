@@ -78,7 +78,7 @@ StageBox stage_box(const StagePlan& stage, int index, std::int64_t all_layers) {
 
 }  // namespace
 
-std::vector<GroupBox> plan_boxes(const Plan& plan) {
+std::vector<GroupBox> plan_boxes(const Plan& plan, const std::set<std::string>& cpu_pools) {
   std::vector<GroupBox> groups;
   for (const GroupPlan& group : plan.groups) {
     GroupBox box;
@@ -87,9 +87,18 @@ std::vector<GroupBox> plan_boxes(const Plan& plan) {
     std::int64_t layers = 0;
     for (const StagePlan& stage : group.stages) layers += stage.layers.size();
     std::size_t ranks = 0;
+    std::int64_t gpus = 0;
+    bool on_cpu = false;
     for (std::size_t s = 0; s < group.stages.size(); ++s) {
       box.stages.push_back(stage_box(group.stages[s], static_cast<int>(s), layers));
       ranks = std::max(ranks, group.stages[s].ranks.size());
+      for (const RankPlan& rank : group.stages[s].ranks) {
+        if (cpu_pools.contains(rank.pool)) {
+          on_cpu = true;
+        } else {
+          gpus += group.training.context_parallel;
+        }
+      }
       box.even = box.even && box.stages.back().even && box.stages.back().layers == box.stages.front().layers;
     }
     QStringList words{
@@ -100,16 +109,23 @@ std::vector<GroupBox> plan_boxes(const Plan& plan) {
     if (group.training.virtual_stages > 1) words << QObject::tr("%1 chunks a stage").arg(group.training.virtual_stages);
     if (group.training.micro_batches > 0 && group.role == Role::kTrain)
       words << QObject::tr("%1 micro-batches").arg(group.training.micro_batches);
-    words << (group.devices_per_replica() == 1
-                  ? QObject::tr("1 GPU each")
-                  : QObject::tr("%1 GPUs each").arg(counted(group.devices_per_replica())));
+    if (gpus > 0) words << (gpus == 1 ? QObject::tr("1 GPU each") : QObject::tr("%1 GPUs each").arg(counted(gpus)));
+    if (on_cpu) words << QObject::tr("on CPU cores");
     box.text = words.join(" · ");
     groups.push_back(std::move(box));
   }
   return groups;
 }
 
-Table shares_table(const Plan& plan) {
+std::vector<GroupBox> plan_boxes(const Scenario& scenario) {
+  std::set<std::string> cpu_pools;
+  for (const Pool& pool : scenario.cluster.pools) {
+    if (scenario.devices.at(pool.node.device).compute_capability == 0) cpu_pools.insert(pool.name);
+  }
+  return plan_boxes(scenario.plan, cpu_pools);
+}
+
+Table shares_table(const std::vector<GroupBox>& groups) {
   Table table{{QObject::tr("Group"), QObject::tr("Stage"), QObject::tr("Layers"), QObject::tr("Rank"),
                QObject::tr("Pool"), QObject::tr("Share of the stage"), QObject::tr("Holds")},
               {}};
@@ -125,7 +141,7 @@ Table shares_table(const Plan& plan) {
     cell.text = text;
     return cell;
   };
-  for (const GroupBox& group : plan_boxes(plan)) {
+  for (const GroupBox& group : groups) {
     for (const StageBox& stage : group.stages) {
       for (const RankBox& rank : stage.ranks) {
         TableRow row;

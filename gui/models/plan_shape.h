@@ -5,11 +5,12 @@
 
 #include <QString>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "gui/models/table_model.h"
-#include "scenarios/plan.h"
+#include "scenarios/scenario.h"
 
 namespace lindos::gui {
 
@@ -28,14 +29,16 @@ struct StageBox {
 };
 struct GroupBox {
   QString name;
-  QString text;  // "1,171 replicas · 16 stages · 8 tensor ranks · 128 GPUs each"
+  QString text;  // "1,171 replicas · 16 stages · 8 tensor ranks · 128 GPUs each"; without GPUs "… · on CPU cores"
   std::int64_t replicas = 1;
   bool even = true;
   std::vector<StageBox> stages;
 };
 
-[[nodiscard]] std::vector<GroupBox> plan_boxes(const Plan& plan);
+// `cpu_pools`: whose ranks share a machine's cores.
+[[nodiscard]] std::vector<GroupBox> plan_boxes(const Plan& plan, const std::set<std::string>& cpu_pools);
+[[nodiscard]] std::vector<GroupBox> plan_boxes(const Scenario& scenario);
 // Group, stage, rank, pool, layers, heads, FFN columns, share.
-[[nodiscard]] Table shares_table(const Plan& plan);
+[[nodiscard]] Table shares_table(const std::vector<GroupBox>& groups);
 
 }  // namespace lindos::gui

@@ -101,7 +101,7 @@ PlansPage::PlansPage(QWidget* parent)
   connect(table_, &TableView::chosen, this, [this](std::int64_t plan) { emit plan_chosen(static_cast<int>(plan)); });
 }
 
-void PlansPage::show_plan(const Plan& plan, const QString& title) {
+void PlansPage::show_plan(const std::vector<GroupBox>& plan, const QString& title) {
   plan_title_->setText(title);
   diagram_->show_plan(plan);
   shares_->set_table(shares_table(plan));

@@ -13,7 +13,6 @@
 #include "gui/charts/sharding_diagram.h"
 #include "gui/models/found_plans.h"
 #include "gui/pages/table_view.h"
-#include "scenarios/plan.h"
 
 namespace lindos::gui {
 
@@ -23,7 +22,7 @@ class PlansPage : public QWidget {
  public:
   explicit PlansPage(QWidget* parent = nullptr);
   // Of the scenario that is open, or of a found plan.
-  void show_plan(const Plan& plan, const QString& title);
+  void show_plan(const std::vector<GroupBox>& plan, const QString& title);
   void show_search(const PlanSearch& search, const QString& scenario);
   void show_no_search(const QString& text);
   void set_theme(const Theme& theme);

@@ -109,6 +109,7 @@ OpenedScenario described(const QString& path, const Scenario& scenario) {
   installed.pools = pool_shapes(scenario);
   out.fleet = std::make_shared<const Fleet>(std::move(installed));
   out.plan = scenario.plan;
+  out.plan_boxes = plan_boxes(scenario);
   out.power = site_power(scenario);
   return out;
 }
@@ -291,7 +292,7 @@ void StoreReader::read_plan(const QString& path, const QString& title) {
   ask(plan_generation_, [this, path, title]() -> Answer {
     try {
       const Catalogue catalogue = load_catalogue(default_catalogue_dir());
-      return [this, title, plan = load_scenario(path.toStdString(), catalogue).plan] { emit plan_read(plan, title); };
+      return [this, title, plan = plan_boxes(load_scenario(path.toStdString(), catalogue))] { emit plan_read(plan, title); };
     } catch (const std::exception& e) {
       return [this, message = QString::fromUtf8(e.what())] { emit store_failed(message); };
     }

@@ -20,6 +20,7 @@
 #include "data/store/store.h"
 #include "gui/models/accuracy.h"
 #include "gui/models/fleet_change.h"
+#include "gui/models/plan_shape.h"
 #include "gui/models/tables.h"
 #include "scenarios/run_timeline.h"
 #include "scenarios/site_power.h"
@@ -67,6 +68,7 @@ struct OpenedScenario {
   std::string plan_digest;
   std::shared_ptr<const Fleet> fleet;  // what is installed, nothing predicted
   Plan plan;
+  std::vector<GroupBox> plan_boxes;
   SitePower power;
 };
 
@@ -116,7 +118,7 @@ class StoreReader : public QObject {
   void timeline_refused(const QString& path, const QString& where, const QString& message);
   void other_timeline_read(const QString& path, const std::shared_ptr<const lindos::RunTimeline>& timeline);
   void other_timeline_refused(const QString& path, const QString& message);
-  void plan_read(const lindos::Plan& plan, const QString& title);
+  void plan_read(const std::vector<lindos::gui::GroupBox>& plan, const QString& title);
   void scenario_checked(const lindos::gui::OpenedScenario& scenario);
   void scenario_faulty(const QString& where, const QString& message);
   void profile_found(const QString& file);

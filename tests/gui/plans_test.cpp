@@ -6,7 +6,9 @@
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QJsonObject>
+#include <filesystem>
 
+#include "data/catalogue.h"
 #include "gui/charts/front_chart.h"
 #include "gui/charts/sharding_diagram.h"
 #include "gui/models/found_plans.h"
@@ -44,24 +46,36 @@ Plan uneven_plan() {
 }
 
 TEST(PlanShape, SharesAreToScale) {
-  const std::vector<GroupBox> groups = plan_boxes(uneven_plan());
+  const std::vector<GroupBox> groups = plan_boxes(uneven_plan(), {});
   ASSERT_EQ(groups.size(), 1u);
   EXPECT_FALSE(groups[0].even);
-  EXPECT_TRUE(groups[0].text.startsWith("3 replicas · 2 stages"));
+  EXPECT_EQ(groups[0].text, "3 replicas · 2 stages · 2 tensor ranks · 3 GPUs each");
   EXPECT_NEAR(groups[0].stages[0].ranks[0].share, 0.75, 1e-12);
   EXPECT_NEAR(groups[0].stages[0].ranks[1].share, 0.25, 1e-12);
   EXPECT_NEAR(groups[0].stages[0].layer_share, 0.75, 1e-12);
   EXPECT_TRUE(groups[0].stages[1].even);
-  const Table table = shares_table(uneven_plan());
+  const Table table = shares_table(groups);
   ASSERT_EQ(table.rows.size(), 3u);
   EXPECT_EQ(table.rows[1].cells[5].text, "25.0 %");
   EXPECT_TRUE(table.rows[1].cells[6].text.contains("heads 6 – 7"));
 }
 
+// Ranks on CPUs share the cores of their machine: they are no GPUs, and how many cores there are the plan does not say.
+TEST(PlanShape, RanksOnCpusAreNoGpus) {
+  EXPECT_EQ(plan_boxes(uneven_plan(), {"l40"})[0].text, "3 replicas · 2 stages · 2 tensor ranks · 2 GPUs each · on CPU cores");
+  EXPECT_EQ(plan_boxes(uneven_plan(), {"h100", "l40"})[0].text, "3 replicas · 2 stages · 2 tensor ranks · on CPU cores");
+  const auto text_of = [](const char* scenario) {
+    const std::filesystem::path root(LINDOS_SOURCE_DIR);
+    return plan_boxes(load_scenario(root / "scenarios" / scenario, load_catalogue(root / "data" / "catalogue")))[0].text;
+  };
+  EXPECT_EQ(text_of("this-machine.toml"), "1 replica · 1 stage · 1 rank a stage · on CPU cores");
+  EXPECT_EQ(text_of("one-h200-llama8b.toml"), "1 replica · 1 stage · 1 rank a stage · 1 GPU each");
+}
+
 TEST(PlanShape, TheDiagramDrawsThem) {
   ShardingDiagram diagram;
   diagram.resize(600, 300);
-  diagram.show_plan(uneven_plan());
+  diagram.show_plan(plan_boxes(uneven_plan(), {}));
   const QRectF large = diagram.rank_box(0, 0, 0), small = diagram.rank_box(0, 0, 1), only = diagram.rank_box(0, 1, 0);
   EXPECT_NEAR(large.height() / small.height(), 3.0, 1e-9);
   EXPECT_NEAR(large.width() / only.width(), 3.0, 1e-9);

@@ -8,6 +8,8 @@
 
 #include "cli/plan_files.h"
 #include "cli/table.h"
+#include "scenarios/metrics.h"
+#include "scenarios/plan_cost.h"
 #include "scenarios/plan_show.h"
 #include "scenarios/text_layout.h"
 
@@ -29,8 +31,13 @@ std::string rate_text(double value) {
 // Of a part of the work that it does.
 std::string time_text(Seconds time, bool others) { return others ? "–" : fmt::format("{:.1f} ms", time.count() * 1e3); }
 
-constexpr const char* kPerMillion = "$ per million tokens";
-std::string cost_text(double dollars) { return dollars > 0.0 ? fmt::format("{:.3f} $", dollars) : "–"; }
+// 0: a price is not known, or nothing is served.
+double per_million(const sim::PlannedServing& plan) {
+  return plan.tokens_per_s > 0.0 ? dollars_per_million_tokens(plan.cost, plan.tokens_per_s) : 0.0;
+}
+
+const Metric& cost_metric() { return metric_or_throw("dollars_per_million_tokens"); }
+std::string cost_text(double dollars) { return dollars > 0.0 ? format_value(cost_metric(), dollars) : "–"; }
 
 bool has_price(const sim::ServingAnswer& answer) {
   const auto known = [](const sim::PlannedServing& plan) { return plan.cost.value() > 0.0; };
@@ -45,7 +52,7 @@ void add_row(Table& table, const std::string& label, const sim::PlannedServing& 
                                rate_text(plan.tokens_per_s),
                                plan.power.value() > 0.0 ? fmt::format("{:.1f} MW", plan.power.value() / 1e6) : "–",
                                plan.power.value() > 0.0 ? rate_text(plan.tokens_per_s / (plan.power.value() / 1e6)) : "–"};
-  if (priced) row.push_back(cost_text(sim::dollars_per_million_tokens(plan.cost, plan.tokens_per_s)));
+  if (priced) row.push_back(cost_text(per_million(plan)));
   table.add(row);
 }
 
@@ -70,9 +77,9 @@ nlohmann::ordered_json plan_json(const sim::PlannedServing& plan, const std::str
   if (plan.without_site_cap > 0.0) out["without_site_cap"] = plan.without_site_cap;
   out["power_w"] = nullptr;  // of hosts it is not known
   if (plan.power.value() > 0.0) out["power_w"] = plan.power.value();
-  out["dollars_per_million_tokens"] = nullptr;  // a price is not known
-  if (plan.cost.value() > 0.0)
-    out["dollars_per_million_tokens"] = sim::dollars_per_million_tokens(plan.cost, plan.tokens_per_s);
+  const double dollars = per_million(plan);
+  out["dollars_per_million_tokens"] = nullptr;
+  if (dollars > 0.0) out["dollars_per_million_tokens"] = dollars;
   out["objective"] = plan.objective;
   auto& groups = out["groups"] = nlohmann::ordered_json::array();
   for (const sim::ServingPart& part : plan.parts) {
@@ -105,7 +112,7 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
   out += fmt::format("\nmodelled · {} draws · seed {}\n\n", question.predict.draws, question.predict.seed);
   const bool priced = has_price(answer);
   std::vector<std::string> head{"plan", "requests/s kept", "p10 – p90 of draws", "output token/s", "power at most", "token/s per MW"};
-  if (priced) head.emplace_back(kPerMillion);
+  if (priced) head.emplace_back(cost_metric().label);
   Table table(head);
   for (std::size_t i = 0; i < answer.plans.size(); ++i) add_row(table, fmt::format("{}", i + 1), answer.plans[i], priced);
   for (const sim::PlannedServing& baseline : answer.baselines) add_row(table, baseline.name, baseline, priced);
@@ -133,7 +140,7 @@ std::string render(const sim::ServingAnswer& answer, const Scenario& scenario, c
   if (!answer.pareto.empty()) {
     out += "\n";
     std::vector<std::string> columns{"token/s for a user, at least", "token/s per device", "p10 – p90 of draws", "token/s per MW"};
-    if (priced) columns.emplace_back(kPerMillion);
+    if (priced) columns.emplace_back(cost_metric().label);
     columns.emplace_back("shapes");
     Table pareto(columns);
     for (const sim::ParetoPoint& point : answer.pareto) {

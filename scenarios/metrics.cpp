@@ -151,6 +151,10 @@ const std::vector<Metric>& metric_registry() {
       {"energy_per_token_j", "energy_per_token_j/1", "Energy per token", "J", "J", 1.0, 3,
        "energy / output tokens (training: / trained tokens)", "Electrical energy behind one token.",
        Better::kLower, Worst::kMax, true},
+      {"dollars_per_million_tokens", "dollars_per_million_tokens/1", "Dollars per million tokens", "$/Mtoken", "$/Mtoken", 1.0, 3,
+       "serving, where prices are known: (Σ devices of the plan × device_price + site_power_w × energy_price) / "
+       "output_tokens_per_s × 10⁶; of what `lindos plan` answers at the power that its devices may draw, so at most",
+       "What devices and energy cost for a million output tokens.", Better::kLower, Worst::kMax, true},
   };
   return kRegistry;
 }

@@ -11,6 +11,8 @@
 #include "scenarios/ceilings.h"
 #include "scenarios/error.h"
 #include "scenarios/metrics.h"
+#include "scenarios/plan_cost.h"
+#include "scenarios/plan_pools.h"
 #include "scenarios/timeline.h"
 #include "sim/fleet.h"
 #include "sim/fleet_outcome.h"
@@ -117,6 +119,30 @@ bool power_is_sampled(const Fleet& fleet) {
 constexpr double kP90 = 1.2815515655446004;
 constexpr double kHalf95 = 1.959963984540054;
 
+// Devices of the plan by pool, in the cluster's order.
+std::vector<std::int64_t> devices_of(const Scenario& scenario) {
+  const std::map<std::string, std::int64_t> by_pool = devices_by_pool(scenario.plan);
+  std::vector<std::int64_t> devices;
+  for (const Pool& pool : scenario.cluster.pools) {
+    const auto found = by_pool.find(pool.name);
+    devices.push_back(found == by_pool.end() ? 0 : found->second);
+  }
+  return devices;
+}
+
+bool energy_is_paid(const Scenario& scenario) { return scenario.cluster.power.energy_price.value() > 0.0; }
+
+// What a token costs, where the work costs exp(sigmas × sigma) as much energy. Nothing where a price is not known, or the power
+// that is to be paid.
+void add_cost(std::map<std::string, double>& metrics, const Scenario& scenario, const std::optional<FleetPower>& power,
+              double sigmas) {
+  const auto tokens = metrics.find("output_tokens_per_s");
+  if (tokens == metrics.end() || (energy_is_paid(scenario) && !power)) return;
+  const Watts paid = energy_is_paid(scenario) ? power->mean(sigmas) : Watts{0};
+  if (const auto cost = plan_cost(scenario.cluster, devices_of(scenario), paid))
+    metrics["dollars_per_million_tokens"] = dollars_per_million_tokens(*cost, tokens->second);
+}
+
 // The sampling error joins what the draws say of the metric.
 void widen(MetricValue& value, double half_width_95) {
   const double own = half_width_95 * (kP90 / kHalf95);
@@ -157,7 +183,9 @@ RunRecord predict(const Scenario& scenario,
   const std::unique_ptr<FleetSampling> sampling = sample_fleet(scenario, fleet, options);
   FleetRunner runner(fleet, scenario, options.cancelled);
   const SampleOutcome sample = sampling->serve(runner);
-  const FleetOutcome centre = fleet_outcome(fleet, sample.requests, sample.replicas, 0.0);
+  FleetOutcome centre = fleet_outcome(fleet, sample.requests, sample.replicas, 0.0);
+  const std::optional<FleetPower> power = FleetPower::of(scenario, fleet, sample.replicas);
+  add_cost(centre.metrics, scenario, power, 0.0);
   if (fleet.limits_admission && centre.metrics.at("rejected_share") == 1.0)
     throw Error(ErrorKind::kInfeasible, scenario.name, "the plan's admission limits turn every request away");
   if (options.timeline)
@@ -173,6 +201,7 @@ RunRecord predict(const Scenario& scenario,
     const std::vector<std::vector<Draw>> no_factors(1, std::vector<Draw>(fleet.groups.size()));
     const SampleOutcome beginning = std::move(sampling->replay(runner, no_factors, {}).front());
     reference = fleet_outcome(fleet, beginning.requests, beginning.replicas, 0.0);
+    add_cost(reference.metrics, scenario, power, 0.0);
     std::vector<std::vector<Factors>> sigmas;
     for (ServingGroup& group : fleet.groups)
       sigmas.push_back(systematic_sigmas(group.replica, reference.totals));
@@ -187,8 +216,9 @@ RunRecord predict(const Scenario& scenario,
     const std::vector<SampleOutcome> replayed = sampling->replay(runner, factors, report);
     for (std::size_t d = 0; d < replayed.size(); ++d) {
       // Power is off alike for all groups of a draw.
-      const FleetOutcome outcome =
+      FleetOutcome outcome =
           fleet_outcome(fleet, replayed[d].requests, replayed[d].replicas, factors[d].front().power);
+      add_cost(outcome.metrics, scenario, power, factors[d].front().power);
       for (const auto& [name, value] : outcome.metrics) drawn[name].push_back(value);
       for (std::size_t t = 0; t < outcome.tenants.size(); ++t) {
         for (const auto& [name, value] : outcome.tenants[t]) drawn_of_tenants[t][name].push_back(value);
@@ -229,7 +259,7 @@ RunRecord predict(const Scenario& scenario,
     exact("simulated_replicas", static_cast<double>(sample.replicas.size()));
     exact("goodput_sampling_error", sample.goodput.half_width);
   }
-  if (const auto power = FleetPower::of(scenario, fleet, sample.replicas)) {
+  if (power) {
     const auto add = [&](const char* name, Watts (FleetPower::*figure)(double) const) {
       record.metrics[name] = {((*power).*figure)(-kP90).value(), ((*power).*figure)(0.0).value(),
                               ((*power).*figure)(kP90).value(), std::string(metric_or_throw(name).unit), provenance};
@@ -240,7 +270,9 @@ RunRecord predict(const Scenario& scenario,
   }
   // What devices draw by the ceilings of other devices is further from a measurement than their times are.
   if (!power_is_sampled(fleet)) {
-    for (const char* name : {"power_w", "energy_per_token_j", "site_power_w", "site_power_peak_w"}) {
+    std::vector<std::string> by_power{"power_w", "energy_per_token_j", "site_power_w", "site_power_peak_w"};
+    if (energy_is_paid(scenario)) by_power.emplace_back("dollars_per_million_tokens");
+    for (const std::string& name : by_power) {
       if (const auto found = record.metrics.find(name); found != record.metrics.end()) found->second.provenance = "extrapolated";
     }
   }

@@ -15,6 +15,8 @@ namespace lindos::gui {
 
 namespace {
 
+constexpr const char* kCost = "dollars_per_million_tokens";
+
 QString counted(const QJsonValue& value) {
   return gui::counted(static_cast<std::int64_t>(value.toDouble()));
 }
@@ -64,6 +66,7 @@ FoundPlan plan_from(const QJsonObject& o, bool baseline) {
   if (plan.scenario_file.endsWith(".json")) plan.scenario_file.replace(plan.scenario_file.size() - 5, 5, ".toml");
   plan.objective = o.value("objective").toDouble();
   if (o.value("power_w").isDouble()) plan.power_w = o.value("power_w").toDouble();
+  if (o.value(kCost).isDouble()) plan.dollars_per_million_tokens = o.value(kCost).toDouble();
   plan.without_node = drawn_from(o.value("without_node"));
   plan.without_rack = drawn_from(o.value("without_rack"));
   plan.of_peak = median_of(o, "mfu");
@@ -141,6 +144,9 @@ Table plans_table(const PlanSearch& search) {
     table.columns.insert(kBeforeGroups, QObject::tr("Without a rack, P10 – P90"));
     table.columns.insert(kBeforeGroups, QObject::tr("Requests/s without a node, P10 – P90"));
   }
+  const bool priced =
+      std::any_of(search.plans.begin(), search.plans.end(), [](const FoundPlan& plan) { return plan.dollars_per_million_tokens.has_value(); });
+  if (priced) table.columns.insert(kBeforeGroups, metric_label(kCost));
   int rank = 0;
   for (std::size_t i = 0; i < search.plans.size(); ++i) {
     const FoundPlan& plan = search.plans[i];
@@ -160,6 +166,10 @@ Table plans_table(const PlanSearch& search) {
                  word(plan.groups, plan.groups),
                  word(plan.changes.isEmpty() ? "–" : plan.changes, plan.changes)};
     if (spare) row.cells.insert(row.cells.begin() + kBeforeGroups, {drawn_cell(plan.without_node), drawn_cell(plan.without_rack)});
+    if (priced) {
+      const std::optional<double> dollars = plan.dollars_per_million_tokens;
+      row.cells.insert(row.cells.begin() + kBeforeGroups, dollars ? number(metric_text(kCost, *dollars), *dollars) : absent());
+    }
     table.rows.push_back(std::move(row));
   }
   return table;

@@ -24,7 +24,7 @@ struct FoundPlan {
   double objective = 0.0;       // in PlanSearch::unit
   std::optional<double> power_w;  // at most, at the meter
   std::optional<DrawnRate> without_node, without_rack;  // serving: what is left without the one whose loss costs most
-  std::optional<double> of_peak, step_s;
+  std::optional<double> of_peak, step_s, dollars_per_million_tokens;
   std::optional<double> gain, gain_p10, gain_p90;  // over the first baseline: ratio of the objectives, less one
   bool baseline = false;
 };

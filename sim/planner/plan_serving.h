@@ -89,10 +89,6 @@ struct PlannedServing {
   std::vector<PlanGain> gains;      // of the objective
 };
 
-[[nodiscard]] inline double dollars_per_million_tokens(DollarsPerSecond cost, double tokens_per_s) {
-  return tokens_per_s > 0.0 ? cost.value() / tokens_per_s * 1e6 : 0.0;
-}
-
 // At this pace for a user the fleet gives so many tokens per second and device: of each pool and role the shape that bears
 // most load per device, at the limits that devices and racks have.
 struct ParetoPoint {

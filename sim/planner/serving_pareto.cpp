@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "scenarios/plan_cost.h"
 #include "scenarios/timeline.h"
 #include "sim/planner/allocate.h"
 #include "sim/planner/chosen_replicas.h"

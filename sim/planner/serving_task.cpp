@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "scenarios/error.h"
+#include "scenarios/plan_cost.h"
 #include "sim/planner/training_space.h"
 #include "sim/power_limit.h"
 #include "sim/serving_power.h"
@@ -47,16 +48,11 @@ Watts ServingTask::added_by(const Chosen& c) const {
 }
 
 DollarsPerSecond ServingTask::cost_of(const std::vector<Chosen>& chosen, Watts power) const {
-  DollarsPerSecond sum = power * scenario.cluster.power.energy_price;
+  std::vector<std::int64_t> devices(scenario.cluster.pools.size(), 0);
   for (const Chosen& c : chosen) {
-    for (std::size_t p = 0; p < c.shape->devices.size(); ++p) {
-      if (c.devices_in(p) == 0) continue;
-      const DollarsPerSecond price = scenario.cluster.pools[p].device_price;
-      if (price.value() <= 0.0) return DollarsPerSecond{0};
-      sum += price * static_cast<double>(c.devices_in(p));
-    }
+    for (std::size_t p = 0; p < c.shape->devices.size(); ++p) devices[p] += c.devices_in(p);
   }
-  return sum;
+  return plan_cost(scenario.cluster, devices, power).value_or(DollarsPerSecond{0});
 }
 
 double ServingTask::cost_of(const PricedShape& shape, std::size_t limit_step) const {

@@ -31,6 +31,7 @@ UNITS = {
     "checkpoint_interval_s": "s", "young_interval_s": "s", "daly_interval_s": "s",
     "prefix_hit_rate": "1", "host_hit_rate": "1", "power_w": "W",
     "site_power_w": "W", "site_power_peak_w": "W", "energy_per_token_j": "J",
+    "dollars_per_million_tokens": "$/Mtoken",
 }
 
 CONFIG = {

@@ -127,6 +127,7 @@ name = "small mixed fleet"
 name = "h100"
 device = "h100-sxm"
 devices_per_node = 8
+device_price = "2 $/h"
 nodes = 16
 node_power_max = "10.2 kW"
 node_power_idle = "2.4 kW"
@@ -137,6 +138,7 @@ source = "test"
 name = "h200"
 device = "h200-sxm"
 devices_per_node = 8
+device_price = "3 $/h"
 nodes = 8
 node_power_max = "10.2 kW"
 node_power_idle = "2.4 kW"
@@ -146,6 +148,7 @@ source = "test"
 [power]
 site_cap = "120 kW"
 pue = 1.1
+energy_price = "0.1 $/kWh"
 source = "test"
 
 [faults]
@@ -288,10 +291,21 @@ class PlanServing(CliTest):
         holder = self.folder / best["file"].replace(".json", ".toml")
         self.assertIn(f"each device held to {groups[0]['power_limit_w']:g} W", " ".join(self.succeed("show", holder).out.split()))
 
+        price_per_h = sum({"h100": 2.0, "h200": 3.0}[rank["pool"]] * group["replicas"]
+                          for group in groups for stage in group["stages"] for rank in stage["ranks"])
+
+        def dollars(power_w, tokens_per_s):
+            return (price_per_h + power_w / 1e3 * 0.1) / (tokens_per_s * 3600) * 1e6
+
+        self.assertAlmostEqual(best["dollars_per_million_tokens"], dollars(best["power_w"], best["output_tokens_per_s"]), places=9)
+
         def predicted(rate):
             (self.folder / "at.toml").write_text(holder.read_text().replace('rate = "100 /s"', f'rate = "{rate} /s"'))
             metrics = self.succeed("predict", "at.toml", "--no-db", "--format", "json", "--progress", "none", "--seeds", "1").json()["metrics"]
             self.assertLessEqual(metrics["site_power_peak_w"]["p90"], 120e3)
+            median = {name: value["p50"] for name, value in metrics.items()}
+            self.assertAlmostEqual(median["dollars_per_million_tokens"], dollars(median["site_power_w"], median["output_tokens_per_s"]),
+                                   places=9)
             return metrics["goodput"]["p50"]
 
         # The rate at which 99 % just keep the promises is within the interval.

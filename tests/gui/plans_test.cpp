@@ -147,6 +147,16 @@ TEST(FoundPlans, AreReadAsThePlannerWritesThem) {
   EXPECT_EQ(spare.rows[0].cells[7].text, "1,234 (1,100 – 1,300)");
   EXPECT_EQ(spare.rows[0].cells[8].text, "0 (0 – 0)");
   EXPECT_EQ(spare.rows[1].cells[7].text, "–");
+  // Where prices are known, in the words and the unit of the registry.
+  first["dollars_per_million_tokens"] = 0.1234;
+  plans[0] = first;
+  serving["plans"] = plans;
+  const Table priced = plans_table(*plan_search_from(serving));
+  EXPECT_EQ(priced.columns.size(), spare.columns.size() + 1);
+  EXPECT_EQ(priced.columns[7], "Dollars per million tokens");
+  EXPECT_EQ(priced.rows[0].cells[7].text, "0.123 $/Mtoken");
+  EXPECT_EQ(priced.rows[0].cells[8].text, spare.rows[0].cells[7].text);
+  EXPECT_EQ(priced.rows[1].cells[7].text, "–");
   EXPECT_FALSE(plan_search_from(QJsonDocument::fromJson(R"({"source": "predicted"})").object()));
   FrontChart chart;
   chart.resize(500, 300);

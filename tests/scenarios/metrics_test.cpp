@@ -27,7 +27,8 @@ TEST(Metrics, TheNamesOfTheDesignInOrder) {
                                  "interruption_interval_s", "checkpoint_interval_s",
                                  "young_interval_s", "daly_interval_s",
                                  "memory_peak_bytes", "kv_blocks", "prefix_hit_rate", "host_hit_rate", "power_w",
-                                 "site_power_w", "site_power_peak_w", "energy_per_token_j"));
+                                 "site_power_w", "site_power_peak_w", "energy_per_token_j",
+                                 "dollars_per_million_tokens"));
 }
 
 TEST(Metrics, EachIsComplete) {
@@ -75,6 +76,7 @@ TEST(Metrics, ValuesAreShownInTheirDisplayUnit) {
   EXPECT_EQ(shown("ttft_s", 0.0099996), "10.0 ms");
   EXPECT_EQ(shown("power_w", -1234.5), "-1,234 W");
   EXPECT_EQ(shown("power_w", -123.4), "-123.4 W");
+  EXPECT_EQ(shown("dollars_per_million_tokens", 0.08214), "0.0821 $/Mtoken");
 }
 
 // On a difference the right page is left in the temporary folder, with the command that takes it

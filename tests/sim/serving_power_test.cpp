@@ -306,5 +306,27 @@ TEST(PredictPowerCap, TimeLostIsBookedAndEveryRungSlowsDown) {
   }
 }
 
+// 40 devices at 2 $/h and what the meter reads at 0.1 $/kWh, over the tokens of the same second.
+TEST(PredictCost, IsDevicesAndEnergyOverTokens) {
+  const std::string name = "dollars_per_million_tokens";
+  Scenario scenario = half_busy();
+  scenario.cluster.power.energy_price = DollarsPerJoule{0.1 / 3.6e6};
+  EXPECT_FALSE(predicted(scenario, Fidelity::kMaxplus).record.metrics.contains(name)) << "devices without a price";
+  scenario.cluster.pools.front().device_price = DollarsPerSecond{2.0 / 3600.0};
+  const RunRecord record = predicted(scenario, Fidelity::kMaxplus, 20).record;
+  const MetricValue& cost = record.metrics.at(name);
+  const double tokens = record.metrics.at("output_tokens_per_s").p50;
+  const double dollars_per_h = 40 * 2.0 + record.metrics.at("site_power_w").p50 / 1e3 * 0.1;
+  EXPECT_NEAR(cost.p50 / (dollars_per_h / (tokens * 3600.0) * 1e6), 1.0, 1e-12);
+  EXPECT_LT(cost.p10, cost.p50);
+  EXPECT_LT(cost.p50, cost.p90);
+  EXPECT_EQ(cost.provenance, record.metrics.at("site_power_w").provenance);
+  // The closed rung has no power over time, so that energy that is paid leaves nothing to say.
+  EXPECT_FALSE(predicted(scenario, Fidelity::kClosed).record.metrics.contains(name));
+  scenario.cluster.power.energy_price = DollarsPerJoule{0};
+  const RunRecord closed = predicted(scenario, Fidelity::kClosed).record;
+  EXPECT_NEAR(closed.metrics.at(name).p50 * closed.metrics.at("output_tokens_per_s").p50, 40 * 2.0 / 3600.0 * 1e6, 1e-6);
+}
+
 }  // namespace
 }  // namespace lindos::sim

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two processes that map each other's memory on one GPU. The second is this program again, with the socket by which they talk in its
+// Two processes on one GPU that map each other's memory, or sum by an NCCL that lets ranks share a GPU. The second is this program again, with the socket by which they talk in its
 // environment; no launcher is needed. Needs a GPU.
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "exec/cuda/nccl.h"
 #include "scenarios/error.h"
 #include "tests/exec/cuda/tensor_sums.h"
 
@@ -62,32 +64,43 @@ class SocketCommunicator final : public Communicator {
   int rank_;
 };
 
-void expect_sums(int socket, int rank) {
+void expect_sums(int socket, int rank, AllReduce way) {
   SocketCommunicator comm(socket, rank);
-  const auto results = sums_of(comm, AllReduce::kPeer, kRounds, kRows);
+  const auto results = sums_of(comm, way, kRounds, kRows);
   for (int round = 0; round < kRounds; ++round) EXPECT_EQ(results[static_cast<std::size_t>(round)], expected(2, round, kRows));
 }
 
-using PeerProcessesTest = TensorGroupTest;
-
-TEST_F(PeerProcessesTest, BothGetTheSum) {
-  if (const char* socket = std::getenv(kSocketVariable)) return expect_sums(std::atoi(socket), 1);
+// The running test by both processes.
+void expect_sums_of_two(AllReduce way) {
+  if (const char* socket = std::getenv(kSocketVariable)) return expect_sums(std::atoi(socket), 1, way);
   int sockets[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
   ASSERT_EQ(::setenv(kSocketVariable, std::to_string(sockets[1]).c_str(), 1), 0);
   std::string program = "/proc/self/exe";
-  std::string filter = "--gtest_filter=PeerProcessesTest.BothGetTheSum";
+  std::string filter = std::string("--gtest_filter=PeerProcessesTest.") + ::testing::UnitTest::GetInstance()->current_test_info()->name();
   char* const arguments[] = {program.data(), filter.data(), nullptr};
   pid_t other = 0;
   const int spawned = ::posix_spawn(&other, program.c_str(), nullptr, nullptr, arguments, environ);
   (void)::unsetenv(kSocketVariable);
   ASSERT_EQ(spawned, 0);
   (void)::close(sockets[1]);
-  expect_sums(sockets[0], 0);
+  expect_sums(sockets[0], 0, way);
   int status = 0;
   ASSERT_EQ(::waitpid(other, &status, 0), other);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "the other process: " << status;
   (void)::close(sockets[0]);
+}
+
+using PeerProcessesTest = TensorGroupTest;
+
+TEST_F(PeerProcessesTest, BothGetTheSumFromPeerMemory) { expect_sums_of_two(AllReduce::kPeer); }
+
+TEST_F(PeerProcessesTest, BothGetTheSumFromNccl) {
+  const std::optional<int> version = nccl_version();
+  if (!version || *version < kFirstNcclWithSharedGpus) {
+    GTEST_SKIP() << "NCCL " << (version ? nccl_version_text(*version) : "is missing") << "; ranks may share a GPU from 2.30 on (tools/get-cuda)";
+  }
+  expect_sums_of_two(AllReduce::kNccl);
 }
 
 }  // namespace

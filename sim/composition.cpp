@@ -38,7 +38,7 @@ double interpolation_error(const std::vector<CompositionPoint>& points) {
 
 }  // namespace
 
-Composition::Composition(std::vector<CompositionPoint> points) : points_(std::move(points)) {
+Composition::Composition(std::vector<CompositionPoint> points, double unseen) : points_(std::move(points)), unseen_(unseen) {
   std::sort(points_.begin(), points_.end(),
             [](const CompositionPoint& a, const CompositionPoint& b) { return a.tokens < b.tokens; });
   std::vector<CompositionPoint> merged;
@@ -88,7 +88,7 @@ double Composition::sigma(double tokens) const {
     spread += at.share * (points_[at.low + 1].spread - spread);
     apart += at.share * (points_[at.low + 1].apart - apart);
   }
-  return std::hypot(spread * kRunAndMedian, apart, interpolation_);
+  return std::hypot(std::hypot(spread * kRunAndMedian, apart, interpolation_), unseen_);
 }
 
 }  // namespace lindos::sim

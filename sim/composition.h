@@ -22,13 +22,14 @@ class Composition {
   Composition() = default;  // nothing measured: factor 1, sigma 0
   // In any order; points of equal tokens count as one: their geometric mean, the larger spread. How far they lie apart
   // is what tokens alone do not say (contexts of other lengths, say), and counts as uncertainty.
+  // `unseen`: standard deviation of log(time) of what no sample of the device can show.
   // REQUIRES: tokens >= 1, ratio > 0.
-  explicit Composition(std::vector<CompositionPoint> points);
+  explicit Composition(std::vector<CompositionPoint> points, double unseen = 0.0);
 
   [[nodiscard]] bool measured() const { return !points_.empty(); }
   [[nodiscard]] double factor(double tokens) const;
   // Standard deviation of log(time) of a whole run: drift of the machine between the probe's rounds,
-  // what the median of the rounds leaves open, what tokens do not say, and the error of interpolation.
+  // what the median of the rounds leaves open, what tokens do not say, the error of interpolation, and what is unseen.
   [[nodiscard]] double sigma(double tokens) const;
 
  private:
@@ -39,6 +40,7 @@ class Composition {
   [[nodiscard]] Between between(double tokens) const;
   std::vector<CompositionPoint> points_;  // ascending tokens
   double interpolation_ = 0.0;
+  double unseen_ = 0.0;
 };
 
 }  // namespace lindos::sim

@@ -44,5 +44,12 @@ TEST(CompositionTest, InnerPointsTellTheErrorOfInterpolation) {
   EXPECT_NEAR(c.sigma(2.0), std::log(1.08) / 4.0, 1e-12);
 }
 
+TEST(CompositionTest, WhatNoSampleShowsJoinsTheSpread) {
+  const double repeats = 0.02 * std::sqrt(1.0 + std::numbers::pi / 14.0);
+  const Composition c({{4.0, 1.0, 0.02}}, 0.05);
+  EXPECT_NEAR(c.sigma(4.0), std::hypot(repeats, 0.05), 1e-12);
+  EXPECT_EQ(Composition({}, 0.05).sigma(4.0), 0.0);   // nothing measured: the tiers say how far prices are to be trusted
+}
+
 }  // namespace
 }  // namespace lindos::sim

@@ -228,6 +228,17 @@ TEST(GpuProfile, PromptsAndDecodesOfEqualTokensHaveTheirOwnRatio) {
   EXPECT_NEAR(step(p, prompt) / step(profile(), prompt), 1.5, 0.05);
 }
 
+// Samples without any spread still leave open at what clock a step runs: as ReplicaModel states it, of prompts and of decodes.
+TEST(GpuProfile, StepsAreNoSurerThanHeldOutRuns) {
+  Profile p = profile();
+  for (StageSample& s : p.stages) s.spread = 0.0;
+  ReplicaModel replica(llama_8b(), group(), {}, {{"gpu", {h200(), p}}});
+  EXPECT_GE(replica.work({{0, 512, true}}, 0, 1).sigma, 0.075);
+  const double decodes = replica.work(Batch(8, {700, 1, true}), 0, 1).sigma;
+  EXPECT_GE(decodes, 0.03);
+  EXPECT_LT(decodes, 0.06);
+}
+
 TEST(GpuProfile, MfuRefersToTheDatasheetsPeak) {
   const std::map<std::string, ProfiledDevice> devices{{"gpu", {h200(), profile()}}};
   const ReplicaModel replica(llama_8b(), group(), {}, devices);

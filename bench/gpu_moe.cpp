@@ -90,10 +90,10 @@ class Experts {
     for (int i = 0; i < sets; ++i) inputs.emplace_back(s_, tokens, 10 + static_cast<std::uint64_t>(i), stream_);
 
     const kc::MoeGate gate{tokens, s_.experts, s_.top_k, true, 0, s_.experts, nullptr};
-    const kc::MoeExperts experts{gate_up_.as<Bf16>(), down_.as<Bf16>(), s_.experts, s_.hidden, s_.ffn};
+    const kc::MoeExperts experts{gate_up_.as<Bf16>(), down_.as<Bf16>(), s_.hidden, s_.ffn};
     const auto set = [&](int i) -> const Tokens& { return inputs[static_cast<std::size_t>(i % sets)]; };
     const auto few_of = [&](int i) {
-      return kc::MoeFew{experts, set(i).hits.as<kc::MoeHits>(), tokens, set(i).normed.as<Bf16>(), activated.as<Bf16>(), y.as<Bf16>(), true};
+      return kc::MoeFew{gate, experts, set(i).hits.as<kc::MoeHits>(), set(i).normed.as<Bf16>(), activated.as<Bf16>(), y.as<Bf16>(), true};
     };
     const auto tiles_of = [&](int i) {
       return kc::MoeTiles{gate, experts, set(i).groups(), set(i).x.as<Bf16>(), activated.as<Bf16>(), products.as<Bf16>(), y.as<Bf16>(), true};

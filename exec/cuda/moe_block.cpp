@@ -64,7 +64,7 @@ kc::MoeGate MoeBlock::gate(const MoeStep& step) const {
 }
 
 kc::MoeExperts MoeBlock::experts(const DeviceExperts& w) const {
-  return {w.gate_up, w.down, static_cast<int>(held_.size()), static_cast<int>(hidden_), static_cast<int>(columns_)};
+  return {w.gate_up, w.down, static_cast<int>(hidden_), static_cast<int>(columns_)};
 }
 
 kc::MoeGroups MoeBlock::groups() const {
@@ -84,9 +84,9 @@ kc::MoeTiles MoeBlock::tiles(const DeviceExperts& w, const MoeStep& step) const 
 
 kc::MoeFew MoeBlock::few(const DeviceExperts& w, const MoeStep& step) const {
   kc::MoeFew few;
+  few.gate = gate(step);
   few.experts = experts(w);
   few.hits = hits_.as<kc::MoeHits>();
-  few.tokens = static_cast<int>(step.rows);
   few.x = step.normed;
   few.activated = activated_.as<Bf16>();
   return few;

@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
 
@@ -32,15 +33,6 @@ __device__ __forceinline__ std::uint64_t now_ns() {
   return time;
 }
 
-__device__ __forceinline__ float squares_of(const uint4& v) {
-  float squares = 0.0F;
-  for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
-    const float2 f = unpack(pair);
-    squares += f.x * f.x + f.y * f.y;
-  }
-  return squares;
-}
-
 // A row by all threads of a block.
 class Rows {
  public:
@@ -57,11 +49,11 @@ class Rows {
     float total[8] = {};
 #pragma unroll
     for (int r = 0; r < kMostPeers; ++r) {
-      if (r < sum_.ranks) add_to(total, of_rank[r]);
+      if (r < sum_.ranks) add_eight(total, of_rank[r]);
     }
-    if (sum_.bias != nullptr) add_to(total, reinterpret_cast<const uint4*>(sum_.bias)[at]);
-    add_to(total, reinterpret_cast<const uint4*>(sum_.residual)[place]);
-    return {pack(total[0], total[1]), pack(total[2], total[3]), pack(total[4], total[5]), pack(total[6], total[7])};
+    if (sum_.bias != nullptr) add_eight(total, reinterpret_cast<const uint4*>(sum_.bias)[at]);
+    add_eight(total, reinterpret_cast<const uint4*>(sum_.residual)[place]);
+    return pack_eight(total);
   }
 
   // Writes what `value(at)` gives for the row to `out(at, value)`, then its norm if one follows.
@@ -75,16 +67,16 @@ class Rows {
       if (at < vectors_) {
         held[j] = value(at);
         out(at, held[j]);
-        squares += squares_of(held[j]);
+        add_squares(squares, held[j]);
       }
     }
     for (std::int64_t at = threadIdx.x + kHeld * kThreads; at < vectors_; at += kThreads) {
       const uint4 v = value(at);
       out(at, v);
-      squares += squares_of(v);
+      add_squares(squares, v);
     }
     if (sum_.norm.weight == nullptr) return;
-    const float scale = rsqrtf(over_block(squares) / static_cast<float>(sum_.width) + sum_.norm.eps);
+    const float scale = rsqrtf(sum_over_block<kThreads>(squares) / static_cast<float>(sum_.width) + sum_.norm.eps);
 #pragma unroll
     for (int j = 0; j < kHeld; ++j) {
       const std::int64_t at = threadIdx.x + j * kThreads;
@@ -105,26 +97,9 @@ class Rows {
   [[nodiscard]] __device__ std::int64_t vectors() const { return vectors_; }
 
  private:
-  // Every thread gets the sum over the block.
-  [[nodiscard]] static __device__ float over_block(float value) {
-    __shared__ float sums[kThreads / kWarp];
-    value = sum_over_warp(value);
-    if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = value;
-    __syncthreads();
-    float total = 0.0F;
-#pragma unroll
-    for (int w = 0; w < kThreads / kWarp; ++w) total += sums[w];
-    __syncthreads();
-    return total;
-  }
   __device__ void write_normed(std::int64_t i, std::int64_t at, const uint4& v, float scale) const {
-    const uint4 w = reinterpret_cast<const uint4*>(sum_.norm.weight)[at];
-    const auto scaled = [scale](std::uint32_t a, std::uint32_t b) {
-      const float2 f = unpack(a);
-      const float2 g = unpack(b);
-      return pack(f.x * scale * g.x, f.y * scale * g.y);
-    };
-    reinterpret_cast<uint4*>(sum_.norm.normed)[i * vectors_ + at] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
+    const uint4 weight = reinterpret_cast<const uint4*>(sum_.norm.weight)[at];
+    reinterpret_cast<uint4*>(sum_.norm.normed)[i * vectors_ + at] = scaled(v, scale, weight);
   }
 
   const PartialSum& sum_;

@@ -296,8 +296,7 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   for (int r = warp; r < q_rows; r += kWarps) {
     float m = -INFINITY;
     for (int s = lane; s < active; s += kWarp) m = fmaxf(m, factors[r * kMostSplits + s]);
-#pragma unroll
-    for (int offset = kWarp / 2; offset > 0; offset /= 2) m = fmaxf(m, __shfl_xor_sync(0xffffffffU, m, offset));
+    m = reduce_over_warp(m, [](float a, float b) { return fmaxf(a, b); });
     float total = 0.0F;
     for (int s = lane; s < active; s += kWarp) {
       const float factor = exp2f(factors[r * kMostSplits + s] - m);

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/common.cuh"
+#include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
 

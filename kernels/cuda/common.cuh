@@ -45,12 +45,6 @@ void launch_kernel(const Launch& launch, void (*kernel)(Parameters...), dim3 gri
   (void)cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
-__device__ __forceinline__ float sum_over_warp(float value) {
-#pragma unroll
-  for (int offset = kWarp / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(0xffffffffU, value, offset);
-  return value;
-}
-
 // Unsigned integers in the order of the floats, both zeros the same one, and back.
 __device__ __forceinline__ std::uint32_t ordered(float value) {
   const std::uint32_t bits = __float_as_uint(value + 0.0F);
@@ -69,16 +63,45 @@ __device__ __forceinline__ std::uint32_t pack(float low, float high) {
   return reinterpret_cast<const std::uint32_t&>(pair);
 }
 
-// Eight bf16 onto eight floats.
-__device__ __forceinline__ void add_to(float (&sum)[8], const uint4& v) {
+// Eight neighbours in 16 bytes.
+__device__ __forceinline__ void unpack_eight(float (&f)[8], const uint4& v) {
   const std::uint32_t pairs[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
-    const float2 f = unpack(pairs[j]);
-    sum[2 * j] += f.x;
-    sum[2 * j + 1] += f.y;
+    const float2 two = unpack(pairs[j]);
+    f[2 * j] = two.x;
+    f[2 * j + 1] = two.y;
   }
 }
+__device__ __forceinline__ void add_eight(float (&sum)[8], const uint4& v) {
+  float f[8];
+  unpack_eight(f, v);
+#pragma unroll
+  for (int j = 0; j < 8; ++j) sum[j] += f[j];
+}
+__device__ __forceinline__ uint4 pack_eight(const float (&f)[8]) {
+  return {pack(f[0], f[1]), pack(f[2], f[3]), pack(f[4], f[5]), pack(f[6], f[7])};
+}
+__device__ __forceinline__ void add_squares(float& sum, const uint4& v) {
+  for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
+    const float2 f = unpack(pair);
+    sum += f.x * f.x + f.y * f.y;
+  }
+}
+// x · scale · weight.
+__device__ __forceinline__ uint4 scaled(const uint4& x, float scale, const uint4& weight) {
+  const auto two = [scale](std::uint32_t a, std::uint32_t b) {
+    const float2 f = unpack(a);
+    const float2 g = unpack(b);
+    return pack(f.x * scale * g.x, f.y * scale * g.y);
+  };
+  return {two(x.x, weight.x), two(x.y, weight.y), two(x.z, weight.z), two(x.w, weight.w)};
+}
+__device__ __forceinline__ uint4 eight_ones() {
+  constexpr std::uint32_t kTwo = 0x3f803f80U;
+  return {kTwo, kTwo, kTwo, kTwo};
+}
+__device__ __forceinline__ float silu(float x) { return x / (1.0F + __expf(-x)); }
 
 // d += a · b for one 16 × 8 × 16 tile, bf16 in, f32 accumulation. Lane (g, t) = (lane / 4, lane % 4) holds
 //   a[0]: row g, k 2t..2t+1 · a[1]: row g+8, the same k · a[2], a[3]: k + 8

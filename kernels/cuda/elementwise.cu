@@ -5,25 +5,13 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
 
 namespace {
 
 constexpr int kThreads = 256;
-
-// Sum over the block; every thread gets it.
-__device__ __forceinline__ float sum_over_block(float value) {
-  __shared__ float sums[kThreads / kWarp];
-  value = sum_over_warp(value);
-  if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = value;
-  __syncthreads();
-  float total = 0.0F;
-#pragma unroll
-  for (int w = 0; w < kThreads / kWarp; ++w) total += sums[w];
-  __syncthreads();
-  return total;
-}
 
 __global__ void __launch_bounds__(kThreads) embedding_kernel(const bf16* table, const int* ids, std::int64_t width, bf16* out) {
   wait_for_predecessor();
@@ -45,37 +33,22 @@ __global__ void __launch_bounds__(kThreads) rmsnorm_kernel(const bf16* x, const 
   constexpr int kHeld = 4;
   uint4 held[kHeld];
   float squares = 0.0F;
-  const auto add = [&squares](const uint4& v) {
-    for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
-      const float2 f = unpack(pair);
-      squares += f.x * f.x + f.y * f.y;
-    }
-  };
 #pragma unroll
   for (int j = 0; j < kHeld; ++j) {
     const std::int64_t i = threadIdx.x + j * kThreads;
     if (i < vectors) {
       held[j] = source[i];
-      add(held[j]);
+      add_squares(squares, held[j]);
     }
   }
-  for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) add(source[i]);
-  const float scale = rsqrtf(sum_over_block(squares) / static_cast<float>(width) + eps);
-  const auto write = [&](std::int64_t i, const uint4& v) {
-    const uint4 w = weights[i];
-    const auto scaled = [scale](std::uint32_t a, std::uint32_t b) {
-      const float2 f = unpack(a);
-      const float2 g = unpack(b);
-      return pack(f.x * scale * g.x, f.y * scale * g.y);
-    };
-    destination[i] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
-  };
+  for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) add_squares(squares, source[i]);
+  const float scale = rsqrtf(sum_over_block<kThreads>(squares) / static_cast<float>(width) + eps);
 #pragma unroll
   for (int j = 0; j < kHeld; ++j) {
     const std::int64_t i = threadIdx.x + j * kThreads;
-    if (i < vectors) write(i, held[j]);
+    if (i < vectors) destination[i] = scaled(held[j], scale, weights[i]);
   }
-  for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) write(i, source[i]);
+  for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) destination[i] = scaled(source[i], scale, weights[i]);
   release_dependents();
 }
 
@@ -93,7 +66,7 @@ __global__ void __launch_bounds__(kThreads) swiglu_kernel(const bf16* gate_up, s
     const auto one = [](std::uint32_t a, std::uint32_t b) {
       const float2 g = unpack(a);
       const float2 u = unpack(b);
-      return pack(g.x / (1.0F + __expf(-g.x)) * u.x, g.y / (1.0F + __expf(-g.y)) * u.y);
+      return pack(silu(g.x) * u.x, silu(g.y) * u.y);
     };
     reinterpret_cast<uint4*>(out)[i] = {one(gate.x, up.x), one(gate.y, up.y), one(gate.z, up.z), one(gate.w, up.w)};
   }
@@ -107,9 +80,9 @@ __global__ void __launch_bounds__(kThreads) bias_add_kernel(bf16* y, const bf16*
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < total;
        i += static_cast<std::int64_t>(gridDim.x) * kThreads) {
     float sum[8] = {};
-    add_to(sum, reinterpret_cast<const uint4*>(bias)[i % per_row]);
-    add_to(sum, reinterpret_cast<const uint4*>(y)[i]);
-    reinterpret_cast<uint4*>(y)[i] = {pack(sum[0], sum[1]), pack(sum[2], sum[3]), pack(sum[4], sum[5]), pack(sum[6], sum[7])};
+    add_eight(sum, reinterpret_cast<const uint4*>(bias)[i % per_row]);
+    add_eight(sum, reinterpret_cast<const uint4*>(y)[i]);
+    reinterpret_cast<uint4*>(y)[i] = pack_eight(sum);
   }
   release_dependents();
 }

@@ -35,11 +35,10 @@ struct MoeGate {
   const int* position = nullptr;    // [tokens]; negative: padding, which chooses nothing. Null: no padding
 };
 
-// Matrices of the held experts, one after the other.
+// Matrices of the experts that the rank holds, one after the other.
 struct MoeExperts {
   const __nv_bfloat16* gate_up = nullptr;   // [held][2 · ffn, hidden], gate rows first
   const __nv_bfloat16* down = nullptr;      // [held][hidden, ffn]
-  int held = 0;
   int hidden = 0;                           // multiples of 8
   int ffn = 0;
 };
@@ -74,9 +73,9 @@ void moe_route_few(const MoeRouteFew& route, const Launch& launch);
 [[nodiscard]] bool moe_few_fits(int tokens, int hidden);
 
 struct MoeFew {
+  MoeGate gate;
   MoeExperts experts;
   const MoeHits* hits = nullptr;
-  int tokens = 0;
   const __nv_bfloat16* x = nullptr;         // [tokens, hidden], normalised
   __nv_bfloat16* activated = nullptr;       // [hit][kFewTokens][ffn]: rows of tokens that chose the hit
   __nv_bfloat16* y = nullptr;               // [tokens, hidden]

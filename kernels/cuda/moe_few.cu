@@ -7,6 +7,8 @@
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/moe.h"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/shared_rows.cuh"
 
 namespace lindos::kernels::cuda {
 
@@ -40,14 +42,7 @@ __device__ __forceinline__ bool sum_over_warps(float4* partial, int turn, const 
   area[warp * kWarp + lane] = {sum[0], sum[1], sum[2], sum[3]};
   __syncthreads();
   if (warp != turn % kWarps) return false;
-#pragma unroll
-  for (int w = 0; w < kWarps; ++w) {
-    const float4 p = area[w * kWarp + lane];
-    result[0] += p.x;
-    result[1] += p.y;
-    result[2] += p.z;
-    result[3] += p.w;
-  }
+  add_tiles_of_warps<kWarps>(area, lane, result);
   return true;
 }
 
@@ -62,16 +57,12 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   const int x_row = x_row_bytes(hidden);
   unsigned char* ring = shared + warp * kStages * kStage;
   unsigned char* x_shared = shared + kWarps * kStages * kStage;
-  auto* partial = reinterpret_cast<float4*>(x_shared + g.tokens * x_row);
+  auto* partial = reinterpret_cast<float4*>(x_shared + g.gate.tokens * x_row);
   auto* experts = reinterpret_cast<int*>(partial + 2 * kThreads);
   auto* tokens_of = reinterpret_cast<unsigned*>(experts + kMostHits);
 
   wait_for_predecessor();
-  for (int row = 0; row < g.tokens; ++row) {
-    const bf16* source = g.x + static_cast<std::int64_t>(row) * hidden;
-    for (int i = threadIdx.x; i < hidden / 8; i += kThreads) copy_async_16(shared_address(x_shared + row * x_row + i * 16), source + i * 8);
-  }
-  commit_copies();
+  fetch_rows<kThreads>({x_shared, x_row, g.gate.tokens, hidden / 8}, g.x, hidden);
   const int hits = __ldcg(&g.hits->count);
   for (int i = threadIdx.x; i < hits; i += kThreads) {
     experts[i] = __ldcg(&g.hits->of[i].expert);
@@ -139,7 +130,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
 
   const int group = lane / 4;
   const int quarter = lane % 4;
-  const bool token = group < g.tokens;
+  const bool token = group < g.gate.tokens;
   const auto* x = reinterpret_cast<const bf16*>(x_shared + group * x_row);
   int chunk = warp;
   int slot = 0;
@@ -175,7 +166,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
       if ((tokens_of[hit] >> static_cast<unsigned>(t) & 1U) == 0) continue;
       const float gate = result[j];
       const float up = result[2 + j];
-      g.activated[static_cast<std::int64_t>(hit * kFewTokens + t) * ffn + row] = __float2bfloat16(gate / (1.0F + __expf(-gate)) * up);
+      g.activated[static_cast<std::int64_t>(hit * kFewTokens + t) * ffn + row] = __float2bfloat16(silu(gate) * up);
     }
   }
   wait_for_copies<0>();
@@ -298,7 +289,7 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
     for (int j = 0; j < 4; ++j) {
       const int t = quarter * 2 + j % 2;
       const int row = tile * kTileRows + group + j / 2 * 8;
-      if (t >= g.tokens || row >= hidden) continue;
+      if (t >= g.gate.tokens || row >= hidden) continue;
       bf16* y = g.y + static_cast<std::int64_t>(t) * hidden + row;
       *y = __float2bfloat16(g.accumulate ? __bfloat162float(*y) + result[j] : result[j]);
     }
@@ -333,12 +324,12 @@ bool moe_few_fits(int tokens, int hidden) {
 }
 
 void moe_few_gate_up(const MoeFew& few, const Launch& launch) {
-  if (few.experts.held == 0 || few.experts.ffn == 0) return;
-  const std::int64_t tiles = static_cast<std::int64_t>(std::min(kMostHits, few.experts.held)) * (few.experts.ffn / 8);
-  if (const int deep = gate_up_bytes(kDeep, few.tokens, few.experts.hidden); deep <= shared_memory()) {
+  if (few.gate.held == 0 || few.experts.ffn == 0) return;
+  const std::int64_t tiles = static_cast<std::int64_t>(std::min(kMostHits, few.gate.held)) * (few.experts.ffn / 8);
+  if (const int deep = gate_up_bytes(kDeep, few.gate.tokens, few.experts.hidden); deep <= shared_memory()) {
     launch_few<few_gate_up_kernel<kDeep>>(launch, tiles, deep, few);
   } else {
-    launch_few<few_gate_up_kernel<kShallow>>(launch, tiles, gate_up_bytes(kShallow, few.tokens, few.experts.hidden), few);
+    launch_few<few_gate_up_kernel<kShallow>>(launch, tiles, gate_up_bytes(kShallow, few.gate.tokens, few.experts.hidden), few);
   }
 }
 

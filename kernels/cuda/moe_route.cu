@@ -3,6 +3,8 @@
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/moe.h"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/shared_rows.cuh"
 
 namespace lindos::kernels::cuda {
 
@@ -36,8 +38,7 @@ __device__ __forceinline__ Choice choose(const float* logits, const MoeGate& gat
     key[i] = inside ? key_of(value[i]) : 0;
     top = fmaxf(top, value[i]);
   }
-#pragma unroll
-  for (int offset = kWarp / 2; offset > 0; offset /= 2) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, offset));
+  top = reduce_over_warp(top, [](float a, float b) { return fmaxf(a, b); });
   float all = 0.0F;
 #pragma unroll
   for (int i = 0; i < kPerLane; ++i) all += lane + i * kWarp < gate.experts ? expf(value[i] - top) : 0.0F;
@@ -79,56 +80,6 @@ __device__ __forceinline__ bool is_padding(const MoeGate& gate, int token) {
 }
 
 // --- up to 8 tokens -----------------------------------------------------------------------------------------------
-
-// x into shared memory and normalised there; each row by 8, 4, 2 or 1 warps. `sums`: [kWarps].
-__device__ __forceinline__ void take_rows(const MoeRouteFew& r, uint4* rows, float* sums) {
-  const int warp = threadIdx.x / kWarp;
-  const int lane = threadIdx.x % kWarp;
-  const int vectors = r.hidden / 8;
-  const int tokens = r.gate.tokens;
-  const auto* x = reinterpret_cast<const uint4*>(r.x);
-  for (int i = threadIdx.x; i < tokens * vectors; i += kThreads) copy_async_16(shared_address(rows + i), x + i);
-  commit_copies();
-  wait_for_copies<0>();
-  __syncthreads();
-  const int warps_per_row = kWarps / (tokens > 4 ? 8 : tokens > 2 ? 4 : tokens);
-  const int row = warp / warps_per_row;
-  const int begin = warp % warps_per_row * kWarp + lane;
-  const int step = warps_per_row * kWarp;
-  uint4* values = rows + row * vectors;
-  float squares = 0.0F;
-  if (row < tokens) {
-#pragma unroll 4
-    for (int i = begin; i < vectors; i += step) {
-      const uint4 v = values[i];
-      for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
-        const float2 f = unpack(pair);
-        squares += f.x * f.x + f.y * f.y;
-      }
-    }
-  }
-  squares = sum_over_warp(squares);
-  if (lane == 0) sums[warp] = squares;
-  __syncthreads();
-  if (row < tokens) {
-    float total = 0.0F;
-    for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
-    const float scale = rsqrtf(total / static_cast<float>(r.hidden) + r.eps);
-    const auto* norm = reinterpret_cast<const uint4*>(r.norm);
-#pragma unroll 4
-    for (int i = begin; i < vectors; i += step) {
-      const uint4 v = values[i];
-      const uint4 w = __ldg(norm + i);
-      const auto scaled = [scale](std::uint32_t a, std::uint32_t weight) {
-        const float2 f = unpack(a);
-        const float2 g = unpack(weight);
-        return pack(f.x * scale * g.x, f.y * scale * g.y);
-      };
-      values[i] = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
-    }
-  }
-  __syncthreads();
-}
 
 __device__ __forceinline__ float dot(const uint4& a, const uint4& b, float sum) {
   const std::uint32_t x[4] = {a.x, a.y, a.z, a.w};
@@ -192,7 +143,6 @@ __global__ void __launch_bounds__(kThreads) route_few_kernel(const MoeRouteFew r
   __shared__ float sums[kWarps];
   __shared__ bool is_last;
   __shared__ HitTable table;
-  auto* rows = reinterpret_cast<uint4*>(shared);
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
   const int vectors = r.hidden / 8;
@@ -209,10 +159,14 @@ __global__ void __launch_bounds__(kThreads) route_few_kernel(const MoeRouteFew r
   }
   release_dependents();
   wait_for_predecessor();
-  take_rows(r, rows, sums);
+  const SharedRows x{shared, r.hidden * static_cast<int>(sizeof(bf16)), tokens, vectors};
+  fetch_rows<kThreads>(x, r.x, r.hidden);
+  wait_for_copies<0>();
+  __syncthreads();
+  normalise_rows<kWarps>(x, r.norm, r.eps, 1.0F, sums, [](const uint4& v) { return v; });
   for (int t = static_cast<int>(blockIdx.x); t < tokens; t += static_cast<int>(gridDim.x)) {
     auto* out = reinterpret_cast<uint4*>(r.normed + static_cast<std::int64_t>(t) * r.hidden);
-    for (int i = threadIdx.x; i < vectors; i += kThreads) out[i] = rows[t * vectors + i];
+    for (int i = threadIdx.x; i < vectors; i += kThreads) out[i] = x.row(t)[i];
   }
   if (expert < r.gate.experts) {
     float logit[kFewTokens] = {};
@@ -222,7 +176,7 @@ __global__ void __launch_bounds__(kThreads) route_few_kernel(const MoeRouteFew r
       if (i < vectors) {
 #pragma unroll
         for (int t = 0; t < kFewTokens; ++t) {
-          if (t < tokens) logit[t] = dot(early[j], rows[t * vectors + i], logit[t]);
+          if (t < tokens) logit[t] = dot(early[j], x.row(t)[i], logit[t]);
         }
       }
     }
@@ -231,7 +185,7 @@ __global__ void __launch_bounds__(kThreads) route_few_kernel(const MoeRouteFew r
       const uint4 w = __ldg(weights + i);
 #pragma unroll
       for (int t = 0; t < kFewTokens; ++t) {
-        if (t < tokens) logit[t] = dot(w, rows[t * vectors + i], logit[t]);
+        if (t < tokens) logit[t] = dot(w, x.row(t)[i], logit[t]);
       }
     }
 #pragma unroll
@@ -348,12 +302,7 @@ __global__ void __launch_bounds__(kGroupThreads) group_kernel(const MoeGate gate
     }
     if (__ballot_sync(kAllLanes, here != 0) == 0) continue;
     const int count = __popc(here);
-    int upto = count;
-#pragma unroll
-    for (int offset = 1; offset < kWarp; offset *= 2) {
-      const int other = __shfl_up_sync(kAllLanes, upto, offset);
-      if (lane >= offset) upto += other;
-    }
+    const int upto = running_sum_over_warp(count);
     int at = slot + upto - count;
     while (here != 0) {
       const int pair = i * kPerLoad + __ffs(static_cast<int>(here)) - 1;

@@ -8,6 +8,7 @@
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/moe.h"
+#include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/wgmma.cuh"
 
 namespace lindos::kernels::cuda {
@@ -87,12 +88,7 @@ __device__ __forceinline__ void list_tiles(const Grouped& g, int column_tiles, T
       before[j] = sum;
       if (e < g.held) sum += (list.offset[e + 1] - list.offset[e] + kRows - 1) / kRows * column_tiles;
     }
-    int upto = sum;
-#pragma unroll
-    for (int offset = 1; offset < kWarp; offset *= 2) {
-      const int other = __shfl_up_sync(0xffffffffU, upto, offset);
-      if (lane >= offset) upto += other;
-    }
+    const int upto = running_sum_over_warp(sum);
 #pragma unroll
     for (int j = 0; j < kPerLane; ++j) list.begin[lane * kPerLane + j] = upto - sum + before[j];
     if (lane == kWarp - 1) list.begin[kMostExperts] = upto;
@@ -317,7 +313,6 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
 #pragma unroll
         for (int j = 0; j < kOutTiles; ++j) {
           if constexpr (kGated) {
-            const auto silu = [](float v) { return v / (1.0F + __expf(-v)); };
             const float* gate = sum + (i * kColumnTiles + 2 * j) * 4 + half * 2;
             const float* up = gate + 4;
             out[j] = pack(silu(gate[0]) * up[0], silu(gate[1]) * up[1]);
@@ -361,23 +356,14 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(const MoeTiles t) {
     const std::int64_t at = i % vectors;
     const int* slots = t.groups.slot + token * t.gate.top_k;
     float sum[8] = {};
-    const auto add = [&sum](const uint4& v) {
-      const std::uint32_t pairs[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const float2 f = unpack(pairs[j]);
-        sum[2 * j] += f.x;
-        sum[2 * j + 1] += f.y;
-      }
-    };
 #pragma unroll 4
     for (int j = 0; j < t.gate.top_k; ++j) {
       const int slot = slots[j];
-      if (slot >= 0) add(reinterpret_cast<const uint4*>(t.products + static_cast<std::int64_t>(slot) * t.experts.hidden)[at]);
+      if (slot >= 0) add_eight(sum, reinterpret_cast<const uint4*>(t.products + static_cast<std::int64_t>(slot) * t.experts.hidden)[at]);
     }
     auto* y = reinterpret_cast<uint4*>(t.y) + i;
-    if (t.accumulate) add(*y);
-    *y = {pack(sum[0], sum[1]), pack(sum[2], sum[3]), pack(sum[4], sum[5]), pack(sum[6], sum[7])};
+    if (t.accumulate) add_eight(sum, *y);
+    *y = pack_eight(sum);
   }
   release_dependents();
 }
@@ -419,7 +405,7 @@ void launch_tiles(const MoeTiles& tiles, const Grouped& g, const Launch& launch)
 Grouped grouped(const MoeTiles& tiles) {
   Grouped g;
   g.offset = tiles.groups.offset;
-  g.held = tiles.experts.held;
+  g.held = tiles.gate.held;
   return g;
 }
 

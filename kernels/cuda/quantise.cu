@@ -4,59 +4,34 @@
 #include <cuda_fp8.h>
 
 #include "kernels/cuda/common.cuh"
+#include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
 
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWarps = kThreads / kWarp;
 constexpr float kLargest = 448.0F;
 constexpr float kLeast = 1e-30F;   // of a row's largest value: smaller ones are zero, their reciprocal would overflow
 
 // NaN if either is: it must reach the scale, and through it the logits, where it is seen.
 __device__ __forceinline__ float larger(float a, float b) { return a > b || isnan(a) ? a : b; }
 
-// f over the block; every thread gets it.
-template <class F>
-__device__ __forceinline__ float reduce_block(float value, F f) {
-  __shared__ float parts[kWarps];
-#pragma unroll
-  for (int offset = kWarp / 2; offset > 0; offset /= 2) value = f(value, __shfl_xor_sync(0xffffffffU, value, offset));
-  if (threadIdx.x % kWarp == 0) parts[threadIdx.x / kWarp] = value;
-  __syncthreads();
-  float all = parts[0];
-#pragma unroll
-  for (int w = 1; w < kWarps; ++w) all = f(all, parts[w]);
-  __syncthreads();
-  return all;
-}
-
-__device__ __forceinline__ void unpack8(const uint4& v, float (&f)[8]) {
-  const std::uint32_t pairs[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    const float2 two = unpack(pairs[j]);
-    f[2 * j] = two.x;
-    f[2 * j + 1] = two.y;
-  }
-}
-
 // Eight values of v at 8·i.
 template <QuantiseInput kInput>
 __device__ __forceinline__ void values(const uint4* row, const uint4* norm, std::int64_t vectors, float scale, std::int64_t i,
                                        float (&v)[8]) {
-  unpack8(row[i], v);
+  unpack_eight(v, row[i]);
   if constexpr (kInput == QuantiseInput::kNorm) {
     float weight[8];
-    unpack8(__ldg(norm + i), weight);
+    unpack_eight(weight, __ldg(norm + i));
 #pragma unroll
     for (int j = 0; j < 8; ++j) v[j] *= scale * weight[j];
   } else if constexpr (kInput == QuantiseInput::kSwiglu) {
     float up[8];
-    unpack8(row[vectors + i], up);
+    unpack_eight(up, row[vectors + i]);
 #pragma unroll
-    for (int j = 0; j < 8; ++j) v[j] = v[j] / (1.0F + __expf(-v[j])) * up[j];
+    for (int j = 0; j < 8; ++j) v[j] = silu(v[j]) * up[j];
   }
 }
 
@@ -70,14 +45,8 @@ __global__ void __launch_bounds__(kThreads) quantise_kernel(const QuantiseRows q
   float norm_scale = 1.0F;
   if constexpr (kInput == QuantiseInput::kNorm) {
     float squares = 0.0F;
-    for (std::int64_t i = threadIdx.x; i < vectors; i += kThreads) {
-      float v[8];
-      unpack8(row[i], v);
-#pragma unroll
-      for (int j = 0; j < 8; ++j) squares += v[j] * v[j];
-    }
-    squares = reduce_block(squares, [](float a, float b) { return a + b; });
-    norm_scale = rsqrtf(squares / static_cast<float>(q.k) + q.eps);
+    for (std::int64_t i = threadIdx.x; i < vectors; i += kThreads) add_squares(squares, row[i]);
+    norm_scale = rsqrtf(sum_over_block<kThreads>(squares) / static_cast<float>(q.k) + q.eps);
   }
   float most = 0.0F;
   for (std::int64_t i = threadIdx.x; i < vectors; i += kThreads) {
@@ -86,7 +55,7 @@ __global__ void __launch_bounds__(kThreads) quantise_kernel(const QuantiseRows q
 #pragma unroll
     for (int j = 0; j < 8; ++j) most = larger(most, fabsf(v[j]));
   }
-  most = reduce_block(most, [](float a, float b) { return larger(a, b); });
+  most = reduce_over_block<kThreads>(most, [](float a, float b) { return larger(a, b); });
   const float scale = most < kLeast ? 1.0F : most / kLargest;
   const float inverse = 1.0F / scale;
   if (threadIdx.x == 0) q.scales[blockIdx.x] = scale;

@@ -5,6 +5,8 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/shared_rows.cuh"
 
 namespace lindos::kernels::cuda {
 
@@ -90,70 +92,22 @@ __device__ __forceinline__ uint2 interleaved(std::uint32_t pair01, std::uint32_t
   return {__byte_perm(pair01, pair23, 0x5410), __byte_perm(pair01, pair23, 0x7632)};
 }
 
-// x into shared memory, normalised if asked; for FP8 weights times kXShift and in the order of widen_e4m3. All rows are on
-// their way at once. `sums`: [kWarps].
+// x into shared memory, normalised if asked; for FP8 weights times kXShift and in the order of widen_e4m3. `sums`: [kWarps].
 template <bool kFp8>
 __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
-  const int warp = threadIdx.x / kWarp;
-  const int lane = threadIdx.x % kWarp;
-  const int vectors = static_cast<int>(g.k / 8);
-  constexpr std::uint32_t kTwoOnes = 0x3f803f80U;
-  constexpr uint4 kOnes = {kTwoOnes, kTwoOnes, kTwoOnes, kTwoOnes};
-  for (int row = 0; row < g.m; ++row) {
-    const bf16* source = g.x + row * g.ldx;
-    unsigned char* destination = x_shared + row * shape.x_row;
-    for (int i = threadIdx.x; i < vectors; i += kThreads) copy_async_16(shared_address(destination + i * 16), source + i * 8);
-  }
-  commit_copies();
+  const SharedRows x{x_shared, shape.x_row, g.m, static_cast<int>(g.k / 8)};
+  fetch_rows<kThreads>(x, g.x, g.ldx);
   wait_for_copies<0>();
   __syncthreads();
-  if (!kFp8 && g.norm == nullptr) return;
-  // Each row by 8, 4, 2 or 1 warps.
-  const int warps_per_row = kWarps / (g.m > 4 ? 8 : g.m > 2 ? 4 : g.m);
-  const int row = warp / warps_per_row;
-  const int begin = warp % warps_per_row * kWarp + lane;
-  const int step = warps_per_row * kWarp;
-  auto* values = reinterpret_cast<uint4*>(x_shared + row * shape.x_row);
-  float squares = 0.0F;
-  if (g.norm != nullptr && row < g.m) {
-#pragma unroll 4
-    for (int i = begin; i < vectors; i += step) {
-      const uint4 v = values[i];
-      for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
-        const float2 f = unpack(pair);
-        squares += f.x * f.x + f.y * f.y;
-      }
-    }
+  if constexpr (kFp8) {
+    normalise_rows<kWarps>(x, g.norm, g.eps, kXShift, sums, [](const uint4& y) {
+      const uint2 first = interleaved(y.x, y.y);
+      const uint2 second = interleaved(y.z, y.w);
+      return uint4{first.x, first.y, second.x, second.y};
+    });
+  } else if (g.norm != nullptr) {
+    normalise_rows<kWarps>(x, g.norm, g.eps, 1.0F, sums, [](const uint4& y) { return y; });
   }
-  squares = sum_over_warp(squares);
-  if (lane == 0) sums[warp] = squares;
-  __syncthreads();
-  if (row < g.m) {
-    float total = 0.0F;
-    for (int w = 0; w < warps_per_row; ++w) total += sums[row * warps_per_row + w];
-    float scale = g.norm != nullptr ? rsqrtf(total / static_cast<float>(g.k) + g.eps) : 1.0F;
-    if (kFp8) scale *= kXShift;
-    const auto* norm = reinterpret_cast<const uint4*>(g.norm);
-#pragma unroll 4
-    for (int i = begin; i < vectors; i += step) {
-      const uint4 v = values[i];
-      const uint4 w = g.norm != nullptr ? __ldg(norm + i) : kOnes;
-      const auto scaled = [scale](std::uint32_t x, std::uint32_t weight) {
-        const float2 a = unpack(x);
-        const float2 b = unpack(weight);
-        return pack(a.x * scale * b.x, a.y * scale * b.y);
-      };
-      const uint4 y = {scaled(v.x, w.x), scaled(v.y, w.y), scaled(v.z, w.z), scaled(v.w, w.w)};
-      if constexpr (kFp8) {
-        const uint2 first = interleaved(y.x, y.y);
-        const uint2 second = interleaved(y.z, y.w);
-        values[i] = {first.x, first.y, second.x, second.y};
-      } else {
-        values[i] = y;
-      }
-    }
-  }
-  __syncthreads();
 }
 
 template <SkinnyOutput kOutput, bool kFp8>
@@ -187,7 +141,7 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
       }
       if (g.bias != nullptr) gate += __bfloat162float(g.bias[row]);
       if (g.up_bias != nullptr) up += __bfloat162float(g.up_bias[row]);
-      static_cast<bf16*>(g.y)[(token0 + j) * g.ldy + row] = __float2bfloat16(gate / (1.0F + __expf(-gate)) * up);
+      static_cast<bf16*>(g.y)[(token0 + j) * g.ldy + row] = __float2bfloat16(silu(gate) * up);
     }
   } else {
     const std::int64_t row = static_cast<std::int64_t>(tile) * kTileRows + group;
@@ -346,14 +300,7 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
       const int mine = done - since + own;
       const float4* of_warps = partial + mine % (2 * kTogether<kFp8>) * kArea;
       float result[4] = {0.0F, 0.0F, 0.0F, 0.0F};
-#pragma unroll
-      for (int w = 0; w < kWarps; ++w) {
-        const float4 p = of_warps[w * kWarp + lane];
-        result[0] += p.x;
-        result[1] += p.y;
-        result[2] += p.z;
-        result[3] += p.w;
-      }
+      add_tiles_of_warps<kWarps>(of_warps, lane, result);
       finish<kOutput, kFp8>(g, first + mine, lane, result);
     }
   }

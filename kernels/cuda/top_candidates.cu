@@ -2,6 +2,7 @@
 #include "kernels/cuda/top_candidates.h"
 
 #include "kernels/cuda/common.cuh"
+#include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
 
@@ -91,13 +92,7 @@ __device__ __forceinline__ void select_by_digits(const float* row, int n, int co
       const int high = bins - 1 - lane * per_lane;
       int own = 0;
       for (int b = 0; b < per_lane; ++b) own += shared.histogram[high - b];
-      int before = own;
-#pragma unroll
-      for (int offset = 1; offset < kWarp; offset *= 2) {
-        const int other = __shfl_up_sync(0xffffffffU, before, offset);
-        if (lane >= offset) before += other;
-      }
-      before -= own;
+      int before = running_sum_over_warp(own) - own;
       const int wanted = shared.left;
       __syncwarp();
       if (before < wanted && wanted <= before + own) {

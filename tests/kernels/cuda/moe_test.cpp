@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
+#include "kernels/reference/moe.h"
 #include "tests/kernels/cuda/device_fixture.h"
 
 namespace lindos::kernels::cuda::test {
@@ -22,28 +22,8 @@ struct Shape {
   [[nodiscard]] int local() const { return held < 0 ? experts : held; }
 };
 
-// A token's experts in ascending order with their weights; none for padding.
-struct Chosen {
-  std::vector<int> expert;
-  std::vector<double> weight;
-};
-
-Chosen choose(const float* logits, const Shape& s) {
-  std::vector<int> order(at(s.experts));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logits[a] > logits[b]; });
-  const double top = static_cast<double>(logits[order.front()]);
-  const auto share = [&](int e) { return std::exp(static_cast<double>(logits[e]) - top); };
-  double all = 0.0;
-  for (const int e : order) all += share(e);
-  order.resize(at(s.top_k));
-  double of_chosen = 0.0;
-  for (const int e : order) of_chosen += share(e);
-  std::sort(order.begin(), order.end());
-  Chosen chosen{order, {}};
-  for (const int e : order) chosen.weight.push_back(share(e) / (s.normalise ? of_chosen : all));
-  return chosen;
-}
+// A token's experts; none for padding.
+using Chosen = std::vector<reference::Choice>;
 
 // Positions with every third token padding, or none.
 std::vector<int> positions(int tokens, bool with_padding) {
@@ -55,7 +35,7 @@ std::vector<int> positions(int tokens, bool with_padding) {
 std::vector<Chosen> choose_all(const std::vector<float>& logits, const Shape& s, const std::vector<int>& position) {
   std::vector<Chosen> chosen;
   for (int t = 0; t < s.tokens; ++t) {
-    chosen.push_back(position[at(t)] < 0 ? Chosen{} : choose(logits.data() + t * s.experts, s));
+    chosen.push_back(position[at(t)] < 0 ? Chosen{} : reference::route(logits.data() + t * s.experts, s.experts, s.top_k, s.normalise));
   }
   return chosen;
 }
@@ -103,11 +83,11 @@ std::vector<double> layer(const Weights& w, const Shape& s, const std::vector<Ch
     for (int j = 0; j < s.hidden; ++j) {
       if (start != nullptr) y[at(t * s.hidden + j)] = static_cast<double>((*start)[at(t * s.hidden + j)]);
     }
-    for (std::size_t c = 0; c < chosen[at(t)].expert.size(); ++c) {
-      const int local = chosen[at(t)].expert[c] - s.first;
+    for (const reference::Choice& choice : chosen[at(t)]) {
+      const int local = choice.expert - s.first;
       if (local < 0 || local >= s.local()) continue;
       const std::vector<double> row = project(w, s, local, activate(w, s, local, x.data() + t * s.hidden).data());
-      for (int j = 0; j < s.hidden; ++j) y[at(t * s.hidden + j)] += chosen[at(t)].weight[c] * row[at(j)];
+      for (int j = 0; j < s.hidden; ++j) y[at(t * s.hidden + j)] += choice.weight * row[at(j)];
     }
   }
   return y;
@@ -118,7 +98,7 @@ MoeGate gate_of(const Shape& s, const Device<int>& position) {
 }
 
 MoeExperts experts_of(const Shape& s, const Weights& w) {
-  return {w.device_gate_up.get(), w.device_down.get(), s.local(), s.hidden, s.ffn};
+  return {w.device_gate_up.get(), w.device_down.get(), s.hidden, s.ffn};
 }
 
 // Everything that the path for any number of tokens writes, poisoned.
@@ -151,11 +131,11 @@ class MoeTest : public CudaTest {
     for (int t = 0; t < s.tokens; ++t) {
       for (int j = 0; j < s.top_k; ++j) {
         const std::size_t pair = at(t * s.top_k + j);
-        const bool padding = chosen[at(t)].expert.empty();
-        const int local = padding ? -1 : chosen[at(t)].expert[at(j)] - s.first;
+        const bool padding = chosen[at(t)].empty();
+        const int local = padding ? -1 : chosen[at(t)][at(j)].expert - s.first;
         const bool held = local >= 0 && local < s.local();
         ASSERT_EQ(expert[pair], held ? local : kNotHeld) << "token " << t << " choice " << j;
-        ASSERT_NEAR(weight[pair], padding ? 0.0 : chosen[at(t)].weight[at(j)], 1e-5) << "token " << t << " choice " << j;
+        ASSERT_NEAR(weight[pair], padding ? 0.0 : chosen[at(t)][at(j)].weight, 1e-5) << "token " << t << " choice " << j;
       }
     }
     moe_group(gate, groups.get(), {stream_, true});
@@ -255,7 +235,7 @@ class MoeTest : public CudaTest {
     const Device<MoeHits> hits(1);
     MoeRouteFew route{gate_of(s, device_position), device_raw.get(), device_norm.get(), 1e-5F, s.hidden, device_router.get(), normed.get(),
                       logits.get(), ticket.get(), hits.get()};
-    MoeFew few{experts_of(s, w), hits.get(), s.tokens, normed.get(), activated.get(), y.get(), false};
+    MoeFew few{route.gate, experts_of(s, w), hits.get(), normed.get(), activated.get(), y.get(), false};
     for (const bool dependent : {false, true}) {
       const Launch launch{stream_, dependent};
       moe_route_few(route, launch);
@@ -294,10 +274,10 @@ class MoeTest : public CudaTest {
     for (int e = 0; e < s.local(); ++e) {
       MoeHit hit{e, 0, {}};
       for (int t = 0; t < s.tokens; ++t) {
-        for (std::size_t c = 0; c < chosen[at(t)].expert.size(); ++c) {
-          if (chosen[at(t)].expert[c] != e + s.first) continue;
+        for (const reference::Choice& choice : chosen[at(t)]) {
+          if (choice.expert != e + s.first) continue;
           hit.tokens |= 1U << static_cast<unsigned>(t);
-          hit.weight[t] = static_cast<float>(chosen[at(t)].weight[c]);
+          hit.weight[t] = static_cast<float>(choice.weight);
         }
       }
       if (hit.tokens == 0) continue;
@@ -431,7 +411,7 @@ TEST_F(MoeTest, RepeatsBitForBit) {
           moe_route_few({gate_of(s, position), x.get(), norm.get(), 1e-5F, s.hidden, router.get(), normed.get(), logits.get(), ticket.get(),
                          hits.get()},
                         launch);
-          const MoeFew few{experts_of(s, w), hits.get(), s.tokens, normed.get(), activated.get(), y.get(), false};
+          const MoeFew few{gate_of(s, position), experts_of(s, w), hits.get(), normed.get(), activated.get(), y.get(), false};
           moe_few_gate_up(few, launch);
           moe_few_down(few, launch);
         } else {

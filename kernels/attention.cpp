@@ -7,6 +7,7 @@
 
 #include "kernels/bf16.h"
 #include "kernels/cpu/table.h"
+#include "kernels/f16.h"
 
 namespace lindos::kernels {
 namespace {
@@ -19,10 +20,8 @@ constexpr std::int64_t kItemsPerMember = 4;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-std::int64_t element_bytes(WeightType type) { return type == WeightType::kF32 ? 4 : 2; }
-
 const void* head_begin(const void* cache, const KvView& kv, std::int64_t head) {
-  return static_cast<const char*>(cache) + head * kv.head_dim * kPageTokens * element_bytes(kv.type);
+  return static_cast<const char*>(cache) + head * kv.head_dim * kPageTokens * bytes_of(kv.type);
 }
 
 std::int64_t rows_of(const AttentionPart& p) { return p.tokens * p.heads; }
@@ -116,13 +115,25 @@ void run_divided(CpuPool& pool, std::vector<AttentionPart>& parts) {
   });
 }
 
-float stored(float x, float*) { return x; }
-std::uint16_t stored(float x, std::uint16_t*) { return to_bf16(x); }
+// How numbers lie in a page.
+struct AsF32 {
+  using Element = float;
+  static float of(float x) { return x; }
+};
+struct AsBf16 {
+  using Element = std::uint16_t;
+  static std::uint16_t of(float x) { return to_bf16(x); }
+};
+struct AsF16 {
+  using Element = std::uint16_t;
+  static std::uint16_t of(float x) { return to_f16(x); }
+};
 
 // `tokens` consecutive positions from `slot` on, all in one page.
-template <class Element>
+template <class Stored>
 void write_page(const KvView& kv, std::int64_t block, std::int64_t slot, std::int64_t tokens, const float* k,
                 std::int64_t ldk, const float* v, std::int64_t ldv) {
+  using Element = typename Stored::Element;
   const std::int64_t d = kv.head_dim;
   for (std::int64_t head = 0; head < kv.kv_heads; ++head) {
     const std::int64_t base = (block * kv.kv_heads + head) * d * kPageTokens;
@@ -132,15 +143,15 @@ void write_page(const KvView& kv, std::int64_t block, std::int64_t slot, std::in
       const float* k_row = k + t * ldk + head * d;
       const float* v_row = v + t * ldv + head * d;
       for (std::int64_t i = 0; i < d; ++i) {
-        k_page[i * kPageTokens + t] = stored(k_row[i], k_page);
-        v_page[t * d + i] = stored(v_row[i], v_page);
+        k_page[i * kPageTokens + t] = Stored::of(k_row[i]);
+        v_page[t * d + i] = Stored::of(v_row[i]);
       }
     }
   }
 }
 
 // Tokens [begin, end) of the slices laid end to end.
-template <class Element>
+template <class Stored>
 void write_tokens(const KvView& kv, const AttentionSlice* slices, std::int64_t n_slices, Part part, const float* k,
                   std::int64_t ldk, const float* v, std::int64_t ldv) {
   std::int64_t before = 0;
@@ -152,7 +163,7 @@ void write_tokens(const KvView& kv, const AttentionSlice* slices, std::int64_t n
       const std::int64_t slot = position % kPageTokens;
       const std::int64_t tokens = std::min(kPageTokens - slot, end - t);
       const std::int64_t row = slice.row + t;
-      write_page<Element>(kv, slice.blocks[position / kPageTokens], slot, tokens, k + row * ldk, ldk, v + row * ldv,
+      write_page<Stored>(kv, slice.blocks[position / kPageTokens], slot, tokens, k + row * ldk, ldk, v + row * ldv,
                           ldv);
       t += tokens;
     }
@@ -165,7 +176,9 @@ void kv_write(CpuPool& pool, const KvView& kv, const AttentionSlice* slices, std
               std::int64_t ldk, const float* v, std::int64_t ldv) {
   std::int64_t tokens = 0;
   for (std::int64_t s = 0; s < n_slices; ++s) tokens += slices[s].tokens;
-  const auto write = kv.type == WeightType::kF32 ? write_tokens<float> : write_tokens<std::uint16_t>;
+  const auto write = kv.type == WeightType::kF32    ? write_tokens<AsF32>
+                     : kv.type == WeightType::kBf16 ? write_tokens<AsBf16>
+                                                    : write_tokens<AsF16>;
   // Below this much data waking the pool costs more than it saves.
   constexpr std::int64_t kSerialElements = 8192;
   if (tokens * kv.kv_heads * kv.head_dim <= kSerialElements) {
@@ -182,8 +195,7 @@ void kv_prefetch(const KvView& kv, const AttentionSlice* slices, std::int64_t n_
   // More pages than this do not stay in a core's own cache until they are written.
   constexpr std::int64_t kMostSlices = 16;
   if (n_slices > kMostSlices) return;
-  const std::int64_t element = kv.type == WeightType::kF32 ? 4 : 2;
-  const std::int64_t page = kv.kv_heads * kv.head_dim * kPageTokens * element;
+  const std::int64_t page = kv.kv_heads * kv.head_dim * kPageTokens * bytes_of(kv.type);
   for (std::int64_t s = 0; s < n_slices; ++s) {
     if (slices[s].tokens != 1) continue;   // a prompt writes whole lines
     const std::int64_t block = slices[s].blocks[slices[s].first_position / kPageTokens];

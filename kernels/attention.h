@@ -19,7 +19,7 @@ inline constexpr std::int64_t kPageTokens = 16;
 struct KvView {                       // one layer of one rank
   void* k = nullptr;                  // [blocks][kv_heads][head_dim][16]
   void* v = nullptr;                  // [blocks][kv_heads][16][head_dim]
-  WeightType type = WeightType::kF32; // element type (bf16 plain, not interleaved)
+  WeightType type = WeightType::kF32; // element type (16-bit ones plain, not interleaved)
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;          // multiple of 16... any multiple of 8 is accepted
 };

@@ -3,6 +3,7 @@
 
 #include "kernels/bf16.h"
 #include "kernels/cpu/table.h"
+#include "kernels/f16.h"
 #include "kernels/rows.h"
 
 namespace lindos::kernels {
@@ -16,9 +17,12 @@ void embedding(CpuPool& pool, const PackedWeights& table, const std::int32_t* id
     if (table.type == WeightType::kF32) {
       const float* from = reinterpret_cast<const float*>(panel) + lane;
       for (std::int64_t i = 0; i < table.k; ++i) to[i] = from[i * kPanel];
-    } else {
+    } else if (table.type == WeightType::kBf16) {
       const auto* from = reinterpret_cast<const std::uint16_t*>(panel) + 2 * lane;
       for (std::int64_t i = 0; i < table.k; ++i) to[i] = from_bf16(from[i / 2 * 2 * kPanel + i % 2]);
+    } else {
+      const auto* from = reinterpret_cast<const std::uint16_t*>(panel) + lane;
+      for (std::int64_t i = 0; i < table.k; ++i) to[i] = from_f16(from[i * kPanel]);
     }
   });
 }

@@ -7,6 +7,7 @@
 
 #include "kernels/bf16.h"
 #include "kernels/cpu/table.h"
+#include "kernels/f16.h"
 
 namespace lindos::kernels {
 namespace {
@@ -59,12 +60,18 @@ void pack_weights(WeightType type, std::int64_t n, std::int64_t k, std::int64_t 
       }
     } else {
       for (std::int64_t kk = 0; kk < k; kk += 2, panel += kPanelRowBytes) {
-        std::uint16_t pairs[2 * kPanel] = {};
+        std::uint16_t halves[2 * kPanel] = {};
         for (std::int64_t i = 0; i < present; ++i) {
-          pairs[2 * i] = to_bf16(from[i * k + kk]);
-          if (kk + 1 < k) pairs[2 * i + 1] = to_bf16(from[i * k + kk + 1]);
+          for (std::int64_t j = 0; j < std::min<std::int64_t>(2, k - kk); ++j) {
+            const float value = from[i * k + kk + j];
+            if (type == WeightType::kBf16) {
+              halves[2 * i + j] = to_bf16(value);
+            } else {
+              halves[j * kPanel + i] = to_f16(value);
+            }
+          }
         }
-        std::memcpy(panel, pairs, kPanelRowBytes);
+        std::memcpy(panel, halves, kPanelRowBytes);
       }
     }
   }
@@ -93,7 +100,7 @@ void gemm(CpuPool& pool, const PackedWeights& w, const float* x, std::int64_t ld
     part.ldy = ldy;
     part.accumulate = accumulate;
     part.scratch = thread_scratch(ScratchSlot::kGemm, gemm_scratch(part.rows, table.small_rows, w.k));
-    (w.type == WeightType::kF32 ? table.gemm_f32 : table.gemm_bf16)(part);
+    table.gemm(w.type)(part);
   });
 }
 

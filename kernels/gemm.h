@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // y = x · Wᵀ (+ y) for weights packed in panels of 16 outputs. FLOP: 2·m·n·k; bytes: n·k·sizeof(W) + small.
-// f32: everything f32. bf16: weights and, as they meet them, activations are rounded to bf16; products are exact,
-// sums f32.
+// f32: everything f32. bf16, f16: weights and, as they meet them, activations are rounded to that format; products are
+// exact, sums f32. A number beyond the largest f16 (65,504) becomes infinite.
 // Numerics: each output is summed over k in one fixed order that depends neither on m, nor on the number of
 // threads, nor on which other rows are in the batch: a row's bits are the same alone and in any batch.
 #pragma once
@@ -13,11 +13,13 @@
 
 namespace lindos::kernels {
 
-enum class WeightType { kF32, kBf16 };
+enum class WeightType { kF32, kBf16, kF16 };
+[[nodiscard]] constexpr std::int64_t bytes_of(WeightType type) { return type == WeightType::kF32 ? 4 : 2; }
 inline constexpr std::int64_t kPanel = 16;
 
 // f32: [ceil(n/16)][k][16]. bf16: [ceil(n/16)][ceil(k/2)][16][2], the layout of processors that multiply pairs of k.
-// Missing columns and the missing half of the last pair are zero.
+// f16: [ceil(n/16)][ceil(k/2)][2][16], since processors widen neighbours. Missing columns and the missing half of the last
+// pair are zero.
 struct PackedWeights {
   const void* data = nullptr;   // 64-byte aligned
   WeightType type = WeightType::kF32;

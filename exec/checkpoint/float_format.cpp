@@ -2,54 +2,19 @@
 #include "exec/checkpoint/float_format.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 
+#include <fmt/format.h>
+
+#include "kernels/bf16.h"
+#include "kernels/f16.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec {
 
 static_assert(std::endian::native == std::endian::little,
               "safetensors data is little-endian and is copied without swapping");
-
-float bf16_to_f32(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16U);
-}
-
-float f16_to_f32(std::uint16_t bits) {
-  // Exponent and fraction move to their f32 places; one multiplication by 2^112 corrects the bias
-  // (127 − 15) and is exact for subnormals too. Infinity and NaN keep an exponent of all ones.
-  const std::uint32_t sign = (bits & 0x8000U) << 16U;
-  const std::uint32_t magnitude = (bits & 0x7fffU) << 13U;
-  std::uint32_t value = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112F);
-  if ((bits & 0x7c00U) == 0x7c00U) value = magnitude | 0x7f800000U;
-  return std::bit_cast<float>(value | sign);
-}
-
-std::uint16_t f32_to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7fffffffU) > 0x7f800000U) {
-    return static_cast<std::uint16_t>((bits >> 16U) |
-                                      0x0040U);  // quiet NaN: rounding must not make it infinite
-  }
-  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U);
-}
-
-std::uint16_t f32_to_f16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const auto sign = static_cast<std::uint16_t>((bits >> 16U) & 0x8000U);
-  const std::uint32_t magnitude = bits & 0x7fffffffU;
-  if (magnitude > 0x7f800000U) return static_cast<std::uint16_t>(sign | 0x7e00U);  // NaN
-  if (magnitude >= 0x477ff000U)
-    return static_cast<std::uint16_t>(sign | 0x7c00U);  // >= 65,520 rounds up
-  if (magnitude < 0x38800000U) {
-    // Below 2^-14 a half is a multiple of 2^-24. Adding 0.5 lets the adder round to exactly that
-    // grid.
-    const float shifted = std::bit_cast<float>(magnitude) + 0.5F;
-    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000U));
-  }
-  const std::uint32_t rounded = magnitude + 0xfffU + ((magnitude >> 13U) & 1U);
-  return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13U));
-}
 
 void decode_floats(const std::byte* data, Dtype dtype, std::span<float> out) {
   if (out.empty()) return;
@@ -64,9 +29,18 @@ void decode_floats(const std::byte* data, Dtype dtype, std::span<float> out) {
     return bits;
   };
   if (dtype == Dtype::kBf16) {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = bf16_to_f32(load(i));
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = kernels::from_bf16(load(i));
   } else {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = f16_to_f32(load(i));
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = kernels::from_f16(load(i));
+  }
+}
+
+void require_range(std::span<const float> values, Dtype dtype, const std::string& where) {
+  if (dtype != Dtype::kF16) return;
+  for (const float value : values) {
+    if (!std::isfinite(value) || std::isfinite(kernels::from_f16(kernels::to_f16(value)))) continue;
+    throw Error(ErrorKind::kInput, where,
+                fmt::format("{} is beyond f16, whose largest number is 65504; dtype = \"bf16\" holds it", value));
   }
 }
 
@@ -74,9 +48,9 @@ void round_floats(std::span<float> values, Dtype dtype) {
   LINDOS_ASSERT(dtype == Dtype::kF32 || dtype == Dtype::kBf16 || dtype == Dtype::kF16,
                 "only float formats are rounded to");
   if (dtype == Dtype::kBf16) {
-    for (float& value : values) value = bf16_to_f32(f32_to_bf16(value));
+    for (float& value : values) value = kernels::from_bf16(kernels::to_bf16(value));
   } else if (dtype == Dtype::kF16) {
-    for (float& value : values) value = f16_to_f32(f32_to_f16(value));
+    for (float& value : values) value = kernels::from_f16(kernels::to_f16(value));
   }
 }
 

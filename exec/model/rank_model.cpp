@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "exec/model/weight_type.h"
 #include "kernels/elementwise.h"
 #include "scenarios/shard_shape.h"
 
@@ -29,13 +30,12 @@ RankModel::RankModel(const Model& model, const GroupPlan& group, ShardId shard, 
       first_stage_(shard.stage == 0),
       weights_(model, group, shard, checkpoint),
       rope_(make_rope_table(model, max_positions)),
-      kv_type_(group.kv_dtype == Dtype::kF32 ? kernels::WeightType::kF32 : kernels::WeightType::kBf16),
+      kv_type_(weight_type_or_throw(group.kv_dtype, "KV dtype", "plan group " + group.name)),
       moe_(model, group.stages[static_cast<std::size_t>(shard.stage)], share_, group.limits.max_batched_tokens, pool, timer),
       pool_(&pool),
       comm_(&tensor_group),
       timer_(&timer) {
-  const std::int64_t element = kv_type_ == kernels::WeightType::kF32 ? 4 : 2;
-  kv_piece_bytes_ = static_cast<std::size_t>(share_.kv_heads.size() * model.head_dim * kernels::kPageTokens * element);
+  kv_piece_bytes_ = static_cast<std::size_t>(share_.kv_heads.size() * model.head_dim * kernels::kPageTokens * bytes_of(kv_type_));
   kv_half_bytes_ = static_cast<std::size_t>(kv_blocks) * kv_piece_bytes_;
   kv_layer_bytes_ = 2 * kv_half_bytes_;
   kv_ = AlignedBuffer(kv_layer_bytes_ * static_cast<std::size_t>(layer_range_.size()));

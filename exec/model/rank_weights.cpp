@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "exec/checkpoint/float_format.h"
+#include "exec/model/weight_type.h"
 #include "scenarios/error.h"
 #include "scenarios/shard_shape.h"
 
@@ -11,9 +13,11 @@ namespace lindos::exec {
 
 namespace {
 
-std::vector<float> read_block(const Checkpoint& checkpoint, const std::string& name, Range rows, Range cols) {
+// What a matrix in `dtype` is made of.
+std::vector<float> read_block(const Checkpoint& checkpoint, Dtype dtype, const std::string& name, Range rows, Range cols) {
   std::vector<float> out(static_cast<std::size_t>(rows.size() * cols.size()));
   if (!out.empty()) checkpoint.read(name, rows.begin, rows.end, cols.begin, cols.end, out);
+  require_range(out, dtype, checkpoint.description() + ": /" + name);
   return out;
 }
 
@@ -60,11 +64,11 @@ kernels::PackedWeights RankWeights::pack_rows(const std::vector<float>& rows, st
 }
 
 FfnWeights RankWeights::read_ffn(const Checkpoint& checkpoint, const FfnNames& names, Range columns, std::int64_t hidden) {
-  std::vector<float> rows = read_block(checkpoint, names.gate, columns, {0, hidden});
-  append(rows, read_block(checkpoint, names.up, columns, {0, hidden}));
+  std::vector<float> rows = read_block(checkpoint, dtype_, names.gate, columns, {0, hidden});
+  append(rows, read_block(checkpoint, dtype_, names.up, columns, {0, hidden}));
   FfnWeights ffn;
   ffn.gate_up = pack_rows(rows, 2 * columns.size(), hidden);
-  ffn.down = pack_rows(read_block(checkpoint, names.down, {0, hidden}, columns), hidden, columns.size());
+  ffn.down = pack_rows(read_block(checkpoint, dtype_, names.down, {0, hidden}, columns), hidden, columns.size());
   return ffn;
 }
 
@@ -73,7 +77,7 @@ MoeWeights RankWeights::read_moe(const Checkpoint& checkpoint, const Model& mode
   const MoeNames names = moe_names(model, layer);
   const Range experts{0, model.moe.experts};
   MoeWeights moe;
-  moe.router = pack_rows(read_block(checkpoint, names.router, experts, {0, model.hidden}), experts.size(), model.hidden);
+  moe.router = pack_rows(read_block(checkpoint, dtype_, names.router, experts, {0, model.hidden}), experts.size(), model.hidden);
   const Range columns = expert_columns(model, stage, share);
   for (std::int64_t e = share.experts.begin; e < share.experts.end; ++e) {
     moe.experts.push_back(read_ffn(checkpoint, names.experts[static_cast<std::size_t>(e)], columns, model.hidden));
@@ -91,12 +95,8 @@ RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId sha
     throw Error(ErrorKind::kInput, "model " + model.name,
                 "the CPU engine cannot run " + reason + " yet; `predict` can price it");
   }
-  if (group.weight_dtype != Dtype::kF32 && group.weight_dtype != Dtype::kBf16) {
-    throw Error(ErrorKind::kInput, "plan group " + group.name,
-                "weight dtype " + std::string(name_of(group.weight_dtype)) +
-                    " does not run on the CPU; known: f32, bf16");
-  }
-  type_ = group.weight_dtype == Dtype::kF32 ? kernels::WeightType::kF32 : kernels::WeightType::kBf16;
+  dtype_ = group.weight_dtype;
+  type_ = weight_type_or_throw(group.weight_dtype, "weight dtype", "plan group " + group.name);
 
   const StagePlan& stage = group.stages.at(static_cast<std::size_t>(shard.stage));
   const TensorShare& share = stage.ranks.at(static_cast<std::size_t>(shard.rank)).share;
@@ -122,9 +122,9 @@ RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId sha
       w.q_norm = count_vector(read_vector(checkpoint, attn + "q_norm.weight", head));
       w.k_norm = count_vector(read_vector(checkpoint, attn + "k_norm.weight", head));
     }
-    std::vector<float> rows = read_block(checkpoint, attn + "q_proj.weight", q, hidden);
-    append(rows, read_block(checkpoint, attn + "k_proj.weight", kv, hidden));
-    append(rows, read_block(checkpoint, attn + "v_proj.weight", kv, hidden));
+    std::vector<float> rows = read_block(checkpoint, dtype_, attn + "q_proj.weight", q, hidden);
+    append(rows, read_block(checkpoint, dtype_, attn + "k_proj.weight", kv, hidden));
+    append(rows, read_block(checkpoint, dtype_, attn + "v_proj.weight", kv, hidden));
     w.qkv = pack_rows(rows, qkv_rows, model.hidden);
     if (model.qkv_bias) {
       std::vector<float> bias = read_vector(checkpoint, attn + "q_proj.bias", q);
@@ -132,7 +132,7 @@ RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId sha
       append(bias, read_vector(checkpoint, attn + "v_proj.bias", kv));
       w.qkv_bias = count_vector(bias);
     }
-    w.o = pack_rows(read_block(checkpoint, attn + "o_proj.weight", hidden, q), model.hidden, q.size());
+    w.o = pack_rows(read_block(checkpoint, dtype_, attn + "o_proj.weight", hidden, q), model.hidden, q.size());
     if (model.o_bias) w.o_bias = count_vector(read_vector(checkpoint, attn + "o_proj.bias", hidden));
 
     if (model.is_moe_layer(l)) {
@@ -161,7 +161,7 @@ RankWeights::RankWeights(const Model& model, const GroupPlan& group, ShardId sha
     for (std::int64_t r = 0; r < rows.size(); r += kBand) {
       const std::int64_t n = std::min(kBand, rows.size() - r);
       const std::vector<float> band =
-          read_block(checkpoint, name, {rows.begin + r, rows.begin + r + n}, hidden);
+          read_block(checkpoint, dtype_, name, {rows.begin + r, rows.begin + r + n}, hidden);
       kernels::pack_weights(type_, rows.size(), model.hidden, r, n, band.data(), place);
     }
     bytes_ += size;

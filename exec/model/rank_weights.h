@@ -47,7 +47,7 @@ struct LayerWeights {
 class RankWeights {
  public:
   // Throws Error{kInput} for models this engine cannot run (MLA, attention sinks, experts of unknown families, weight
-  // dtypes other than f32 and bf16), naming the feature.
+  // dtypes other than f32, bf16 and f16), naming the feature.
   RankWeights(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint);
 
   [[nodiscard]] const std::vector<LayerWeights>& layers() const { return layers_; }
@@ -64,6 +64,7 @@ class RankWeights {
   MoeWeights read_moe(const Checkpoint& checkpoint, const Model& model, const StagePlan& stage, const TensorShare& share,
                       std::int64_t layer);
   Arena arena_;
+  Dtype dtype_ = Dtype::kF32;
   kernels::WeightType type_;
   std::vector<LayerWeights> layers_;
   kernels::PackedWeights embedding_;

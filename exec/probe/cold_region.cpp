@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/bf16.h"
+#include "kernels/f16.h"
+
 namespace lindos::exec {
 
 namespace {
@@ -38,10 +41,9 @@ void ColdRegion::fill(std::size_t bytes) {
     if (type_ == kernels::WeightType::kF32) {
       values[i] = value;
     } else {
-      std::uint32_t bits = 0;
-      std::memcpy(&bits, &value, sizeof(bits));
-      bits = (bits & 0xFFFF0000U) | (bits >> 16U);   // two bf16 numbers side by side
-      std::memcpy(&values[i], &bits, sizeof(bits));
+      const std::uint16_t half = type_ == kernels::WeightType::kBf16 ? kernels::to_bf16(value) : kernels::to_f16(value);
+      const std::uint16_t pair[2] = {half, half};
+      std::memcpy(&values[i], pair, sizeof(pair));
     }
   }
 }

@@ -16,10 +16,6 @@
 
 namespace lindos::exec {
 
-kernels::WeightType weight_type(Dtype dtype) {
-  return dtype == Dtype::kF32 ? kernels::WeightType::kF32 : kernels::WeightType::kBf16;
-}
-
 int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);

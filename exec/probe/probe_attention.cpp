@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include "exec/model/weight_type.h"
 #include "exec/probe/probe_parts.h"
 #include "kernels/attention.h"
 
@@ -32,9 +33,8 @@ void ProbeSession::attention_of(const GroupPlan& group, const TensorShare& share
   const std::int64_t q_heads = share.q_heads.size();
   const std::int64_t kv_heads = share.kv_heads.size();
   const std::int64_t limit = model.max_positions;
-  const kernels::WeightType type = weight_type(group.kv_dtype);
-  const std::size_t page = static_cast<std::size_t>(kv_heads * d * kernels::kPageTokens) *
-                           (type == kernels::WeightType::kF32 ? 4 : 2);
+  const kernels::WeightType type = weight_type_or_throw(group.kv_dtype, "KV dtype", "probe");
+  const std::size_t page = static_cast<std::size_t>(kv_heads * d * kernels::kPageTokens * bytes_of(type));
   for (const Shape& shape : kShapes) {
     if (shape.context + shape.tokens > limit || shape.tokens > group.limits.max_batched_tokens) continue;
     const std::int64_t pages_each = (shape.context + shape.tokens + kernels::kPageTokens - 1) / kernels::kPageTokens;

@@ -41,8 +41,8 @@ FlopPerSecond best_rate(const std::function<void()>& product) {
 
 // The ceiling that MFU refers to on a CPU: the fastest product that anyone here can show. An independent library, so
 // that the engine is not measured by itself alone; and the engine's own kernel, since a library older than the
-// processor takes it for a lesser one (OpenBLAS 0.3.21 runs AVX2 code on Zen 5, at half the rate). Of bf16 the
-// engine's own, or that of f32 where it is faster: a bf16 product could be done in f32.
+// processor takes it for a lesser one (OpenBLAS 0.3.21 runs AVX2 code on Zen 5, at half the rate). Of bf16
+// and f16 the engine's own, or that of f32 where it is faster: such a product could be done in f32.
 std::map<Dtype, FlopPerSecond> measure_matrix_rates(int cores) {
   AlignedBuffer a = square_matrix(2654435761U);
   AlignedBuffer b = square_matrix(40503U);
@@ -60,7 +60,9 @@ std::map<Dtype, FlopPerSecond> measure_matrix_rates(int cores) {
     return best_rate([&] { kernels::gemm(pool, weights, a.floats(), kSize, kSize, c.floats(), kSize, false); });
   };
   const FlopPerSecond f32 = std::max(library, engine(kernels::WeightType::kF32));
-  return {{Dtype::kF32, f32}, {Dtype::kBf16, std::max(f32, engine(kernels::WeightType::kBf16))}};
+  return {{Dtype::kF32, f32},
+          {Dtype::kBf16, std::max(f32, engine(kernels::WeightType::kBf16))},
+          {Dtype::kF16, std::max(f32, engine(kernels::WeightType::kF16))}};
 }
 
 }  // namespace

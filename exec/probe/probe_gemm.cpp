@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "exec/model/weight_type.h"
 #include "exec/probe/probe_parts.h"
 #include "scenarios/shard_shape.h"
 
@@ -56,7 +57,7 @@ void ProbeSession::gemm() {
     const RankLayout layout = entry.first;   // clang 14 captures no structured binding
     for (const Site& site : entry.second) {
       if (site.n == 0 || site.k == 0) continue;
-      const kernels::WeightType type = weight_type(site.dtype);
+      const kernels::WeightType type = weight_type_or_throw(site.dtype, "weight dtype", "probe");
       const std::size_t bytes = kernels::packed_bytes(type, site.n, site.k);
       ColdRegion& region = cold(type);
       region.grow(layout.active_ranks, bytes);

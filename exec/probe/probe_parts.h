@@ -68,7 +68,6 @@ class ProbeSession {
   std::vector<Task> tasks_;
 };
 
-[[nodiscard]] kernels::WeightType weight_type(Dtype dtype);
 [[nodiscard]] std::string today_utc();   // "2026-11-26"
 // A model whose layers take next to nothing: what remains of its step is the engine itself.
 [[nodiscard]] Model tiny_model(std::int64_t vocab);

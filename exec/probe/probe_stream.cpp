@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "exec/model/rope_table.h"
+#include "exec/model/weight_type.h"
 #include "exec/probe/probe_parts.h"
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
@@ -70,7 +71,7 @@ void ProbeSession::route_of(const GroupPlan& group, const TensorShare& share, Ra
   const std::int64_t tokens = op.tokens;
   const auto buffers = std::make_shared<std::vector<RouteBuffers>>();
   for (int r = 0; r < layout.active_ranks; ++r) buffers->emplace_back(model, share, tokens);
-  const kernels::WeightType type = weight_type(group.weight_dtype);
+  const kernels::WeightType type = weight_type_or_throw(group.weight_dtype, "weight dtype", "probe");
   const std::size_t bytes = kernels::packed_bytes(type, model.moe.experts, model.hidden);
   ColdRegion& region = cold(type);
   region.grow(layout.active_ranks, bytes);
@@ -99,7 +100,7 @@ void ProbeSession::stream_of(const GroupPlan& group, ShardId shard, RankLayout l
   const std::int64_t q_heads = share.q_heads.size();
   const std::int64_t kv_heads = share.kv_heads.size();
   const std::int64_t width = (q_heads + 2 * kv_heads) * d;
-  const kernels::WeightType kv_type = weight_type(group.kv_dtype);
+  const kernels::WeightType kv_type = weight_type_or_throw(group.kv_dtype, "KV dtype", "probe");
   const double eps = model.rms_eps;
   const auto rope = std::make_shared<const RopeTable>(make_rope_table(model, 512));
   const auto gain = std::make_shared<const std::vector<float>>(static_cast<std::size_t>(h), 1.0F);

@@ -6,6 +6,7 @@
 #include <exception>
 #include <span>
 
+#include "exec/model/weight_type.h"
 #include "exec/runner/share_products.h"
 #include "exec/runner/step_codec.h"
 #include "exec/scheduler/limits_from_plan.h"
@@ -49,11 +50,7 @@ void require_page_layout(const EngineConfig& config) {
                 "block_tokens " + std::to_string(group.limits.block_tokens) +
                     " does not run on the CPU; its pages hold " + std::to_string(kernels::kPageTokens));
   }
-  if (group.kv_dtype != Dtype::kF32 && group.kv_dtype != Dtype::kBf16) {
-    throw Error(ErrorKind::kInput, where,
-                "KV dtype " + std::string(name_of(group.kv_dtype)) +
-                    " does not run on the CPU; known: f32, bf16");
-  }
+  (void)weight_type_or_throw(group.kv_dtype, "KV dtype", where);
 }
 
 // The rotary table ends at the context limit.

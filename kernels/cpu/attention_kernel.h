@@ -305,14 +305,10 @@ class GroupAttention {
   const float* copy_tail(const Element* v, std::int64_t keys, std::int64_t columns) {
     for (std::int64_t key = 0; key < keys; ++key) {
       for (std::int64_t i = 0; i < 16; ++i) {
-        tail_[key * 16 + i] = i < columns ? widened(v[key * part_.head_dim + i]) : 0.0F;
+        tail_[key * 16 + i] = i < columns ? Load::one(v[key * part_.head_dim + i]) : 0.0F;
       }
     }
     return tail_;
-  }
-  LINDOS_INLINE static float widened(float x) { return x; }
-  LINDOS_INLINE static float widened(std::uint16_t x) {
-    return __builtin_bit_cast(float, static_cast<std::uint32_t>(x) << 16);
   }
 
   const AttentionPart& part_;
@@ -326,10 +322,10 @@ class GroupAttention {
 };
 
 inline void attention_part(const AttentionPart& part) {
-  if (part.type == WeightType::kF32) {
-    GroupAttention<LoadF32>(part).run();
-  } else {
-    GroupAttention<LoadBf16>(part).run();
+  switch (part.type) {
+    case WeightType::kF32: GroupAttention<LoadF32>(part).run(); break;
+    case WeightType::kBf16: GroupAttention<LoadBf16>(part).run(); break;
+    case WeightType::kF16: GroupAttention<LoadF16>(part).run(); break;
   }
 }
 

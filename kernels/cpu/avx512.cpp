@@ -13,6 +13,7 @@ const KernelTable kAvx512Kernels = {
     LINDOS_ISA::kTileRows,
     LINDOS_ISA::gemm_part<LINDOS_ISA::F32Weights>,
     LINDOS_ISA::gemm_part<LINDOS_ISA::Bf16Weights>,
+    LINDOS_ISA::gemm_part<LINDOS_ISA::F16Weights>,
     LINDOS_ISA::attention_part,
     LINDOS_ISA::attention_merge_part,
     LINDOS_ISA::rmsnorm_row,

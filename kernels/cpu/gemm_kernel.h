@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One member's part of a GEMM. Few rows: panels stream past the activations once, straight from memory.
 // Many rows: a block of rows is packed k-major and meets every panel while the panel's k block is in L1.
-// Against bf16 weights activations are rounded to bf16 first. Depth counts rows of panels (Weights::kDepth values of k).
+// Against 16-bit weights activations are rounded to their format first. Depth counts rows of panels (Weights::kDepth values of k).
 #pragma once
 
 #include "kernels/cpu/microtile.h"
@@ -44,16 +44,18 @@ LINDOS_INLINE const typename Weights::Element* panel_at(const GemmPart& g, std::
 }
 
 // Rounds values [begin, end) of one row of x; what is missing to whole pairs is zero.
-inline void round_row(const float* x, std::int64_t begin, std::int64_t end, RoundedLeft* to) {
-  constexpr std::int64_t kStored = kRounded / 2 * kLeftsOfPair;
+template <class Weights>
+void round_row(const float* x, std::int64_t begin, std::int64_t end, typename Weights::Left* to) {
+  constexpr std::int64_t kRounded = Weights::kRounded;
+  constexpr std::int64_t kStored = kRounded / 2 * Weights::kLefts;
   std::int64_t k = begin;
-  for (; k + kRounded <= end; k += kRounded, to += kStored) round_lefts(x + k, to);
+  for (; k + kRounded <= end; k += kRounded, to += kStored) Weights::round(x + k, to);
   if (k == end) return;
   float rest[kRounded] = {};
-  RoundedLeft rounded[kStored];
+  typename Weights::Left rounded[kStored];
   for (std::int64_t i = 0; k + i < end; ++i) rest[i] = x[k + i];
-  round_lefts(rest, rounded);
-  for (std::int64_t i = 0; i < (end - k + 1) / 2 * kLeftsOfPair; ++i) to[i] = rounded[i];
+  Weights::round(rest, rounded);
+  for (std::int64_t i = 0; i < (end - k + 1) / 2 * Weights::kLefts; ++i) to[i] = rounded[i];
 }
 
 // Rows [row, row + rows) of x, panel rows [d0, d0 + depth): where they lie, or rounded to `rounded`.
@@ -67,7 +69,7 @@ LINDOS_INLINE StridedRows<typename Weights::Left> left_rows(const GemmPart& g, s
     const std::int64_t stride = depth * Weights::kLefts;
     auto* to = reinterpret_cast<typename Weights::Left*>(rounded);
     const std::int64_t end = smaller((d0 + depth) * Weights::kDepth, g.k);
-    for (std::int64_t r = 0; r < rows; ++r) round_row(x + r * g.ldx, d0 * Weights::kDepth, end, to + r * stride);
+    for (std::int64_t r = 0; r < rows; ++r) round_row<Weights>(x + r * g.ldx, d0 * Weights::kDepth, end, to + r * stride);
     return {to, stride};
   }
 }

@@ -164,7 +164,25 @@ LINDOS_INLINE float max16(const Sixteen& s) {
 struct LoadF32 {
   using Element = float;
   LINDOS_INLINE static Sixteen row(const float* p) { return load16(p); }
+  LINDOS_INLINE static float one(float x) { return x; }
 };
+
+typedef std::uint16_t Halves __attribute__((vector_size(2 * kLanes)));
+LINDOS_INLINE Halves load_halves(const std::uint16_t* p) {
+  Halves h;
+  __builtin_memcpy(&h, p, sizeof h);
+  return h;
+}
+LINDOS_INLINE WordVec to_words(Halves h) {
+#if defined(__AVX512F__)
+  return __builtin_bit_cast(WordVec, _mm512_cvtepu16_epi32(__builtin_bit_cast(__m256i, h)));
+#elif defined(__AVX2__)
+  // The generic conversion below becomes two half conversions and an insertion under g++ 12.
+  return __builtin_bit_cast(WordVec, _mm256_cvtepu16_epi32(__builtin_bit_cast(__m128i, h)));
+#else
+  return __builtin_convertvector(h, WordVec);
+#endif
+}
 
 // bf16 weights lie in panel rows of 16 words, one per output: k = 2 i in the low halves, k = 2 i + 1 in the high ones.
 
@@ -180,8 +198,8 @@ LINDOS_INLINE Vec multiply_pairs(RoundedLeft x, Vec words, Vec acc) {
 }
 
 // 32 values to 16 pairs, rounded to nearest even.
-inline constexpr int kRounded = 32;
-LINDOS_INLINE void round_lefts(const float* x, RoundedLeft* to) {
+inline constexpr int kRoundedToBf16 = 32;
+LINDOS_INLINE void round_to_bf16(const float* x, RoundedLeft* to) {
   const auto pairs = _mm512_cvtne2ps_pbh(load(x + 16), load(x));
   __builtin_memcpy(to, &pairs, sizeof pairs);
 }
@@ -205,8 +223,8 @@ struct LoadHalves {
 };
 
 // kLanes values, rounded to nearest even; NaN stays NaN.
-inline constexpr int kRounded = kLanes;
-LINDOS_INLINE void round_lefts(const float* x, RoundedLeft* to) {
+inline constexpr int kRoundedToBf16 = kLanes;
+LINDOS_INLINE void round_to_bf16(const float* x, RoundedLeft* to) {
   const auto bits = __builtin_bit_cast(WordVec, load(x));
   const WordVec rounded = bits + 0x7fffU + ((bits >> 16) & 1U);
   const WordVec bf16 = ((bits & 0x7fffffffU) > 0x7f800000U ? bits | 0x400000U : rounded) & 0xffff0000U;
@@ -219,22 +237,54 @@ struct LoadBf16 {
   LINDOS_INLINE static Sixteen row(const std::uint16_t* p) {
     Sixteen s;
 #pragma GCC unroll 4
-    for (int i = 0; i < kVecs; ++i) {
-      typedef std::uint16_t Half __attribute__((vector_size(2 * kLanes)));
-      Half h;
-      __builtin_memcpy(&h, p + i * kLanes, sizeof h);
-#if defined(__AVX512F__)
-      const auto wide = __builtin_bit_cast(WordVec, _mm512_cvtepu16_epi32(__builtin_bit_cast(__m256i, h)));
-#elif defined(__AVX2__)
-      // The generic conversion below becomes two half conversions and an insertion under g++ 12.
-      const auto wide = __builtin_bit_cast(WordVec, _mm256_cvtepu16_epi32(__builtin_bit_cast(__m128i, h)));
-#else
-      const WordVec wide = __builtin_convertvector(h, WordVec);
-#endif
-      s.v[i] = __builtin_bit_cast(Vec, wide << 16);
-    }
+    for (int i = 0; i < kVecs; ++i) s.v[i] = __builtin_bit_cast(Vec, to_words(load_halves(p + i * kLanes)) << 16);
     return s;
   }
+  LINDOS_INLINE static float one(std::uint16_t x) {
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(x) << 16);
+  }
+};
+
+// IEEE half precision (kernels/f16.h says how it widens and rounds without instructions for it).
+LINDOS_INLINE Vec widened_f16(Halves h) {
+#if defined(__AVX512F__)
+  return _mm512_cvtph_ps(__builtin_bit_cast(__m256i, h));
+#elif defined(__F16C__)
+  return _mm256_cvtph_ps(__builtin_bit_cast(__m128i, h));
+#else
+  const WordVec words = to_words(h);
+  const WordVec magnitude = (words & 0x7fffU) << 13;
+  const auto shifted = __builtin_bit_cast(WordVec, __builtin_bit_cast(Vec, magnitude) * splat(0x1p112F));
+  const WordVec value = (words & 0x7c00U) == 0x7c00U ? magnitude | 0x7f800000U : shifted;
+  return __builtin_bit_cast(Vec, value | (words & 0x8000U) << 16);
+#endif
+}
+LINDOS_INLINE Vec rounded_to_f16(Vec x) {
+#if defined(__AVX512F__)
+  return _mm512_cvtph_ps(_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#elif defined(__F16C__)
+  return _mm256_cvtph_ps(_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#else
+  const auto bits = __builtin_bit_cast(WordVec, x);
+  const WordVec magnitude = bits & 0x7fffffffU;
+  const WordVec normal = (magnitude + 0xfffU + ((magnitude >> 13) & 1U)) & ~0x1fffU;
+  const Vec half = splat(0.5F);
+  const auto subnormal = __builtin_bit_cast(WordVec, __builtin_bit_cast(Vec, magnitude) + half - half);
+  const WordVec finite = magnitude < 0x38800000U ? subnormal : normal;
+  const WordVec bounded = finite > 0x477fe000U ? WordVec{} + 0x7f800000U : finite;
+  const WordVec value = magnitude > 0x7f800000U ? magnitude | 0x400000U : bounded;
+  return __builtin_bit_cast(Vec, value | (bits & 0x80000000U));
+#endif
+}
+struct LoadF16 {
+  using Element = std::uint16_t;
+  LINDOS_INLINE static Sixteen row(const std::uint16_t* p) {
+    Sixteen s;
+#pragma GCC unroll 4
+    for (int i = 0; i < kVecs; ++i) s.v[i] = widened_f16(load_halves(p + i * kLanes));
+    return s;
+  }
+  LINDOS_INLINE static float one(std::uint16_t x) { return widened_f16(Halves{x})[0]; }
 };
 
 }  // namespace lindos::kernels::LINDOS_ISA

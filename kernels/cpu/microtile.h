@@ -83,6 +83,8 @@ struct Bf16Weights {
   using Left = RoundedLeft;
   static constexpr int kDepth = 2;
   static constexpr int kLefts = kLeftsOfPair;
+  static constexpr int kRounded = kRoundedToBf16;
+  LINDOS_INLINE static void round(const float* x, Left* to) { round_to_bf16(x, to); }
   template <class Rows, int kRows, int kPanels>
   LINDOS_INLINE static void step(const Rows& a, const Element* row, std::int64_t at, int p, Tile<kRows, kPanels>& tile) {
 #if defined(__AVX512BF16__)
@@ -96,6 +98,23 @@ struct Bf16Weights {
     __asm__ volatile("" ::: "memory");
     multiply_row<LoadHalves<false>>(a, row, at * 2, p, tile);
 #endif
+  }
+};
+
+// Two values of k per row, each of 16 neighbours. Products of f16 are exact in f32 too, and none is too small for it, so
+// fused or not the bits are the same.
+struct F16Weights {
+  using Element = std::uint32_t;
+  using Left = float;
+  static constexpr int kDepth = 2;
+  static constexpr int kLefts = 2;
+  static constexpr int kRounded = kLanes;
+  LINDOS_INLINE static void round(const float* x, Left* to) { store(to, rounded_to_f16(load(x))); }
+  template <class Rows, int kRows, int kPanels>
+  LINDOS_INLINE static void step(const Rows& a, const Element* row, std::int64_t at, int p, Tile<kRows, kPanels>& tile) {
+    const auto* halves = reinterpret_cast<const LoadF16::Element*>(row);
+    multiply_row<LoadF16>(a, halves, at * 2, p, tile);
+    multiply_row<LoadF16>(a, halves + 16, at * 2 + 1, p, tile);
   }
 };
 

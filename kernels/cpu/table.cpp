@@ -5,10 +5,20 @@
 #include <memory>
 #include <new>
 
+#if defined(LINDOS_KERNELS_X86)
+#include <cpuid.h>
+#endif
+
 namespace lindos::kernels {
 namespace {
 
 #if defined(LINDOS_KERNELS_X86)
+// clang 14's __builtin_cpu_supports does not know it.
+bool supports_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
 const KernelTable& avx512_bf16_kernels() {
   static const KernelTable table = [] {
     KernelTable t = kAvx512Kernels;
@@ -37,7 +47,7 @@ const std::vector<const KernelTable*>& runnable_kernel_tables() {
     std::vector<const KernelTable*> t{&kPortableKernels};
 #if defined(LINDOS_KERNELS_X86)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) t.push_back(&kAvx2Kernels);
+    if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && supports_f16c()) t.push_back(&kAvx2Kernels);
     if (__builtin_cpu_supports("avx512f") != 0) t.push_back(&kAvx512Kernels);
     if (__builtin_cpu_supports("avx512bf16") != 0) t.push_back(&avx512_bf16_kernels());
 #endif

@@ -15,7 +15,7 @@ inline constexpr std::int64_t kGemmRowBlock = 120;    // rows whose k block stay
 inline constexpr std::int64_t kGemmDepthBlock = 384;  // depth of a panel that stays in L1: 384 x 64 B = 24 KB
 inline constexpr std::int64_t kGemmPanelBlock = 64;   // panels per pass over the row block's partial sums
 inline constexpr std::int64_t kGemmTileRows = 6;      // rows of a tile, at most
-// Floats that a part needs: for many rows the packed ones, partial sums and one tile rounded to bf16; for the few
+// Floats that a part needs: for many rows the packed ones, partial sums and one tile rounded to 16 bits; for the few
 // rows of one tile (`small_rows`) that tile.
 [[nodiscard]] constexpr std::size_t gemm_scratch(std::int64_t rows, std::int64_t small_rows, std::int64_t k) {
   return static_cast<std::size_t>(rows > small_rows
@@ -71,6 +71,7 @@ struct KernelTable {
   std::int64_t small_rows;  // up to here a GEMM part is one tile
   void (*gemm_f32)(const GemmPart&);
   void (*gemm_bf16)(const GemmPart&);
+  void (*gemm_f16)(const GemmPart&);
   void (*attention)(const AttentionPart&);
   void (*attention_merge)(const AttentionPart&);  // partial of all groups, ascending -> out
   void (*rmsnorm)(const float* x, const float* weight, double eps, std::int64_t h, float* y);
@@ -80,6 +81,10 @@ struct KernelTable {
   void (*scaled_add)(float* x, const float* y, float scale, std::int64_t h);  // x += scale * y, fused
   float (*largest)(const float* x, std::int64_t n);  // NaN ignored; -infinity if nothing else
   float (*read_sum)(const float* x, std::int64_t n);  // touches every byte; n % 64 == 0
+
+  [[nodiscard]] auto gemm(WeightType type) const {
+    return type == WeightType::kF32 ? gemm_f32 : type == WeightType::kBf16 ? gemm_bf16 : gemm_f16;
+  }
 };
 
 extern const KernelTable kPortableKernels;

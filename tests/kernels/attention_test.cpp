@@ -5,9 +5,9 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
-#include "kernels/bf16.h"
 #include "kernels/reference/attention.h"
 #include "tests/kernels/fill.h"
 
@@ -15,6 +15,7 @@ namespace lindos::kernels {
 namespace {
 
 using test::Guarded;
+using test::as_stored;
 using test::normal_floats;
 
 // A paged cache whose unwritten cells are NaN, and sequences whose blocks are scattered over it.
@@ -24,7 +25,7 @@ class Cache {
       : pages_((positions + kPageTokens - 1) / kPageTokens), sequences_(sequences) {
     const std::int64_t elements = pages_ * sequences * kv_heads * head_dim * kPageTokens;
     // 0xffff.. is a NaN in both types.
-    const std::size_t bytes = static_cast<std::size_t>(elements) * (type == WeightType::kF32 ? 4 : 2);
+    const std::size_t bytes = static_cast<std::size_t>(elements * bytes_of(type));
     k_.assign(bytes, 0xff);
     v_.assign(bytes, 0xff);
     view_ = {k_.data(), v_.data(), type, kv_heads, head_dim};
@@ -81,19 +82,14 @@ Guarded run_chunks(const Case& c, const Rows& rows, WeightType type, int threads
   return out;
 }
 
-std::vector<float> as_stored(WeightType type, std::vector<float> x) {
-  if (type == WeightType::kBf16) {
-    for (float& e : x) e = from_bf16(to_bf16(e));
-  }
-  return x;
-}
+constexpr std::array kTypes{WeightType::kF32, WeightType::kBf16, WeightType::kF16};
 
 class AttentionCases : public testing::TestWithParam<Case> {};
 
 TEST_P(AttentionCases, AgreesWithTheReferenceForAnyChunking) {
   const Case c = GetParam();
   const Rows rows(c, 11);
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : kTypes) {
     std::vector<double> expected(rows.q.size());
     reference::attention(shape_of(c), c.kv_heads, c.head_dim, 0, c.positions, rows.q.data(),
                          as_stored(type, rows.k).data(), as_stored(type, rows.v).data(), expected.data());
@@ -120,7 +116,7 @@ TEST(Attention, ARowDoesNotDependOnItsNeighboursInTheBatch) {
   const std::int64_t q_width = c.q_heads * c.head_dim;
   const std::int64_t kv_width = c.kv_heads * c.head_dim;
   constexpr std::int64_t kSequences = 5;
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : kTypes) {
     Cache cache(type, c.kv_heads, c.head_dim, kSequences, c.positions);
     CpuPool pool(2);
     std::vector<AttentionSlice> slices;
@@ -212,7 +208,7 @@ RC_GTEST_PROP(Attention, BitsAreIndependentOfChunksAndThreads, ()) {
   c.head_dim = 8 * *rc::gen::inRange<std::int64_t>(1, 6);
   c.positions = *rc::gen::inRange<std::int64_t>(1, 280);
   c.window = *rc::gen::element<std::int64_t>(0, 0, 1, 20, 150);
-  const auto type = *rc::gen::element(WeightType::kF32, WeightType::kBf16);
+  const auto type = *rc::gen::elementOf(kTypes);
   const auto chunk = *rc::gen::inRange<std::int64_t>(5, 300);
   const int threads = *rc::gen::inRange(1, 5);
   const Rows rows(c, 51);

@@ -9,6 +9,10 @@
 #include <random>
 #include <vector>
 
+#include "kernels/bf16.h"
+#include "kernels/f16.h"
+#include "kernels/gemm.h"
+
 namespace lindos::kernels::test {
 
 inline std::vector<float> normal_floats(std::int64_t n, std::uint32_t seed) {
@@ -17,6 +21,15 @@ inline std::vector<float> normal_floats(std::int64_t n, std::uint32_t seed) {
   std::vector<float> v(static_cast<std::size_t>(n));
   for (float& x : v) x = normal(generator);
   return v;
+}
+
+// As a matrix or a page of that type holds them.
+inline std::vector<float> as_stored(WeightType type, std::vector<float> values) {
+  for (float& x : values) {
+    if (type == WeightType::kBf16) x = from_bf16(to_bf16(x));
+    if (type == WeightType::kF16) x = from_f16(to_f16(x));
+  }
+  return values;
 }
 
 // Output matrix [m, n] with stride n + kGap: outputs are NaN until written, gaps hold a value that must stay.

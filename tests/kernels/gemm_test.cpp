@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -18,6 +19,7 @@
 namespace lindos::kernels {
 namespace {
 
+using test::as_stored;
 using test::Guarded;
 using test::normal_floats;
 
@@ -39,12 +41,7 @@ class Packed {
   PackedWeights view_;
 };
 
-std::vector<float> as_stored(WeightType type, std::vector<float> w) {
-  if (type == WeightType::kBf16) {
-    for (float& x : w) x = from_bf16(to_bf16(x));
-  }
-  return w;
-}
+constexpr std::array kTypes{WeightType::kF32, WeightType::kBf16, WeightType::kF16};
 
 struct Shape {
   std::int64_t m, n, k;
@@ -56,7 +53,7 @@ TEST_P(GemmShapes, AgreesWithTheReferenceAndWritesEachOutputOnce) {
   const auto [m, n, k] = GetParam();
   const auto w = normal_floats(n * k, 1);
   const auto x = normal_floats(m * (k + 5), 2);
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : kTypes) {
     const Packed packed(type, n, k, w);
     std::vector<double> expected(static_cast<std::size_t>(m * n));
     // The reference gets both operands as the product takes them, so bf16 is held to the tolerance of f32.
@@ -99,7 +96,7 @@ std::vector<float> run_table(const KernelTable& table, const PackedWeights& w, c
   part.y = y.data();
   part.ldy = w.n;
   part.scratch = thread_scratch(ScratchSlot::kGemm, gemm_scratch(m, table.small_rows, w.k));
-  (w.type == WeightType::kF32 ? table.gemm_f32 : table.gemm_bf16)(part);
+  table.gemm(w.type)(part);
   return y;
 }
 
@@ -107,7 +104,7 @@ TEST(Gemm, EveryInstructionSetOfThisCpuAgreesAndIsIndependentOfTheBatch) {
   constexpr std::int64_t kN = 50, kK = 401, kM = 131;
   const auto w = normal_floats(kN * kK, 3);
   const auto x = normal_floats(kM * kK, 4);
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : kTypes) {
     const Packed packed(type, kN, kK, w);
     std::vector<double> expected(static_cast<std::size_t>(kM * kN));
     reference::gemm(as_stored(type, w).data(), kN, kK, as_stored(type, x).data(), kK, kM, expected.data());
@@ -131,13 +128,51 @@ TEST(Gemm, InstructionSetsWithFusedProductsGiveEqualBits) {
   const auto x = normal_floats(kM * kK, 11);
   const auto& tables = runnable_kernel_tables();
   if (tables.size() < 3) GTEST_SKIP() << "this CPU has one fused instruction set at most";
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : kTypes) {
     const Packed packed(type, kN, kK, w);
     const auto expected = run_table(*tables[1], packed.view(), x, kM);
     for (std::size_t i = 2; i < tables.size(); ++i) {
       const auto got = run_table(*tables[i], packed.view(), x, kM);
       EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0) << tables[i]->name;
     }
+  }
+}
+
+// Products of f16 are exact in f32, so whether they are fused shows nowhere. Operands: whatever f16 holds, subnormal ones
+// too, and what rounds to its edges.
+TEST(Gemm, F16GivesEqualBitsOnEveryInstructionSet) {
+  constexpr std::int64_t kN = 33, kK = 2051, kM = 13;
+  auto w = normal_floats(kN * kK, 12);
+  auto x = normal_floats(kM * kK, 13);
+  for (std::size_t i = 0; i < w.size(); i += 3) w[i] *= 0x1p-15F;
+  for (std::size_t i = 0; i < x.size(); i += 5) x[i] *= i % 2 == 0 ? 0x1p-20F : 0x1p+10F;
+  for (std::size_t i = 0; i < 256; ++i) x[i] = std::ldexp(1.0F + static_cast<float>(i) * 0x1p-13F, static_cast<int>(i % 41) - 25);
+  x[0] = 65519.0F;   // rounds down to the largest
+  const Packed packed(WeightType::kF16, kN, kK, w);
+  const auto& tables = runnable_kernel_tables();
+  const auto expected = run_table(*tables[0], packed.view(), x, kM);
+  std::vector<double> reference(static_cast<std::size_t>(kM * kN));
+  reference::gemm(as_stored(WeightType::kF16, w).data(), kN, kK, as_stored(WeightType::kF16, x).data(), kK, kM, reference.data());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(static_cast<double>(expected[i]), reference[i], 1e-5 * (std::abs(reference[i]) + 1e4)) << i;
+  }
+  for (const KernelTable* table : tables) {
+    const auto got = run_table(*table, packed.view(), x, kM);
+    EXPECT_EQ(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)), 0) << table->name;
+  }
+}
+
+// Activations beyond the largest f16 become infinite, as on a GPU, and are not cut.
+TEST(Gemm, WhatF16CannotHoldIsInfinite) {
+  constexpr std::int64_t kN = 16, kK = 9;
+  const Packed packed(WeightType::kF16, kN, kK, std::vector<float>(kN * kK, 1.0F));
+  std::vector<float> x(2 * kK, 0.0F);
+  x[3] = 65520.0F;
+  x[kK + 3] = -65519.9F;
+  for (const KernelTable* table : runnable_kernel_tables()) {
+    const auto y = run_table(*table, packed.view(), x, 2);
+    EXPECT_EQ(y[0], std::numeric_limits<float>::infinity()) << table->name;
+    EXPECT_EQ(y[kN], -65504.0F) << table->name;
   }
 }
 
@@ -148,7 +183,7 @@ TEST(Gemm, NotANumberAndInfinityStayInTheirRow) {
   std::vector<float> x(kM * kK, 1.0F);
   x[2 * kK + 32] = std::numeric_limits<float>::quiet_NaN();
   x[5 * kK + 7] = std::numeric_limits<float>::infinity();
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : kTypes) {
     const Packed packed(type, kN, kK, w);
     for (const KernelTable* table : runnable_kernel_tables()) {
       const auto y = run_table(*table, packed.view(), x, kM);
@@ -173,7 +208,7 @@ RC_GTEST_PROP(Gemm, ARowHasTheSameBitsAloneAndInAnyBatchForAnyThreads, ()) {
   const auto k = *rc::gen::inRange<std::int64_t>(1, 900);
   const auto row = *rc::gen::inRange<std::int64_t>(0, m);
   const int threads = *rc::gen::inRange(1, 5);
-  const auto type = *rc::gen::element(WeightType::kF32, WeightType::kBf16);
+  const auto type = *rc::gen::elementOf(kTypes);
   const bool accumulate = *rc::gen::arbitrary<bool>();
   const auto w = normal_floats(n * k, 5);
   const auto x = normal_floats(m * k, 6);
@@ -206,7 +241,7 @@ TEST(Gemm, EmptyShapes) {
 TEST(PackWeights, PiecesGiveTheSameBytesAsTheWhole) {
   constexpr std::int64_t kN = 37, kK = 9;
   const auto w = normal_floats(kN * kK, 8);
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : kTypes) {
     std::vector<unsigned char> whole(packed_bytes(type, kN, kK), 0xee);
     std::vector<unsigned char> pieces(whole.size(), 0xee);
     pack_weights(type, kN, kK, 0, kN, w.data(), whole.data());
@@ -216,6 +251,7 @@ TEST(PackWeights, PiecesGiveTheSameBytesAsTheWhole) {
   }
   EXPECT_EQ(packed_bytes(WeightType::kF32, 37, 9), 48U * 9U * 4U);
   EXPECT_EQ(packed_bytes(WeightType::kBf16, 37, 9), 48U * 10U * 2U);
+  EXPECT_EQ(packed_bytes(WeightType::kF16, 37, 9), 48U * 10U * 2U);
 }
 
 TEST(Bf16, RoundsToNearestEvenAndKeepsNan) {
@@ -231,7 +267,7 @@ TEST(Embedding, ReadsRowsOutOfPanels) {
   constexpr std::int64_t kN = 53, kK = 21;
   const auto w = normal_floats(kN * kK, 9);
   const std::vector<std::int32_t> ids{0, 7, 8, 15, 16, 52, 31, 7};
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : kTypes) {
     const Packed packed(type, kN, kK, w);
     const auto stored = as_stored(type, w);
     CpuPool pool(2);

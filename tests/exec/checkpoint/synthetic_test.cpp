@@ -6,7 +6,8 @@
 #include <rapidcheck/gtest.h>
 
 #include "exec/checkpoint/checkpoint.h"
-#include "exec/checkpoint/float_format.h"
+#include "kernels/bf16.h"
+#include "kernels/f16.h"
 #include "scenarios/error.h"
 
 namespace lindos::exec {
@@ -70,8 +71,8 @@ TEST(Synthetic, RoundsToTheStoredFormat) {
   const auto bf16 = read_all(*make_synthetic(small_model(), 7, Dtype::kBf16), "lm_head.weight");
   const auto f16 = read_all(*make_synthetic(small_model(), 7, Dtype::kF16), "lm_head.weight");
   for (std::size_t i = 0; i < f32.size(); ++i) {
-    ASSERT_EQ(bf16[i], bf16_to_f32(f32_to_bf16(f32[i])));
-    ASSERT_EQ(f16[i], f16_to_f32(f32_to_f16(f32[i])));
+    ASSERT_EQ(bf16[i], kernels::from_bf16(kernels::to_bf16(f32[i])));
+    ASSERT_EQ(f16[i], kernels::from_f16(kernels::to_f16(f32[i])));
   }
 }
 

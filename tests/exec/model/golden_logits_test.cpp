@@ -26,6 +26,8 @@ constexpr float kF32Tolerance = 2e-5F;
 constexpr float kBf16Tolerance = 2e-2F;
 // Weights rounded to 8 bits are another model: how near it must stay to the f32 reference (2.6e-2 seen).
 constexpr float kRoundedWeights = 5e-2F;
+// f16 keeps 11 bits: an eighth of bf16's.
+constexpr float kOfF16 = 1.0F / 8.0F;
 // The reference's gaps have four digits.
 constexpr float kGapDigits = 5e-4F;
 
@@ -134,17 +136,20 @@ TEST_P(GoldenPositions, AreRightOneByOne) {
   }
 }
 
-TEST_P(GoldenPositions, StayNearWithBf16WeightsAndKv) {
+TEST_P(GoldenPositions, StayNearWithSixteenBitWeightsAndKv) {
   const ModelGolden& golden = goldens()[GetParam()];
-  harness::Engine single(config_of(golden, {}, Dtype::kBf16));
-  harness::Engine pair(config_of(golden, {"", {2, 1}, {1}, KvSplit::kReplicate}, Dtype::kBf16));
-  for (const ModelCase& one : golden.cases) {
-    SCOPED_TRACE("prompt of " + std::to_string(one.prompt.size()));
-    (void)single.generate(one.prompt, 1);
-    (void)pair.generate(one.prompt, 1);
-    const std::vector<float> logits = single.last_logits().front();
-    EXPECT_LE(largest_difference(logits, one.last_logits), kRoundedWeights * largest(one.last_logits));
-    EXPECT_LE(largest_difference(pair.last_logits().front(), logits), kBf16Tolerance * largest(logits));
+  for (const Dtype dtype : {Dtype::kBf16, Dtype::kF16}) {
+    const float share = dtype == Dtype::kF16 ? kOfF16 : 1.0F;
+    harness::Engine single(config_of(golden, {}, dtype));
+    harness::Engine pair(config_of(golden, {"", {2, 1}, {1}, KvSplit::kReplicate}, dtype));
+    for (const ModelCase& one : golden.cases) {
+      SCOPED_TRACE(std::string(name_of(dtype)) + ", prompt of " + std::to_string(one.prompt.size()));
+      (void)single.generate(one.prompt, 1);
+      (void)pair.generate(one.prompt, 1);
+      const std::vector<float> logits = single.last_logits().front();
+      EXPECT_LE(largest_difference(logits, one.last_logits), share * kRoundedWeights * largest(one.last_logits));
+      EXPECT_LE(largest_difference(pair.last_logits().front(), logits), share * kBf16Tolerance * largest(logits));
+    }
   }
 }
 

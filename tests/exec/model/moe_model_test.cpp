@@ -118,15 +118,17 @@ TEST_P(Cuts, GiveTheLogitsOfThePlainForwardPass) {
   }
 }
 
-// With bf16 weights a choice between near experts may fall otherwise, so tokens are not compared to f32.
-TEST_P(Cuts, RunInBf16) {
+// With rounded weights a choice between near experts may fall otherwise, so tokens are not compared to f32.
+TEST_P(Cuts, RunInSixteenBits) {
   for (const Model& model : models()) {
-    SCOPED_TRACE(model.name);
-    Engine engine(config_of(model, GetParam(), Dtype::kBf16));
-    const Tokens prompt = harness::make_prompt(9, 1, model.vocab);
-    EXPECT_EQ(engine.generate(prompt, 8).size(), 8U);
-    const std::vector<float> logits = engine.last_logits().at(0);
-    EXPECT_TRUE(std::all_of(logits.begin(), logits.end(), [](float logit) { return std::isfinite(logit); }));
+    for (const Dtype dtype : {Dtype::kBf16, Dtype::kF16}) {
+      SCOPED_TRACE(model.name + " " + std::string(name_of(dtype)));
+      Engine engine(config_of(model, GetParam(), dtype));
+      const Tokens prompt = harness::make_prompt(9, 1, model.vocab);
+      EXPECT_EQ(engine.generate(prompt, 8).size(), 8U);
+      const std::vector<float> logits = engine.last_logits().at(0);
+      EXPECT_TRUE(std::all_of(logits.begin(), logits.end(), [](float logit) { return std::isfinite(logit); }));
+    }
   }
 }
 
@@ -141,7 +143,7 @@ Model whole_panels() {
 
 TEST_P(Cuts, HoldTheBytesOfTheSharedArithmetic) {
   const Model model = whole_panels();
-  for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+  for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16, Dtype::kF16}) {
     const EngineConfig config = config_of(model, GetParam(), dtype);
     for (int s = 0; s < static_cast<int>(config.group.stages.size()); ++s) {
       for (int r = 0; r < static_cast<int>(config.group.stages[static_cast<std::size_t>(s)].ranks.size()); ++r) {

@@ -149,6 +149,27 @@ TEST(EqualBits, OfABatchAndEachAloneWithExperts) {
   expect_a_batch_to_equal_each_alone(moe_config({"", {2, 1}, {1}, KvSplit::kReplicate}));
 }
 
+TEST(EqualBits, OfAllThatInSixteenBits) {
+  for (const Dtype dtype : {Dtype::kBf16, Dtype::kF16}) {
+    SCOPED_TRACE(name_of(dtype));
+    const auto in_dtype = [dtype](EngineConfig config) {
+      config.group.weight_dtype = dtype;
+      config.group.kv_dtype = dtype;
+      return config;
+    };
+    for (const EngineConfig& whole : {in_dtype(harness::tiny_config()), in_dtype(moe_config({}))}) {
+      EngineConfig chunked = whole;
+      chunked.group.limits.prefill_chunk = 3;
+      chunked.group.stages[0].ranks[0].threads = 2;
+      expect_same_bits(whole, chunked);
+      expect_a_batch_to_equal_each_alone(whole);
+    }
+    const Layout pipeline{"", {1}, {1, 1}, KvSplit::kReplicate};
+    expect_same_bits(in_dtype(harness::tiny_config()), in_dtype(harness::tiny_config(pipeline)));
+    expect_same_bits(in_dtype(moe_config({})), in_dtype(moe_config(pipeline)));
+  }
+}
+
 // Six sequences that grow to 4 blocks each in a pool of 9.
 TEST(EqualTokens, WithAndWithoutPreemption) {
   constexpr std::int64_t kLong = 40;

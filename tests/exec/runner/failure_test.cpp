@@ -180,8 +180,8 @@ TEST(Cache, OfAnotherLayoutIsRefused) {
   config.group.limits.block_tokens = 32;
   expect_error(ErrorKind::kInput, HasSubstr("block_tokens 32"), [&] { (void)Replica::in_process(config); });
   config = harness::tiny_config();
-  config.group.kv_dtype = Dtype::kF16;
-  expect_error(ErrorKind::kInput, HasSubstr("KV dtype f16"), [&] { (void)Replica::in_process(config); });
+  config.group.kv_dtype = Dtype::kFp8;
+  expect_error(ErrorKind::kInput, HasSubstr("KV dtype fp8"), [&] { (void)Replica::in_process(config); });
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ using exec::cuda::DeviceBuffer;
 using exec::cuda::Event;
 using exec::cuda::PinnedBuffer;
 using exec::cuda::Stream;
-using Bf16 = __nv_bfloat16;
+using kernels::cuda::Number;
 using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kWidth = 4096;    // of Llama-3.1-8B: rows of 8 KB
@@ -37,7 +37,7 @@ class Ranks {
  public:
   Ranks(int count, std::int64_t rows) : rows_(rows), streams_(static_cast<std::size_t>(count)), fault_(sizeof(kc::PeerFault)) {
     *fault_.as<kc::PeerFault>() = {};
-    const std::size_t bytes = static_cast<std::size_t>(rows * kWidth) * sizeof(Bf16);
+    const std::size_t bytes = static_cast<std::size_t>(rows * kWidth) * sizeof(Number);
     for (int r = 0; r < count; ++r) {
       residual_.emplace_back(bytes);
       for (std::vector<DeviceBuffer>& partial : partial_) partial.emplace_back(bytes);
@@ -83,12 +83,12 @@ class Ranks {
     kc::PeerSum sum;
     sum.plan = {shots, kernels::peer_blocks(shots, count(), rows_, kc::multiprocessors(), count()), count(), rank, rows_};
     for (std::size_t r = 0; r < streams_.size(); ++r) {
-      sum.sum.partial[r] = partial_[parity][r].as<Bf16>();
-      sum.residual[r] = residual_[r].as<Bf16>();
+      sum.sum.partial[r] = partial_[parity][r].as<Number>();
+      sum.residual[r] = residual_[r].as<Number>();
       sum.words[r] = words_[r].as<std::uint32_t>();
     }
     const auto self = static_cast<std::size_t>(rank);
-    sum.sum.residual = residual_[self].as<Bf16>();
+    sum.sum.residual = residual_[self].as<Number>();
     sum.sum.ranks = count();
     sum.sum.rows = rows_;
     sum.sum.width = kWidth;
@@ -132,7 +132,7 @@ Json time_meetings() {
   for (const int count : {2, 4, 8}) {
     for (const std::int64_t rows : {1, 2, 16, 128, 512}) {
       Ranks ranks(count, rows);
-      const std::int64_t bytes = rows * kWidth * static_cast<std::int64_t>(sizeof(Bf16));
+      const std::int64_t bytes = rows * kWidth * static_cast<std::int64_t>(sizeof(Number));
       const double alone = ranks.seconds(kernels::PeerShots::kOne, false);
       const double one = ranks.seconds(kernels::PeerShots::kOne, true);
       const double two = ranks.seconds(kernels::PeerShots::kTwo, true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine on a GPU, end to end, on Llama-3.1-8B's shape with synthetic weights (random:1, bf16): decode at several
+// The engine on a GPU, end to end, on Llama-3.1-8B's shape with synthetic weights (random:1): decode at several
 // batches and contexts against the measured read bandwidth, prefill against the dense peak.
-//   gpu_engine [--out FILE.json] [--model NAME] [--weights bf16|fp8]      both where --weights is absent, FP8 on Hopper
+//   gpu_engine [--out FILE.json] [--model NAME] [--weights bf16|f16|fp8]   bf16 and, on Hopper, FP8 where --weights is absent
 // qwen3-30b-a3b has 61 GB of weights and 19 GB of KV: an H200.
 // Beside FILE.json, prompts.json has prompts and greedy outputs, with which bench/peers_gpu.py compares.
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,7 @@
 namespace lindos::bench {
 namespace {
 
-using exec::cuda::random_bf16;
+using exec::cuda::random_numbers;
 using exec::cuda::time_launches;
 using exec::cuda::Timed;
 
@@ -38,13 +39,13 @@ struct Case {
   std::int64_t batch, prompt, output;
 };
 
-// Dense bf16 peak of an H100/H200 SXM (datasheet), to which MFU refers.
+// Dense peak of an H100/H200 SXM in bf16 and f16 (datasheet), to which MFU refers.
 constexpr double kDensePeak = 989.5e12;
 constexpr double kDatasheetBandwidth = 4.8e12;
 
 double read_bandwidth() {
   const exec::cuda::Stream stream;
-  const exec::cuda::DeviceBuffer data = random_bf16(std::int64_t{2} << 30, 1, stream);
+  const exec::cuda::DeviceBuffer data = random_numbers(kernels::cuda::Element::kBf16, std::int64_t{2} << 30, 1, stream);
   const exec::cuda::DeviceBuffer sink(16);
   const Timed read = time_launches(stream, 1, [&](int) {
     kernels::cuda::stream_read(data.as<void>(), data.bytes(), sink.as<std::uint32_t>(), {stream.get(), false});
@@ -68,9 +69,8 @@ class Bench {
     limits.max_sequences = 64;
     limits.block_tokens = 64;
     limits.max_context = 8448;
-    config_.group = make_plan(config_.model, "gpu", 1, {1}, {1}, Dtype::kBf16, limits, kGpuGranule).groups.front();
-    config_.group.weight_dtype = weights;
-    config_.checkpoint = exec::make_synthetic(config_.model, 1, Dtype::kBf16);
+    config_.group = make_plan(config_.model, "gpu", 1, {1}, {1}, weights, limits, kGpuGranule).groups.front();
+    config_.checkpoint = exec::make_synthetic(config_.model, 1, exec::read_dtype(weights));
     config_.backend = exec::Backend::kCuda;
     config_.kv_blocks = 3072;
     const auto t0 = std::chrono::steady_clock::now();
@@ -150,7 +150,7 @@ class Bench {
             {"family_s", families}, {"wall_s", run.wall.count()}};
   }
 
-  // Products of FP8 weights run at twice the rate of bf16 ones.
+  // Products of FP8 weights run at twice the rate of 16-bit ones.
   [[nodiscard]] double peak() const { return config_.group.weight_dtype == Dtype::kFp8 ? 2.0 * kDensePeak : kDensePeak; }
 
   Json prompt_only(std::int64_t tokens) {
@@ -188,11 +188,15 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
     std::string* target = option == "--out" ? &out : option == "--model" ? &model : option == "--weights" ? &weights : nullptr;
-    if (target == nullptr || i + 1 >= argc || (target == &weights && argv[i + 1] != std::string("bf16") && argv[i + 1] != std::string("fp8"))) {
-      fmt::print(stderr, "usage: gpu_engine [--out FILE.json] [--model NAME] [--weights bf16|fp8]\n");
+    if (target == nullptr || i + 1 >= argc) {
+      fmt::print(stderr, "usage: gpu_engine [--out FILE.json] [--model NAME] [--weights bf16|f16|fp8]\n");
       return 2;
     }
     *target = argv[i + 1];
+  }
+  if (std::set<std::string>{"", "bf16", "f16", "fp8"}.count(weights) == 0) {
+    fmt::print(stderr, "gpu_engine: --weights: expected bf16, f16 or fp8, saw \"{}\"\n", weights);
+    return 2;
   }
   try {
     const lindos::exec::cuda::DeviceInfo device = lindos::exec::cuda::device_or_throw();
@@ -201,10 +205,10 @@ int main(int argc, char** argv) {
     // Once, while the device is cool: after minutes at its power limit it reads a tenth slower.
     const double read = lindos::bench::read_bandwidth();
     nlohmann::ordered_json result;
-    if (weights != "fp8") result = lindos::bench::Bench(model, lindos::Dtype::kBf16, read).run(prompts);
-    // The engine's experts are bf16.
+    if (weights != "fp8") result = lindos::bench::Bench(model, *lindos::find_dtype(weights.empty() ? "bf16" : weights), read).run(prompts);
+    // The engine's experts are not FP8.
     const bool dense = !lindos::load_catalogue(lindos::default_catalogue_dir()).models.at(model).is_moe();
-    if (weights != "bf16" && dense && device.compute_capability == 90) {
+    if ((weights.empty() || weights == "fp8") && dense && device.compute_capability == 90) {
       result["fp8"] = lindos::bench::Bench(model, lindos::Dtype::kFp8, read).run(none);
     }
     result["device"] = device.name;

@@ -16,11 +16,11 @@ namespace lindos::bench {
 namespace {
 
 using exec::cuda::DeviceBuffer;
-using exec::cuda::random_bf16;
+using exec::cuda::random_numbers;
 using exec::cuda::Stream;
 using exec::cuda::Timed;
 using Json = nlohmann::ordered_json;
-using Bf16 = __nv_bfloat16;
+using kernels::cuda::Number;
 
 namespace kc = kernels::cuda;
 
@@ -43,9 +43,9 @@ std::vector<T> read(const DeviceBuffer& buffer) {
 
 // Several sets of tokens take turns, since the experts that one set hits may lie in L2.
 struct Tokens {
-  Tokens(const Shape& s, int tokens, std::uint64_t seed, const Stream& stream)
-      : x(random_bf16(std::int64_t{1} * tokens * s.hidden, seed, stream)),
-        normed(array_of<Bf16>(std::int64_t{1} * tokens * s.hidden)),
+  Tokens(kc::Element element, const Shape& s, int tokens, std::uint64_t seed, const Stream& stream)
+      : x(random_numbers(element, std::int64_t{1} * tokens * s.hidden, seed, stream)),
+        normed(array_of<Number>(std::int64_t{1} * tokens * s.hidden)),
         logits(array_of<float>(std::int64_t{1} * tokens * s.experts)),
         hits(array_of<kc::MoeHits>(1)),
         ticket(array_of<unsigned>(1)) {
@@ -66,16 +66,17 @@ struct Tokens {
 
 class Experts {
  public:
-  Experts(const Shape& shape, const Stream& stream, exec::cuda::BlasLt& blas, double bandwidth, double rate)
-      : s_(shape),
+  Experts(kc::Element element, const Shape& shape, const Stream& stream, exec::cuda::BlasLt& blas, double bandwidth, double rate)
+      : element_(element),
+        s_(shape),
         stream_(stream),
         blas_(blas),
         bandwidth_(bandwidth),
         rate_(rate),
-        gate_up_(random_bf16(std::int64_t{2} * s_.experts * s_.ffn * s_.hidden, 2, stream, 0.02F)),
-        down_(random_bf16(std::int64_t{1} * s_.experts * s_.hidden * s_.ffn, 3, stream, 0.02F)),
-        router_(random_bf16(std::int64_t{1} * s_.experts * s_.hidden, 4, stream, 0.02F)),
-        norm_(random_bf16(s_.hidden, 5, stream)) {}
+        gate_up_(random_numbers(element, std::int64_t{2} * s_.experts * s_.ffn * s_.hidden, 2, stream, 0.02F)),
+        down_(random_numbers(element, std::int64_t{1} * s_.experts * s_.hidden * s_.ffn, 3, stream, 0.02F)),
+        router_(random_numbers(element, std::int64_t{1} * s_.experts * s_.hidden, 4, stream, 0.02F)),
+        norm_(random_numbers(element, s_.hidden, 5, stream)) {}
 
   void time(int tokens, Json& list) {
     const bool few = tokens <= kc::kFewTokens;
@@ -83,31 +84,31 @@ class Experts {
     const int launches = few ? 24 : tokens <= 256 ? 8 : 3;
     const int replays = few ? 12 : 6;
     const std::int64_t rows = few ? std::int64_t{kc::kFewTokens} * std::min(s_.experts, kc::kFewTokens * s_.top_k) : std::int64_t{tokens} * s_.top_k;
-    const DeviceBuffer activated = array_of<Bf16>(rows * s_.ffn);
-    const DeviceBuffer products = array_of<Bf16>(std::int64_t{tokens} * s_.top_k * s_.hidden);
-    const DeviceBuffer y = array_of<Bf16>(std::int64_t{tokens} * s_.hidden);
+    const DeviceBuffer activated = array_of<Number>(rows * s_.ffn);
+    const DeviceBuffer products = array_of<Number>(std::int64_t{tokens} * s_.top_k * s_.hidden);
+    const DeviceBuffer y = array_of<Number>(std::int64_t{tokens} * s_.hidden);
     std::vector<Tokens> inputs;
-    for (int i = 0; i < sets; ++i) inputs.emplace_back(s_, tokens, 10 + static_cast<std::uint64_t>(i), stream_);
+    for (int i = 0; i < sets; ++i) inputs.emplace_back(element_, s_, tokens, 10 + static_cast<std::uint64_t>(i), stream_);
 
     const kc::MoeGate gate{tokens, s_.experts, s_.top_k, true, 0, s_.experts, nullptr};
-    const kc::MoeExperts experts{gate_up_.as<Bf16>(), down_.as<Bf16>(), s_.hidden, s_.ffn};
+    const kc::MoeExperts experts{gate_up_.as<Number>(), down_.as<Number>(), s_.hidden, s_.ffn};
     const auto set = [&](int i) -> const Tokens& { return inputs[static_cast<std::size_t>(i % sets)]; };
     const auto few_of = [&](int i) {
-      return kc::MoeFew{gate, experts, set(i).hits.as<kc::MoeHits>(), set(i).normed.as<Bf16>(), activated.as<Bf16>(), y.as<Bf16>(), true};
+      return kc::MoeFew{element_, gate, experts, set(i).hits.as<kc::MoeHits>(), set(i).normed.as<Number>(), activated.as<Number>(), y.as<Number>(), true};
     };
     const auto tiles_of = [&](int i) {
-      return kc::MoeTiles{gate, experts, set(i).groups(), set(i).x.as<Bf16>(), activated.as<Bf16>(), products.as<Bf16>(), y.as<Bf16>(), true};
+      return kc::MoeTiles{element_, gate, experts, set(i).groups(), set(i).x.as<Number>(), activated.as<Number>(), products.as<Number>(), y.as<Number>(), true};
     };
     const kc::Launch launch{stream_.get(), few};
     const auto route = [&](int i) {
       const Tokens& t = set(i);
       if (few) {
-        kc::moe_route_few({gate, t.x.as<Bf16>(), norm_.as<Bf16>(), 1e-5F, s_.hidden, router_.as<Bf16>(), t.normed.as<Bf16>(),
+        kc::moe_route_few({element_, gate, t.x.as<Number>(), norm_.as<Number>(), 1e-5F, s_.hidden, router_.as<Number>(), t.normed.as<Number>(),
                            t.logits.as<float>(), t.ticket.as<unsigned>(), t.hits.as<kc::MoeHits>()},
                           launch);
         return;
       }
-      blas_.gemm({router_.as<void>(), s_.experts, s_.hidden, t.x.as<void>(), tokens, t.logits.as<void>(), true, false}, stream_.get());
+      blas_.gemm({element_, router_.as<void>(), s_.experts, s_.hidden, t.x.as<void>(), tokens, t.logits.as<void>(), true, false}, stream_.get());
       kc::moe_choose(gate, t.logits.as<float>(), t.groups(), launch);
       kc::moe_group(gate, t.groups(), launch);
     };
@@ -159,6 +160,7 @@ class Experts {
   }
 
  private:
+  kc::Element element_;
   Shape s_;
   const Stream& stream_;
   exec::cuda::BlasLt& blas_;
@@ -169,11 +171,11 @@ class Experts {
 
 }  // namespace
 
-Json time_experts(const Stream& stream, double read_bandwidth, double matrix_rate) {
+Json time_experts(const Stream& stream, kc::Element element, double read_bandwidth, double matrix_rate) {
   exec::cuda::BlasLt blas;
   Json list = Json::array();
   for (const Shape& shape : {Shape{"mixtral-8x7b", 8, 2, 4096, 14336}, Shape{"qwen3-30b-a3b", 128, 8, 2048, 768}}) {
-    Experts experts(shape, stream, blas, read_bandwidth, matrix_rate);
+    Experts experts(element, shape, stream, blas, read_bandwidth, matrix_rate);
     for (const int tokens : {1, 2, 4, 8, 16, 64, 256, 1024, 4096}) experts.time(tokens, list);
   }
   return list;

@@ -2,7 +2,7 @@
 // How well the twin predicts this GPU: one probe, then a grid of runs of Llama-3.1-8B (synthetic weights random:1) at
 // shapes that are not the probe's, and a few runs of seconds whose power is measured. Every prediction is made before
 // the first run.
-//   gpu_twin [--out FILE.json] [--model NAME] [--weights bf16|fp8] [--budget SECONDS]
+//   gpu_twin [--out FILE.json] [--model NAME] [--weights bf16|f16|fp8] [--budget SECONDS]
 // Beside FILE.json, profile.json has the profile. When the budget is spent no further point is measured, and that is
 // said; the grid leaves the power points their part of it.
 #include <algorithm>
@@ -353,7 +353,7 @@ class Bench {
     config.backend = exec::Backend::kCuda;
     config.model = model_;
     config.group = group_of(chunk);
-    config.checkpoint = exec::make_synthetic(model_, kSeed, Dtype::kBf16);
+    config.checkpoint = exec::make_synthetic(model_, kSeed, exec::read_dtype(weights_));
     const auto capacity = kv_capacity(model_, config.group, {{gpu_.free_memory}});
     if (const auto* infeasible = std::get_if<Infeasible>(&capacity))
       throw Error(ErrorKind::kInfeasible, gpu_.name, infeasible->reason);
@@ -447,7 +447,7 @@ int main(int argc, char** argv) {
                           : option == "--weights" ? &weights
                                                   : nullptr;
     if (target == nullptr || i + 1 >= argc) {
-      fmt::print(stderr, "usage: gpu_twin [--out FILE.json] [--model NAME] [--weights bf16|fp8] [--budget SECONDS]\n");
+      fmt::print(stderr, "usage: gpu_twin [--out FILE.json] [--model NAME] [--weights bf16|f16|fp8] [--budget SECONDS]\n");
       return 2;
     }
     *target = argv[i + 1];
@@ -458,12 +458,12 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "gpu_twin: --budget: expected seconds, saw \"{}\"\n", budget);
     return 2;
   }
-  if (weights != "bf16" && weights != "fp8") {
-    fmt::print(stderr, "gpu_twin: --weights: expected bf16 or fp8, saw \"{}\"\n", weights);
+  if (weights != "bf16" && weights != "f16" && weights != "fp8") {
+    fmt::print(stderr, "gpu_twin: --weights: expected bf16, f16 or fp8, saw \"{}\"\n", weights);
     return 2;
   }
   try {
-    lindos::bench::Bench bench(model, weights == "fp8" ? lindos::Dtype::kFp8 : lindos::Dtype::kBf16, budget_s);
+    lindos::bench::Bench bench(model, *lindos::find_dtype(weights), budget_s);
     bench.run();
     const nlohmann::ordered_json result = bench.report();
     if (!out.empty()) {

@@ -43,6 +43,8 @@ std::vector<float> random_floats(std::size_t n) {
   return v;
 }
 
+std::string name_of(WeightType type) { return type == WeightType::kF32 ? "f32" : type == WeightType::kBf16 ? "bf16" : "f16"; }
+
 class Bench {
  public:
   explicit Bench(const Options& options) : options_(options), pool_(options.threads), stream_(pool_, 256U << 20U) {
@@ -52,7 +54,7 @@ class Bench {
   }
 
   void gemm_case(WeightType type, std::int64_t m, std::int64_t n, std::int64_t k) {
-    const std::string name = std::string(type == WeightType::kF32 ? "gemm f32 " : "gemm bf16 ") + "m=" +
+    const std::string name = "gemm " + name_of(type) + " m=" +
                              std::to_string(m) + " n=" + std::to_string(n) + " k=" + std::to_string(k);
     if (skipped(name)) return;
     // As many copies as go beyond the caches, used in turn: a model never meets its weights in the cache.
@@ -81,7 +83,7 @@ class Bench {
 
   // `batch` sequences of `context` positions, `tokens` new ones each.
   void attention_case(WeightType type, std::int64_t batch, std::int64_t context, std::int64_t tokens) {
-    const std::string name = std::string(type == WeightType::kF32 ? "attention f32 " : "attention bf16 ") + "b=" +
+    const std::string name = "attention " + name_of(type) + " b=" +
                              std::to_string(batch) + " ctx=" + std::to_string(context) + " q=" + std::to_string(tokens);
     if (skipped(name)) return;
     constexpr std::int64_t kHeads = 9, kKvHeads = 3, kDim = 64;  // SmolLM2-135M
@@ -156,7 +158,7 @@ class Bench {
 };
 
 void run_all(Bench& bench) {
-  for (const WeightType type : {WeightType::kF32, WeightType::kBf16}) {
+  for (const WeightType type : {WeightType::kF32, WeightType::kBf16, WeightType::kF16}) {
     for (const std::int64_t m : {1, 2, 4, 6, 8, 16, 32}) bench.gemm_case(type, m, 1536, 576);
     bench.gemm_case(type, 1, 576, 1536);
     bench.gemm_case(type, 1, 49152, 576);

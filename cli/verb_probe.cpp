@@ -48,7 +48,7 @@ std::string summary(const Profile& profile) {
   std::string out = fmt::format("{}\n\n", profile.label);
   Table table({"what", "measured", "spread"});
   const bool gpu = profile.compute_capability > 0;
-  if (gpu) table.add({"dense bf16 peak (datasheet)", shown(profile.matrix_rate), ""});
+  if (gpu) table.add({"dense 16-bit peak (datasheet)", shown(profile.matrix_rate), ""});
   for (const auto& [dtype, rate] : profile.matrix_rates) {
     table.add({fmt::format("matrix rate, {} (best of OpenBLAS and our own)", name_of(dtype)), shown(rate), ""});
   }

@@ -136,7 +136,7 @@ struct Profile {
   int cores = 1;                   // CPU
   int compute_capability = 0;      // 90 = sm_90; 0 = not a CUDA device
   Bytes memory{0};                 // usable
-  // Ceiling that MFU refers to: best measured dense rate of a CPU, a GPU's dense bf16 peak by its datasheet.
+  // Ceiling that MFU refers to: best measured dense rate of a CPU, a GPU's dense peak in bf16 or f16 by its datasheet.
   FlopPerSecond matrix_rate{0};
   std::map<Dtype, FlopPerSecond> matrix_rates;  // per format, where they differ; else matrix_rate
   BytesPerSecond read_bandwidth{0};// best measured read-only rate of the device (ceiling)

@@ -8,14 +8,16 @@
 #include <cstdint>
 #include <string>
 
+#include "scenarios/dtype.h"
+
 namespace lindos {
 
 // Y[m, n] = X[m, k] · Wᵀ.
 struct ProductShape {
   std::int64_t m = 0, n = 0, k = 0;
-  bool logits = false;      // Y in f32, else bf16
+  bool logits = false;      // Y in f32, else in 16 bits: of operands in fp8 in bf16
   bool accumulate = false;  // added to Y
-  bool fp8 = false;         // operands E4M3, else bf16
+  Dtype dtype = Dtype::kBf16;  // of the operands: bf16, f16 or fp8 (E4M3)
   auto operator<=>(const ProductShape&) const = default;
 };
 

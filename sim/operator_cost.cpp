@@ -124,6 +124,13 @@ double keys_per_sequence(const Op& op) {
   return shape.tokens + shape.context;
 }
 
+bool has_samples(const Profile& profile, Dtype dtype) {
+  const auto is = [dtype](const auto& s) { return s.dtype == dtype; };
+  return std::any_of(profile.gemm.begin(), profile.gemm.end(), is) ||
+         std::any_of(profile.experts.begin(), profile.experts.end(), is) ||
+         std::any_of(profile.attention.begin(), profile.attention.end(), is);
+}
+
 struct StreamKey {
   std::string op;
   ExecutionContext context;
@@ -203,7 +210,8 @@ double systematic_sigma(Tier tier, Family family) {
 
 struct OperatorCost::Tables {
   Tables(const Profile& profile, const Interconnect& path)
-      : gemm(profile), experts(profile), attention(profile), power(profile), interconnect(path) {
+      : gemm(profile), experts(profile), attention(profile), power(profile), has_bf16(has_samples(profile, Dtype::kBf16)),
+        has_f16(has_samples(profile, Dtype::kF16)), interconnect(path) {
     ceiling.device = profile.device;
     ceiling.cores = profile.cores;
     ceiling.compute_capability = profile.compute_capability;
@@ -337,6 +345,14 @@ struct OperatorCost::Tables {
     return ceilings(ceiling, matrix_dtype(op, weight_dtype), context.threads, context.active_ranks);
   }
 
+  // Whose samples answer: a GPU multiplies f16 and bf16 at one rate and by the same kernels, so those of one alone stand for both.
+  [[nodiscard]] Dtype sampled_format(Dtype dtype) const {
+    if (ceiling.compute_capability <= 0) return dtype;
+    if (dtype == Dtype::kF16 && !has_f16 && has_bf16) return Dtype::kBf16;
+    if (dtype == Dtype::kBf16 && !has_bf16 && has_f16) return Dtype::kF16;
+    return dtype;
+  }
+
   [[nodiscard]] Priced analytic(const Op& op, Dtype dtype, Family family, const Ceilings& c) const {
     return {analytic_compute_time(op, matrix_dtype(op, dtype), keys_per_sequence(op), c, *device),
             0.0, family, Tier::kAnalytic};
@@ -345,7 +361,7 @@ struct OperatorCost::Tables {
   // One product of grouped experts: its part of the kernel that the samples time as a whole. Nothing without samples.
   [[nodiscard]] std::optional<Priced> expert_price(const Op& op, Dtype dtype, const Ceilings& c) const {
     if (op.experts <= 0 || op.experts_hit <= 0) return std::nullopt;
-    const Dtype format = matrix_dtype(op, dtype);
+    const Dtype format = sampled_format(matrix_dtype(op, dtype));
     const auto held = static_cast<double>(op.experts);
     const auto pairs = static_cast<double>(op.m);
     const bool up = op.site == GemmSite::kGateUp;
@@ -376,7 +392,7 @@ struct OperatorCost::Tables {
     // takes expert after expert.
     const bool one_kernel = grouped && ceiling.compute_capability > 0;
     const double wide = one_kernel ? n * groups : n;
-    const Dtype format = matrix_dtype(op, dtype);
+    const Dtype format = sampled_format(matrix_dtype(op, dtype));
     const std::optional<Utilisation> u = gemm.utilisation(m, wide, k, format, context);
     if (!u) return analytic(op, dtype, Family::kGemm, c);
     const Work work = gemm_work(m, n, k, bytes_of(format));
@@ -390,6 +406,7 @@ struct OperatorCost::Tables {
   ExpertTable experts;
   AttentionTable attention;
   KernelPower power;
+  bool has_bf16, has_f16;
   std::vector<std::pair<StreamKey, ByteCurve>> streams;
   std::vector<std::pair<MessageKey, ByteCurve>> messages;
   Interconnect interconnect;
@@ -441,7 +458,8 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
     case OpKind::kAttentionDecode:
     case OpKind::kAttentionPrefill: {
       if (op.q_heads <= 0 || op.head_dim <= 0) return tables_->analytic(op, weight_dtype, family, c);
-      const std::optional<Dtype> cache = cache_dtype(op, weight_dtype);
+      std::optional<Dtype> cache = cache_dtype(op, weight_dtype);
+      if (cache) cache = tables_->sampled_format(*cache);
       const bool decode = op.kind == OpKind::kAttentionDecode;
       const bool timed = op.latent == 0 || (decode ? tables_->attention.has_decode(op.kv_heads, op.head_dim)
                                                    : tables_->attention.has_prefill(op.head_dim));
@@ -457,7 +475,9 @@ Price OperatorCost::price(const Op& op, Dtype weight_dtype, ExecutionContext con
     }
     case OpKind::kActivation:
       // The samples of grouped experts hold it.
-      if (op.experts > 0 && tables_->experts.has(weight_dtype)) return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
+      if (op.experts > 0 && tables_->experts.has(tables_->sampled_format(weight_dtype))) {
+        return Priced{Seconds(0), 0.0, family, Tier::kMeasured};
+      }
       [[fallthrough]];
     default: {
       const auto [curve, exact] = tables_->stream_curve(name_of(op.kind), context);

@@ -41,7 +41,7 @@ ProductAlgorithm algorithm_of(const std::string& bytes) {
 
 std::vector<TunedProduct> read_tuned_products(SQLite::Database& database) {
   SQLite::Statement rows(database,
-                         "SELECT device, multiprocessors, library, m, n, k, logits, accumulate, fp8, algorithm FROM tuned_product");
+                         "SELECT device, multiprocessors, library, m, n, k, logits, accumulate, dtype, algorithm FROM tuned_product");
   std::vector<TunedProduct> products;
   while (rows.executeStep()) {
     int column = 0;
@@ -56,7 +56,8 @@ std::vector<TunedProduct> read_tuned_products(SQLite::Database& database) {
     product.shape.k = number();
     product.shape.logits = number() != 0;
     product.shape.accumulate = number() != 0;
-    product.shape.fp8 = number() != 0;
+    // The table holds no other than these.
+    product.shape.dtype = find_dtype(text()).value();
     product.algorithm = algorithm_of(text());
     products.push_back(std::move(product));
   }
@@ -68,7 +69,7 @@ void put_tuned_products(SQLite::Database& database, const std::vector<TunedProdu
   for (const TunedProduct& product : products) {
     SQLite::bind(row, product.place.device, product.place.multiprocessors, product.place.library, product.shape.m,
                  product.shape.n, product.shape.k, product.shape.logits ? 1 : 0, product.shape.accumulate ? 1 : 0,
-                 product.shape.fp8 ? 1 : 0);
+                 std::string(name_of(product.shape.dtype)));
     const std::string bytes = bytes_of(product.algorithm);
     row.bind(row.getBindParameterCount(), bytes.data(), static_cast<int>(bytes.size()));
     row.exec();

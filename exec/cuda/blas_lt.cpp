@@ -103,7 +103,7 @@ BlasLt::~BlasLt() {
 
 std::size_t BlasLt::version() const { return api_->cublasLtGetVersion(); }
 
-BlasLt::Family BlasLt::family_of(const BlasGemm& gemm) { return {gemm.n, gemm.k, gemm.logits, gemm.accumulate, gemm.fp8()}; }
+BlasLt::Family BlasLt::family_of(const BlasGemm& gemm) { return {gemm.n, gemm.k, gemm.logits, gemm.accumulate, gemm.operands()}; }
 
 // Column-major, as the library sees it: Yᵀ [n, m] = (W as [k, n])ᵀ · (X as [k, m]).
 BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
@@ -119,7 +119,8 @@ BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
     check_blas(api_->cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_SM_COUNT_TARGET, &count, sizeof count),
                "description of a product on a part of the device");
   }
-  const cudaDataType operand = gemm.fp8() ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
+  const cudaDataType wide = gemm.element == Element::kF16 ? CUDA_R_16F : CUDA_R_16BF;
+  const cudaDataType operand = gemm.fp8() ? CUDA_R_8F_E4M3 : wide;
   if (gemm.fp8()) {
     const std::int8_t fast = 1;
     const std::int32_t per_row = CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
@@ -134,7 +135,7 @@ BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
   const auto u = [](std::int64_t v) { return static_cast<std::uint64_t>(v); };
   check_blas(api_->cublasLtMatrixLayoutCreate(&plan->w, operand, u(gemm.k), u(gemm.n), gemm.k), "layout");
   check_blas(api_->cublasLtMatrixLayoutCreate(&plan->x, operand, u(gemm.k), u(gemm.m), gemm.k), "layout");
-  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->y, gemm.logits ? CUDA_R_32F : CUDA_R_16BF, u(gemm.n), u(gemm.m), gemm.n),
+  check_blas(api_->cublasLtMatrixLayoutCreate(&plan->y, gemm.logits ? CUDA_R_32F : wide, u(gemm.n), u(gemm.m), gemm.n),
              "layout");
   cublasLtMatmulPreference_t preference = nullptr;
   check_blas(api_->cublasLtMatmulPreferenceCreate(&preference), "preference");
@@ -150,7 +151,8 @@ BlasLt::Plan& BlasLt::plan_of(const BlasGemm& gemm) {
   if (status != CUBLAS_STATUS_SUCCESS || found == 0) {
     throw Error(ErrorKind::kEnvironment, "cuBLASLt",
                 "has no algorithm for m " + std::to_string(gemm.m) + ", n " + std::to_string(gemm.n) + ", k " +
-                    std::to_string(gemm.k) + (gemm.fp8() ? ", FP8" : "") + " (status " + std::to_string(static_cast<int>(status)) + ")");
+                    std::to_string(gemm.k) + ", " + std::string(name_of(gemm.operands())) + " (status " +
+                    std::to_string(static_cast<int>(status)) + ")");
   }
   plan->candidates.resize(static_cast<std::size_t>(found));
   adopt_tuned(*plan, gemm);
@@ -180,7 +182,7 @@ bool BlasLt::prefer(Plan& plan, const void* algorithm) const {
 }
 
 ProductShape BlasLt::shape_of(const BlasGemm& gemm) {
-  return {gemm.m, gemm.n, gemm.k, gemm.logits, gemm.accumulate, gemm.fp8()};
+  return {gemm.m, gemm.n, gemm.k, gemm.logits, gemm.accumulate, gemm.operands()};
 }
 
 void BlasLt::set_scales(const Plan& plan, const BlasGemm& gemm) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Y = X · Wᵀ (+ Y) by cuBLASLt, loaded at run time: one binary works on machines without it. Operands bf16, or FP8 E4M3
-// with a scale per row of each (compute capability 9.0), f32 accumulation; FP8 products accumulate as the tensor cores do
+// Y = X · Wᵀ (+ Y) by cuBLASLt, loaded at run time: one binary works on machines without it. Operands bf16 or f16, or FP8
+// E4M3 with a scale per row of each (compute capability 9.0), f32 accumulation; FP8 products accumulate as the tensor cores do
 // by themselves ("fast"), some 14 bits of each sum. Weights stay as Hugging Face stores them, [n, k] row-major: no copy in
 // another layout.
 // tune() times several algorithms for a shape on this device, unless an earlier start of the same library on the same kind of
@@ -16,27 +16,31 @@
 #include <tuple>
 #include <utility>
 
-#include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
 
 #include "exec/cuda/device_buffer.h"
 #include "exec/runner/tuned_products.h"
+#include "kernels/cuda/element.h"
 #include "scenarios/tuned_product.h"
 
 namespace lindos::exec::cuda {
 
 struct BlasGemm {
+  Element element = Element::kBf16;         // of y, and without scales of weights and x; with them bf16
   const void* weights = nullptr;            // [n, k]
   std::int64_t n = 0, k = 0;                // multiples of 8; FP8: 16
   const void* x = nullptr;                  // [m, k], tight
   std::int64_t m = 0;
-  void* y = nullptr;                        // [m, n], tight; bf16, or f32 with `logits`
+  void* y = nullptr;                        // [m, n], tight; f32 with `logits`
   bool logits = false;
   bool accumulate = false;                  // Y is added to; not with `logits`
   // Both or none. Given: weights and x are E4M3, row r of each stands for scale[r] · row.
   const float* weight_scales = nullptr;     // [n]
   const float* x_scales = nullptr;          // [m]
   [[nodiscard]] bool fp8() const { return weight_scales != nullptr; }
+  [[nodiscard]] Dtype operands() const {
+    return fp8() ? Dtype::kFp8 : element == Element::kF16 ? Dtype::kF16 : Dtype::kBf16;
+  }
 };
 
 class BlasLt {
@@ -60,7 +64,7 @@ class BlasLt {
  private:
   struct Api;
   struct Plan;
-  using Family = std::tuple<std::int64_t, std::int64_t, bool, bool, bool>;   // n, k, logits, accumulate, fp8
+  using Family = std::tuple<std::int64_t, std::int64_t, bool, bool, Dtype>;   // n, k, logits, accumulate, operands
   using Key = std::pair<Family, std::int64_t>;                                 // with the rows
   [[nodiscard]] static Family family_of(const BlasGemm& gemm);
   Plan& plan_of(const BlasGemm& gemm);

@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "exec/model/broken_logits.h"
 #include "exec/model/rope_table.h"
-#include "kernels/bf16.h"
 #include "kernels/cuda/device_limits.h"
 #include "kernels/cuda/top_candidates.h"
 #include "scenarios/error.h"
@@ -19,10 +19,9 @@ namespace {
 
 namespace kc = kernels::cuda;
 using kernels::cuda::kDevicePageTokens;
-using Bf16 = __nv_bfloat16;
 
 std::size_t elements(std::int64_t rows, std::int64_t width) { return static_cast<std::size_t>(rows * width); }
-DeviceBuffer bf16_rows(std::int64_t rows, std::int64_t width) { return DeviceBuffer(elements(rows, width) * sizeof(Bf16)); }
+DeviceBuffer number_rows(std::int64_t rows, std::int64_t width) { return DeviceBuffer(elements(rows, width) * sizeof(Number)); }
 
 DeviceBuffer upload_floats(const std::vector<float>& values) {
   DeviceBuffer buffer(values.size() * sizeof(float));
@@ -68,6 +67,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
     : model_(model),
       share_(checked(model, group).stages.at(static_cast<std::size_t>(shard.stage)).ranks.at(static_cast<std::size_t>(shard.rank)).share),
       limits_(group.limits),
+      element_(element_of(group)),
       layer_range_(group.stages[static_cast<std::size_t>(shard.stage)].layers),
       first_stage_(shard.stage == 0),
       last_stage_(shard.stage + 1 == static_cast<int>(group.stages.size())),
@@ -84,23 +84,23 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   const std::int64_t kv_heads = share_.kv_heads.size();
   kv_block_elements_ = elements(2 * kv_heads, kDevicePageTokens * d);
   kv_layer_elements_ = static_cast<std::size_t>(kv_blocks) * kv_block_elements_;
-  kv_ = DeviceBuffer(kv_layer_elements_ * static_cast<std::size_t>(layer_range_.size()) * sizeof(Bf16));
-  host_kv_ = PinnedBuffer(static_cast<std::size_t>(host_blocks * layer_range_.size()) * kv_block_elements_ * sizeof(Bf16));
+  kv_ = DeviceBuffer(kv_layer_elements_ * static_cast<std::size_t>(layer_range_.size()) * sizeof(Number));
+  host_kv_ = PinnedBuffer(static_cast<std::size_t>(host_blocks * layer_range_.size()) * kv_block_elements_ * sizeof(Number));
   table_stride_ = (max_positions + kDevicePageTokens - 1) / kDevicePageTokens;
 
   const std::int64_t tokens = most_rows(limits_);
   if (tensor_group.size() > 1) {
-    group_ = make_tensor_group(tensor_group, tokens, model.hidden, all_reduce);
+    group_ = make_tensor_group(tensor_group, element_, tokens, model.hidden, all_reduce);
   } else {
-    residual_ = bf16_rows(tokens, model.hidden);
+    residual_ = number_rows(tokens, model.hidden);
   }
-  normed_ = bf16_rows(tokens, model.hidden);
-  qkv_ = bf16_rows(tokens, (q_heads + 2 * kv_heads) * d);
-  attention_ = bf16_rows(tokens, q_heads * d);
+  normed_ = number_rows(tokens, model.hidden);
+  qkv_ = number_rows(tokens, (q_heads + 2 * kv_heads) * d);
+  attention_ = number_rows(tokens, q_heads * d);
   const std::int64_t ffn = std::max(share_.ffn.size(), shared_columns(model, share_).size());
-  gate_up_ = bf16_rows(tokens, 2 * ffn);
-  activated_ = bf16_rows(tokens, ffn);
-  if (model.is_moe()) moe_ = MoeBlock(model, group.stages[static_cast<std::size_t>(shard.stage)], share_, tokens);
+  gate_up_ = number_rows(tokens, 2 * ffn);
+  activated_ = number_rows(tokens, ffn);
+  if (model.is_moe()) moe_ = MoeBlock(element_, model, group.stages[static_cast<std::size_t>(shard.stage)], share_, tokens);
   const int sequences = static_cast<int>(graph_bucket(limits_.max_sequences));
   if (kv_heads > 0) {
     // The most that any number of sequences needs: few sequences are split, many are not.
@@ -122,7 +122,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   }
   if (!first_stage_ || !last_stage_) {
     stage_host_ = PinnedBuffer(elements(tokens, model.hidden) * sizeof(float));
-    stage_bf16_ = PinnedBuffer(elements(tokens, model.hidden) * sizeof(Bf16));
+    stage_numbers_ = PinnedBuffer(elements(tokens, model.hidden) * sizeof(Number));
   }
   step_capacity_ = static_cast<std::size_t>(4 * tokens + (2 + table_stride_) * sequences) +
                    static_cast<std::size_t>((tokens / kc::kPrefillTileRows + sequences + 1) * StepLayout::kTileInts) + kStepSlack;
@@ -160,7 +160,7 @@ std::size_t CudaModel::scratch_bytes() const {
   return bytes;
 }
 
-Bf16* CudaModel::residual() const { return group_ ? group_->residual() : residual_.as<Bf16>(); }
+Number* CudaModel::residual() const { return group_ ? group_->residual() : residual_.as<Number>(); }
 
 bool CudaModel::can_capture() const { return captures_ && (!group_ || group_->can_capture()); }
 
@@ -173,7 +173,7 @@ void CudaModel::wait(const char* what) {
 }
 
 kc::DeviceKv CudaModel::kv_of(std::int64_t layer) const {
-  return {kv_.as<Bf16>() + kv_layer_elements_ * static_cast<std::size_t>(layer), static_cast<int>(share_.kv_heads.size()),
+  return {kv_.as<Number>() + kv_layer_elements_ * static_cast<std::size_t>(layer), static_cast<int>(share_.kv_heads.size()),
           static_cast<int>(model_.head_dim)};
 }
 
@@ -201,13 +201,13 @@ std::span<float> CudaModel::incoming(std::int64_t rows) {
 
 std::span<const float> CudaModel::outgoing(std::int64_t rows) {
   const std::size_t n = elements(rows, model_.hidden);
-  check(cudaMemcpyAsync(stage_bf16_.as<void>(), residual(), n * sizeof(Bf16), cudaMemcpyDeviceToHost, stream_.get()),
+  check(cudaMemcpyAsync(stage_numbers_.as<void>(), residual(), n * sizeof(Number), cudaMemcpyDeviceToHost, stream_.get()),
         "copy of the residual stream");
   wait("a step of a pipeline stage");
   timer_.book(class_key_);
-  const auto* source = stage_bf16_.as<std::uint16_t>();
+  const auto* source = stage_numbers_.as<Number>();
   float* out = stage_host_.as<float>();
-  for (std::size_t i = 0; i < n; ++i) out[i] = kernels::from_bf16(source[i]);
+  for (std::size_t i = 0; i < n; ++i) out[i] = from_number(element_, source[i]);
   return {out, n};
 }
 
@@ -239,12 +239,12 @@ void CudaModel::copy_blocks(const StepInput& input) {
   if (!copies_pending_) return;
   wait("a step");
   timer_.book(class_key_);
-  const std::size_t bytes = kv_block_elements_ * sizeof(Bf16);
+  const std::size_t bytes = kv_block_elements_ * sizeof(Number);
   const auto layers = static_cast<std::size_t>(layer_range_.size());
   for (std::size_t l = 0; l < layers; ++l) {
     for (const kernels::KvBlockCopy& copy : input.copies) {
-      Bf16* const device = kv_.as<Bf16>() + l * kv_layer_elements_ + static_cast<std::size_t>(copy.pool) * kv_block_elements_;
-      Bf16* const host = host_kv_.as<Bf16>() + (static_cast<std::size_t>(copy.host) * layers + l) * kv_block_elements_;
+      Number* const device = kv_.as<Number>() + l * kv_layer_elements_ + static_cast<std::size_t>(copy.pool) * kv_block_elements_;
+      Number* const host = host_kv_.as<Number>() + (static_cast<std::size_t>(copy.host) * layers + l) * kv_block_elements_;
       const bool out = copy.to_host != 0;
       check(cudaMemcpyAsync(out ? host : device, out ? device : host, bytes,
                             out ? cudaMemcpyDeviceToHost : cudaMemcpyHostToDevice, copy_stream_.get()),
@@ -284,15 +284,15 @@ void CudaModel::forward(const StepInput& input) {
 void CudaModel::run_kernels() {
   timer_.begin();
   if (first_stage_) {
-    kc::embedding(weights_.embedding().bf16(), current_.input + current_.layout.ids(), current_.rows, model_.hidden,
+    kc::embedding(weights_.embedding().numbers(), current_.input + current_.layout.ids(), current_.rows, model_.hidden,
                   residual(), launch(current_));
     mark(current_, OpFamily::kEmbedding);
   } else {
     const std::size_t n = elements(current_.rows, model_.hidden);
     const float* in = stage_host_.as<float>();
-    auto* rounded = stage_bf16_.as<std::uint16_t>();
-    for (std::size_t i = 0; i < n; ++i) rounded[i] = kernels::to_bf16(in[i]);
-    check(cudaMemcpyAsync(residual(), rounded, n * sizeof(Bf16), cudaMemcpyHostToDevice, stream_.get()),
+    auto* rounded = stage_numbers_.as<Number>();
+    for (std::size_t i = 0; i < n; ++i) rounded[i] = to_number(element_, in[i]);
+    check(cudaMemcpyAsync(residual(), rounded, n * sizeof(Number), cudaMemcpyHostToDevice, stream_.get()),
           "copy of the residual stream");
     mark(current_, OpFamily::kCommunication);
   }
@@ -328,7 +328,7 @@ void CudaModel::attention_block(const Launches& step, std::int64_t layer) {
     } else {
       const Operand x = normed(step, w.qkv, w.input_norm);
       products_.multiply(w.qkv, x, step.rows, qkv_.as<void>(), false, false, stream_.get());
-      if (w.qkv_bias != nullptr) kc::bias_add(qkv_.as<Bf16>(), w.qkv_bias, step.rows, w.qkv.n, launch(step));
+      if (w.qkv_bias != nullptr) kc::bias_add(element_, qkv_.as<Number>(), w.qkv_bias, step.rows, w.qkv.n, launch(step));
     }
     mark(step, OpFamily::kQkv);
     attend(step, layer);
@@ -338,7 +338,7 @@ void CudaModel::attention_block(const Launches& step, std::int64_t layer) {
   project_and_add(step, w.o, OpFamily::kO, {attention_.as<void>(), nullptr}, w.o_bias, norm_follows ? w.post_norm : nullptr);
 }
 
-const Bf16* CudaModel::norm_after(const Launches& step, std::int64_t layer) const {
+const Number* CudaModel::norm_after(const Launches& step, std::int64_t layer) const {
   if (layer + 1 == layer_range_.size()) return nullptr;
   const DeviceLayer& next = weights_.layers()[static_cast<std::size_t>(layer + 1)];
   return follows_normed(step, next.qkv) ? next.input_norm : nullptr;
@@ -346,16 +346,17 @@ const Bf16* CudaModel::norm_after(const Launches& step, std::int64_t layer) cons
 
 bool CudaModel::follows_normed(const Launches& step, const DeviceMatrix& w) { return w.n > 0 && !w.fp8() && !small(step, w); }
 
-Operand CudaModel::normed(const Launches& step, const DeviceMatrix& w, const Bf16* norm) {
+Operand CudaModel::normed(const Launches& step, const DeviceMatrix& w, const Number* norm) {
   if (normed_with_ == norm) return {normed_.as<void>(), nullptr};
   OperandSource source;
+  source.element = element_;
   source.x = residual();
   source.rows = step.rows;
   source.k = model_.hidden;
   source.input = kc::QuantiseInput::kNorm;
   source.norm = norm;
   source.eps = static_cast<float>(model_.rms_eps);
-  const Operand x = products_.prepare(w.fp8(), source, normed_.as<Bf16>(), launch(step));
+  const Operand x = products_.prepare(w.fp8(), source, normed_.as<Number>(), launch(step));
   mark(step, OpFamily::kElementwise);
   return x;
 }
@@ -366,7 +367,7 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
   const auto d = static_cast<int>(model_.head_dim);
   const kc::HeadMap heads = this->heads();
   const kc::HeadTransform transform{w.q_norm, w.k_norm, static_cast<float>(model_.rms_eps), cos_.as<float>(), sin_.as<float>()};
-  const kc::DeviceQkv qkv{qkv_.as<Bf16>(), static_cast<std::int64_t>(heads.q_heads + 2 * kv_heads) * d};
+  const kc::DeviceQkv qkv{qkv_.as<Number>(), static_cast<std::int64_t>(heads.q_heads + 2 * kv_heads) * d};
   const float scale = attention_scale();
   const int window = window_of(layer);
   const StepLayout& at = step.layout;
@@ -374,6 +375,7 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
   const std::int64_t ld_out = static_cast<std::int64_t>(heads.q_heads) * d;
   if (step.counts.decode_rows > 0) {
     kc::DecodeAttention a;
+    a.element = element_;
     a.kv = kv_of(layer);
     a.heads = heads;
     a.transform = transform;
@@ -388,12 +390,13 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
     a.splits = kc::decode_splits(kc::multiprocessors(), a.sequences, kv_heads);
     a.tickets = tickets_.as<unsigned>();
     a.partials = partials_.as<float>();
-    a.out = attention_.as<Bf16>();
+    a.out = attention_.as<Number>();
     a.ld_out = ld_out;
     kc::attention_decode(a, launch(step));
   }
   if (step.counts.prefill_rows > 0) {
     kc::RopeKvWrite write;
+    write.element = element_;
     write.kv = kv_of(layer);
     write.heads = heads;
     write.transform = transform;
@@ -406,6 +409,7 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
     write.table_stride = at.table_stride;
     kc::rope_kv_write(write, launch(step));
     kc::PrefillAttention a;
+    a.element = element_;
     a.kv = kv_of(layer);
     a.heads = heads;
     a.qkv = qkv;
@@ -416,7 +420,7 @@ void CudaModel::attend(const Launches& step, std::int64_t layer) {
     a.table_stride = at.table_stride;
     a.scale = scale;
     a.window = window;
-    a.out = attention_.as<Bf16>();
+    a.out = attention_.as<Number>();
     a.ld_out = ld_out;
     kc::attention_prefill(a, launch(step));
   }
@@ -431,7 +435,7 @@ Operand CudaModel::activate(const Launches& step, const DeviceLayer& w, bool is_
     kc::SkinnyGemm g = skinny_of(w.gate_up.rows(0, f), step.rows);
     g.up = up.data;
     g.up_scales = up.scales;
-    g.x = is_normed ? normed_.as<Bf16>() : residual();
+    g.x = is_normed ? normed_.as<Number>() : residual();
     g.norm = is_normed ? nullptr : w.post_norm;
     g.eps = static_cast<float>(model_.rms_eps);
     g.bias = w.gate_up_bias;
@@ -444,15 +448,16 @@ Operand CudaModel::activate(const Launches& step, const DeviceLayer& w, bool is_
   }
   const Operand x = is_normed ? Operand{normed_.as<void>(), nullptr} : normed(step, w.gate_up, w.post_norm);
   products_.multiply(w.gate_up, x, step.rows, gate_up_.as<void>(), false, false, stream_.get());
-  if (w.gate_up_bias != nullptr) kc::bias_add(gate_up_.as<Bf16>(), w.gate_up_bias, step.rows, 2 * f, launch(step));
+  if (w.gate_up_bias != nullptr) kc::bias_add(element_, gate_up_.as<Number>(), w.gate_up_bias, step.rows, 2 * f, launch(step));
   mark(step, OpFamily::kGateUp);
   OperandSource source;
-  source.x = gate_up_.as<Bf16>();
+  source.element = element_;
+  source.x = gate_up_.as<Number>();
   source.rows = step.rows;
   source.k = f;
   source.input = kc::QuantiseInput::kSwiglu;
-  // The product that follows may still be one of few rows, which takes bf16.
-  const Operand prepared = products_.prepare(w.down.fp8() && !small(step, w.down), source, activated_.as<Bf16>(), launch(step));
+  // The product that follows may still be one of few rows, which takes 16-bit numbers.
+  const Operand prepared = products_.prepare(w.down.fp8() && !small(step, w.down), source, activated_.as<Number>(), launch(step));
   mark(step, OpFamily::kElementwise);
   return prepared;
 }
@@ -467,20 +472,20 @@ void CudaModel::ffn_block(const Launches& step, std::int64_t layer) {
 }
 
 // The residual stream is written last: all experts read it.
-void CudaModel::experts_block(const Launches& step, const DeviceLayer& w, const Bf16* next_norm) {
+void CudaModel::experts_block(const Launches& step, const DeviceLayer& w, const Number* next_norm) {
   MoeStep routed;
   routed.rows = step.rows;
   routed.position = step.input + step.layout.positions();
   routed.x = residual();
   routed.norm = w.post_norm;
   routed.is_normed = normed_with_ == w.post_norm;
-  routed.normed = normed_.as<Bf16>();
+  routed.normed = normed_.as<Number>();
   routed.launch = launch(step);
   routed.mark = [this, &step](OpFamily family) { mark(step, family); };
   moe_.choose(*w.experts, routed, products_);
   moe_.activate(*w.experts, routed);
   const Operand shared = activate(step, w, true);
-  Bf16* y = group_ ? group_->partial() : residual();
+  Number* y = group_ ? group_->partial() : residual();
   moe_.sum(*w.experts, routed, y, !group_);
   if (w.down.k > 0 && !group_) {
     project_and_add(step, w.down, OpFamily::kDown, shared, nullptr, nullptr);
@@ -491,20 +496,21 @@ void CudaModel::experts_block(const Launches& step, const DeviceLayer& w, const 
   if (group_) sum_over_ranks(step, nullptr, next_norm);
 }
 
-void CudaModel::sum_over_ranks(const Launches& step, const Bf16* bias, const Bf16* next_norm) {
-  group_->add(bias, {next_norm, static_cast<float>(model_.rms_eps), normed_.as<Bf16>()}, step.rows, launch(step));
+void CudaModel::sum_over_ranks(const Launches& step, const Number* bias, const Number* next_norm) {
+  group_->add(bias, {next_norm, static_cast<float>(model_.rms_eps), normed_.as<Number>()}, step.rows, launch(step));
   normed_with_ = next_norm;
   mark(step, OpFamily::kCommunication);
 }
 
 bool CudaModel::small(const Launches& step, const DeviceMatrix& w) { return step.fused && kc::skinny_fits(step.rows, w.k); }
 
-void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Bf16* bias,
-                                const Bf16* next_norm) {
+void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Number* bias,
+                                const Number* next_norm) {
   const auto operand = [&] {
     if (w.fp8() == (x.scales != nullptr)) return x;
     OperandSource source;
-    source.x = static_cast<const Bf16*>(x.data);
+    source.element = element_;
+    source.x = static_cast<const Number*>(x.data);
     source.rows = step.rows;
     source.k = w.k;
     return products_.prepare(w.fp8(), source, nullptr, launch(step));
@@ -513,14 +519,14 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
     // A rank without heads or columns adds zeros to the sum; it still takes part in it.
     if (w.k > 0 && small(step, w)) {
       kc::SkinnyGemm g = skinny_of(w, step.rows);
-      g.x = static_cast<const Bf16*>(x.data);
+      g.x = static_cast<const Number*>(x.data);
       g.y = group_->partial();
       g.prefetch = family == OpFamily::kO;
       kc::skinny_gemm(g, launch(step));
     } else if (w.k > 0) {
       products_.multiply(w, operand(), step.rows, group_->partial(), false, false, stream_.get());
     } else {
-      check(cudaMemsetAsync(group_->partial(), 0, elements(step.rows, model_.hidden) * sizeof(Bf16), stream_.get()),
+      check(cudaMemsetAsync(group_->partial(), 0, elements(step.rows, model_.hidden) * sizeof(Number), stream_.get()),
             "clearing a partial sum");
     }
     mark(step, family);
@@ -529,7 +535,7 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
   }
   if (small(step, w)) {
     kc::SkinnyGemm g = skinny_of(w, step.rows);
-    g.x = static_cast<const Bf16*>(x.data);
+    g.x = static_cast<const Number*>(x.data);
     g.bias = bias;
     g.y = residual();
     g.output = kc::SkinnyOutput::kAdd;
@@ -538,7 +544,7 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
     kc::skinny_gemm(g, launch(step));
   } else {
     products_.multiply(w, operand(), step.rows, residual(), false, true, stream_.get());
-    if (bias != nullptr) kc::bias_add(residual(), bias, step.rows, w.n, launch(step));
+    if (bias != nullptr) kc::bias_add(element_, residual(), bias, step.rows, w.n, launch(step));
   }
   mark(step, family);
 }
@@ -549,11 +555,11 @@ void CudaModel::head(const Launches& step) {
   const std::int32_t* rows = step.input + step.layout.logit_rows();
   const DeviceMatrix& w = weights_.lm_head();
   const std::int64_t wanted = step.logit_rows;
-  kc::rmsnorm(residual(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Bf16>(), launch(step));
+  kc::rmsnorm(element_, residual(), rows, weights_.final_norm(), eps, wanted, h, normed_.as<Number>(), launch(step));
   mark(step, OpFamily::kElementwise);
   if (kc::skinny_fits(wanted, h)) {
     kc::SkinnyGemm g = skinny_of(w, wanted);
-    g.x = normed_.as<Bf16>();
+    g.x = normed_.as<Number>();
     g.y = logits_.as<void>();
     g.output = kc::SkinnyOutput::kLogits;
     kc::skinny_gemm(g, launch(step));
@@ -582,10 +588,7 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
   const auto* best = best_host_.as<kc::Best>();
   for (std::size_t i = 0; i < input.logit_rows.size(); ++i) {
     if (std::isfinite(best[i].logit)) continue;
-    throw Error(ErrorKind::kEnvironment, "request " + std::to_string(input.logit_requests[i]),
-                "its logits are not finite at position " +
-                    std::to_string(input.positions[static_cast<std::size_t>(input.logit_rows[i])]) +
-                    ": broken weights, or a fault of the device (look for Xid and ECC errors in the system log)");
+    throw broken_logits(input, i, dtype_of(element_), ", or a fault of the device (look for Xid and ECC errors in the system log)");
   }
   if (per_row == 1) {
     for (std::size_t i = 0; i < input.logit_rows.size(); ++i) out.push_back({best[i].logit, best[i].id});
@@ -650,8 +653,8 @@ void CudaModel::tune() {
   const bool alone = !group_;
   // Random operands: on zeros the arithmetic units draw less power and clock higher.
   const auto fill = [this](const DeviceBuffer& buffer) {
-    kc::fill_synthetic(buffer.as<Bf16>(), 1, 1e-5F, 0, 1, static_cast<std::int64_t>(buffer.bytes() / sizeof(Bf16)), 0,
-                       static_cast<std::int64_t>(buffer.bytes() / sizeof(Bf16)), {stream_.get(), false});
+    kc::fill_synthetic(element_, buffer.as<Number>(), 1, 1e-5F, 0, 1, static_cast<std::int64_t>(buffer.bytes() / sizeof(Number)), 0,
+                       static_cast<std::int64_t>(buffer.bytes() / sizeof(Number)), {stream_.get(), false});
   };
   fill(normed_);
   fill(attention_);
@@ -669,12 +672,12 @@ void CudaModel::tune() {
     if (kinds.size() == 1 && layer.experts.has_value() != w.experts.has_value()) kinds.push_back(&layer);
   }
   for (const std::int64_t m : sizes) {
-    if (m > static_cast<std::int64_t>(normed_.bytes() / sizeof(Bf16)) / model_.hidden) continue;
+    if (m > static_cast<std::int64_t>(normed_.bytes() / sizeof(Number)) / model_.hidden) continue;
     void* sum = alone ? residual() : group_->partial();
     const auto tune = [&](const DeviceLayer& layer, DeviceMatrix DeviceLayer::*matrix, const DeviceBuffer& x, void* y, bool accumulate) {
       const DeviceMatrix& of_layer = layer.*matrix;
       if (of_layer.n * of_layer.k == 0) return;
-      products_.tune(of_layer, all(matrix, of_layer), x.as<Bf16>(), m, y, false, accumulate, stream_.get());
+      products_.tune(of_layer, all(matrix, of_layer), x.as<Number>(), m, y, false, accumulate, stream_.get());
     };
     tune(w, &DeviceLayer::qkv, normed_, qkv_.as<void>(), false);
     tune(w, &DeviceLayer::o, attention_, sum, alone);
@@ -682,13 +685,13 @@ void CudaModel::tune() {
       tune(*layer, &DeviceLayer::gate_up, normed_, gate_up_.as<void>(), false);
       // Shared experts add to what the routed ones left.
       tune(*layer, &DeviceLayer::down, activated_, sum, alone || layer->experts.has_value());
-      if (layer->experts) moe_.tune(*layer->experts, normed_.as<Bf16>(), m, products_, stream_.get());
+      if (layer->experts) moe_.tune(*layer->experts, normed_.as<Number>(), m, products_, stream_.get());
     }
     if (last_stage_ && m <= largest_bucket) {
-      products_.tune(weights_.lm_head(), {}, normed_.as<Bf16>(), m, logits_.as<void>(), true, false, stream_.get());
+      products_.tune(weights_.lm_head(), {}, normed_.as<Number>(), m, logits_.as<void>(), true, false, stream_.get());
     }
   }
-  check(cudaMemsetAsync(residual(), 0, elements(most_rows(limits_), model_.hidden) * sizeof(Bf16), stream_.get()), "clearing the residual stream");
+  check(cudaMemsetAsync(residual(), 0, elements(most_rows(limits_), model_.hidden) * sizeof(Number), stream_.get()), "clearing the residual stream");
   wait("tuning");
 }
 
@@ -708,9 +711,9 @@ CudaModel::Graph& CudaModel::graph_for(std::int64_t bucket) {
   // Edges that let a kernel start early; products of the library do not take part, and beside them they gain nothing.
   step.dependent = step.fused;
   cudaGraph_t captured = nullptr;
-  const Bf16* const first_partial = group_ ? group_->partial() : nullptr;
+  const Number* const first_partial = group_ ? group_->partial() : nullptr;
   check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "capture of a graph");
-  kc::embedding(weights_.embedding().bf16(), step.input + step.layout.ids(), step.rows, model_.hidden, residual(),
+  kc::embedding(weights_.embedding().numbers(), step.input + step.layout.ids(), step.rows, model_.hidden, residual(),
                 {stream_.get(), false});
   run_layers(step);
   head(step);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One rank's part of a replica on an NVIDIA GPU. Residual stream and activations bf16, sums f32, logits f32.
+// One rank's part of a replica on an NVIDIA GPU. Residual stream and activations bf16 or f16 as planned, sums f32, logits f32.
 //   decode steps of one stage    → a CUDA graph per bucket of rows; up to 8 rows kernels overlapped by dependent launch,
 //                                  beyond cuBLASLt for the products
 //   prefill, mixed steps, stages → kernel by kernel, cuBLASLt for the products
@@ -85,29 +85,29 @@ class CudaModel final : public StageModel {
   void attend(const Launches& step, std::int64_t layer);
   // silu(gate) · up of the layer's FFN; `is_normed`: of its shared experts, on rows that lie in normed_ already.
   [[nodiscard]] Operand activate(const Launches& step, const DeviceLayer& w, bool is_normed);
-  void experts_block(const Launches& step, const DeviceLayer& w, const __nv_bfloat16* next_norm);
+  void experts_block(const Launches& step, const DeviceLayer& w, const Number* next_norm);
   void head(const Launches& step);
   // The largest logits of each wanted row, on their way to the host.
   void choose_candidates(std::int64_t per_row);
   // The residual stream, normalised, as an operand of w.
-  [[nodiscard]] Operand normed(const Launches& step, const DeviceMatrix& w, const __nv_bfloat16* norm);
+  [[nodiscard]] Operand normed(const Launches& step, const DeviceMatrix& w, const Number* norm);
   // True when w multiplies the step's rows by the kernel for few of them.
   [[nodiscard]] static bool small(const Launches& step, const DeviceMatrix& w);
   // residual += x · Wᵀ (+ bias), over all ranks of the group. `next_norm`: of the norm that the sum over ranks is to do as well, or null.
-  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const __nv_bfloat16* bias,
-                       const __nv_bfloat16* next_norm);
-  void sum_over_ranks(const Launches& step, const __nv_bfloat16* bias, const __nv_bfloat16* next_norm);
+  void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Number* bias,
+                       const Number* next_norm);
+  void sum_over_ranks(const Launches& step, const Number* bias, const Number* next_norm);
   // True when w multiplies normalised rows as they lie in normed_.
   [[nodiscard]] static bool follows_normed(const Launches& step, const DeviceMatrix& w);
   // Of the norm before the layer after this one, where that reads normed_; else null.
-  [[nodiscard]] const __nv_bfloat16* norm_after(const Launches& step, std::int64_t layer) const;
+  [[nodiscard]] const Number* norm_after(const Launches& step, std::int64_t layer) const;
   void mark(const Launches& step, OpFamily family);
   [[nodiscard]] kernels::cuda::Launch launch(const Launches& step) const { return {stream_.get(), step.dependent}; }
   [[nodiscard]] kernels::cuda::DeviceKv kv_of(std::int64_t layer) const;
   [[nodiscard]] kernels::cuda::HeadMap heads() const;
   [[nodiscard]] float attention_scale() const;
   [[nodiscard]] int window_of(std::int64_t layer) const;
-  [[nodiscard]] __nv_bfloat16* residual() const;
+  [[nodiscard]] Number* residual() const;
   [[nodiscard]] bool can_capture() const;
   void wait(const char* what);
   void tune();
@@ -118,6 +118,7 @@ class CudaModel final : public StageModel {
   Model model_;
   TensorShare share_;
   EngineLimits limits_;
+  Element element_;
   Range layer_range_;
   bool first_stage_, last_stage_;
   bool captures_;                     // one stage: decode steps are graphs, if the sum over ranks can be part of them
@@ -138,12 +139,12 @@ class CudaModel final : public StageModel {
   // Scratch.
   DeviceBuffer residual_;               // of a rank alone; a group has its own
   DeviceBuffer normed_, qkv_, attention_, gate_up_, activated_, logits_;
-  const __nv_bfloat16* normed_with_ = nullptr;   // weights of the norm of the residual stream that lies in normed_; null: of none
+  const Number* normed_with_ = nullptr;   // weights of the norm of the residual stream that lies in normed_; null: of none
   DeviceBuffer tickets_, partials_, argmax_tickets_, argmax_parts_, best_, candidates_;
   DeviceBuffer step_input_;
   PinnedBuffer step_staging_;
   std::size_t step_capacity_ = 0;
-  PinnedBuffer best_host_, candidates_host_, stage_host_, stage_bf16_;
+  PinnedBuffer best_host_, candidates_host_, stage_host_, stage_numbers_;
   std::vector<float> logits_host_;
   Launches current_;
   bool graph_step_ = false;

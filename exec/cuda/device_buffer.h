@@ -8,8 +8,13 @@
 
 #include "exec/cuda/cuda_error.h"
 #include "exec/cuda/device_partition.h"
+#include "kernels/cuda/element.h"
 
 namespace lindos::exec::cuda {
+
+// What buffers hold.
+using kernels::cuda::Element;
+using kernels::cuda::Number;
 
 class DeviceBuffer {
  public:

@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "exec/checkpoint/float_format.h"
 #include "exec/checkpoint/moe_names.h"
 #include "exec/model/rank_weights.h"
-#include "kernels/bf16.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/moe.h"
@@ -25,7 +25,7 @@ Range scaled(Range r, std::int64_t by) { return {r.begin * by, r.end * by}; }
 std::string unsupported_moe(const Model& model, const GroupPlan& group) {
   const Moe& moe = model.moe;
   if (!model.is_moe()) return {};
-  if (group.weight_dtype != Dtype::kBf16) return "experts in " + std::string(name_of(group.weight_dtype)) + " (bf16 is supported)";
+  if (group.weight_dtype == Dtype::kFp8) return "experts in fp8 (bf16 and f16 are supported)";
   if (moe.experts > kernels::cuda::kMostExperts || moe.experts % 8 != 0) {
     return std::to_string(moe.experts) + " experts (multiples of 8 up to " + std::to_string(kernels::cuda::kMostExperts) + " are supported)";
   }
@@ -44,13 +44,22 @@ std::string unsupported_moe(const Model& model, const GroupPlan& group) {
 
 }  // namespace
 
+Element element_of(const GroupPlan& group) {
+  return group.activation_dtype == Dtype::kF16 ? Element::kF16 : Element::kBf16;
+}
+
+Dtype dtype_of(Element element) {
+  return element == Element::kF16 ? Dtype::kF16 : Dtype::kBf16;
+}
+
 bool executable_on_cuda(const Model& model, const GroupPlan& group, std::string& reason) {
   if (!executable(model, reason)) return false;
   const auto named = [](Dtype dtype) { return std::string(name_of(dtype)); };
   const bool fp8 = group.weight_dtype == Dtype::kFp8;
-  if ((group.weight_dtype != Dtype::kBf16 && !fp8) || group.kv_dtype != Dtype::kBf16 || group.activation_dtype != Dtype::kBf16) {
+  const Dtype wide = fp8 ? Dtype::kBf16 : group.weight_dtype;
+  if ((wide != Dtype::kBf16 && wide != Dtype::kF16) || group.kv_dtype != wide || group.activation_dtype != wide) {
     reason = "weights in " + named(group.weight_dtype) + ", KV in " + named(group.kv_dtype) + ", activations in " +
-             named(group.activation_dtype) + " (weights in bf16 or fp8, the rest in bf16 is supported)";
+             named(group.activation_dtype) + " (all three in bf16 or all in f16, or weights in fp8 and the rest in bf16 is supported)";
   } else if (model.head_dim != 64 && model.head_dim != 128) {
     reason = "head_dim " + std::to_string(model.head_dim) + " (64 and 128 are supported)";
   } else if (model.group() > kernels::cuda::kLargestGroup) {
@@ -78,7 +87,7 @@ bool executable_on_cuda(const Model& model, const GroupPlan& group, std::string&
 
 DeviceWeights::DeviceWeights(const Model& model, const GroupPlan& group, ShardId shard, const Checkpoint& checkpoint,
                              const Stream& stream)
-    : checkpoint_(&checkpoint), stream_(&stream), fp8_(group.weight_dtype == Dtype::kFp8) {
+    : checkpoint_(&checkpoint), stream_(&stream), element_(element_of(group)), fp8_(group.weight_dtype == Dtype::kFp8) {
   const StagePlan& stage = group.stages.at(static_cast<std::size_t>(shard.stage));
   const TensorShare& share = stage.ranks.at(static_cast<std::size_t>(shard.rank)).share;
   const std::int64_t d = model.head_dim;
@@ -153,8 +162,8 @@ DeviceExperts DeviceWeights::experts(const Model& model, const StagePlan& stage,
     down.push_back({expert.down, hidden, columns});
   }
   if (gate_up.empty()) return w;
-  w.gate_up = matrix(gate_up).bf16();
-  w.down = matrix(down).bf16();
+  w.gate_up = matrix(gate_up).numbers();
+  w.down = matrix(down).numbers();
   return w;
 }
 
@@ -162,23 +171,23 @@ DeviceMatrix DeviceWeights::matrix(const std::vector<Part>& parts) {
   std::int64_t rows = 0;
   const std::int64_t cols = parts.front().cols.size();
   for (const Part& part : parts) rows += part.rows.size();
-  buffers_.emplace_back(static_cast<std::size_t>(rows * cols) * sizeof(__nv_bfloat16));
+  buffers_.emplace_back(static_cast<std::size_t>(rows * cols) * sizeof(Number));
   bytes_ += buffers_.back().bytes();
-  auto* data = buffers_.back().as<__nv_bfloat16>();
+  auto* data = buffers_.back().as<Number>();
   std::int64_t row = 0;
   for (const Part& part : parts) {
     load(part, data + row * cols);
     row += part.rows.size();
   }
-  return {data, rows, cols};
+  return {element_, data, rows, cols};
 }
 
 DeviceMatrix DeviceWeights::projection(const std::vector<Part>& parts) {
   const DeviceMatrix wide = matrix(parts);
   if (!fp8_ || wide.n * wide.k == 0) return wide;
-  // The bf16 copy lasts until its quantised one is made.
-  const DeviceBuffer bf16 = std::move(buffers_.back());
-  bytes_ -= bf16.bytes();
+  // The copy in bf16 lasts until its quantised one is made.
+  const DeviceBuffer unquantised = std::move(buffers_.back());
+  bytes_ -= unquantised.bytes();
   buffers_.back() = DeviceBuffer(static_cast<std::size_t>(wide.n * wide.k));
   bytes_ += buffers_.back().bytes();
   auto* data = buffers_.back().as<std::uint8_t>();
@@ -186,7 +195,7 @@ DeviceMatrix DeviceWeights::projection(const std::vector<Part>& parts) {
   bytes_ += buffers_.back().bytes();
   auto* scales = buffers_.back().as<float>();
   kernels::cuda::QuantiseRows q;
-  q.x = wide.bf16();
+  q.x = wide.numbers();
   q.rows = wide.n;
   q.k = wide.k;
   q.y = data;
@@ -194,15 +203,15 @@ DeviceMatrix DeviceWeights::projection(const std::vector<Part>& parts) {
   kernels::cuda::quantise_rows(q, {stream_->get(), false});
   check_launch("quantisation of weights");
   stream_->synchronise("quantisation of weights");
-  return {data, wide.n, wide.k, scales};
+  return {element_, data, wide.n, wide.k, scales};
 }
 
-const __nv_bfloat16* DeviceWeights::vector(const std::vector<Part>& parts) {
+const Number* DeviceWeights::vector(const std::vector<Part>& parts) {
   std::int64_t size = 0;
   for (const Part& part : parts) size += part.cols.size();
-  buffers_.emplace_back(static_cast<std::size_t>(size) * sizeof(__nv_bfloat16));
+  buffers_.emplace_back(static_cast<std::size_t>(size) * sizeof(Number));
   bytes_ += buffers_.back().bytes();
-  auto* data = buffers_.back().as<__nv_bfloat16>();
+  auto* data = buffers_.back().as<Number>();
   std::int64_t at = 0;
   for (const Part& part : parts) {
     load(part, data + at);
@@ -211,11 +220,11 @@ const __nv_bfloat16* DeviceWeights::vector(const std::vector<Part>& parts) {
   return size > 0 ? data : nullptr;
 }
 
-void DeviceWeights::load(const Part& part, __nv_bfloat16* destination) {
+void DeviceWeights::load(const Part& part, Number* destination) {
   const std::int64_t cols = part.cols.size();
   if (part.rows.size() * cols == 0) return;
   if (const std::optional<SyntheticRule> rule = checkpoint_->synthetic(part.name)) {
-    kernels::cuda::fill_synthetic(destination, rule->key, rule->scale, part.rows.begin, part.rows.size(), rule->row_length,
+    kernels::cuda::fill_synthetic(element_, destination, rule->key, rule->scale, part.rows.begin, part.rows.size(), rule->row_length,
                                   part.cols.begin, cols, {stream_->get(), false});
     check_launch("making of synthetic weights");
     return;
@@ -223,15 +232,16 @@ void DeviceWeights::load(const Part& part, __nv_bfloat16* destination) {
   // By bands, so that the f32 copy of a large matrix never exists whole.
   const std::int64_t band = std::max<std::int64_t>(1, (std::int64_t{16} << 20) / cols);
   std::vector<float> values;
-  std::vector<std::uint16_t> rounded;
+  std::vector<Number> rounded;
   for (std::int64_t r = part.rows.begin; r < part.rows.end; r += band) {
     const std::int64_t end = std::min(part.rows.end, r + band);
     const auto count = static_cast<std::size_t>((end - r) * cols);
     values.resize(count);
     rounded.resize(count);
     checkpoint_->read(part.name, r, end, part.cols.begin, part.cols.end, values);
-    for (std::size_t i = 0; i < count; ++i) rounded[i] = kernels::to_bf16(values[i]);
-    check(cudaMemcpyAsync(destination + (r - part.rows.begin) * cols, rounded.data(), count * sizeof(std::uint16_t),
+    require_range(values, dtype_of(element_), checkpoint_->description() + ": /" + part.name);
+    for (std::size_t i = 0; i < count; ++i) rounded[i] = to_number(element_, values[i]);
+    check(cudaMemcpyAsync(destination + (r - part.rows.begin) * cols, rounded.data(), count * sizeof(Number),
                           cudaMemcpyHostToDevice, stream_->get()),
           "copy of weights");
     stream_->synchronise("copy of weights");

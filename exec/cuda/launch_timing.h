@@ -56,12 +56,12 @@ inline Timed time_launches(const Stream& stream, int launches, const std::functi
           std::log(seconds[n - 1 - n / 4] / seconds[n / 4]) / kQuartilesOfNormal};
 }
 
-// Random bf16 (deviation about 1): on zeros the arithmetic units draw less power and run faster.
-inline DeviceBuffer random_bf16(std::int64_t elements, std::uint64_t seed, const Stream& stream,
-                                float deviation = 1.0F) {
-  DeviceBuffer buffer(static_cast<std::size_t>(elements) * sizeof(__nv_bfloat16));
+// Random numbers (deviation about 1): on zeros the arithmetic units draw less power and run faster.
+inline DeviceBuffer random_numbers(kernels::cuda::Element element, std::int64_t elements, std::uint64_t seed, const Stream& stream,
+                                   float deviation = 1.0F) {
+  DeviceBuffer buffer(static_cast<std::size_t>(elements) * sizeof(kernels::cuda::Number));
   // Deviation of the sum of four 16-bit uniforms: sqrt(4 · 65536² / 12) = 37,837.
-  kernels::cuda::fill_synthetic(buffer.as<__nv_bfloat16>(), seed, deviation / 37837.0F, 0, 1, elements, 0, elements,
+  kernels::cuda::fill_synthetic(element, buffer.as<kernels::cuda::Number>(), seed, deviation / 37837.0F, 0, 1, elements, 0, elements,
                                 {stream.get(), false});
   stream.synchronise("random data");
   return buffer;

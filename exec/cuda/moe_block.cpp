@@ -11,7 +11,6 @@ namespace lindos::exec::cuda {
 namespace {
 
 namespace kc = kernels::cuda;
-using Bf16 = __nv_bfloat16;
 
 template <class T>
 DeviceBuffer array_of(std::int64_t elements) {
@@ -20,8 +19,9 @@ DeviceBuffer array_of(std::int64_t elements) {
 
 }  // namespace
 
-MoeBlock::MoeBlock(const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t rows)
-    : moe_(model.moe),
+MoeBlock::MoeBlock(Element element, const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t rows)
+    : element_(element),
+      moe_(model.moe),
       hidden_(model.hidden),
       eps_(static_cast<float>(model.rms_eps)),
       held_(share.experts),
@@ -32,8 +32,8 @@ MoeBlock::MoeBlock(const Model& model, const StagePlan& stage, const TensorShare
   const std::int64_t slots = rows * std::min<std::int64_t>(moe_.top_k, held_.size());
   const std::int64_t hits = std::min<std::int64_t>(kc::kFewTokens * moe_.top_k, held_.size());
   logits_ = array_of<float>(rows * moe_.experts);
-  activated_ = array_of<Bf16>(std::max(slots, hits * kc::kFewTokens) * columns_);
-  products_ = array_of<Bf16>(slots * hidden_);
+  activated_ = array_of<Number>(std::max(slots, hits * kc::kFewTokens) * columns_);
+  products_ = array_of<Number>(slots * hidden_);
   ticket_ = array_of<unsigned>(1);
   hits_ = array_of<kc::MoeHits>(1);
   // Eight are read at once.
@@ -73,34 +73,37 @@ kc::MoeGroups MoeBlock::groups() const {
 
 kc::MoeTiles MoeBlock::tiles(const DeviceExperts& w, const MoeStep& step) const {
   kc::MoeTiles tiles;
+  tiles.element = element_;
   tiles.gate = gate(step);
   tiles.experts = experts(w);
   tiles.groups = groups();
   tiles.x = step.normed;
-  tiles.activated = activated_.as<Bf16>();
-  tiles.products = products_.as<Bf16>();
+  tiles.activated = activated_.as<Number>();
+  tiles.products = products_.as<Number>();
   return tiles;
 }
 
 kc::MoeFew MoeBlock::few(const DeviceExperts& w, const MoeStep& step) const {
   kc::MoeFew few;
+  few.element = element_;
   few.gate = gate(step);
   few.experts = experts(w);
   few.hits = hits_.as<kc::MoeHits>();
   few.x = step.normed;
-  few.activated = activated_.as<Bf16>();
+  few.activated = activated_.as<Number>();
   return few;
 }
 
 void MoeBlock::choose(const DeviceExperts& w, const MoeStep& step, Products& products) {
   if (is_few(step.rows)) {
     kc::MoeRouteFew route;
+    route.element = element_;
     route.gate = gate(step);
     route.x = step.x;
     route.norm = step.norm;
     route.eps = eps_;
     route.hidden = static_cast<int>(hidden_);
-    route.router = w.router.bf16();
+    route.router = w.router.numbers();
     route.normed = step.normed;
     route.logits = logits_.as<float>();
     route.ticket = ticket_.as<unsigned>();
@@ -110,7 +113,7 @@ void MoeBlock::choose(const DeviceExperts& w, const MoeStep& step, Products& pro
     return;
   }
   if (!step.is_normed) {
-    kc::rmsnorm(step.x, nullptr, step.norm, eps_, step.rows, hidden_, step.normed, step.launch);
+    kc::rmsnorm(element_, step.x, nullptr, step.norm, eps_, step.rows, hidden_, step.normed, step.launch);
     step.mark(OpFamily::kElementwise);
   }
   products.multiply(w.router, {step.normed, nullptr}, step.rows, logits_.as<void>(), true, false, step.launch.stream);
@@ -128,7 +131,7 @@ void MoeBlock::activate(const DeviceExperts& w, const MoeStep& step) {
   step.mark(OpFamily::kGateUp);
 }
 
-void MoeBlock::sum(const DeviceExperts& w, const MoeStep& step, Bf16* y, bool accumulate) {
+void MoeBlock::sum(const DeviceExperts& w, const MoeStep& step, Number* y, bool accumulate) {
   if (is_few(step.rows)) {
     kc::MoeFew product = few(w, step);
     product.y = y;
@@ -144,7 +147,7 @@ void MoeBlock::sum(const DeviceExperts& w, const MoeStep& step, Bf16* y, bool ac
   step.mark(OpFamily::kDown);
 }
 
-void MoeBlock::tune(const DeviceExperts& w, const Bf16* normed, std::int64_t rows, Products& products, cudaStream_t stream) {
+void MoeBlock::tune(const DeviceExperts& w, const Number* normed, std::int64_t rows, Products& products, cudaStream_t stream) {
   if (!is_few(rows)) products.tune(w.router, {}, normed, rows, logits_.as<void>(), true, false, stream);
 }
 

@@ -23,9 +23,9 @@ namespace lindos::exec::cuda {
 struct MoeStep {
   std::int64_t rows = 0;
   const int* position = nullptr;               // [rows]; negative: padding
-  const __nv_bfloat16* x = nullptr;            // [rows, hidden]: the residual stream
-  const __nv_bfloat16* norm = nullptr;
-  __nv_bfloat16* normed = nullptr;             // [rows, hidden]: written
+  const Number* x = nullptr;            // [rows, hidden]: the residual stream
+  const Number* norm = nullptr;
+  Number* normed = nullptr;             // [rows, hidden]: written
   bool is_normed = false;                      // not for few rows: it has been
   kernels::cuda::Launch launch;
   std::function<void(OpFamily)> mark;          // at the end of each family
@@ -35,16 +35,16 @@ class MoeBlock {
  public:
   MoeBlock() = default;                        // of a model without experts
   // For steps of at most `rows` rows.
-  MoeBlock(const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t rows);
+  MoeBlock(Element element, const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t rows);
 
   // Norm and choice. `normed` serves the shared experts too.
   void choose(const DeviceExperts& w, const MoeStep& step, Products& products);
   // Activations of the rank's experts. After choose() with the same step.
   void activate(const DeviceExperts& w, const MoeStep& step);
   // y = (or +=, with `accumulate`) Σ of a token's experts that this rank holds. After activate() with the same step.
-  void sum(const DeviceExperts& w, const MoeStep& step, __nv_bfloat16* y, bool accumulate);
+  void sum(const DeviceExperts& w, const MoeStep& step, Number* y, bool accumulate);
   // Times algorithms of the router's product for so many rows of `normed`.
-  void tune(const DeviceExperts& w, const __nv_bfloat16* normed, std::int64_t rows, Products& products, cudaStream_t stream);
+  void tune(const DeviceExperts& w, const Number* normed, std::int64_t rows, Products& products, cudaStream_t stream);
   [[nodiscard]] std::size_t scratch_bytes() const;
   // Whether so many rows take the kernels for few of them, which do the norm themselves.
   [[nodiscard]] bool is_few(std::int64_t rows) const;
@@ -56,6 +56,7 @@ class MoeBlock {
   [[nodiscard]] kernels::cuda::MoeTiles tiles(const DeviceExperts& w, const MoeStep& step) const;
   [[nodiscard]] kernels::cuda::MoeFew few(const DeviceExperts& w, const MoeStep& step) const;
 
+  Element element_ = Element::kBf16;
   Moe moe_;
   std::int64_t hidden_ = 0;
   float eps_ = 0.0F;

@@ -73,8 +73,9 @@ void Nccl::check_result(int result, const char* what) {
   throw Error(ErrorKind::kEnvironment, "NCCL, " + std::string(what), reason);
 }
 
-void Nccl::all_reduce(__nv_bfloat16* data, std::size_t count, cudaStream_t stream) {
-  check_result(api_->all_reduce(data, data, count, nccl::kBfloat16, nccl::kSum, api_->comm, stream), "all-reduce");
+void Nccl::all_reduce(kernels::cuda::Element element, kernels::cuda::Number* data, std::size_t count, cudaStream_t stream) {
+  const int type = element == kernels::cuda::Element::kF16 ? nccl::kFloat16 : nccl::kBfloat16;
+  check_result(api_->all_reduce(data, data, count, type, nccl::kSum, api_->comm, stream), "all-reduce");
 }
 
 void Nccl::check() {

@@ -8,12 +8,15 @@
 #include <optional>
 #include <string>
 
-#include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
 
 #include "exec/comm/communicator.h"
+#include "kernels/cuda/element.h"
 
 namespace lindos::exec::cuda {
+
+using kernels::cuda::Element;
+using kernels::cuda::Number;
 
 class Nccl {
  public:
@@ -24,7 +27,7 @@ class Nccl {
   Nccl& operator=(const Nccl&) = delete;
 
   // data[count] becomes the sum over ranks.
-  void all_reduce(__nv_bfloat16* data, std::size_t count, cudaStream_t stream);
+  void all_reduce(Element element, Number* data, std::size_t count, cudaStream_t stream);
   // Throws Error{kEnvironment} when NCCL has found a rank or a link lost; the communicator is then aborted.
   void check();
   // After a wait that took too long: aborts, so that kernels leave the device, and throws with `reason`.

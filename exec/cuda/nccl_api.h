@@ -13,6 +13,7 @@ using Result = int;
 inline constexpr Result kSuccess = 0;
 inline constexpr Result kInvalidUsage = 5;
 inline constexpr Result kInProgress = 7;
+inline constexpr int kFloat16 = 6;
 inline constexpr int kBfloat16 = 9;
 inline constexpr int kSum = 0;
 

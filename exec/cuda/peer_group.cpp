@@ -21,7 +21,6 @@ namespace lindos::exec::cuda {
 namespace {
 
 namespace kc = kernels::cuda;
-using Bf16 = __nv_bfloat16;
 
 // cudaMalloc cuts smaller ones out of a block that they share with others, and a handle stands for the whole block.
 constexpr std::size_t kOwnAllocation = std::size_t{2} << 20;
@@ -34,16 +33,16 @@ std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlig
 // One allocation that all ranks reach: words | partial sums, two in turn | residual stream.
 struct Region {
   Region(std::int64_t rows, std::int64_t width)
-      : block(aligned(static_cast<std::size_t>(rows * width) * sizeof(Bf16))),
+      : block(aligned(static_cast<std::size_t>(rows * width) * sizeof(Number))),
         bytes(std::max(aligned(kernels::kPeerWords * sizeof(std::uint32_t)) + 3 * block, kOwnAllocation)) {}
   [[nodiscard]] static std::uint32_t* words(std::byte* base) { return reinterpret_cast<std::uint32_t*>(base); }
-  [[nodiscard]] Bf16* partial(std::byte* base, std::size_t parity) const { return rows_at(base, parity); }
-  [[nodiscard]] Bf16* residual(std::byte* base) const { return rows_at(base, 2); }
+  [[nodiscard]] Number* partial(std::byte* base, std::size_t parity) const { return rows_at(base, parity); }
+  [[nodiscard]] Number* residual(std::byte* base) const { return rows_at(base, 2); }
   std::size_t block, bytes;
 
  private:
-  [[nodiscard]] Bf16* rows_at(std::byte* base, std::size_t which) const {
-    return reinterpret_cast<Bf16*>(base + aligned(kernels::kPeerWords * sizeof(std::uint32_t)) + which * block);
+  [[nodiscard]] Number* rows_at(std::byte* base, std::size_t which) const {
+    return reinterpret_cast<Number*>(base + aligned(kernels::kPeerWords * sizeof(std::uint32_t)) + which * block);
   }
 };
 
@@ -85,8 +84,8 @@ bool is_threads(const Communicator& comm) { return std::string_view(comm.backend
 
 class PeerGroup final : public TensorGroup {
  public:
-  PeerGroup(Communicator& comm, std::int64_t rows, std::int64_t width)
-      : comm_(&comm), width_(width), region_(rows, width), memory_(region_.bytes), epochs_(kernels::kMostPeerBlocks * sizeof(std::uint32_t)),
+  PeerGroup(Communicator& comm, Element element, std::int64_t rows, std::int64_t width)
+      : comm_(&comm), element_(element), width_(width), region_(rows, width), memory_(region_.bytes), epochs_(kernels::kMostPeerBlocks * sizeof(std::uint32_t)),
         fault_(sizeof(kc::PeerFault)) {
     *fault_.as<kc::PeerFault>() = {};
   }
@@ -133,17 +132,18 @@ class PeerGroup final : public TensorGroup {
     return met_ || !reason.empty() ? reason : "another rank does not reach all";
   }
 
-  [[nodiscard]] Bf16* residual() const override { return region_.residual(base()); }
-  [[nodiscard]] Bf16* partial() const override { return region_.partial(base(), parity_); }
+  [[nodiscard]] Number* residual() const override { return region_.residual(base()); }
+  [[nodiscard]] Number* partial() const override { return region_.partial(base(), parity_); }
 
-  void add(const Bf16* bias, const kc::FollowingNorm& norm, std::int64_t rows, const kc::Launch& launch) override {
+  void add(const Number* bias, const kc::FollowingNorm& norm, std::int64_t rows, const kc::Launch& launch) override {
     const int ranks = comm_->size();
     kc::PeerSum sum;
-    sum.plan.shots = kernels::peer_shots(ranks, rows, width_ * static_cast<std::int64_t>(sizeof(Bf16)));
+    sum.plan.shots = kernels::peer_shots(ranks, rows, width_ * static_cast<std::int64_t>(sizeof(Number)));
     sum.plan.blocks = kernels::peer_blocks(sum.plan.shots, ranks, rows, multiprocessors_, sharing_);
     sum.plan.ranks = ranks;
     sum.plan.rank = comm_->rank();
     sum.plan.rows = rows;
+    sum.sum.element = element_;
     sum.sum.residual = residual();
     for (int r = 0; r < ranks; ++r) {
       std::byte* of_rank = bases_[static_cast<std::size_t>(r)];
@@ -207,6 +207,7 @@ class PeerGroup final : public TensorGroup {
   }
 
   Communicator* comm_;
+  Element element_;
   std::int64_t width_;
   Region region_;
   DeviceBuffer memory_, epochs_;
@@ -221,12 +222,12 @@ class PeerGroup final : public TensorGroup {
 
 }  // namespace
 
-std::unique_ptr<TensorGroup> make_peer_group(Communicator& comm, std::int64_t rows, std::int64_t width, std::string& reason) {
+std::unique_ptr<TensorGroup> make_peer_group(Communicator& comm, Element element, std::int64_t rows, std::int64_t width, std::string& reason) {
   if (comm.size() > kernels::kMostPeers) {
     reason = std::to_string(comm.size()) + " ranks; at most " + std::to_string(kernels::kMostPeers) + " meet in peer memory";
     return nullptr;
   }
-  auto group = std::make_unique<PeerGroup>(comm, rows, width);
+  auto group = std::make_unique<PeerGroup>(comm, element, rows, width);
   if (is_threads(comm)) return group;
   reason = group->try_to_meet();
   if (!reason.empty()) return nullptr;

@@ -12,6 +12,7 @@ namespace lindos::exec::cuda {
 
 // Processes: all ranks together; null on all of them, with the reason, where one cannot map another's memory. Threads of one process
 // meet later (TensorGroup::meet).
-[[nodiscard]] std::unique_ptr<TensorGroup> make_peer_group(Communicator& comm, std::int64_t rows, std::int64_t width, std::string& reason);
+[[nodiscard]] std::unique_ptr<TensorGroup> make_peer_group(Communicator& comm, Element element, std::int64_t rows, std::int64_t width,
+                                                          std::string& reason);
 
 }  // namespace lindos::exec::cuda

@@ -13,7 +13,7 @@ Products::Products(bool fp8, std::int64_t rows, std::int64_t elements, std::shar
     : blas_(std::move(memory)),
       quantised_(fp8 ? static_cast<std::size_t>(elements) : 0), scales_(fp8 ? static_cast<std::size_t>(rows) * sizeof(float) : 0) {}
 
-Operand Products::prepare(bool fp8, const OperandSource& source, __nv_bfloat16* wide, const kc::Launch& launch) const {
+Operand Products::prepare(bool fp8, const OperandSource& source, kc::Number* wide, const kc::Launch& launch) const {
   if (fp8) {
     kc::QuantiseRows q;
     q.x = source.x;
@@ -30,30 +30,32 @@ Operand Products::prepare(bool fp8, const OperandSource& source, __nv_bfloat16* 
   switch (source.input) {
     case kc::QuantiseInput::kPlain: return {source.x, nullptr};
     case kc::QuantiseInput::kNorm:
-      kc::rmsnorm(source.x, nullptr, source.norm, source.eps, source.rows, source.k, wide, launch);
+      kc::rmsnorm(source.element, source.x, nullptr, source.norm, source.eps, source.rows, source.k, wide, launch);
       break;
-    case kc::QuantiseInput::kSwiglu: kc::swiglu(source.x, source.rows, source.k, wide, launch); break;
+    case kc::QuantiseInput::kSwiglu: kc::swiglu(source.element, source.x, source.rows, source.k, wide, launch); break;
   }
   return {wide, nullptr};
 }
 
 void Products::multiply(const DeviceMatrix& w, const Operand& x, std::int64_t rows, void* y, bool logits, bool accumulate,
                         cudaStream_t stream) {
-  blas_.gemm({w.data, w.n, w.k, x.data, rows, y, logits, accumulate, w.scales, x.scales}, stream);
+  blas_.gemm({w.element, w.data, w.n, w.k, x.data, rows, y, logits, accumulate, w.scales, x.scales}, stream);
 }
 
-void Products::tune(const DeviceMatrix& w, std::span<const void* const> more_weights, const __nv_bfloat16* x, std::int64_t rows,
+void Products::tune(const DeviceMatrix& w, std::span<const void* const> more_weights, const kc::Number* x, std::int64_t rows,
                     void* y, bool logits, bool accumulate, cudaStream_t stream) {
   OperandSource source;
+  source.element = w.element;
   source.x = x;
   source.rows = rows;
   source.k = w.k;
   const Operand operand = prepare(w.fp8(), source, nullptr, {stream, false});
-  blas_.tune({w.data, w.n, w.k, operand.data, rows, y, logits, accumulate, w.scales, operand.scales}, stream, more_weights);
+  blas_.tune({w.element, w.data, w.n, w.k, operand.data, rows, y, logits, accumulate, w.scales, operand.scales}, stream, more_weights);
 }
 
 kc::SkinnyGemm skinny_of(const DeviceMatrix& w, std::int64_t rows) {
   kc::SkinnyGemm g;
+  g.element = w.element;
   g.weights = w.data;
   g.scales = w.scales;
   g.n = w.n;

@@ -16,14 +16,14 @@ namespace lindos::exec::cuda {
 namespace {
 
 namespace kc = kernels::cuda;
-using Bf16 = __nv_bfloat16;
 
 DeviceBuffer rows_buffer(std::int64_t rows, std::int64_t width) {
-  return DeviceBuffer(static_cast<std::size_t>(rows * width) * sizeof(Bf16));
+  return DeviceBuffer(static_cast<std::size_t>(rows * width) * sizeof(Number));
 }
 
-kc::PartialSum sum_into(Bf16* residual, const Bf16* bias, const kc::FollowingNorm& norm, std::int64_t rows, std::int64_t width) {
+kc::PartialSum sum_into(Element element, Number* residual, const Number* bias, const kc::FollowingNorm& norm, std::int64_t rows, std::int64_t width) {
   kc::PartialSum sum;
+  sum.element = element;
   sum.residual = residual;
   sum.rows = rows;
   sum.width = width;
@@ -36,8 +36,8 @@ kc::PartialSum sum_into(Bf16* residual, const Bf16* bias, const kc::FollowingNor
 // recorded after the last read of it. Host barriers only order the recording of those events.
 class SharedDeviceGroup final : public TensorGroup {
  public:
-  SharedDeviceGroup(Communicator& comm, std::int64_t rows, std::int64_t width)
-      : comm_(&comm), width_(width), residual_(rows_buffer(rows, width)) {
+  SharedDeviceGroup(Communicator& comm, Element element, std::int64_t rows, std::int64_t width)
+      : comm_(&comm), element_(element), width_(width), residual_(rows_buffer(rows, width)) {
     if (comm.size() > kernels::kMostPeers) {
       throw Error(ErrorKind::kInput, "CUDA backend",
                   std::to_string(comm.size()) + " tensor-parallel ranks on one device; at most " + std::to_string(kernels::kMostPeers));
@@ -49,9 +49,9 @@ class SharedDeviceGroup final : public TensorGroup {
   void meet() override {
     for (std::size_t p = 0; p < 2; ++p) {
       for (int r = 0; r < comm_->size(); ++r) {
-        const Bf16* partial = partial_[p].as<Bf16>();
+        const Number* partial = partial_[p].as<Number>();
         cudaEvent_t event = ready_[p].get();
-        comm_->broadcast(std::as_writable_bytes(std::span<const Bf16*, 1>(&partial, 1)), r);
+        comm_->broadcast(std::as_writable_bytes(std::span<const Number*, 1>(&partial, 1)), r);
         comm_->broadcast(std::as_writable_bytes(std::span<cudaEvent_t, 1>(&event, 1)), r);
         rank_partials_[p].push_back(partial);
         rank_events_[p].push_back(event);
@@ -59,13 +59,13 @@ class SharedDeviceGroup final : public TensorGroup {
     }
   }
 
-  [[nodiscard]] Bf16* residual() const override { return residual_.as<Bf16>(); }
-  [[nodiscard]] Bf16* partial() const override { return partial_[parity_].as<Bf16>(); }
+  [[nodiscard]] Number* residual() const override { return residual_.as<Number>(); }
+  [[nodiscard]] Number* partial() const override { return partial_[parity_].as<Number>(); }
 
-  void add(const Bf16* bias, const kc::FollowingNorm& norm, std::int64_t rows, const kc::Launch& launch) override {
+  void add(const Number* bias, const kc::FollowingNorm& norm, std::int64_t rows, const kc::Launch& launch) override {
     check(cudaEventRecord(ready_[parity_].get(), launch.stream), "recording an event");
     comm_->barrier();
-    kc::PartialSum sum = sum_into(residual(), bias, norm, rows, width_);
+    kc::PartialSum sum = sum_into(element_, residual(), bias, norm, rows, width_);
     sum.ranks = comm_->size();
     for (std::size_t r = 0; r < rank_events_[parity_].size(); ++r) {
       check(cudaStreamWaitEvent(launch.stream, rank_events_[parity_][r], 0), "waiting for another rank");
@@ -82,28 +82,29 @@ class SharedDeviceGroup final : public TensorGroup {
 
  private:
   Communicator* comm_;
+  Element element_;
   std::int64_t width_;
   DeviceBuffer residual_;
   DeviceBuffer partial_[2];
   Event ready_[2] = {Event(false), Event(false)};
-  std::vector<const Bf16*> rank_partials_[2];   // [parity][rank]
+  std::vector<const Number*> rank_partials_[2];   // [parity][rank]
   std::vector<cudaEvent_t> rank_events_[2];
   std::size_t parity_ = 0;
 };
 
 class NcclGroup final : public TensorGroup {
  public:
-  NcclGroup(Communicator& comm, std::int64_t rows, std::int64_t width)
-      : comm_(&comm), width_(width), residual_(rows_buffer(rows, width)), partial_(rows_buffer(rows, width)), nccl_(comm) {}
+  NcclGroup(Communicator& comm, Element element, std::int64_t rows, std::int64_t width)
+      : comm_(&comm), element_(element), width_(width), residual_(rows_buffer(rows, width)), partial_(rows_buffer(rows, width)), nccl_(comm) {}
 
   void meet() override {}   // NCCL's communicator has met when it was made
 
-  [[nodiscard]] Bf16* residual() const override { return residual_.as<Bf16>(); }
-  [[nodiscard]] Bf16* partial() const override { return partial_.as<Bf16>(); }
+  [[nodiscard]] Number* residual() const override { return residual_.as<Number>(); }
+  [[nodiscard]] Number* partial() const override { return partial_.as<Number>(); }
 
-  void add(const Bf16* bias, const kc::FollowingNorm& norm, std::int64_t rows, const kc::Launch& launch) override {
-    nccl_.all_reduce(partial(), static_cast<std::size_t>(rows * width_), launch.stream);
-    kc::PartialSum sum = sum_into(residual(), bias, norm, rows, width_);
+  void add(const Number* bias, const kc::FollowingNorm& norm, std::int64_t rows, const kc::Launch& launch) override {
+    nccl_.all_reduce(element_, partial(), static_cast<std::size_t>(rows * width_), launch.stream);
+    kc::PartialSum sum = sum_into(element_, residual(), bias, norm, rows, width_);
     sum.ranks = 1;
     sum.partial[0] = partial();
     kc::add_partials(sum, launch);
@@ -122,6 +123,7 @@ class NcclGroup final : public TensorGroup {
 
  private:
   Communicator* comm_;
+  Element element_;
   std::int64_t width_;
   DeviceBuffer residual_, partial_;
   Nccl nccl_;
@@ -129,14 +131,14 @@ class NcclGroup final : public TensorGroup {
 
 }  // namespace
 
-std::unique_ptr<TensorGroup> make_tensor_group(Communicator& comm, std::int64_t rows, std::int64_t width, AllReduce choice) {
+std::unique_ptr<TensorGroup> make_tensor_group(Communicator& comm, Element element, std::int64_t rows, std::int64_t width, AllReduce choice) {
   const bool is_threads = std::string_view(comm.backend()) == "thread";
-  if (is_threads && choice == AllReduce::kAuto) return std::make_unique<SharedDeviceGroup>(comm, rows, width);
-  if (choice == AllReduce::kNccl) return std::make_unique<NcclGroup>(comm, rows, width);
+  if (is_threads && choice == AllReduce::kAuto) return std::make_unique<SharedDeviceGroup>(comm, element, rows, width);
+  if (choice == AllReduce::kNccl) return std::make_unique<NcclGroup>(comm, element, rows, width);
   std::string reason;
-  if (std::unique_ptr<TensorGroup> group = make_peer_group(comm, rows, width, reason)) return group;
+  if (std::unique_ptr<TensorGroup> group = make_peer_group(comm, element, rows, width, reason)) return group;
   if (choice == AllReduce::kPeer) throw Error(ErrorKind::kEnvironment, "peer memory", reason);
-  return std::make_unique<NcclGroup>(comm, rows, width);
+  return std::make_unique<NcclGroup>(comm, element, rows, width);
 }
 
 }  // namespace lindos::exec::cuda

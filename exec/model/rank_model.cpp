@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "exec/model/broken_logits.h"
 #include "exec/model/weight_type.h"
 #include "kernels/elementwise.h"
 #include "scenarios/shard_shape.h"
@@ -28,6 +29,7 @@ RankModel::RankModel(const Model& model, const GroupPlan& group, ShardId shard, 
                  .share),
       layer_range_(group.stages[static_cast<std::size_t>(shard.stage)].layers),
       first_stage_(shard.stage == 0),
+      weight_dtype_(group.weight_dtype),
       weights_(model, group, shard, checkpoint),
       rope_(make_rope_table(model, max_positions)),
       kv_type_(weight_type_or_throw(group.kv_dtype, "KV dtype", "plan group " + group.name)),
@@ -207,9 +209,14 @@ void RankModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
   timer_->start();
   out.clear();
   const Range vocab = share_.vocab;
+  const auto width = static_cast<std::size_t>(vocab.size());
   std::vector<kernels::Candidate> best;
   for (std::size_t i = 0; i < input.logit_rows.size(); ++i) {
-    kernels::top_candidates(last_logits_.data() + static_cast<std::int64_t>(i) * vocab.size(), vocab.size(),
+    const std::span<const float> row = last_logits_.subspan(i * width, width);
+    if (!std::all_of(row.begin(), row.end(), [](float logit) { return std::isfinite(logit); })) {
+      throw broken_logits(input, i, weight_dtype_, "");
+    }
+    kernels::top_candidates(row.data(), vocab.size(),
                             static_cast<std::int32_t>(vocab.begin), per_row, best);
     out.insert(out.end(), best.begin(), best.end());
   }

@@ -67,6 +67,7 @@ class RankModel final : public StageModel {
   TensorShare share_;
   Range layer_range_;
   bool first_stage_;
+  Dtype weight_dtype_;
   RankWeights weights_;
   RopeTable rope_;
   AlignedBuffer kv_, host_kv_;

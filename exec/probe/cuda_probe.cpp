@@ -2,7 +2,6 @@
 #include "exec/probe/cuda_probe.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -10,7 +9,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "exec/cuda/cuda_model.h"
@@ -36,27 +34,25 @@ using cuda::DeviceMatrix;
 using cuda::Operand;
 using cuda::OperandSource;
 using cuda::Timed;
-using Bf16 = __nv_bfloat16;
+using kernels::cuda::Number;
 
 constexpr double kColdBytes = 4.0 * (std::int64_t{1} << 30);
 constexpr double kShareOfFree = 0.4;  // of the free memory, for the cold region
-constexpr std::int64_t kSquare = 8192;
 constexpr double kGraphSeconds = 1e-3;  // the gap between two replays is microseconds
 constexpr int kMostLaunches = 256;
 constexpr int kReplays = 9;
-constexpr double kBurstSeconds = 0.02;  // of launches between two waits, while power is sampled
 constexpr double kLaunchSeconds = 3e-6;
 constexpr std::size_t kAlign = 256;
 constexpr std::int64_t kQuantisedRow = 4096;  // values that share a scale in the cold region
 
 double bytes_of_matrix(std::int64_t n, std::int64_t k) {
-  return static_cast<double>(n) * static_cast<double>(k) * sizeof(Bf16);
+  return static_cast<double>(n) * static_cast<double>(k) * sizeof(Number);
 }
 
 // What the operands of all groups need at most.
 struct Sizes {
   double cold = 0.0;
-  std::int64_t x = kSquare * kSquare, y = kSquare * kSquare;  // elements of bf16
+  std::int64_t x = kSquare * kSquare, y = kSquare * kSquare;  // numbers
   std::int64_t widest = kSquare;
   std::int64_t positions = 1;
   std::int64_t rows = 1;
@@ -87,6 +83,8 @@ Sizes sizes_of(const CudaProbeRequest& request) {
   return sizes;
 }
 
+kc::Element element_of(const CudaProbeRequest& request) { return request.dtype == Dtype::kF16 ? kc::Element::kF16 : kc::Element::kBf16; }
+
 DeviceBuffer cold_region(const CudaProbeRequest& request, const cuda::Stream& stream) {
   const double needed = sizes_of(request).cold;
   const double room = kShareOfFree * request.gpu.free_memory.value();
@@ -98,7 +96,7 @@ DeviceBuffer cold_region(const CudaProbeRequest& request, const cuda::Stream& st
                     std::to_string(static_cast<std::int64_t>(needed / 1e6)) + " MB: end what else runs on the device");
   }
   const double bytes = std::min(room, std::max(kColdBytes, 2.0 * needed));
-  return cuda::random_bf16(static_cast<std::int64_t>(bytes / sizeof(Bf16)) / 8 * 8, 1, stream, 0.05F);
+  return cuda::random_numbers(element_of(request), static_cast<std::int64_t>(bytes / sizeof(Number)) / 8 * 8, 1, stream, 0.05F);
 }
 
 // Byte at which the `visit`-th operand of `bytes` begins in a region.
@@ -138,7 +136,9 @@ Profile described(const CudaProbeRequest& request) {
   profile.date = today_utc();
   profile.compute_capability = request.gpu.compute_capability;
   profile.memory = request.gpu.free_memory;
-  const auto peak = request.device.peak.find(Dtype::kBf16);
+  auto peak = request.device.peak.find(request.dtype);
+  // Tensor cores multiply both 16-bit formats at one rate.
+  if (peak == request.device.peak.end()) peak = request.device.peak.find(Dtype::kBf16);
   if (peak == request.device.peak.end()) {
     throw Error(ErrorKind::kInput, request.device.name, "the catalogue states no dense bf16 peak, to which MFU refers");
   }
@@ -150,9 +150,21 @@ Profile described(const CudaProbeRequest& request) {
   }
   profile.matrix_rate = peak->second * share;
   if (const auto fp8 = request.device.peak.find(Dtype::kFp8); fp8 != request.device.peak.end()) {
-    profile.matrix_rates = {{Dtype::kBf16, profile.matrix_rate}, {Dtype::kFp8, fp8->second * share}};
+    profile.matrix_rates = {{request.dtype, profile.matrix_rate}, {Dtype::kFp8, fp8->second * share}};
   }
   return profile;
+}
+
+// One profile holds the times of one 16-bit format.
+Dtype common_dtype(const CudaProbeRequest& request) {
+  const Dtype dtype = request.groups.empty() ? request.dtype : request.groups.front().activation_dtype;
+  for (const GroupPlan& group : request.groups) {
+    if (group.activation_dtype == dtype) continue;
+    throw Error(ErrorKind::kInput, "plan group " + group.name,
+                "computes in " + std::string(name_of(group.activation_dtype)) + ", another in " + std::string(name_of(dtype)) +
+                    "; a GPU is probed in one format at a time");
+  }
+  return dtype;
 }
 
 void require_executable(const CudaProbeRequest& request) {
@@ -169,6 +181,7 @@ void require_executable(const CudaProbeRequest& request) {
 CudaProbeSession::CudaProbeSession(const CudaProbeRequest& request, Profile& profile)
     : request_(&request),
       profile_(&profile),
+      element_(element_of(request)),
       products_(any_fp8(request), sizes_of(request).rows, sizes_of(request).x),
       cold_(cold_region(request, stream_)) {}
 
@@ -177,17 +190,17 @@ void CudaProbeSession::report(const std::string& what, double fraction) const {
   if (request_->progress) request_->progress(what, fraction);
 }
 
-Bf16* CudaProbeSession::cold(std::int64_t visit, double bytes) const {
-  return cold_.as<Bf16>() + place_of(cold_.bytes(), visit, bytes) / sizeof(Bf16);
+Number* CudaProbeSession::cold(std::int64_t visit, double bytes) const {
+  return cold_.as<Number>() + place_of(cold_.bytes(), visit, bytes) / sizeof(Number);
 }
 
 cuda::DeviceMatrix CudaProbeSession::cold_matrix(const Site& site, std::int64_t visit) const {
-  if (!site.fp8) return {cold(visit, site.bytes()), site.n, site.k, nullptr};
-  return {cold_fp8_.as<std::uint8_t>() + place_of(cold_fp8_.bytes(), visit, site.bytes()), site.n, site.k, scales_.as<float>()};
+  if (!site.fp8) return {element_, cold(visit, site.bytes()), site.n, site.k, nullptr};
+  return {element_, cold_fp8_.as<std::uint8_t>() + place_of(cold_fp8_.bytes(), visit, site.bytes()), site.n, site.k, scales_.as<float>()};
 }
 
 double CudaProbeSession::Site::bytes() const {
-  return static_cast<double>(n) * static_cast<double>(k) * (fp8 ? 1.0 : sizeof(Bf16));
+  return static_cast<double>(n) * static_cast<double>(k) * (fp8 ? 1.0 : sizeof(Number));
 }
 
 int CudaProbeSession::launches_of(double seconds) {
@@ -212,14 +225,14 @@ void CudaProbeSession::read_bandwidth() {
 // Operands of products and streams. Random: on zeros the arithmetic units draw less power and clock higher.
 void CudaProbeSession::prepare() {
   const Sizes sizes = sizes_of(*request_);
-  x_ = cuda::random_bf16(sizes.x, 2, stream_);
-  y_ = DeviceBuffer(static_cast<std::size_t>(sizes.y) * sizeof(Bf16));
-  vector_ = cuda::random_bf16((sizes.widest + 7) / 8 * 8, 3, stream_);
+  x_ = cuda::random_numbers(element_, sizes.x, 2, stream_);
+  y_ = DeviceBuffer(static_cast<std::size_t>(sizes.y) * sizeof(Number));
+  vector_ = cuda::random_numbers(element_, (sizes.widest + 7) / 8 * 8, 3, stream_);
   if (any_fp8(*request_)) {
     kc::QuantiseRows q;
-    q.x = cold_.as<Bf16>();
+    q.x = cold_.as<Number>();
     q.k = kQuantisedRow;
-    q.rows = static_cast<std::int64_t>(cold_.bytes() / sizeof(Bf16)) / q.k;
+    q.rows = static_cast<std::int64_t>(cold_.bytes() / sizeof(Number)) / q.k;
     cold_fp8_ = DeviceBuffer(static_cast<std::size_t>(q.rows * q.k));
     scales_ = DeviceBuffer(static_cast<std::size_t>(std::max(q.rows, sizes.widest)) * sizeof(float));
     q.y = cold_fp8_.as<std::uint8_t>();
@@ -232,15 +245,25 @@ void CudaProbeSession::prepare() {
   sin_ = upload(rope.sin);
 }
 
+void CudaProbeSession::tune_square() {
+  products_.tune({element_, cold(0, 0.0), kSquare, kSquare, nullptr}, {}, x_.as<Number>(), kSquare, y_.as<void>(), false, false,
+                 stream_.get());
+}
+
+void CudaProbeSession::multiply_square(std::int64_t visit) {
+  const DeviceMatrix w{element_, cold(visit, bytes_of_matrix(kSquare, kSquare)), kSquare, kSquare, nullptr};
+  products_.multiply(w, {x_.as<void>(), nullptr}, kSquare, y_.as<void>(), false, false, stream_.get());
+}
+
 void CudaProbeSession::square_product() {
   report("matrix rate", done_);
   const bool known = std::any_of(profile_->gemm.begin(), profile_->gemm.end(),
                                  [](const GemmSample& s) { return s.n == kSquare && s.k == kSquare; });
   if (known) return;
   const Site site{GemmSite::kNone, kSquare, kSquare, kSquare, false, false};
-  products_.tune({cold(0, 0.0), kSquare, kSquare, nullptr}, {}, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false, stream_.get());
+  tune_square();
   const Timed t = time_product(site, kSquare);
-  profile_->gemm.push_back({Dtype::kBf16, kSquare, kSquare, kSquare, 1, 1, Seconds{t.median_s}, t.spread});
+  profile_->gemm.push_back({request_->dtype, kSquare, kSquare, kSquare, 1, 1, Seconds{t.median_s}, t.spread});
 }
 
 // One product through the path that CudaModel takes for it.
@@ -253,7 +276,8 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
   // Ranks of a tensor group run kernel by kernel, but for the LM head.
   const bool fused = (site.alone || logits) && m <= kc::kSkinnyRows && kc::skinny_fits(m, site.k);
   OperandSource source;
-  source.x = x_.as<Bf16>();
+  source.element = element_;
+  source.x = x_.as<Number>();
   source.rows = m;
   source.k = site.k;
   const Operand ready = fused ? Operand{} : products_.prepare(site.fp8, source, nullptr, {stream_.get(), false});
@@ -262,7 +286,7 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
       [&](int i) {
         const DeviceMatrix w = cold_matrix(site, i);
         if (!fused) {
-          // What attention leaves is bf16; the other operands come quantised from the kernel before.
+          // What attention leaves is not quantised; the other operands come quantised from the kernel before.
           const Operand x = site.site == GemmSite::kO ? products_.prepare(site.fp8, source, nullptr, {stream_.get(), false}) : ready;
           products_.multiply(w, x, m, y_.as<void>(), logits, sum && site.alone, stream_.get());
           return;
@@ -274,9 +298,9 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
           g.up = up.data;
           g.up_scales = up.scales;
         }
-        g.x = x_.as<Bf16>();
+        g.x = x_.as<Number>();
         if (norm) {
-          g.norm = vector_.as<Bf16>();
+          g.norm = vector_.as<Number>();
           g.eps = static_cast<float>(request_->model.rms_eps);
         }
         g.output = logits                              ? kc::SkinnyOutput::kLogits
@@ -293,7 +317,7 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
 
 void CudaProbeSession::gemm_site(const Site& site) {
   if (site.n == 0 || site.k == 0) return;
-  const Dtype dtype = site.fp8 ? Dtype::kFp8 : Dtype::kBf16;
+  const Dtype dtype = site.fp8 ? Dtype::kFp8 : request_->dtype;
   const bool known = std::any_of(profile_->gemm.begin(), profile_->gemm.end(), [&](const GemmSample& s) {
     return s.dtype == dtype && s.n == site.n && s.k == site.k;
   });
@@ -311,7 +335,7 @@ void CudaProbeSession::gemm_site(const Site& site) {
   std::vector<const void*> layers;
   for (std::int64_t i = 0; !logits && i < request_->model.layers; ++i) layers.push_back(cold_matrix(site, i).data);
   for (const std::int64_t m : tuned) {
-    products_.tune(cold_matrix(site, 0), layers, x_.as<Bf16>(), m, y_.as<void>(), logits, sum && site.alone, stream_.get());
+    products_.tune(cold_matrix(site, 0), layers, x_.as<Number>(), m, y_.as<void>(), logits, sum && site.alone, stream_.get());
   }
   for (const GemmRows& rows : gemm_rows(site.most)) {
     report("products", done_);
@@ -371,17 +395,18 @@ kc::HeadMap heads_of(const Model& model, const TensorShare& share) {
 
 }  // namespace
 
-kc::RopeKvWrite CudaProbeSession::rope_write(const Step& step, const TensorShare& share, Bf16* pages) const {
+kc::RopeKvWrite CudaProbeSession::rope_write(const Step& step, const TensorShare& share, Number* pages) const {
   const Model& model = request_->model;
   const auto kv_heads = static_cast<int>(share.kv_heads.size());
   const auto d = static_cast<int>(model.head_dim);
   const auto* input = step.packed.as<std::int32_t>();
-  const Bf16* gain = model.qk_norm ? vector_.as<Bf16>() : nullptr;
+  const Number* gain = model.qk_norm ? vector_.as<Number>() : nullptr;
   kc::RopeKvWrite write;
+  write.element = element_;
   write.kv = {pages, kv_heads, d};
   write.heads = heads_of(model, share);
   write.transform = {gain, gain, static_cast<float>(model.rms_eps), cos_.as<float>(), sin_.as<float>()};
-  write.qkv = {x_.as<Bf16>(), static_cast<std::int64_t>(write.heads.q_heads + 2 * kv_heads) * d};
+  write.qkv = {x_.as<Number>(), static_cast<std::int64_t>(write.heads.q_heads + 2 * kv_heads) * d};
   write.rows = input + step.layout.prefill_rows();
   write.row_table = input + step.layout.row_table();
   write.position = input + step.layout.positions();
@@ -399,7 +424,7 @@ void CudaProbeSession::attention_of(const TensorShare& share, const StageShape& 
   const std::int64_t q_heads = share.q_heads.size();
   const Step step = step_of(shape);
   const double pages = static_cast<double>(step.input.blocks.size()) * 2.0 *
-                       static_cast<double>(kv_heads * kc::kDevicePageTokens * d) * sizeof(Bf16);
+                       static_cast<double>(kv_heads * kc::kDevicePageTokens * d) * sizeof(Number);
   const double pairs = static_cast<double>(shape.sequences * shape.tokens) *
                        (static_cast<double>(shape.context) + static_cast<double>(shape.tokens) / 2.0);
   const int launches = launches_of(estimate(pages, 4.0 * pairs * static_cast<double>(q_heads * d)));
@@ -422,6 +447,7 @@ void CudaProbeSession::attention_of(const TensorShare& share, const StageShape& 
         const kc::DeviceKv kv{cold(i, pages), static_cast<int>(kv_heads), static_cast<int>(d)};
         if (decode) {
           kc::DecodeAttention a;
+          a.element = element_;
           a.kv = kv;
           a.heads = rope.heads;
           a.transform = rope.transform;
@@ -435,12 +461,13 @@ void CudaProbeSession::attention_of(const TensorShare& share, const StageShape& 
           a.splits = splits;
           a.tickets = tickets.as<unsigned>();
           a.partials = partials.as<float>();
-          a.out = y_.as<Bf16>();
+          a.out = y_.as<Number>();
           a.ld_out = ld_out;
           kc::attention_decode(a, {stream_.get(), alone && shape.sequences <= kc::kSkinnyRows && i > 0});
           return;
         }
         kc::PrefillAttention a;
+        a.element = element_;
         a.kv = kv;
         a.heads = rope.heads;
         a.qkv = rope.qkv;
@@ -450,13 +477,13 @@ void CudaProbeSession::attention_of(const TensorShare& share, const StageShape& 
         a.table = rope.table;
         a.table_stride = rope.table_stride;
         a.scale = scale;
-        a.out = y_.as<Bf16>();
+        a.out = y_.as<Number>();
         a.ld_out = ld_out;
         kc::attention_prefill(a, {stream_.get(), false});
       },
       kReplays);
   cuda::check_launch("attention");
-  profile_->attention.push_back({Dtype::kBf16, shape.sequences, shape.tokens, shape.context, q_heads, kv_heads, d, 1, 1,
+  profile_->attention.push_back({request_->dtype, shape.sequences, shape.tokens, shape.context, q_heads, kv_heads, d, 1, 1,
                                  Seconds{t.median_s}, t.spread});
 }
 
@@ -472,7 +499,7 @@ void CudaProbeSession::attention(const GroupPlan& group) {
             return s.q_heads == share.q_heads.size() && s.kv_heads == share.kv_heads.size();
           });
       if (known) continue;
-      const double token_bytes = 2.0 * static_cast<double>(share.kv_heads.size() * model.head_dim) * sizeof(Bf16);
+      const double token_bytes = 2.0 * static_cast<double>(share.kv_heads.size() * model.head_dim) * sizeof(Number);
       // Pages are whole: some room at the end of each sequence.
       const double room = 0.9 * static_cast<double>(cold_.bytes());
       for (const StageShape& shape : attention_shapes(model, group.limits, token_bytes, room)) {
@@ -502,14 +529,15 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
   const bool fp8 = group.weight_dtype == Dtype::kFp8;
   // Norm and activation in the form that the next product takes.
   OperandSource source;
-  source.x = x_.as<Bf16>();
+  source.element = element_;
+  source.x = x_.as<Number>();
   source.rows = rows;
-  source.norm = vector_.as<Bf16>();
+  source.norm = vector_.as<Number>();
   source.eps = static_cast<float>(model.rms_eps);
   const auto prepare = [&](kc::QuantiseInput how, std::int64_t width) {
     source.input = how;
     source.k = width;
-    (void)products_.prepare(fp8, source, y_.as<Bf16>(), launch);
+    (void)products_.prepare(fp8, source, y_.as<Number>(), launch);
   };
   std::set<OpKind> seen;
   for (const Op& op : step_ops(model, group, shard, {{0, rows, true}})) {
@@ -518,7 +546,7 @@ void CudaProbeSession::stream_of(const GroupPlan& group, ShardId shard, std::int
     switch (op.kind) {
       case OpKind::kEmbedding:
         sample(op,
-               [&](int) { kc::embedding(cold(0, 0.0), input + step.layout.ids(), rows, h, y_.as<Bf16>(), launch); });
+               [&](int) { kc::embedding(cold(0, 0.0), input + step.layout.ids(), rows, h, y_.as<Number>(), launch); });
         break;
       case OpKind::kNorm:
         sample(op, [&](int) { prepare(kc::QuantiseInput::kNorm, h); });
@@ -552,96 +580,6 @@ void CudaProbeSession::stream(const GroupPlan& group) {
   }
 }
 
-// Keeps the device busy without a gap: a burst returns when the one before it is done.
-class Bursts {
- public:
-  Bursts(const cuda::Stream& stream, int launches, std::function<void(int)> launch)
-      : stream_(&stream), launches_(launches), launch_(std::move(launch)) {}
-
-  void operator()() {
-    for (int i = 0; i < launches_; ++i) launch_(i);
-    done_[next_].record(*stream_);
-    next_ = 1 - next_;
-    // Recorded by the burst before; an event that was never recorded counts as done.
-    check(cudaEventSynchronize(done_[next_].get()), "a burst of launches");
-  }
-
- private:
-  const cuda::Stream* stream_;
-  int launches_;
-  std::function<void(int)> launch_;
-  cuda::Event done_[2] = {cuda::Event(false), cuda::Event(false)};
-  std::size_t next_ = 0;
-};
-
-void CudaProbeSession::power_at_ceilings(const PowerMeter& meter) {
-  const auto sample = [&](const char* load, double seconds, const std::function<void(int)>& launch, double flop,
-                          double bytes) {
-    report(std::string("power, ") + load, 0.95);
-    const int launches = std::max(2, static_cast<int>(kBurstSeconds / seconds));
-    Bursts bursts(stream_, launches, launch);
-    const std::optional<SteadyPower> steady = meter.measure([&] { bursts(); });
-    stream_.synchronise("a load for power");
-    cuda::check_launch("a load for power");
-    if (!steady) return;
-    const double per_s = steady->bursts_per_s * launches;
-    profile_->power.push_back(
-        {load, 0, 0, steady->power, FlopPerSecond{flop * per_s}, BytesPerSecond{bytes * per_s}, steady->window});
-  };
-  const std::size_t whole = cold_.bytes() / 16 * 16;
-  const DeviceBuffer sink(16);
-  const auto read_bytes = static_cast<double>(whole);
-  sample("read", read_bytes / profile_->read_bandwidth.value(),
-         [&](int) { kc::stream_read(cold_.as<void>(), whole, sink.as<std::uint32_t>(), {stream_.get(), false}); }, 0.0,
-         read_bytes);
-  products_.tune({cold(0, 0.0), kSquare, kSquare, nullptr}, {}, x_.as<Bf16>(), kSquare, y_.as<void>(), false, false, stream_.get());
-  const double matrix = bytes_of_matrix(kSquare, kSquare);
-  const double flop = 2.0 * std::pow(static_cast<double>(kSquare), 3);
-  sample("matrix", flop / profile_->matrix_rate.value(),
-         [&](int i) {
-           products_.multiply({cold(i, matrix), kSquare, kSquare, nullptr}, {x_.as<void>(), nullptr}, kSquare, y_.as<void>(), false,
-                              false, stream_.get());
-         },
-         flop, 3.0 * matrix);
-}
-
-namespace {
-
-// First of all, while the device is cool and has nothing to do but hold a context. Returns whether it says its power.
-bool idle_power(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile) {
-  const auto report = [&](const std::string& what) {
-    if (request.progress) request.progress(what, 0.0);
-  };
-  if (const std::string absence = meter.absence(); !absence.empty()) {
-    report("power left out: " + absence);
-    return false;
-  }
-  report("power, idle");
-  const auto steady = meter.measure([] { std::this_thread::sleep_for(std::chrono::milliseconds(5)); });
-  if (!steady) {
-    report("power left out: too few readings");
-    return false;
-  }
-  profile.power_limit = meter.limit();
-  profile.power.push_back(
-      {"idle", 0, 0, steady->power, FlopPerSecond{0}, BytesPerSecond{0}, steady->window});
-  return true;
-}
-
-// After all times, since these loads heat the device.
-void loaded_power(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile) {
-  {
-    CudaProbeRequest bare = request;
-    bare.groups.clear();
-    CudaProbeSession session(bare, profile);
-    session.prepare();
-    session.power_at_ceilings(meter);
-  }
-  cuda_power_of_steps(request, meter, profile);
-}
-
-}  // namespace
-
 // The part of the device that the request asks for, for as long as it lives.
 class OnPart {
  public:
@@ -670,11 +608,12 @@ Profile cuda_ceilings(const CudaProbeRequest& asked) {
 Profile cuda_probe(const CudaProbeRequest& asked) {
   require_executable(asked);
   CudaProbeRequest request = asked;
+  request.dtype = common_dtype(asked);
   const OnPart part(request);
   Profile profile = described(request);
   const DeviceTelemetry telemetry = telemetry_of({{request.gpu.pci_bus_id, request.gpu.name}}, {});
   const PowerMeter meter(telemetry.devices.front());
-  const bool has_power = request.multiprocessors == 0 && idle_power(request, meter, profile);
+  const bool has_power = request.multiprocessors == 0 && cuda_idle_power(request, meter, profile);
   {
     CudaProbeSession session(request, profile);
     session.read_bandwidth();
@@ -689,7 +628,7 @@ Profile cuda_probe(const CudaProbeRequest& asked) {
   }
   for (const GroupPlan& group : request.groups) cuda_stages(request, group, profile);
   cuda_step_overhead(request, profile);
-  if (has_power) loaded_power(request, meter, profile);
+  if (has_power) cuda_loaded_power(request, meter, profile);
   if (request.progress) request.progress("done", 1.0);
   return profile;
 }

@@ -10,7 +10,7 @@ namespace lindos::exec {
 namespace {
 
 using cuda::Timed;
-using Bf16 = __nv_bfloat16;
+using kernels::cuda::Number;
 
 constexpr int kReplays = 9;
 
@@ -28,30 +28,30 @@ void CudaProbeSession::experts_of(const GroupPlan& group, ShardId shard) {
                                  [&](const ExpertSample& s) { return s.held == held && s.ffn == columns; });
   if (known) return;
   const double matrix = static_cast<double>(columns * model.hidden);
-  const double bytes = 3.0 * static_cast<double>(held) * matrix * sizeof(Bf16);
-  const double router_bytes = static_cast<double>(model.moe.experts * model.hidden) * sizeof(Bf16);
+  const double bytes = 3.0 * static_cast<double>(held) * matrix * sizeof(Number);
+  const double router_bytes = static_cast<double>(model.moe.experts * model.hidden) * sizeof(Number);
   const auto weights = [&](std::int64_t visit) {
     cuda::DeviceExperts w;
-    w.router = {cold(visit, router_bytes), model.moe.experts, model.hidden, nullptr};
+    w.router = {element_, cold(visit, router_bytes), model.moe.experts, model.hidden, nullptr};
     w.gate_up = cold(visit, bytes);
     w.down = w.gate_up + 2 * held * columns * model.hidden;
     return w;
   };
   const std::int64_t most = group.limits.max_batched_tokens;
-  cuda::MoeBlock block(model, stage, share, std::max(most, cuda::graph_bucket(group.limits.max_sequences)));
+  cuda::MoeBlock block(element_, model, stage, share, std::max(most, cuda::graph_bucket(group.limits.max_sequences)));
   const bool alone = stage.ranks.size() == 1;
-  const cuda::DeviceBuffer normed(static_cast<std::size_t>(most * model.hidden) * sizeof(Bf16));
+  const cuda::DeviceBuffer normed(static_cast<std::size_t>(most * model.hidden) * sizeof(Number));
   for (const GemmRows& rows : gemm_rows(most)) {
     report("experts", done_);
     if (rows.run > most) continue;
     cuda::MoeStep step;
     step.rows = rows.run;
-    step.x = x_.as<Bf16>();
-    step.norm = vector_.as<Bf16>();
-    step.normed = normed.as<Bf16>();
+    step.x = x_.as<Number>();
+    step.norm = vector_.as<Number>();
+    step.normed = normed.as<Number>();
     step.mark = [](OpFamily) {};
     const auto launch = [&](int i) { return kernels::cuda::Launch{stream_.get(), alone && rows.run <= kernels::cuda::kFewTokens && i > 0}; };
-    block.tune(weights(0), x_.as<Bf16>(), rows.run, products_, stream_.get());
+    block.tune(weights(0), x_.as<Number>(), rows.run, products_, stream_.get());
     const double pairs = static_cast<double>(rows.run) * model.moe.top_k * static_cast<double>(held) / model.moe.experts;
     const double hit = std::min(static_cast<double>(held), pairs);
     const Timed route = cuda::time_launches(
@@ -62,17 +62,17 @@ void CudaProbeSession::experts_of(const GroupPlan& group, ShardId shard) {
         },
         kReplays);
     const Timed t = cuda::time_launches(
-        stream_, launches_of(estimate(3.0 * hit * matrix * sizeof(Bf16), 6.0 * pairs * matrix)),
+        stream_, launches_of(estimate(3.0 * hit * matrix * sizeof(Number), 6.0 * pairs * matrix)),
         [&](int i) {
           step.launch = launch(i);
           const cuda::DeviceExperts w = weights(i);
           block.activate(w, step);
-          block.sum(w, step, y_.as<Bf16>(), alone);
+          block.sum(w, step, y_.as<Number>(), alone);
         },
         kReplays);
     cuda::check_launch("experts");
     for (const std::int64_t m : rows.sampled) {
-      profile_->experts.push_back({Dtype::kBf16, m, model.hidden, columns, model.moe.top_k, model.moe.experts, held, Seconds{t.median_s}, t.spread});
+      profile_->experts.push_back({request_->dtype, m, model.hidden, columns, model.moe.top_k, model.moe.experts, held, Seconds{t.median_s}, t.spread});
       for (const Op& op : step_ops(model, group, shard, {{0, m, true}})) {
         if (op.kind != OpKind::kMoeRoute) continue;
         profile_->stream.push_back({name_of(op.kind), op.bytes(), 1, 1, Seconds{route.median_s}, route.spread});

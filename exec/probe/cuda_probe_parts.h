@@ -17,6 +17,8 @@
 
 namespace lindos::exec {
 
+inline constexpr std::int64_t kSquare = 8192;  // of the product that stands for the matrix rate
+
 class CudaProbeSession {
  public:
   CudaProbeSession(const CudaProbeRequest& request, Profile& profile);
@@ -50,6 +52,8 @@ class CudaProbeSession {
     cuda::DeviceBuffer packed;
   };
   void report(const std::string& what, double fraction) const;
+  void tune_square();
+  void multiply_square(std::int64_t visit);
   void gemm_site(const Site& site);
   [[nodiscard]] cuda::Timed time_product(const Site& site, std::int64_t m);
   void attention_of(const TensorShare& share, const StageShape& shape, bool alone);
@@ -57,9 +61,9 @@ class CudaProbeSession {
   void experts_of(const GroupPlan& group, ShardId shard);
   [[nodiscard]] Step step_of(const StageShape& shape) const;
   [[nodiscard]] kernels::cuda::RopeKvWrite rope_write(const Step& step, const TensorShare& share,
-                                                      __nv_bfloat16* pages) const;
+                                                      kernels::cuda::Number* pages) const;
   // Place of the `visit`-th visit to an operand of `bytes` in the cold region.
-  [[nodiscard]] __nv_bfloat16* cold(std::int64_t visit, double bytes) const;
+  [[nodiscard]] kernels::cuda::Number* cold(std::int64_t visit, double bytes) const;
   // Such a matrix there.
   [[nodiscard]] cuda::DeviceMatrix cold_matrix(const Site& site, std::int64_t visit) const;
   // Launches of about `seconds` each that make a graph long enough to be timed.
@@ -68,6 +72,7 @@ class CudaProbeSession {
 
   const CudaProbeRequest* request_;
   Profile* profile_;
+  kernels::cuda::Element element_;
   cuda::Stream stream_;
   cuda::Products products_;
   cuda::DeviceBuffer cold_, x_, y_, vector_;
@@ -83,6 +88,10 @@ class CudaProbeSession {
 // devices will run), and what a step costs beyond its layers and LM head.
 void cuda_stages(const CudaProbeRequest& request, const GroupPlan& group, Profile& profile);
 void cuda_step_overhead(const CudaProbeRequest& request, Profile& profile);
+// First of all, while the device is cool and has nothing to do but hold a context. Returns whether it says its power.
+[[nodiscard]] bool cuda_idle_power(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile);
+// Power at both ceilings and in steps. After all times, since these loads heat the device.
+void cuda_loaded_power(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile);
 // Power while the engine's own steps of a few layers run: decodes of some batch sizes and a prompt. For the first stage
 // of one rank; none without one.
 void cuda_power_of_steps(const CudaProbeRequest& request, const PowerMeter& meter, Profile& profile);

@@ -234,7 +234,7 @@ namespace {
 // Seconds per decode step of the tiny model, by whole runs of the engine.
 class OverheadBench {
  public:
-  OverheadBench(std::int64_t layers, std::int64_t vocab) {
+  OverheadBench(std::int64_t layers, std::int64_t vocab, Dtype dtype) {
     config_.backend = Backend::kCuda;
     config_.model = tiny_model(vocab);
     config_.model.layers = layers;
@@ -242,8 +242,8 @@ class OverheadBench {
     limits.max_batched_tokens = kMany;
     limits.max_sequences = kMany;
     limits.block_tokens = kDevicePageTokens;
-    config_.group = make_plan(config_.model, "gpu", 1, {1.0}, {1.0}, Dtype::kBf16, limits, kGpuGranule).groups.front();
-    config_.checkpoint = make_synthetic(config_.model, 1, Dtype::kBf16);
+    config_.group = make_plan(config_.model, "gpu", 1, {1.0}, {1.0}, dtype, limits, kGpuGranule).groups.front();
+    config_.checkpoint = make_synthetic(config_.model, 1, dtype);
     config_.kv_blocks = kMany * 4;
     replica_ = Replica::in_process(config_);
     for (const std::int64_t sequences : {std::int64_t{1}, kMany}) (void)step(sequences);
@@ -273,8 +273,8 @@ class OverheadBench {
 void cuda_step_overhead(const CudaProbeRequest& request, Profile& profile) {
   if (request.progress) request.progress("step overhead", 0.92);
   constexpr std::int64_t kLayers = 9;
-  OverheadBench one(1, request.model.vocab);
-  OverheadBench several(kLayers, request.model.vocab);
+  OverheadBench one(1, request.model.vocab, request.dtype);
+  OverheadBench several(kLayers, request.model.vocab, request.dtype);
   const auto without_layers = [&](std::int64_t sequences) {
     std::vector<double> seconds;
     for (int round = 0; round < kRounds; ++round) {

@@ -18,7 +18,7 @@ constexpr std::int64_t kNone = -1;
 std::string encode(const std::vector<TunedProduct>& products) {
   nlohmann::json out = nlohmann::json::array();
   for (const auto& [place, s, algorithm] : products)
-    out.push_back({place.device, place.multiprocessors, place.library, s.m, s.n, s.k, s.logits, s.accumulate, s.fp8, algorithm});
+    out.push_back({place.device, place.multiprocessors, place.library, s.m, s.n, s.k, s.logits, s.accumulate, s.dtype, algorithm});
   return out.dump();
 }
 

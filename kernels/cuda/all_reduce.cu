@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
@@ -34,6 +35,7 @@ __device__ __forceinline__ std::uint64_t now_ns() {
 }
 
 // A row by all threads of a block.
+template <Element kElement>
 class Rows {
  public:
   __device__ explicit Rows(const PartialSum& sum) : sum_(sum), vectors_(sum.width / 8) {}
@@ -49,11 +51,11 @@ class Rows {
     float total[8] = {};
 #pragma unroll
     for (int r = 0; r < kMostPeers; ++r) {
-      if (r < sum_.ranks) add_eight(total, of_rank[r]);
+      if (r < sum_.ranks) add_eight<kElement>(total, of_rank[r]);
     }
-    if (sum_.bias != nullptr) add_eight(total, reinterpret_cast<const uint4*>(sum_.bias)[at]);
-    add_eight(total, reinterpret_cast<const uint4*>(sum_.residual)[place]);
-    return pack_eight(total);
+    if (sum_.bias != nullptr) add_eight<kElement>(total, reinterpret_cast<const uint4*>(sum_.bias)[at]);
+    add_eight<kElement>(total, reinterpret_cast<const uint4*>(sum_.residual)[place]);
+    return pack_eight<kElement>(total);
   }
 
   // Writes what `value(at)` gives for the row to `out(at, value)`, then its norm if one follows.
@@ -67,13 +69,13 @@ class Rows {
       if (at < vectors_) {
         held[j] = value(at);
         out(at, held[j]);
-        add_squares(squares, held[j]);
+        add_squares<kElement>(squares, held[j]);
       }
     }
     for (std::int64_t at = threadIdx.x + kHeld * kThreads; at < vectors_; at += kThreads) {
       const uint4 v = value(at);
       out(at, v);
-      add_squares(squares, v);
+      add_squares<kElement>(squares, v);
     }
     if (sum_.norm.weight == nullptr) return;
     const float scale = rsqrtf(sum_over_block<kThreads>(squares) / static_cast<float>(sum_.width) + sum_.norm.eps);
@@ -99,20 +101,22 @@ class Rows {
  private:
   __device__ void write_normed(std::int64_t i, std::int64_t at, const uint4& v, float scale) const {
     const uint4 weight = reinterpret_cast<const uint4*>(sum_.norm.weight)[at];
-    reinterpret_cast<uint4*>(sum_.norm.normed)[i * vectors_ + at] = scaled(v, scale, weight);
+    reinterpret_cast<uint4*>(sum_.norm.normed)[i * vectors_ + at] = scaled<kElement>(v, scale, weight);
   }
 
   const PartialSum& sum_;
   std::int64_t vectors_;
 };
 
+template <Element kElement>
 __global__ void __launch_bounds__(kThreads) add_partials_kernel(const __grid_constant__ PartialSum sum) {
   wait_for_predecessor();
-  const Rows rows(sum);
+  const Rows<kElement> rows(sum);
   for (std::int64_t i = blockIdx.x; i < sum.rows; i += gridDim.x) rows.add(i);
   release_dependents();
 }
 
+template <Element kElement>
 class PeerBlock {
  public:
   __device__ explicit PeerBlock(const PeerSum& peers) : peers_(peers), rows_(peers.sum), epoch_(peers.epochs[blockIdx.x]) {}
@@ -162,13 +166,14 @@ class PeerBlock {
   }
 
   const PeerSum& peers_;
-  Rows rows_;
+  Rows<kElement> rows_;
   std::uint32_t epoch_;
 };
 
+template <Element kElement>
 __global__ void __launch_bounds__(kThreads) all_reduce_peer_kernel(const __grid_constant__ PeerSum peers) {
   wait_for_predecessor();
-  PeerBlock block(peers);
+  PeerBlock<kElement> block(peers);
   sum_over_peers(block, peers.plan, static_cast<int>(blockIdx.x));
   block.keep();
   release_dependents();
@@ -180,11 +185,16 @@ void add_partials(const PartialSum& sum, const Launch& launch) {
   if (sum.rows == 0) return;
   constexpr std::int64_t kBlocksPerMultiprocessor = 4;
   const auto blocks = std::min(sum.rows, kBlocksPerMultiprocessor * multiprocessors());
-  launch_kernel(launch, add_partials_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, sum);
+  with_element(sum.element, [&](auto element) {
+    launch_kernel(launch, add_partials_kernel<decltype(element)::value>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, sum);
+  });
 }
 
 void all_reduce_peer(const PeerSum& sum, const Launch& launch) {
-  launch_kernel(launch, all_reduce_peer_kernel, dim3(static_cast<unsigned>(sum.plan.blocks)), dim3(kThreads), 0, sum);
+  with_element(sum.sum.element, [&](auto element) {
+    launch_kernel(launch, all_reduce_peer_kernel<decltype(element)::value>, dim3(static_cast<unsigned>(sum.plan.blocks)), dim3(kThreads), 0,
+                  sum);
+  });
 }
 
 }  // namespace lindos::kernels::cuda

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Causal attention over a paged KV cache on the device, grouped-query heads, optional sliding window; bf16 in, online
-// softmax and accumulation in f32, out bf16. Two kernels: one new token per sequence (decode), runs of tokens (prefill).
+// Causal attention over a paged KV cache on the device, grouped-query heads, optional sliding window; 16-bit numbers
+// in and out, online softmax and accumulation in f32. Two kernels: one new token per sequence (decode), runs of tokens (prefill).
 // A page holds 64 positions of one layer: [K | V][kv_head][64][head_dim], so that the keys of one head are contiguous.
 // FLOP: 4·head_dim per pair of query head and key; bytes: 2·2·head_dim per key and KV head, once per decode token.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/cuda/element.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/page.h"
 
@@ -16,7 +17,7 @@ inline constexpr int kLargestGroup = 16;      // q heads per KV head
 
 // One layer of one rank.
 struct DeviceKv {
-  __nv_bfloat16* pages = nullptr;             // [blocks][2][kv_heads][64][head_dim]
+  Number* pages = nullptr;                    // [blocks][2][kv_heads][64][head_dim]
   int kv_heads = 0;
   int head_dim = 0;                           // 64 or 128
 };
@@ -29,8 +30,8 @@ struct HeadMap {
 
 // What is done to a head of q and k before its use.
 struct HeadTransform {
-  const __nv_bfloat16* q_norm = nullptr;      // [head_dim] or null
-  const __nv_bfloat16* k_norm = nullptr;
+  const Number* q_norm = nullptr;             // [head_dim] or null
+  const Number* k_norm = nullptr;
   float eps = 0.0F;
   const float* cos = nullptr;                 // [positions][head_dim / 2]
   const float* sin = nullptr;
@@ -38,11 +39,12 @@ struct HeadTransform {
 
 // Projections of all rows of a step: [q_heads | kv_heads | kv_heads] × head_dim per row, row stride `ld`.
 struct DeviceQkv {
-  __nv_bfloat16* rows = nullptr;
+  Number* rows = nullptr;
   std::int64_t ld = 0;
 };
 
 struct DecodeAttention {
+  Element element = Element::kBf16;           // of pages, norms, projections and output
   DeviceKv kv;
   HeadMap heads;
   HeadTransform transform;
@@ -57,7 +59,7 @@ struct DecodeAttention {
   int splits = 1;                             // parts of the context taken in parallel, at most
   unsigned* tickets = nullptr;                // [sequences × kv_heads], zeroed once; every launch leaves zeros
   float* partials = nullptr;                  // decode_partial_floats
-  __nv_bfloat16* out = nullptr;               // [rows, q_heads × head_dim], row stride ld_out
+  Number* out = nullptr;                      // [rows, q_heads × head_dim], row stride ld_out
   std::int64_t ld_out = 0;
 };
 
@@ -68,6 +70,7 @@ struct DecodeAttention {
 void attention_decode(const DecodeAttention& attention, const Launch& launch);
 
 struct PrefillAttention {
+  Element element = Element::kBf16;
   DeviceKv kv;
   HeadMap heads;
   DeviceQkv qkv;                              // q rotated by rope_kv_write
@@ -79,13 +82,14 @@ struct PrefillAttention {
   std::int64_t table_stride = 0;
   float scale = 1.0F;
   int window = 0;
-  __nv_bfloat16* out = nullptr;
+  Number* out = nullptr;
   std::int64_t ld_out = 0;
 };
 // Every key of the slices must be in its page (rope_kv_write).
 void attention_prefill(const PrefillAttention& attention, const Launch& launch);
 
 struct RopeKvWrite {
+  Element element = Element::kBf16;
   DeviceKv kv;
   HeadMap heads;
   HeadTransform transform;

@@ -27,7 +27,7 @@ constexpr int kShared = kWarps * kStages * kWarpStage<kDim>;
 template <int kDim>
 constexpr int kPartial = kRows * (kDim + 2);        // floats
 
-template <int kDim>
+template <Element kElement, int kDim>
 __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention a) {
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ float merged_weight[kRows];
@@ -47,11 +47,11 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   const int position = a.position[row];
   const int first_q = max(0, kv_head * a.heads.group - a.heads.q_offset);
   const int q_rows = min(a.heads.q_heads, (kv_head + 1) * a.heads.group - a.heads.q_offset) - first_q;
-  bf16* out = a.out + row * a.ld_out + first_q * kDim;
+  Number* out = a.out + row * a.ld_out + first_q * kDim;
   if (position < 0) {
     wait_for_predecessor();
     if (split == 0) {
-      for (int i = threadIdx.x; i < q_rows * kDim; i += kThreads) out[i] = __float2bfloat16(0.0F);
+      for (int i = threadIdx.x; i < q_rows * kDim; i += kThreads) out[i] = narrow<kElement>(0.0F);
     }
     release_dependents();
     return;
@@ -71,8 +71,8 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   constexpr int kChunks = kDim / 8;                  // 16-byte chunks of a row
   const auto load = [&](int page) {
     if (page < end) {
-      const bf16* keys = keys_of(a.kv, table[page], kv_head) + warp * kKeys * kDim;
-      const bf16* values = keys + values_offset(a.kv);
+      const Number* keys = keys_of(a.kv, table[page], kv_head) + warp * kKeys * kDim;
+      const Number* values = keys + values_offset(a.kv);
       unsigned char* stage = ring + (page - begin) % kStages * kWarpStage<kDim>;
 #pragma unroll
       for (int i = lane; i < kKeys * kChunks; i += kWarp) {
@@ -91,32 +91,32 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   const Rotation<kDim> rotation(a.transform, position, lane);
   release_dependents();
   wait_for_predecessor();
-  const bf16* qkv = a.qkv.rows + row * a.qkv.ld;
+  const Number* qkv = a.qkv.rows + row * a.qkv.ld;
   const bool owns_new = has_new && warp == position % kDevicePageTokens / kKeys;
-  HeadPairs<kDim> new_key;
-  HeadPairs<kDim> new_value;
+  HeadPairs<kElement, kDim> new_key;
+  HeadPairs<kElement, kDim> new_value;
   if (owns_new) {
-    const bf16* projected = qkv + (a.heads.q_heads + kv_head) * kDim;
+    const Number* projected = qkv + (a.heads.q_heads + kv_head) * kDim;
     new_key.load(projected, lane);
     new_value.load(projected + a.kv.kv_heads * kDim, lane);
   }
   // Every warp makes the q tile for itself, in the stage that is not in use yet; 4 heads at a time, so that their loads
   // do not wait for each other.
-  auto* q_tile = reinterpret_cast<bf16*>(ring + (kStages - 1) * kWarpStage<kDim>);
+  auto* q_tile = reinterpret_cast<Number*>(ring + (kStages - 1) * kWarpStage<kDim>);
 #pragma unroll 1
   for (int r = 0; r < kRows; r += 4) {
-    HeadPairs<kDim> head[4];
+    HeadPairs<kElement, kDim> head[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       if (r + j < q_rows) head[j].load(qkv + (first_q + r + j) * kDim, lane);
     }
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      bf16* destination = q_tile + (r + j) * kDim;
+      Number* destination = q_tile + (r + j) * kDim;
       if (r + j < q_rows) {
         if (a.transform.q_norm != nullptr) head[j].normalise(a.transform.q_norm, a.transform.eps, lane);
         rotation.apply(head[j]);
-        head[j].each(lane, [&](int i, bf16 value) { destination[i] = value; });
+        head[j].each(lane, [&](int i, Number value) { destination[i] = value; });
       } else {
         for (int i = lane; i < kDim / 2; i += kWarp) reinterpret_cast<std::uint32_t*>(destination)[i] = 0;
       }
@@ -125,10 +125,10 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
   if (owns_new) {
     if (a.transform.k_norm != nullptr) new_key.normalise(a.transform.k_norm, a.transform.eps, lane);
     rotation.apply(new_key);
-    bf16* key = keys_of(a.kv, table[position / kDevicePageTokens], kv_head) + position % kDevicePageTokens * kDim;
-    bf16* value = key + values_offset(a.kv);
-    new_key.each(lane, [&](int i, bf16 v) { key[i] = v; });
-    new_value.each(lane, [&](int i, bf16 v) { value[i] = v; });
+    Number* key = keys_of(a.kv, table[position / kDevicePageTokens], kv_head) + position % kDevicePageTokens * kDim;
+    Number* value = key + values_offset(a.kv);
+    new_key.each(lane, [&](int i, Number v) { key[i] = v; });
+    new_value.each(lane, [&](int i, Number v) { value[i] = v; });
   }
   __syncwarp();
   constexpr int kSteps = kDim / 32;
@@ -154,9 +154,9 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     unsigned char* values = keys + kKeys * kDim * 2;
     if (owns_new && page == end - 1) {
       const int key = position % kKeys;
-      new_key.each(lane, [&](int i, bf16 v) { *reinterpret_cast<bf16*>(keys + fragment_place<kDim>(key, i / 8) + i % 8 * 2) = v; });
-      new_value.each(lane, [&](int i, bf16 v) {
-        *reinterpret_cast<bf16*>(values + transposed_place<kDim>(key, i / 8) + i % 8 * 2) = v;
+      new_key.each(lane, [&](int i, Number v) { *reinterpret_cast<Number*>(keys + fragment_place<kDim>(key, i / 8) + i % 8 * 2) = v; });
+      new_value.each(lane, [&](int i, Number v) {
+        *reinterpret_cast<Number*>(values + transposed_place<kDim>(key, i / 8) + i % 8 * 2) = v;
       });
       __syncwarp();
     }
@@ -166,7 +166,7 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
 #pragma unroll
       for (int s = 0; s < kSteps; ++s) {
         const uint4 k = *reinterpret_cast<const uint4*>(keys + fragment_place<kDim>(j * 8 + group, s * 4 + quarter));
-        mma_16x8x32(score[j], q_low[s], q_high[s], k);
+        mma_16x8x32<kElement>(score[j], q_low[s], q_high[s], k);
       }
     }
     const int first_key = page * kDevicePageTokens + warp * kKeys + quarter * 2;
@@ -198,7 +198,7 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
         const float x = exp2f(score[j][2 * h] - base[h]);
         const float y = exp2f(score[j][2 * h + 1] - base[h]);
         weight[h] += x + y;
-        p[2 * j + h] = pack(x, y);
+        p[2 * j + h] = pack<kElement>(x, y);
       }
     }
 #pragma unroll
@@ -212,7 +212,7 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
         o[1] *= correction[0];
         o[2] *= correction[1];
         o[3] *= correction[1];
-        mma_16x8x16(o, p[0], p[1], p[2], p[3], v[2 * n], v[2 * n + 1]);
+        mma_16x8x16<kElement>(o, p[0], p[1], p[2], p[3], v[2 * n], v[2 * n + 1]);
       }
     }
     __syncwarp();
@@ -261,7 +261,7 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
     float value = 0.0F;
     for (int w = 0; w < kWarps; ++w) value += sums[w * kRows * kDim + i] * warp_max[w][r];
     if (active == 1) {
-      out[i] = __float2bfloat16(value / merged_weight[r]);
+      out[i] = narrow<kElement>(value / merged_weight[r]);
     } else {
       mine[i] = value;
     }
@@ -320,18 +320,19 @@ __global__ void __launch_bounds__(kThreads) decode_kernel(const DecodeAttention 
       value.w += part.w * factor;
     }
     const float inverse = 1.0F / merged_weight[r];
-    reinterpret_cast<uint2*>(out)[i] = {pack(value.x * inverse, value.y * inverse), pack(value.z * inverse, value.w * inverse)};
+    reinterpret_cast<uint2*>(out)[i] = {pack<kElement>(value.x * inverse, value.y * inverse),
+                                        pack<kElement>(value.z * inverse, value.w * inverse)};
   }
 }
 
-template <int kDim>
+template <Element kElement, int kDim>
 void launch_decode(const DecodeAttention& a, const Launch& launch) {
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(decode_kernel<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared<kDim>);
+    (void)cudaFuncSetAttribute(decode_kernel<kElement, kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared<kDim>);
     return true;
   }();
   (void)raised;
-  launch_kernel(launch, decode_kernel<kDim>,
+  launch_kernel(launch, decode_kernel<kElement, kDim>,
                 dim3(static_cast<unsigned>(a.splits), static_cast<unsigned>(a.kv.kv_heads), static_cast<unsigned>(a.sequences)),
                 dim3(kThreads), kShared<kDim>, a);
 }
@@ -350,11 +351,14 @@ std::size_t decode_partial_floats(int sequences, int kv_heads, int splits, int h
 
 void attention_decode(const DecodeAttention& attention, const Launch& launch) {
   if (attention.sequences == 0 || attention.heads.q_heads == 0) return;
-  if (attention.kv.head_dim == 64) {
-    launch_decode<64>(attention, launch);
-  } else {
-    launch_decode<128>(attention, launch);
-  }
+  with_element(attention.element, [&](auto element) {
+    constexpr Element kElement = decltype(element)::value;
+    if (attention.kv.head_dim == 64) {
+      launch_decode<kElement, 64>(attention, launch);
+    } else {
+      launch_decode<kElement, 128>(attention, launch);
+    }
+  });
 }
 
 }  // namespace lindos::kernels::cuda

@@ -18,7 +18,7 @@ constexpr int kGroups = 2;                             // warpgroups of consumer
 constexpr int kGroupThreads = 4 * kWarp;
 // Registers are given out by warpgroups: the producer's go to the consumers.
 constexpr int kThreads = (kGroups + 1) * kGroupThreads;
-constexpr int kKeys = 2 * kDevicePageTokens;           // per block of keys: two pages
+[[maybe_unused]] constexpr int kKeys = 2 * kDevicePageTokens;           // per block of keys: two pages
 constexpr int kStages = 2;
 // A tile in shared memory is two halves of the head dimension, each rows of 64 values in 128-byte swizzle.
 constexpr int kHalf = 64;
@@ -44,46 +44,55 @@ __device__ __forceinline__ void copy_tile(void* destination, const CUtensorMap* 
       : "memory");
 }
 
+// What both products write: 64 registers.
+#define LINDOS_REGISTERS \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define LINDOS_SUMS \
+  "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), \
+  "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), \
+  "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), \
+  "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]), \
+  "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]), \
+  "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]), \
+  "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]), \
+  "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63])
+
 // d [64 × 128] (+)= a · b, one step of 16 in k. Both from shared memory, k contiguous.
+template <Element kElement>
 __device__ __forceinline__ void multiply(float (&d)[64], std::uint64_t a, std::uint64_t b, int accumulate) {
-  asm volatile(
-      "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-      "}, %64, %65, p, 1, 1, 0, 0;\n}\n"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
-        "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]),
-        "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
-        "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),
-        "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]),
-        "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]),
-        "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]),
-        "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63])
-      : "l"(a), "l"(b), "r"(accumulate));
+#define LINDOS_PRODUCT(type)                                                                                          \
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"                                                            \
+               "wgmma.mma_async.sync.aligned.m64n128k16.f32." type "." type " {" LINDOS_REGISTERS "}, %64, %65, p, 1, 1, 0, 0;\n}\n" \
+               : LINDOS_SUMS                                                                                          \
+               : "l"(a), "l"(b), "r"(accumulate))
+  if constexpr (kElement == Element::kF16) {
+    LINDOS_PRODUCT("f16");
+  } else {
+    LINDOS_PRODUCT("bf16");
+  }
+#undef LINDOS_PRODUCT
 }
 
 // The same with a from registers and b with its columns contiguous; always adds.
+template <Element kElement>
 __device__ __forceinline__ void multiply(float (&d)[64], const std::uint32_t (&a)[4], std::uint64_t b) {
-  asm volatile(
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-      "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;\n"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
-        "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]),
-        "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
-        "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),
-        "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]),
-        "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]),
-        "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]),
-        "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+#define LINDOS_PRODUCT(type)                                                                                          \
+  asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32." type "." type " {" LINDOS_REGISTERS                       \
+               "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;\n"                                                          \
+               : LINDOS_SUMS                                                                                          \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b))
+  if constexpr (kElement == Element::kF16) {
+    LINDOS_PRODUCT("f16");
+  } else {
+    LINDOS_PRODUCT("bf16");
+  }
+#undef LINDOS_PRODUCT
 }
+#undef LINDOS_SUMS
+#undef LINDOS_REGISTERS
 
 __device__ void produce(const PrefillAttention& a, const PrefillTile& tile, const CUtensorMap* q_map, const CUtensorMap* kv_map,
                         unsigned char* shared, Barriers& barriers, int begin, int end) {
@@ -157,6 +166,7 @@ __device__ __forceinline__ void softmax(float (&score)[64], RowState& state, flo
   }
 }
 
+template <Element kElement>
 __device__ void consume(const PrefillAttention& a, const PrefillTile& tile, unsigned char* shared, Barriers& barriers, int begin,
                         int end) {
   const int group = threadIdx.x / kGroupThreads;
@@ -188,7 +198,7 @@ __device__ void consume(const PrefillAttention& a, const PrefillTile& tile, unsi
     for (int half = 0; half < 2; ++half) {
       const std::uint64_t k = descriptor(keys + half * kHalfTile, 16, 1024);
 #pragma unroll
-      for (int s = 0; s < 4; ++s) multiply(score, q[half] + s * 2, k + s * 2, half + s > 0);
+      for (int s = 0; s < 4; ++s) multiply<kElement>(score, q[half] + s * 2, k + s * 2, half + s > 0);
     }
     products_commit();
   };
@@ -200,7 +210,7 @@ __device__ void consume(const PrefillAttention& a, const PrefillTile& tile, unsi
 #pragma unroll
     for (int s = 0; s < 8; ++s) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) p[s][i] = pack(score[s * 8 + i * 2], score[s * 8 + i * 2 + 1]);
+      for (int i = 0; i < 4; ++i) p[s][i] = pack<kElement>(score[s * 8 + i * 2], score[s * 8 + i * 2 + 1]);
     }
   };
 
@@ -211,7 +221,7 @@ __device__ void consume(const PrefillAttention& a, const PrefillTile& tile, unsi
     products_begin();
     const std::uint64_t v = descriptor(values, kHalfTile, 1024);
 #pragma unroll
-    for (int s = 0; s < 8; ++s) multiply(sum, p[s], v + s * (16 * kRowBytes >> 4));
+    for (int s = 0; s < 8; ++s) multiply<kElement>(sum, p[s], v + s * (16 * kRowBytes >> 4));
     products_commit();
   };
 
@@ -245,16 +255,17 @@ __device__ void consume(const PrefillAttention& a, const PrefillTile& tile, unsi
     const float inverse = 1.0F / quad_sum(state.weight[h]);
     const int r = row + h * 8;
     if (r >= rows) continue;
-    bf16* out = a.out + static_cast<std::int64_t>(tile.slice.first_row + tile.token + r) * a.ld_out + blockIdx.x * kDim + lane % 4 * 2;
+    Number* out = a.out + static_cast<std::int64_t>(tile.slice.first_row + tile.token + r) * a.ld_out + blockIdx.x * kDim + lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < 16; ++n) {
-      *reinterpret_cast<std::uint32_t*>(out + n * 8) = pack(sum[n * 4 + 2 * h] * inverse, sum[n * 4 + 2 * h + 1] * inverse);
+      *reinterpret_cast<std::uint32_t*>(out + n * 8) = pack<kElement>(sum[n * 4 + 2 * h] * inverse, sum[n * 4 + 2 * h + 1] * inverse);
     }
   }
 }
 
 #endif
 
+template <Element kElement>
 __global__ void __launch_bounds__(kThreads, 1) hopper_prefill_kernel(const PrefillAttention a, const __grid_constant__ CUtensorMap q_map,
                                                                      const __grid_constant__ CUtensorMap kv_map) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -284,7 +295,7 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_prefill_kernel(const Prefi
     if (threadIdx.x % kGroupThreads == 0) produce(a, tile, &q_map, &kv_map, shared, barriers, begin, end);
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 240;");
-    consume(a, tile, shared, barriers, begin, end);
+    consume<kElement>(a, tile, shared, barriers, begin, end);
   }
   release_dependents();
 #endif
@@ -305,15 +316,27 @@ EncodeTiled* encoder() {
   return function;
 }
 
-// A matrix of `rows` × `columns` bf16, fetched in boxes of 64 × 64.
-bool describe(CUtensorMap& map, const bf16* data, std::uint64_t rows, std::uint64_t columns) {
+// A matrix of `rows` × `columns`, fetched in boxes of 64 × 64.
+bool describe(CUtensorMap& map, Element element, const Number* data, std::uint64_t rows, std::uint64_t columns) {
   const cuuint64_t size[2] = {columns, rows};
-  const cuuint64_t pitch[1] = {columns * sizeof(bf16)};
+  const cuuint64_t pitch[1] = {columns * sizeof(Number)};
   const cuuint32_t box[2] = {kHalf, kBox};
   const cuuint32_t step[2] = {1, 1};
-  return encoder()(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<bf16*>(data), size, pitch, box, step,
+  const CUtensorMapDataType type = element == Element::kF16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+  return encoder()(&map, type, 2, const_cast<Number*>(data), size, pitch, box, step,
                    CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
                    CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
+template <Element kElement>
+void launch_hopper(const PrefillAttention& a, const CUtensorMap& q_map, const CUtensorMap& kv_map, const Launch& launch) {
+  static const bool raised = [] {
+    (void)cudaFuncSetAttribute(hopper_prefill_kernel<kElement>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
+    return true;
+  }();
+  (void)raised;
+  launch_kernel(launch, hopper_prefill_kernel<kElement>, dim3(static_cast<unsigned>(a.heads.q_heads), static_cast<unsigned>(a.count)),
+                dim3(kThreads), kShared, a, q_map, kv_map);
 }
 
 }  // namespace
@@ -329,17 +352,11 @@ bool hopper_prefill(const PrefillAttention& a, const Launch& launch) {
   CUtensorMap kv_map{};
   // Of the pages only those in the block tables are read; their number does not matter to the map.
   constexpr std::uint64_t kManyRows = std::uint64_t{1} << 31U;
-  if (!describe(q_map, a.qkv.rows, static_cast<std::uint64_t>(a.rows), static_cast<std::uint64_t>(a.qkv.ld)) ||
-      !describe(kv_map, a.kv.pages, kManyRows, kDim)) {
+  if (!describe(q_map, a.element, a.qkv.rows, static_cast<std::uint64_t>(a.rows), static_cast<std::uint64_t>(a.qkv.ld)) ||
+      !describe(kv_map, a.element, a.kv.pages, kManyRows, kDim)) {
     return false;
   }
-  static const bool raised = [] {
-    (void)cudaFuncSetAttribute(hopper_prefill_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
-    return true;
-  }();
-  (void)raised;
-  launch_kernel(launch, hopper_prefill_kernel, dim3(static_cast<unsigned>(a.heads.q_heads), static_cast<unsigned>(a.count)),
-                dim3(kThreads), kShared, a, q_map, kv_map);
+  with_element(a.element, [&](auto element) { launch_hopper<decltype(element)::value>(a, q_map, kv_map, launch); });
   return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/common.cuh"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
@@ -11,7 +12,7 @@ namespace lindos::kernels::cuda {
 inline constexpr float kLog2E = 1.4426950408889634F;
 
 // Keys (values: + one half) of one KV head in a block.
-__device__ __forceinline__ bf16* keys_of(const DeviceKv& kv, int block, int head) {
+__device__ __forceinline__ Number* keys_of(const DeviceKv& kv, int block, int head) {
   return kv.pages + (static_cast<std::int64_t>(block) * 2 * kv.kv_heads + head) * kDevicePageTokens * kv.head_dim;
 }
 __device__ __forceinline__ std::int64_t values_offset(const DeviceKv& kv) {
@@ -19,28 +20,28 @@ __device__ __forceinline__ std::int64_t values_offset(const DeviceKv& kv) {
 }
 
 // A head in the registers of a warp: lane l holds the pairs (i, i + kDim / 2) of i = l, l + 32, …, which rotation mixes.
-template <int kDim>
+template <Element kElement, int kDim>
 struct HeadPairs {
   static constexpr int kPairs = kDim / 2 / kWarp;
   float low[kPairs];
   float high[kPairs];
 
-  __device__ __forceinline__ void load(const bf16* source, int lane) {
+  __device__ __forceinline__ void load(const Number* source, int lane) {
 #pragma unroll
     for (int j = 0; j < kPairs; ++j) {
-      low[j] = __bfloat162float(source[lane + kWarp * j]);
-      high[j] = __bfloat162float(source[lane + kWarp * j + kDim / 2]);
+      low[j] = widen<kElement>(source[lane + kWarp * j]);
+      high[j] = widen<kElement>(source[lane + kWarp * j + kDim / 2]);
     }
   }
-  __device__ __forceinline__ void normalise(const bf16* norm, float eps, int lane) {
+  __device__ __forceinline__ void normalise(const Number* norm, float eps, int lane) {
     float squares = 0.0F;
 #pragma unroll
     for (int j = 0; j < kPairs; ++j) squares += low[j] * low[j] + high[j] * high[j];
     const float scale = rsqrtf(sum_over_warp(squares) / static_cast<float>(kDim) + eps);
 #pragma unroll
     for (int j = 0; j < kPairs; ++j) {
-      low[j] *= scale * __bfloat162float(norm[lane + kWarp * j]);
-      high[j] *= scale * __bfloat162float(norm[lane + kWarp * j + kDim / 2]);
+      low[j] *= scale * widen<kElement>(norm[lane + kWarp * j]);
+      high[j] *= scale * widen<kElement>(norm[lane + kWarp * j + kDim / 2]);
     }
   }
   // put(i, value) for every element.
@@ -48,15 +49,15 @@ struct HeadPairs {
   __device__ __forceinline__ void each(int lane, Put put) const {
 #pragma unroll
     for (int j = 0; j < kPairs; ++j) {
-      put(lane + kWarp * j, __float2bfloat16(low[j]));
-      put(lane + kWarp * j + kDim / 2, __float2bfloat16(high[j]));
+      put(lane + kWarp * j, narrow<kElement>(low[j]));
+      put(lane + kWarp * j + kDim / 2, narrow<kElement>(high[j]));
     }
   }
 };
 
 template <int kDim>
 struct Rotation {
-  static constexpr int kPairs = HeadPairs<kDim>::kPairs;
+  static constexpr int kPairs = kDim / 2 / kWarp;
   float cos[kPairs];
   float sin[kPairs];
 
@@ -67,7 +68,8 @@ struct Rotation {
       sin[j] = transform.sin[static_cast<std::int64_t>(position) * (kDim / 2) + lane + kWarp * j];
     }
   }
-  __device__ __forceinline__ void apply(HeadPairs<kDim>& head) const {
+  template <Element kElement>
+  __device__ __forceinline__ void apply(HeadPairs<kElement, kDim>& head) const {
 #pragma unroll
     for (int j = 0; j < kPairs; ++j) {
       const float low = head.low[j] * cos[j] - head.high[j] * sin[j];
@@ -78,7 +80,7 @@ struct Rotation {
 };
 
 // Tiles in shared memory: rows of kDim values in chunks of 16 bytes, shuffled so that no two lanes of a load meet in a
-// bank. Fragments read as uint4 (common.cuh, mma_16x8x32) take 4 neighbouring chunks of 2 neighbouring rows at once;
+// bank. Fragments read as uint4 (element.cuh, mma_16x8x32) take 4 neighbouring chunks of 2 neighbouring rows at once;
 // transposed 8 × 8 tiles take one chunk of 8 rows.
 template <int kDim>
 __device__ __forceinline__ int fragment_place(int row, int chunk) {   // bytes

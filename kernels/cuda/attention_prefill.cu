@@ -19,7 +19,7 @@ constexpr int kPage = kKeys * kDim * 2;               // bytes of K (and of V)
 template <int kDim>
 constexpr int kShared = kPrefillTileRows * kDim * 2 + kStages * 2 * kPage<kDim>;
 
-template <int kDim>
+template <Element kElement, int kDim>
 __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(const PrefillAttention a) {
   extern __shared__ __align__(128) unsigned char shared[];
   unsigned char* q_tile = shared;
@@ -44,13 +44,13 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(const PrefillAtten
   for (int i = threadIdx.x; i < kPrefillTileRows * kChunks; i += kThreads) {
     const int r = i / kChunks;
     const int chunk = i % kChunks;
-    const bf16* source = a.qkv.rows + static_cast<std::int64_t>(first_row + min(r, rows - 1)) * a.qkv.ld + head * kDim + chunk * 8;
+    const Number* source = a.qkv.rows + static_cast<std::int64_t>(first_row + min(r, rows - 1)) * a.qkv.ld + head * kDim + chunk * 8;
     copy_async_16(shared_address(q_tile + fragment_place<kDim>(r, chunk)), source, r < rows ? 16 : 0);
   }
   const auto load = [&](int page) {
     if (page < end) {
-      const bf16* keys = keys_of(a.kv, table[page], kv_head);
-      const bf16* values = keys + values_offset(a.kv);
+      const Number* keys = keys_of(a.kv, table[page], kv_head);
+      const Number* values = keys + values_offset(a.kv);
       unsigned char* stage = pages + (page - begin) % kStages * 2 * kPage<kDim>;
 #pragma unroll
       for (int i = threadIdx.x; i < kKeys * kChunks; i += kThreads) {
@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(const PrefillAtten
       for (int n = 0; n < kKeys / 8; ++n) {
         const uint4 k = *reinterpret_cast<const uint4*>(keys + fragment_place<kDim>(n * 8 + group, s * 4 + quarter));
 #pragma unroll
-        for (int m = 0; m < kTileM; ++m) mma_16x8x32(score[m][n], low[m], high[m], k);
+        for (int m = 0; m < kTileM; ++m) mma_16x8x32<kElement>(score[m][n], low[m], high[m], k);
       }
     }
     const bool masked = (page + 1) * kKeys - 1 > warp_position || a.window > 0;
@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(const PrefillAtten
           const float x = exp2f(score[m][n][2 * h] * scale - base);
           const float y = exp2f(score[m][n][2 * h + 1] * scale - base);
           added += x + y;
-          p[m][n][h] = pack(x, y);
+          p[m][n][h] = pack<kElement>(x, y);
         }
         weight[m][h] = weight[m][h] * correction + added;
 #pragma unroll
@@ -168,7 +168,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(const PrefillAtten
         for (int m = 0; m < kTileM; ++m) {
 #pragma unroll
           for (int n = 0; n < 2; ++n) {
-            mma_16x8x16(sum[m][d * 2 + n], p[m][2 * s][0], p[m][2 * s][1], p[m][2 * s + 1][0], p[m][2 * s + 1][1],
+            mma_16x8x16<kElement>(sum[m][d * 2 + n], p[m][2 * s][0], p[m][2 * s][1], p[m][2 * s + 1][0], p[m][2 * s + 1][1],
                         v[2 * n], v[2 * n + 1]);
           }
         }
@@ -183,30 +183,30 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(const PrefillAtten
       const float inverse = 1.0F / quad_sum(weight[m][h]);
       const int r = (warp * kTileM + m) * 16 + group + h * 8;
       if (r >= rows) continue;
-      bf16* out = a.out + static_cast<std::int64_t>(first_row + r) * a.ld_out + head * kDim + quarter * 2;
+      Number* out = a.out + static_cast<std::int64_t>(first_row + r) * a.ld_out + head * kDim + quarter * 2;
 #pragma unroll
       for (int n = 0; n < kDim / 8; ++n) {
-        *reinterpret_cast<std::uint32_t*>(out + n * 8) = pack(sum[m][n][2 * h] * inverse, sum[m][n][2 * h + 1] * inverse);
+        *reinterpret_cast<std::uint32_t*>(out + n * 8) = pack<kElement>(sum[m][n][2 * h] * inverse, sum[m][n][2 * h + 1] * inverse);
       }
     }
   }
 }
 
-template <int kDim>
+template <Element kElement, int kDim>
 void launch_prefill(const PrefillAttention& a, const Launch& launch) {
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(prefill_kernel<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared<kDim>);
+    (void)cudaFuncSetAttribute(prefill_kernel<kElement, kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared<kDim>);
     return true;
   }();
   (void)raised;
-  launch_kernel(launch, prefill_kernel<kDim>, dim3(static_cast<unsigned>(a.heads.q_heads), static_cast<unsigned>(a.count)),
+  launch_kernel(launch, prefill_kernel<kElement, kDim>, dim3(static_cast<unsigned>(a.heads.q_heads), static_cast<unsigned>(a.count)),
                 dim3(kThreads), kShared<kDim>, a);
 }
 
 constexpr int kRopeWarps = 8;
 
 // One block per row, a warp per head in turn.
-template <int kDim>
+template <Element kElement, int kDim>
 __global__ void __launch_bounds__(kRopeWarps* kWarp) rope_kv_write_kernel(const RopeKvWrite w) {
   wait_for_predecessor();
   const int row = w.rows == nullptr ? static_cast<int>(blockIdx.x) : w.rows[blockIdx.x];
@@ -214,28 +214,28 @@ __global__ void __launch_bounds__(kRopeWarps* kWarp) rope_kv_write_kernel(const 
   const int lane = threadIdx.x % kWarp;
   if (position >= 0) {
     const int block = w.table[w.row_table[row] * w.table_stride + position / kDevicePageTokens];
-    bf16* heads = w.qkv.rows + static_cast<std::int64_t>(row) * w.qkv.ld;
+    Number* heads = w.qkv.rows + static_cast<std::int64_t>(row) * w.qkv.ld;
     const int all = w.heads.q_heads + 2 * w.kv.kv_heads;
     const Rotation<kDim> rotation(w.transform, position, lane);
-    const auto transform = [&](const bf16* source, bf16* destination, const bf16* norm) {
-      HeadPairs<kDim> head;
+    const auto transform = [&](const Number* source, Number* destination, const Number* norm) {
+      HeadPairs<kElement, kDim> head;
       head.load(source, lane);
       if (norm != nullptr) head.normalise(norm, w.transform.eps, lane);
       rotation.apply(head);
-      head.each(lane, [&](int i, bf16 value) { destination[i] = value; });
+      head.each(lane, [&](int i, Number value) { destination[i] = value; });
     };
     for (int h = threadIdx.x / kWarp; h < all; h += kRopeWarps) {
-      bf16* source = heads + h * kDim;
+      Number* source = heads + h * kDim;
       if (h < w.heads.q_heads) {
         transform(source, source, w.transform.q_norm);
         continue;
       }
       const int kv = (h - w.heads.q_heads) % w.kv.kv_heads;
-      bf16* place = keys_of(w.kv, block, kv) + position % kDevicePageTokens * kDim;
+      Number* place = keys_of(w.kv, block, kv) + position % kDevicePageTokens * kDim;
       if (h < w.heads.q_heads + w.kv.kv_heads) {
         transform(source, place, w.transform.k_norm);
       } else {
-        bf16* value = place + values_offset(w.kv);
+        Number* value = place + values_offset(w.kv);
         for (int i = lane; i < kDim / 2; i += kWarp) {
           reinterpret_cast<std::uint32_t*>(value)[i] = reinterpret_cast<const std::uint32_t*>(source)[i];
         }
@@ -250,21 +250,27 @@ __global__ void __launch_bounds__(kRopeWarps* kWarp) rope_kv_write_kernel(const 
 void attention_prefill(const PrefillAttention& attention, const Launch& launch) {
   if (attention.count == 0 || attention.heads.q_heads == 0) return;
   if (!attention.portable && hopper_prefill(attention, launch)) return;
-  if (attention.kv.head_dim == 64) {
-    launch_prefill<64>(attention, launch);
-  } else {
-    launch_prefill<128>(attention, launch);
-  }
+  with_element(attention.element, [&](auto element) {
+    constexpr Element kElement = decltype(element)::value;
+    if (attention.kv.head_dim == 64) {
+      launch_prefill<kElement, 64>(attention, launch);
+    } else {
+      launch_prefill<kElement, 128>(attention, launch);
+    }
+  });
 }
 
 void rope_kv_write(const RopeKvWrite& write, const Launch& launch) {
   if (write.count == 0) return;
   const dim3 grid(static_cast<unsigned>(write.count));
-  if (write.kv.head_dim == 64) {
-    launch_kernel(launch, rope_kv_write_kernel<64>, grid, dim3(kRopeWarps * kWarp), 0, write);
-  } else {
-    launch_kernel(launch, rope_kv_write_kernel<128>, grid, dim3(kRopeWarps * kWarp), 0, write);
-  }
+  with_element(write.element, [&](auto element) {
+    constexpr Element kElement = decltype(element)::value;
+    if (write.kv.head_dim == 64) {
+      launch_kernel(launch, rope_kv_write_kernel<kElement, 64>, grid, dim3(kRopeWarps * kWarp), 0, write);
+    } else {
+      launch_kernel(launch, rope_kv_write_kernel<kElement, 128>, grid, dim3(kRopeWarps * kWarp), 0, write);
+    }
+  });
 }
 
 }  // namespace lindos::kernels::cuda

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What several kernels share: 16-byte moves, tensor-core products, asynchronous copies, dependent launch. Device code
-// for sm_80 and later; what needs Hopper is guarded and has a path for sm_80.
+// What several kernels share: moves through shared memory, asynchronous copies, dependent launch. Device code for
+// sm_80 and later; what needs Hopper is guarded and has a path for sm_80.
 #pragma once
 
-#include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
@@ -12,7 +11,6 @@
 
 namespace lindos::kernels::cuda {
 
-using bf16 = __nv_bfloat16;
 inline constexpr int kWarp = 32;
 
 // Waits until all kernels before this one in the stream have finished and their writes are visible.
@@ -54,74 +52,7 @@ __device__ __forceinline__ float unordered(std::uint32_t key) {
   return __uint_as_float((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key);
 }
 
-// Two bf16 in a 32-bit register → two floats, and back (round to nearest even).
-__device__ __forceinline__ float2 unpack(std::uint32_t pair) {
-  return {__uint_as_float(pair << 16U), __uint_as_float(pair & 0xffff0000U)};
-}
-__device__ __forceinline__ std::uint32_t pack(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  return reinterpret_cast<const std::uint32_t&>(pair);
-}
-
-// Eight neighbours in 16 bytes.
-__device__ __forceinline__ void unpack_eight(float (&f)[8], const uint4& v) {
-  const std::uint32_t pairs[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    const float2 two = unpack(pairs[j]);
-    f[2 * j] = two.x;
-    f[2 * j + 1] = two.y;
-  }
-}
-__device__ __forceinline__ void add_eight(float (&sum)[8], const uint4& v) {
-  float f[8];
-  unpack_eight(f, v);
-#pragma unroll
-  for (int j = 0; j < 8; ++j) sum[j] += f[j];
-}
-__device__ __forceinline__ uint4 pack_eight(const float (&f)[8]) {
-  return {pack(f[0], f[1]), pack(f[2], f[3]), pack(f[4], f[5]), pack(f[6], f[7])};
-}
-__device__ __forceinline__ void add_squares(float& sum, const uint4& v) {
-  for (const std::uint32_t pair : {v.x, v.y, v.z, v.w}) {
-    const float2 f = unpack(pair);
-    sum += f.x * f.x + f.y * f.y;
-  }
-}
-// x · scale · weight.
-__device__ __forceinline__ uint4 scaled(const uint4& x, float scale, const uint4& weight) {
-  const auto two = [scale](std::uint32_t a, std::uint32_t b) {
-    const float2 f = unpack(a);
-    const float2 g = unpack(b);
-    return pack(f.x * scale * g.x, f.y * scale * g.y);
-  };
-  return {two(x.x, weight.x), two(x.y, weight.y), two(x.z, weight.z), two(x.w, weight.w)};
-}
-__device__ __forceinline__ uint4 eight_ones() {
-  constexpr std::uint32_t kTwo = 0x3f803f80U;
-  return {kTwo, kTwo, kTwo, kTwo};
-}
 __device__ __forceinline__ float silu(float x) { return x / (1.0F + __expf(-x)); }
-
-// d += a · b for one 16 × 8 × 16 tile, bf16 in, f32 accumulation. Lane (g, t) = (lane / 4, lane % 4) holds
-//   a[0]: row g, k 2t..2t+1 · a[1]: row g+8, the same k · a[2], a[3]: k + 8
-//   b[0]: column g, k 2t..2t+1 · b[1]: k + 8
-//   d[0], d[1]: row g, columns 2t, 2t+1 · d[2], d[3]: row g+8.
-// The order of k is free as long as a and b agree. Two steps at once therefore let lane t of a row hold 8 neighbouring
-// values (16 bytes): {8t, 8t+1 | 8t+2, 8t+3} in the first, {8t+4, 8t+5 | 8t+6, 8t+7} in the second.
-__device__ __forceinline__ void mma_16x8x16(float (&d)[4], std::uint32_t a0, std::uint32_t a1, std::uint32_t a2,
-                                            std::uint32_t a3, std::uint32_t b0, std::uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
-// Both steps of 32 k: `low` is 8 values of row g, `high` of row g + 8, `b` of column g.
-__device__ __forceinline__ void mma_16x8x32(float (&d)[4], const uint4& low, const uint4& high, const uint4& b) {
-  mma_16x8x16(d, low.x, high.x, low.y, high.y, b.x, b.y);
-  mma_16x8x16(d, low.z, high.z, low.w, high.w, b.z, b.w);
-}
 
 __device__ __forceinline__ std::uint32_t shared_address(const void* pointer) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));

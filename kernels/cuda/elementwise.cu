@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
-__global__ void __launch_bounds__(kThreads) embedding_kernel(const bf16* table, const int* ids, std::int64_t width, bf16* out) {
+__global__ void __launch_bounds__(kThreads) embedding_kernel(const Number* table, const int* ids, std::int64_t width, Number* out) {
   wait_for_predecessor();
   const auto* source = reinterpret_cast<const uint4*>(table + static_cast<std::int64_t>(ids[blockIdx.x]) * width);
   auto* destination = reinterpret_cast<uint4*>(out + blockIdx.x * width);
@@ -21,8 +22,9 @@ __global__ void __launch_bounds__(kThreads) embedding_kernel(const bf16* table, 
   release_dependents();
 }
 
-__global__ void __launch_bounds__(kThreads) rmsnorm_kernel(const bf16* x, const int* source_rows, const bf16* weight, float eps,
-                                                          std::int64_t width, bf16* y) {
+template <Element kElement>
+__global__ void __launch_bounds__(kThreads) rmsnorm_kernel(const Number* x, const int* source_rows, const Number* weight, float eps,
+                                                          std::int64_t width, Number* y) {
   wait_for_predecessor();
   const std::int64_t row = source_rows == nullptr ? blockIdx.x : source_rows[blockIdx.x];
   const auto* source = reinterpret_cast<const uint4*>(x + row * width);
@@ -38,21 +40,24 @@ __global__ void __launch_bounds__(kThreads) rmsnorm_kernel(const bf16* x, const 
     const std::int64_t i = threadIdx.x + j * kThreads;
     if (i < vectors) {
       held[j] = source[i];
-      add_squares(squares, held[j]);
+      add_squares<kElement>(squares, held[j]);
     }
   }
-  for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) add_squares(squares, source[i]);
+  for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) add_squares<kElement>(squares, source[i]);
   const float scale = rsqrtf(sum_over_block<kThreads>(squares) / static_cast<float>(width) + eps);
 #pragma unroll
   for (int j = 0; j < kHeld; ++j) {
     const std::int64_t i = threadIdx.x + j * kThreads;
-    if (i < vectors) destination[i] = scaled(held[j], scale, weights[i]);
+    if (i < vectors) destination[i] = scaled<kElement>(held[j], scale, weights[i]);
   }
-  for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) destination[i] = scaled(source[i], scale, weights[i]);
+  for (std::int64_t i = threadIdx.x + kHeld * kThreads; i < vectors; i += kThreads) {
+    destination[i] = scaled<kElement>(source[i], scale, weights[i]);
+  }
   release_dependents();
 }
 
-__global__ void __launch_bounds__(kThreads) swiglu_kernel(const bf16* gate_up, std::int64_t rows, std::int64_t f, bf16* out) {
+template <Element kElement>
+__global__ void __launch_bounds__(kThreads) swiglu_kernel(const Number* gate_up, std::int64_t rows, std::int64_t f, Number* out) {
   wait_for_predecessor();
   const std::int64_t per_row = f / 8;
   const std::int64_t total = rows * per_row;
@@ -64,25 +69,26 @@ __global__ void __launch_bounds__(kThreads) swiglu_kernel(const bf16* gate_up, s
     const uint4 gate = source[at];
     const uint4 up = source[at + per_row];
     const auto one = [](std::uint32_t a, std::uint32_t b) {
-      const float2 g = unpack(a);
-      const float2 u = unpack(b);
-      return pack(silu(g.x) * u.x, silu(g.y) * u.y);
+      const float2 g = unpack<kElement>(a);
+      const float2 u = unpack<kElement>(b);
+      return pack<kElement>(silu(g.x) * u.x, silu(g.y) * u.y);
     };
     reinterpret_cast<uint4*>(out)[i] = {one(gate.x, up.x), one(gate.y, up.y), one(gate.z, up.z), one(gate.w, up.w)};
   }
   release_dependents();
 }
 
-__global__ void __launch_bounds__(kThreads) bias_add_kernel(bf16* y, const bf16* bias, std::int64_t rows, std::int64_t width) {
+template <Element kElement>
+__global__ void __launch_bounds__(kThreads) bias_add_kernel(Number* y, const Number* bias, std::int64_t rows, std::int64_t width) {
   wait_for_predecessor();
   const std::int64_t per_row = width / 8;
   const std::int64_t total = rows * per_row;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < total;
        i += static_cast<std::int64_t>(gridDim.x) * kThreads) {
     float sum[8] = {};
-    add_eight(sum, reinterpret_cast<const uint4*>(bias)[i % per_row]);
-    add_eight(sum, reinterpret_cast<const uint4*>(y)[i]);
-    reinterpret_cast<uint4*>(y)[i] = pack_eight(sum);
+    add_eight<kElement>(sum, reinterpret_cast<const uint4*>(bias)[i % per_row]);
+    add_eight<kElement>(sum, reinterpret_cast<const uint4*>(y)[i]);
+    reinterpret_cast<uint4*>(y)[i] = pack_eight<kElement>(sum);
   }
   release_dependents();
 }
@@ -94,7 +100,8 @@ __device__ __forceinline__ std::uint64_t mix(std::uint64_t z) {
   return z ^ (z >> 31U);
 }
 
-__global__ void __launch_bounds__(kThreads) fill_synthetic_kernel(bf16* out, std::uint64_t key, float scale, std::int64_t row_begin,
+template <Element kElement>
+__global__ void __launch_bounds__(kThreads) fill_synthetic_kernel(Number* out, std::uint64_t key, float scale, std::int64_t row_begin,
                                                                   std::int64_t rows, std::int64_t row_length,
                                                                   std::int64_t col_begin, std::int64_t cols) {
   constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15U;
@@ -104,7 +111,7 @@ __global__ void __launch_bounds__(kThreads) fill_synthetic_kernel(bf16* out, std
     const std::int64_t element = (row_begin + i / cols) * row_length + col_begin + i % cols;
     const std::uint64_t bits = mix(key + static_cast<std::uint64_t>(element) * kGolden);
     const int sum = static_cast<int>((bits & 0xffffU) + ((bits >> 16U) & 0xffffU) + ((bits >> 32U) & 0xffffU) + (bits >> 48U));
-    out[i] = __float2bfloat16_rn(__fmul_rn(static_cast<float>(sum - 2 * 65535), scale));
+    out[i] = narrow<kElement>(__fmul_rn(static_cast<float>(sum - 2 * 65535), scale));
   }
 }
 
@@ -214,33 +221,41 @@ unsigned blocks_for(std::int64_t items) {
 
 }  // namespace
 
-void embedding(const bf16* table, const int* ids, std::int64_t rows, std::int64_t width, bf16* out, const Launch& launch) {
+void embedding(const Number* table, const int* ids, std::int64_t rows, std::int64_t width, Number* out, const Launch& launch) {
   if (rows == 0) return;
   launch_kernel(launch, embedding_kernel, dim3(static_cast<unsigned>(rows)), dim3(kThreads), 0, table, ids, width, out);
 }
 
-void rmsnorm(const bf16* x, const int* source_rows, const bf16* weight, float eps, std::int64_t rows, std::int64_t width,
-             bf16* y, const Launch& launch) {
+void rmsnorm(Element element, const Number* x, const int* source_rows, const Number* weight, float eps, std::int64_t rows,
+             std::int64_t width, Number* y, const Launch& launch) {
   if (rows == 0) return;
-  launch_kernel(launch, rmsnorm_kernel, dim3(static_cast<unsigned>(rows)), dim3(kThreads), 0, x, source_rows, weight, eps,
-                width, y);
+  with_element(element, [&](auto e) {
+    launch_kernel(launch, rmsnorm_kernel<decltype(e)::value>, dim3(static_cast<unsigned>(rows)), dim3(kThreads), 0, x, source_rows,
+                  weight, eps, width, y);
+  });
 }
 
-void swiglu(const bf16* gate_up, std::int64_t rows, std::int64_t f, bf16* out, const Launch& launch) {
+void swiglu(Element element, const Number* gate_up, std::int64_t rows, std::int64_t f, Number* out, const Launch& launch) {
   if (rows * f == 0) return;
-  launch_kernel(launch, swiglu_kernel, dim3(blocks_for(rows * f / 8)), dim3(kThreads), 0, gate_up, rows, f, out);
+  with_element(element, [&](auto e) {
+    launch_kernel(launch, swiglu_kernel<decltype(e)::value>, dim3(blocks_for(rows * f / 8)), dim3(kThreads), 0, gate_up, rows, f, out);
+  });
 }
 
-void bias_add(bf16* y, const bf16* bias, std::int64_t rows, std::int64_t width, const Launch& launch) {
+void bias_add(Element element, Number* y, const Number* bias, std::int64_t rows, std::int64_t width, const Launch& launch) {
   if (rows * width == 0) return;
-  launch_kernel(launch, bias_add_kernel, dim3(blocks_for(rows * width / 8)), dim3(kThreads), 0, y, bias, rows, width);
+  with_element(element, [&](auto e) {
+    launch_kernel(launch, bias_add_kernel<decltype(e)::value>, dim3(blocks_for(rows * width / 8)), dim3(kThreads), 0, y, bias, rows, width);
+  });
 }
 
-void fill_synthetic(bf16* out, std::uint64_t key, float scale, std::int64_t row_begin, std::int64_t rows, std::int64_t row_length,
-                    std::int64_t col_begin, std::int64_t cols, const Launch& launch) {
+void fill_synthetic(Element element, Number* out, std::uint64_t key, float scale, std::int64_t row_begin, std::int64_t rows,
+                    std::int64_t row_length, std::int64_t col_begin, std::int64_t cols, const Launch& launch) {
   if (rows * cols == 0) return;
-  launch_kernel(launch, fill_synthetic_kernel, dim3(blocks_for(rows * cols)), dim3(kThreads), 0, out, key, scale, row_begin, rows,
-                row_length, col_begin, cols);
+  with_element(element, [&](auto e) {
+    launch_kernel(launch, fill_synthetic_kernel<decltype(e)::value>, dim3(blocks_for(rows * cols)), dim3(kThreads), 0, out, key, scale,
+                  row_begin, rows, row_length, col_begin, cols);
+  });
 }
 
 void argmax(const float* logits, std::int64_t rows, std::int64_t n, std::int32_t first_id, Best* out,

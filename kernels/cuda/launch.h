@@ -3,7 +3,6 @@
 // once and leaves errors to cudaGetLastError: the caller checks (exec/cuda/cuda_error.h).
 #pragma once
 
-#include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
 
 namespace lindos::kernels::cuda {

@@ -7,7 +7,7 @@
 //   more              moe_choose (after a product with the router) → moe_group → moe_tiles_gate_up → moe_tiles_down →
 //                     moe_combine: rows sorted by expert, tiles of tensor cores over them.
 //
-// FLOP: 6·hidden·ffn per (token, expert) pair; bytes: the matrices of the experts hit, once. bf16 operands, f32 sums.
+// FLOP: 6·hidden·ffn per (token, expert) pair; bytes: the matrices of the experts hit, once. 16-bit operands, f32 sums.
 // Numerics: an expert's rows are in order of token, a token's terms in order of expert: results repeat bit for bit.
 // A rank that holds some of the experts, or some of their columns, computes its part of the sum.
 #pragma once
@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cuda/element.h"
 #include "kernels/cuda/launch.h"
 
 namespace lindos::kernels::cuda {
@@ -37,8 +38,8 @@ struct MoeGate {
 
 // Matrices of the experts that the rank holds, one after the other.
 struct MoeExperts {
-  const __nv_bfloat16* gate_up = nullptr;   // [held][2 · ffn, hidden], gate rows first
-  const __nv_bfloat16* down = nullptr;      // [held][hidden, ffn]
+  const Number* gate_up = nullptr;          // [held][2 · ffn, hidden], gate rows first
+  const Number* down = nullptr;             // [held][hidden, ffn]
   int hidden = 0;                           // multiples of 8
   int ffn = 0;
 };
@@ -56,13 +57,14 @@ struct MoeHits {
 };
 
 struct MoeRouteFew {
+  Element element = Element::kBf16;         // of x, norm, router
   MoeGate gate;
-  const __nv_bfloat16* x = nullptr;         // [tokens, hidden]
-  const __nv_bfloat16* norm = nullptr;      // [hidden]
+  const Number* x = nullptr;                // [tokens, hidden]
+  const Number* norm = nullptr;             // [hidden]
   float eps = 0.0F;
   int hidden = 0;                           // multiple of 8
-  const __nv_bfloat16* router = nullptr;    // [experts, hidden]
-  __nv_bfloat16* normed = nullptr;          // out [tokens, hidden]
+  const Number* router = nullptr;           // [experts, hidden]
+  Number* normed = nullptr;                 // out [tokens, hidden]
   float* logits = nullptr;                  // out [tokens, experts]
   unsigned* ticket = nullptr;               // zero; every launch leaves zero
   MoeHits* hits = nullptr;                  // out
@@ -73,12 +75,13 @@ void moe_route_few(const MoeRouteFew& route, const Launch& launch);
 [[nodiscard]] bool moe_few_fits(int tokens, int hidden);
 
 struct MoeFew {
+  Element element = Element::kBf16;         // of matrices, x, activations, y
   MoeGate gate;
   MoeExperts experts;
   const MoeHits* hits = nullptr;
-  const __nv_bfloat16* x = nullptr;         // [tokens, hidden], normalised
-  __nv_bfloat16* activated = nullptr;       // [hit][kFewTokens][ffn]: rows of tokens that chose the hit
-  __nv_bfloat16* y = nullptr;               // [tokens, hidden]
+  const Number* x = nullptr;                // [tokens, hidden], normalised
+  Number* activated = nullptr;              // [hit][kFewTokens][ffn]: rows of tokens that chose the hit
+  Number* y = nullptr;                      // [tokens, hidden]
   bool accumulate = false;                  // y += sum; else y = sum
 };
 // activated = silu(x · gateᵀ) · (x · upᵀ)
@@ -104,13 +107,14 @@ void moe_choose(const MoeGate& gate, const float* logits, const MoeGroups& group
 void moe_group(const MoeGate& gate, const MoeGroups& groups, const Launch& launch);
 
 struct MoeTiles {
+  Element element = Element::kBf16;
   MoeGate gate;
   MoeExperts experts;
   MoeGroups groups;
-  const __nv_bfloat16* x = nullptr;         // [tokens, hidden], normalised
-  __nv_bfloat16* activated = nullptr;       // [slot][ffn]
-  __nv_bfloat16* products = nullptr;        // [slot][hidden], weighted
-  __nv_bfloat16* y = nullptr;               // [tokens, hidden]
+  const Number* x = nullptr;                // [tokens, hidden], normalised
+  Number* activated = nullptr;              // [slot][ffn]
+  Number* products = nullptr;               // [slot][hidden], weighted
+  Number* y = nullptr;                      // [tokens, hidden]
   bool accumulate = false;                  // y += sum; else y = sum
   bool portable = false;                    // not the kernel made for this architecture (for comparison)
 };

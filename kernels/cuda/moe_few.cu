@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/moe.h"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/shared_rows.cuh"
@@ -47,7 +48,7 @@ __device__ __forceinline__ bool sum_over_warps(float4* partial, int turn, const 
 }
 
 // Shared memory: rings of the warps | x | partial sums | expert and tokens of each hit.
-template <int kStages>
+template <Element kElement, int kStages>
 __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
@@ -84,7 +85,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   const int piece = lane % 8;
   int load_hit = first / tiles_per_hit;
   int load_row = (first - load_hit * tiles_per_hit) * 8;
-  const bf16* load_from = nullptr;   // this lane's piece of the tile's first chunk, in the first of its rows
+  const Number* load_from = nullptr;   // this lane's piece of the tile's first chunk, in the first of its rows
   const std::int64_t four_rows = static_cast<std::int64_t>(4) * hidden;
   const std::int64_t to_up = static_cast<std::int64_t>(ffn) * hidden;
   const auto open = [&] {
@@ -107,7 +108,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
     if (load_tile < last) {
       unsigned char* stage = ring + load_slot * kStage;
       const int bytes = load_chunk * kChunk + piece * 8 < hidden ? 16 : 0;
-      const bf16* source = bytes > 0 ? load_from + load_chunk * kChunk : g.experts.gate_up;
+      const Number* source = bytes > 0 ? load_from + load_chunk * kChunk : g.experts.gate_up;
 #pragma unroll
       for (int j = 0; j < kTileRows / 4; ++j) {
         copy_async_16(shared_address(stage + place_of(lane / 8 + 4 * j, piece)),
@@ -131,7 +132,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   const int group = lane / 4;
   const int quarter = lane % 4;
   const bool token = group < g.gate.tokens;
-  const auto* x = reinterpret_cast<const bf16*>(x_shared + group * x_row);
+  const auto* x = reinterpret_cast<const Number*>(x_shared + group * x_row);
   int chunk = warp;
   int slot = 0;
   for (int tile = first; tile < last; ++tile) {
@@ -149,7 +150,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
       const unsigned char* stage = ring + slot * kStage;
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
-        mma_16x8x32(sum, *reinterpret_cast<const uint4*>(stage + place_of(group, s * 4 + quarter)),
+        mma_16x8x32<kElement>(sum, *reinterpret_cast<const uint4*>(stage + place_of(group, s * 4 + quarter)),
                     *reinterpret_cast<const uint4*>(stage + place_of(group + 8, s * 4 + quarter)), b[s]);
       }
       slot = slot + 1 == kStages ? 0 : slot + 1;
@@ -166,7 +167,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
       if ((tokens_of[hit] >> static_cast<unsigned>(t) & 1U) == 0) continue;
       const float gate = result[j];
       const float up = result[2 + j];
-      g.activated[static_cast<std::int64_t>(hit * kFewTokens + t) * ffn + row] = __float2bfloat16(silu(gate) * up);
+      g.activated[static_cast<std::int64_t>(hit * kFewTokens + t) * ffn + row] = narrow<kElement>(silu(gate) * up);
     }
   }
   wait_for_copies<0>();
@@ -177,7 +178,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
 // Shared memory: rings of the warps | partial sums | hits.
 constexpr int kDownStage = kStage + kFewTokens * kLine;
 
-template <int kStages>
+template <Element kElement, int kStages>
 __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
@@ -209,7 +210,7 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
   int load_slot = 0;
   bool released = false;
   const int piece = lane % 8;
-  const bf16* load_from = nullptr;   // this lane's piece of the hit's first chunk, in the first of its rows
+  const Number* load_from = nullptr;   // this lane's piece of the hit's first chunk, in the first of its rows
   const auto open = [&] {
     if (load_tile >= last) return;
     load_from = g.experts.down + (static_cast<std::int64_t>(hit_of[load_hit].expert) * hidden + load_tile * kTileRows + lane / 8) * ffn +
@@ -235,7 +236,7 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
         copy_async_16(shared_address(stage + place_of(r, piece)),
                       valid ? load_from + load_chunk * kChunk + static_cast<std::int64_t>(4 * j) * ffn : g.experts.down, valid ? 16 : 0);
       }
-      const bf16* activated = g.activated + static_cast<std::int64_t>(load_hit) * kFewTokens * ffn + column;
+      const Number* activated = g.activated + static_cast<std::int64_t>(load_hit) * kFewTokens * ffn + column;
 #pragma unroll
       for (int j = 0; j < kFewTokens / 4; ++j) {
         const int t = lane / 8 + 4 * j;
@@ -269,7 +270,7 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
 #pragma unroll
         for (int s = 0; s < 2; ++s) {
           const int of_group = place_of(group, s * 4 + quarter);
-          mma_16x8x32(sum, *reinterpret_cast<const uint4*>(stage + of_group),
+          mma_16x8x32<kElement>(sum, *reinterpret_cast<const uint4*>(stage + of_group),
                       *reinterpret_cast<const uint4*>(stage + place_of(group + 8, s * 4 + quarter)),
                       *reinterpret_cast<const uint4*>(stage + kStage + of_group));
         }
@@ -290,8 +291,8 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
       const int t = quarter * 2 + j % 2;
       const int row = tile * kTileRows + group + j / 2 * 8;
       if (t >= g.gate.tokens || row >= hidden) continue;
-      bf16* y = g.y + static_cast<std::int64_t>(t) * hidden + row;
-      *y = __float2bfloat16(g.accumulate ? __bfloat162float(*y) + result[j] : result[j]);
+      Number* y = g.y + static_cast<std::int64_t>(t) * hidden + row;
+      *y = narrow<kElement>(g.accumulate ? widen<kElement>(*y) + result[j] : result[j]);
     }
   }
   wait_for_copies<0>();
@@ -318,7 +319,7 @@ void launch_few(const Launch& launch, std::int64_t tiles, int bytes, const MoeFe
 }  // namespace
 
 bool moe_few_fits(int tokens, int hidden) {
-  const bool rows = tokens * hidden * static_cast<int>(sizeof(bf16)) <= shared_memory() - 16 * 1024;
+  const bool rows = tokens * hidden * static_cast<int>(sizeof(Number)) <= shared_memory() - 16 * 1024;
   return tokens >= 1 && tokens <= kFewTokens && hidden % 8 == 0 && rows && gate_up_bytes(kShallow, tokens, hidden) <= shared_memory() &&
          down_bytes(kShallow) <= shared_memory();
 }
@@ -326,20 +327,26 @@ bool moe_few_fits(int tokens, int hidden) {
 void moe_few_gate_up(const MoeFew& few, const Launch& launch) {
   if (few.gate.held == 0 || few.experts.ffn == 0) return;
   const std::int64_t tiles = static_cast<std::int64_t>(std::min(kMostHits, few.gate.held)) * (few.experts.ffn / 8);
-  if (const int deep = gate_up_bytes(kDeep, few.gate.tokens, few.experts.hidden); deep <= shared_memory()) {
-    launch_few<few_gate_up_kernel<kDeep>>(launch, tiles, deep, few);
-  } else {
-    launch_few<few_gate_up_kernel<kShallow>>(launch, tiles, gate_up_bytes(kShallow, few.gate.tokens, few.experts.hidden), few);
-  }
+  with_element(few.element, [&](auto element) {
+    constexpr Element kElement = decltype(element)::value;
+    if (const int deep = gate_up_bytes(kDeep, few.gate.tokens, few.experts.hidden); deep <= shared_memory()) {
+      launch_few<few_gate_up_kernel<kElement, kDeep>>(launch, tiles, deep, few);
+    } else {
+      launch_few<few_gate_up_kernel<kElement, kShallow>>(launch, tiles, gate_up_bytes(kShallow, few.gate.tokens, few.experts.hidden), few);
+    }
+  });
 }
 
 void moe_few_down(const MoeFew& few, const Launch& launch) {
   const std::int64_t tiles = (few.experts.hidden + kTileRows - 1) / kTileRows;
-  if (down_bytes(kDeep) <= shared_memory()) {
-    launch_few<few_down_kernel<kDeep>>(launch, tiles, down_bytes(kDeep), few);
-  } else {
-    launch_few<few_down_kernel<kShallow>>(launch, tiles, down_bytes(kShallow), few);
-  }
+  with_element(few.element, [&](auto element) {
+    constexpr Element kElement = decltype(element)::value;
+    if (down_bytes(kDeep) <= shared_memory()) {
+      launch_few<few_down_kernel<kElement, kDeep>>(launch, tiles, down_bytes(kDeep), few);
+    } else {
+      launch_few<few_down_kernel<kElement, kShallow>>(launch, tiles, down_bytes(kShallow), few);
+    }
+  });
 }
 
 }  // namespace lindos::kernels::cuda

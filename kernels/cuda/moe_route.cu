@@ -2,6 +2,7 @@
 // Choice of experts and the order of (token, expert) pairs by expert.
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/moe.h"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/shared_rows.cuh"
@@ -81,13 +82,14 @@ __device__ __forceinline__ bool is_padding(const MoeGate& gate, int token) {
 
 // --- up to 8 tokens -----------------------------------------------------------------------------------------------
 
+template <Element kElement>
 __device__ __forceinline__ float dot(const uint4& a, const uint4& b, float sum) {
   const std::uint32_t x[4] = {a.x, a.y, a.z, a.w};
   const std::uint32_t y[4] = {b.x, b.y, b.z, b.w};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const float2 f = unpack(x[i]);
-    const float2 g = unpack(y[i]);
+    const float2 f = unpack<kElement>(x[i]);
+    const float2 g = unpack<kElement>(y[i]);
     sum = fmaf(f.x, g.x, fmaf(f.y, g.y, sum));
   }
   return sum;
@@ -138,6 +140,7 @@ __device__ __forceinline__ void list_hits(const MoeRouteFew& r, HitTable& table)
 }
 
 // A warp per expert of the layer computes its logits of all tokens; the last block chooses.
+template <Element kElement>
 __global__ void __launch_bounds__(kThreads) route_few_kernel(const MoeRouteFew r) {
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ float sums[kWarps];
@@ -159,11 +162,11 @@ __global__ void __launch_bounds__(kThreads) route_few_kernel(const MoeRouteFew r
   }
   release_dependents();
   wait_for_predecessor();
-  const SharedRows x{shared, r.hidden * static_cast<int>(sizeof(bf16)), tokens, vectors};
+  const SharedRows x{shared, r.hidden * static_cast<int>(sizeof(Number)), tokens, vectors};
   fetch_rows<kThreads>(x, r.x, r.hidden);
   wait_for_copies<0>();
   __syncthreads();
-  normalise_rows<kWarps>(x, r.norm, r.eps, 1.0F, sums, [](const uint4& v) { return v; });
+  normalise_rows<kElement, kWarps>(x, r.norm, r.eps, 1.0F, sums, [](const uint4& v) { return v; });
   for (int t = static_cast<int>(blockIdx.x); t < tokens; t += static_cast<int>(gridDim.x)) {
     auto* out = reinterpret_cast<uint4*>(r.normed + static_cast<std::int64_t>(t) * r.hidden);
     for (int i = threadIdx.x; i < vectors; i += kThreads) out[i] = x.row(t)[i];
@@ -176,7 +179,7 @@ __global__ void __launch_bounds__(kThreads) route_few_kernel(const MoeRouteFew r
       if (i < vectors) {
 #pragma unroll
         for (int t = 0; t < kFewTokens; ++t) {
-          if (t < tokens) logit[t] = dot(early[j], x.row(t)[i], logit[t]);
+          if (t < tokens) logit[t] = dot<kElement>(early[j], x.row(t)[i], logit[t]);
         }
       }
     }
@@ -185,7 +188,7 @@ __global__ void __launch_bounds__(kThreads) route_few_kernel(const MoeRouteFew r
       const uint4 w = __ldg(weights + i);
 #pragma unroll
       for (int t = 0; t < kFewTokens; ++t) {
-        if (t < tokens) logit[t] = dot(w, x.row(t)[i], logit[t]);
+        if (t < tokens) logit[t] = dot<kElement>(w, x.row(t)[i], logit[t]);
       }
     }
 #pragma unroll
@@ -320,15 +323,19 @@ __global__ void __launch_bounds__(kGroupThreads) group_kernel(const MoeGate gate
 }  // namespace
 
 void moe_route_few(const MoeRouteFew& route, const Launch& launch) {
-  const int bytes = route.gate.tokens * route.hidden * static_cast<int>(sizeof(bf16));
-  static const bool raised = [] {
-    // Beside what the kernel has for its tables.
-    (void)cudaFuncSetAttribute(route_few_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_memory() - 16 * 1024);
-    return true;
-  }();
-  (void)raised;
+  const int bytes = route.gate.tokens * route.hidden * static_cast<int>(sizeof(Number));
   const int blocks = (route.gate.experts + kWarps - 1) / kWarps;
-  launch_kernel(launch, route_few_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), static_cast<std::size_t>(bytes), route);
+  with_element(route.element, [&](auto element) {
+    constexpr auto* kKernel = route_few_kernel<decltype(element)::value>;
+    static const bool raised = [] {
+      // Beside what the kernel has for its tables.
+      (void)cudaFuncSetAttribute(route_few_kernel<decltype(element)::value>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 shared_memory() - 16 * 1024);
+      return true;
+    }();
+    (void)raised;
+    launch_kernel(launch, kKernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), static_cast<std::size_t>(bytes), route);
+  });
 }
 
 void moe_choose(const MoeGate& gate, const float* logits, const MoeGroups& groups, const Launch& launch) {

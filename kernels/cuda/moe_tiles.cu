@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/moe.h"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/wgmma.cuh"
@@ -52,9 +53,9 @@ struct Grouped {
   const int* offset = nullptr;       // [held + 1]
   const int* token = nullptr;        // gate and up: row of x of a slot; null: the slot
   const float* weight = nullptr;     // down: of a slot
-  const bf16* x = nullptr;           // rows of k
-  const bf16* matrices = nullptr;    // [held][…, k]
-  bf16* out = nullptr;               // [slot][n]
+  const Number* x = nullptr;           // rows of k
+  const Number* matrices = nullptr;    // [held][…, k]
+  Number* out = nullptr;               // [slot][n]
   int held = 0;
   int n = 0;                         // columns of the output
   int k = 0;
@@ -132,7 +133,7 @@ __device__ __forceinline__ void transpose_quad(std::uint32_t (&v)[4], int quarte
 
 // kGated: `matrices` are gate|up, and the output is silu(gate) · up of half as many columns: in a stage 8 rows of the gate
 // alternate with the same 8 of `up`, so that both land in one thread. Otherwise rows of the output are weighted.
-template <class Shape, bool kGated>
+template <Element kElement, class Shape, bool kGated>
 __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const Grouped g) {
 #ifndef __CUDA_ARCH_FEAT_SM90_ALL
   if constexpr (Shape::kWarpgroups) return;
@@ -167,7 +168,7 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
   int load_chunk = 0;
   int load_slot = 0;
   int a_row[kRowLoads];      // row of x, −1: none
-  const bf16* b_from = nullptr;
+  const Number* b_from = nullptr;
   int b_row = 0;
   const auto open = [&] {
     const Tile tile = find_tile<kRows, kOutColumns>(list, load_tile);
@@ -197,7 +198,7 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
                         valid ? 16 : 0);
         }
       }
-      const bf16* source = b_from + load_chunk * kChunk;
+      const Number* source = b_from + load_chunk * kChunk;
 #pragma unroll
       for (int i = 0; i < kColumnLoads; ++i) {
         const bool valid = inside && b_row + i * kStep < g.n;
@@ -248,7 +249,7 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
 #pragma unroll
         for (int step = 0; step < kChunk / 16; ++step) {
           // 16 columns are 32 bytes.
-          multiply_64x256(sum, x + static_cast<unsigned>(step * 2), w + static_cast<unsigned>(step * 2), chunk + step > 0 ? 1 : 0);
+          multiply_64x256<kElement>(sum, x + static_cast<unsigned>(step * 2), w + static_cast<unsigned>(step * 2), chunk + step > 0 ? 1 : 0);
         }
         products_commit();
         products_wait<1>();
@@ -290,7 +291,7 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
 #pragma unroll
             for (int j = 0; j < kColumnTiles; ++j) {
               auto& d = reinterpret_cast<float(&)[4]>(sum[(i * kColumnTiles + j) * 4]);
-              mma_16x8x16(d, x[i][0], x[i][1], x[i][2], x[i][3], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
+              mma_16x8x16<kElement>(d, x[i][0], x[i][1], x[i][2], x[i][3], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
             }
           }
         }
@@ -315,13 +316,13 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
           if constexpr (kGated) {
             const float* gate = sum + (i * kColumnTiles + 2 * j) * 4 + half * 2;
             const float* up = gate + 4;
-            out[j] = pack(silu(gate[0]) * up[0], silu(gate[1]) * up[1]);
+            out[j] = pack<kElement>(silu(gate[0]) * up[0], silu(gate[1]) * up[1]);
           } else {
             const float* product = sum + (i * kColumnTiles + j) * 4 + half * 2;
-            out[j] = pack(weight * product[0], weight * product[1]);
+            out[j] = pack<kElement>(weight * product[0], weight * product[1]);
           }
         }
-        bf16* to = g.out + static_cast<std::int64_t>(tile.first_slot + row) * g.n;
+        Number* to = g.out + static_cast<std::int64_t>(tile.first_slot + row) * g.n;
         if constexpr (kOutTiles % 4 == 0) {
           // Four lanes of a row trade, so that each stores the 16 bytes of a whole tile.
 #pragma unroll
@@ -346,6 +347,7 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
 }
 
 // y (+)= Σ over a token's held experts, ascending, of their weighted products.
+template <Element kElement>
 __global__ void __launch_bounds__(kThreads) combine_kernel(const MoeTiles t) {
   wait_for_predecessor();
   const int vectors = t.experts.hidden / 8;
@@ -359,24 +361,26 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(const MoeTiles t) {
 #pragma unroll 4
     for (int j = 0; j < t.gate.top_k; ++j) {
       const int slot = slots[j];
-      if (slot >= 0) add_eight(sum, reinterpret_cast<const uint4*>(t.products + static_cast<std::int64_t>(slot) * t.experts.hidden)[at]);
+      if (slot < 0) continue;
+      const Number* product = t.products + static_cast<std::int64_t>(slot) * t.experts.hidden;
+      add_eight<kElement>(sum, reinterpret_cast<const uint4*>(product)[at]);
     }
     auto* y = reinterpret_cast<uint4*>(t.y) + i;
-    if (t.accumulate) add_eight(sum, *y);
-    *y = pack_eight(sum);
+    if (t.accumulate) add_eight<kElement>(sum, *y);
+    *y = pack_eight<kElement>(sum);
   }
   release_dependents();
 }
 
-template <class Shape, bool kGated>
+template <Element kElement, class Shape, bool kGated>
 void launch_shape(const Grouped& g, const Launch& launch) {
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(tiles_kernel<Shape, kGated>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kShared);
+    (void)cudaFuncSetAttribute(tiles_kernel<kElement, Shape, kGated>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kShared);
     return true;
   }();
   (void)raised;
   const auto blocks = static_cast<unsigned>(multiprocessors() * Shape::kBlocks);
-  launch_kernel(launch, tiles_kernel<Shape, kGated>, dim3(blocks), dim3(kThreads), static_cast<std::size_t>(Shape::kShared), g);
+  launch_kernel(launch, tiles_kernel<kElement, Shape, kGated>, dim3(blocks), dim3(kThreads), static_cast<std::size_t>(Shape::kShared), g);
 }
 
 #ifdef LINDOS_CUDA_SM90A
@@ -386,20 +390,25 @@ constexpr bool kHopperBuilt = false;   // the kernel is empty in a build for oth
 #endif
 
 // Rows that an expert gets on average decide: they are known without asking the device.
-template <bool kGated>
-void launch_tiles(const MoeTiles& tiles, const Grouped& g, const Launch& launch) {
+template <Element kElement, bool kGated>
+void launch_typed(const MoeTiles& tiles, const Grouped& g, const Launch& launch) {
   if (g.held == 0 || g.n == 0 || g.k == 0) return;
   const bool roomy = Large::kShared + static_cast<int>(sizeof(TileList)) <= shared_memory();
   const std::int64_t pairs = static_cast<std::int64_t>(tiles.gate.tokens) * tiles.gate.top_k;
   if (pairs <= 12 * static_cast<std::int64_t>(tiles.gate.experts)) {
-    roomy ? launch_shape<Small, kGated>(g, launch) : launch_shape<SmallOld, kGated>(g, launch);
+    roomy ? launch_shape<kElement, Small, kGated>(g, launch) : launch_shape<kElement, SmallOld, kGated>(g, launch);
   } else if (pairs <= 64 * static_cast<std::int64_t>(tiles.gate.experts)) {
-    roomy ? launch_shape<Medium, kGated>(g, launch) : launch_shape<MediumOld, kGated>(g, launch);
+    roomy ? launch_shape<kElement, Medium, kGated>(g, launch) : launch_shape<kElement, MediumOld, kGated>(g, launch);
   } else if (kHopperBuilt && compute_capability() == 90 && !tiles.portable) {
-    launch_shape<Hopper, kGated>(g, launch);
+    launch_shape<kElement, Hopper, kGated>(g, launch);
   } else {
-    roomy ? launch_shape<Large, kGated>(g, launch) : launch_shape<LargeOld, kGated>(g, launch);
+    roomy ? launch_shape<kElement, Large, kGated>(g, launch) : launch_shape<kElement, LargeOld, kGated>(g, launch);
   }
+}
+
+template <bool kGated>
+void launch_tiles(const MoeTiles& tiles, const Grouped& g, const Launch& launch) {
+  with_element(tiles.element, [&](auto element) { launch_typed<decltype(element)::value, kGated>(tiles, g, launch); });
 }
 
 Grouped grouped(const MoeTiles& tiles) {
@@ -436,7 +445,9 @@ void moe_tiles_down(const MoeTiles& tiles, const Launch& launch) {
 void moe_combine(const MoeTiles& tiles, const Launch& launch) {
   const std::int64_t items = static_cast<std::int64_t>(tiles.gate.tokens) * (tiles.experts.hidden / 8);
   const std::int64_t blocks = std::clamp<std::int64_t>((items + kThreads - 1) / kThreads, 1, multiprocessors() * 16);
-  launch_kernel(launch, combine_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, tiles);
+  with_element(tiles.element, [&](auto element) {
+    launch_kernel(launch, combine_kernel<decltype(element)::value>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), 0, tiles);
+  });
 }
 
 }  // namespace lindos::kernels::cuda

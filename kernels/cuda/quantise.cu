@@ -4,6 +4,7 @@
 #include <cuda_fp8.h>
 
 #include "kernels/cuda/common.cuh"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
@@ -21,15 +22,15 @@ __device__ __forceinline__ float larger(float a, float b) { return a > b || isna
 template <QuantiseInput kInput>
 __device__ __forceinline__ void values(const uint4* row, const uint4* norm, std::int64_t vectors, float scale, std::int64_t i,
                                        float (&v)[8]) {
-  unpack_eight(v, row[i]);
+  unpack_eight<Element::kBf16>(v, row[i]);
   if constexpr (kInput == QuantiseInput::kNorm) {
     float weight[8];
-    unpack_eight(weight, __ldg(norm + i));
+    unpack_eight<Element::kBf16>(weight, __ldg(norm + i));
 #pragma unroll
     for (int j = 0; j < 8; ++j) v[j] *= scale * weight[j];
   } else if constexpr (kInput == QuantiseInput::kSwiglu) {
     float up[8];
-    unpack_eight(up, row[vectors + i]);
+    unpack_eight<Element::kBf16>(up, row[vectors + i]);
 #pragma unroll
     for (int j = 0; j < 8; ++j) v[j] = silu(v[j]) * up[j];
   }
@@ -45,7 +46,7 @@ __global__ void __launch_bounds__(kThreads) quantise_kernel(const QuantiseRows q
   float norm_scale = 1.0F;
   if constexpr (kInput == QuantiseInput::kNorm) {
     float squares = 0.0F;
-    for (std::int64_t i = threadIdx.x; i < vectors; i += kThreads) add_squares(squares, row[i]);
+    for (std::int64_t i = threadIdx.x; i < vectors; i += kThreads) add_squares<Element::kBf16>(squares, row[i]);
     norm_scale = rsqrtf(sum_over_block<kThreads>(squares) / static_cast<float>(q.k) + q.eps);
   }
   float most = 0.0F;

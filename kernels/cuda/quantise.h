@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/element.h"
 #include "kernels/cuda/launch.h"
 
 namespace lindos::kernels::cuda {
@@ -17,11 +18,11 @@ enum class QuantiseInput {
 };
 
 struct QuantiseRows {
-  const __nv_bfloat16* x = nullptr;      // [rows, k], for kSwiglu [rows, 2·k]; tight, 16-byte aligned
+  const Number* x = nullptr;             // bf16 [rows, k], for kSwiglu [rows, 2·k]; tight, 16-byte aligned
   std::int64_t rows = 0;
   std::int64_t k = 0;                    // multiple of 16
   QuantiseInput input = QuantiseInput::kPlain;
-  const __nv_bfloat16* norm = nullptr;   // [k]
+  const Number* norm = nullptr;          // [k]
   float eps = 0.0F;
   std::uint8_t* y = nullptr;             // [rows, k]
   float* scales = nullptr;               // [rows]

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/common.cuh"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace lindos::kernels::cuda {
@@ -18,7 +19,7 @@ struct SharedRows {
 
 // Sends all rows of x on their way at once, as one group of copies.
 template <int kThreads>
-__device__ __forceinline__ void fetch_rows(const SharedRows& to, const bf16* x, std::int64_t ldx) {
+__device__ __forceinline__ void fetch_rows(const SharedRows& to, const Number* x, std::int64_t ldx) {
   for (int r = 0; r < to.rows; ++r) {
     for (int i = threadIdx.x; i < to.vectors; i += kThreads) copy_async_16(shared_address(to.row(r) + i), x + r * ldx + i * 8);
   }
@@ -27,8 +28,8 @@ __device__ __forceinline__ void fetch_rows(const SharedRows& to, const bf16* x, 
 
 // Rows that have arrived become arranged(x · norm / sqrt(mean(x²) + eps) · factor), without a norm arranged(x · factor); each row
 // by 8, 4, 2 or 1 warps. `sums`: [kWarps].
-template <int kWarps, class Arrange>
-__device__ __forceinline__ void normalise_rows(const SharedRows& x, const bf16* norm, float eps, float factor, float* sums,
+template <Element kElement, int kWarps, class Arrange>
+__device__ __forceinline__ void normalise_rows(const SharedRows& x, const Number* norm, float eps, float factor, float* sums,
                                                Arrange arranged) {
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
@@ -40,7 +41,7 @@ __device__ __forceinline__ void normalise_rows(const SharedRows& x, const bf16* 
   float squares = 0.0F;
   if (norm != nullptr && row < x.rows) {
 #pragma unroll 4
-    for (int i = begin; i < x.vectors; i += step) add_squares(squares, values[i]);
+    for (int i = begin; i < x.vectors; i += step) add_squares<kElement>(squares, values[i]);
   }
   squares = sum_over_warp(squares);
   if (lane == 0) sums[warp] = squares;
@@ -52,7 +53,7 @@ __device__ __forceinline__ void normalise_rows(const SharedRows& x, const bf16* 
     const auto* weights = reinterpret_cast<const uint4*>(norm);
 #pragma unroll 4
     for (int i = begin; i < x.vectors; i += step) {
-      values[i] = arranged(scaled(values[i], scale, norm != nullptr ? __ldg(weights + i) : eight_ones()));
+      values[i] = arranged(scaled<kElement>(values[i], scale, norm != nullptr ? __ldg(weights + i) : eight_ones<kElement>()));
     }
   }
   __syncthreads();

@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/element.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/shared_rows.cuh"
 
@@ -83,7 +84,7 @@ __device__ __forceinline__ void mma_e4m3(float (&sum)[4], const uint4& low, cons
     std::uint32_t low_even = 0, low_odd = 0, high_even = 0, high_odd = 0;
     widen_e4m3(l[j], low_even, low_odd);
     widen_e4m3(h[j], high_even, high_odd);
-    mma_16x8x16(sum, low_even, high_even, low_odd, high_odd, x[2 * j], x[2 * j + 1]);
+    mma_16x8x16<Element::kBf16>(sum, low_even, high_even, low_odd, high_odd, x[2 * j], x[2 * j + 1]);
   }
 }
 
@@ -93,24 +94,24 @@ __device__ __forceinline__ uint2 interleaved(std::uint32_t pair01, std::uint32_t
 }
 
 // x into shared memory, normalised if asked; for FP8 weights times kXShift and in the order of widen_e4m3. `sums`: [kWarps].
-template <bool kFp8>
+template <Element kElement, bool kFp8>
 __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
   const SharedRows x{x_shared, shape.x_row, g.m, static_cast<int>(g.k / 8)};
   fetch_rows<kThreads>(x, g.x, g.ldx);
   wait_for_copies<0>();
   __syncthreads();
   if constexpr (kFp8) {
-    normalise_rows<kWarps>(x, g.norm, g.eps, kXShift, sums, [](const uint4& y) {
+    normalise_rows<kElement, kWarps>(x, g.norm, g.eps, kXShift, sums, [](const uint4& y) {
       const uint2 first = interleaved(y.x, y.y);
       const uint2 second = interleaved(y.z, y.w);
       return uint4{first.x, first.y, second.x, second.y};
     });
   } else if (g.norm != nullptr) {
-    normalise_rows<kWarps>(x, g.norm, g.eps, 1.0F, sums, [](const uint4& y) { return y; });
+    normalise_rows<kElement, kWarps>(x, g.norm, g.eps, 1.0F, sums, [](const uint4& y) { return y; });
   }
 }
 
-template <SkinnyOutput kOutput, bool kFp8>
+template <SkinnyOutput kOutput, Element kElement, bool kFp8>
 __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, const float (&sum)[4]) {
   const int group = lane / 4;
   const int token0 = lane % 4 * 2;
@@ -118,13 +119,13 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
     if (token >= g.m || row >= g.n) return;
     if constexpr (kFp8) value *= g.scales[row] * kSumShift;
     const std::int64_t at = token * g.ldy + row;
-    if (g.bias != nullptr) value += __bfloat162float(g.bias[row]);
+    if (g.bias != nullptr) value += widen<kElement>(g.bias[row]);
     if constexpr (kOutput == SkinnyOutput::kLogits) {
       static_cast<float*>(g.y)[at] = value;
     } else {
-      auto* y = static_cast<bf16*>(g.y);
-      if constexpr (kOutput == SkinnyOutput::kAdd) value += __bfloat162float(y[at]);
-      y[at] = __float2bfloat16(value);
+      auto* y = static_cast<Number*>(g.y);
+      if constexpr (kOutput == SkinnyOutput::kAdd) value += widen<kElement>(y[at]);
+      y[at] = narrow<kElement>(value);
     }
   };
   if constexpr (kOutput == SkinnyOutput::kSwiglu) {
@@ -139,9 +140,9 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
         gate *= g.scales[row] * kSumShift;
         up *= g.up_scales[row] * kSumShift;
       }
-      if (g.bias != nullptr) gate += __bfloat162float(g.bias[row]);
-      if (g.up_bias != nullptr) up += __bfloat162float(g.up_bias[row]);
-      static_cast<bf16*>(g.y)[(token0 + j) * g.ldy + row] = __float2bfloat16(silu(gate) * up);
+      if (g.bias != nullptr) gate += widen<kElement>(g.bias[row]);
+      if (g.up_bias != nullptr) up += widen<kElement>(g.up_bias[row]);
+      static_cast<Number*>(g.y)[(token0 + j) * g.ldy + row] = narrow<kElement>(silu(gate) * up);
     }
   } else {
     const std::int64_t row = static_cast<std::int64_t>(tile) * kTileRows + group;
@@ -153,7 +154,7 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
 }
 
 // Shared memory: rings of the warps | x | partial sums | sums of squares.
-template <SkinnyOutput kOutput, int kStages, bool kFp8>
+template <SkinnyOutput kOutput, int kStages, Element kElement, bool kFp8>
 __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
@@ -235,18 +236,18 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
 #endif
   // The norm comes into L2 while this block waits: from memory it would add a microsecond to the way from x to the first sum.
   if (g.norm != nullptr) {
-    constexpr int kLineOfNorm = kLine / static_cast<int>(sizeof(bf16));
+    constexpr int kLineOfNorm = kLine / static_cast<int>(sizeof(Number));
     for (int i = threadIdx.x * kLineOfNorm; i < g.k; i += kThreads * kLineOfNorm) {
       asm volatile("prefetch.global.L2 [%0];" ::"l"(g.norm + i));
     }
   }
   wait_for_predecessor();
-  take_x<kFp8>(g, shape, x_shared, sums);
+  take_x<kElement, kFp8>(g, shape, x_shared, sums);
 
   const int group = lane / 4;
   const int quarter = lane % 4;
   const bool token = group < g.m;
-  const auto* x_row = reinterpret_cast<const bf16*>(x_shared + group * shape.x_row);
+  const auto* x_row = reinterpret_cast<const Number*>(x_shared + group * shape.x_row);
   const int swap = (group & 1) << 2;
   const unsigned char* fragments = ring + group * kLine;
   int chunk = warp;
@@ -279,7 +280,7 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
         if constexpr (kFp8) {
           mma_e4m3(sums_of_half[s], low, high, b[2 * s], b[2 * s + 1]);
         } else {
-          mma_16x8x32(sums_of_half[s], low, high, b[s]);
+          mma_16x8x32<kElement>(sums_of_half[s], low, high, b[s]);
         }
       }
       slot = slot + 1 == kStages ? 0 : slot + 1;
@@ -301,22 +302,23 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
       const float4* of_warps = partial + mine % (2 * kTogether<kFp8>) * kArea;
       float result[4] = {0.0F, 0.0F, 0.0F, 0.0F};
       add_tiles_of_warps<kWarps>(of_warps, lane, result);
-      finish<kOutput, kFp8>(g, first + mine, lane, result);
+      finish<kOutput, kElement, kFp8>(g, first + mine, lane, result);
     }
   }
   wait_for_copies<0>();
 }
 
-template <SkinnyOutput kOutput, int kStages, bool kFp8>
+template <SkinnyOutput kOutput, int kStages, Element kElement, bool kFp8>
 void launch_stages(const SkinnyGemm& g, const Shape& shape, const Launch& launch) {
   const int bytes = std::max(kLeastShared, kWarps * kStages * kStage + g.m * shape.x_row + sums_bytes(kFp8));
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages, kFp8>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_memory());
+    (void)cudaFuncSetAttribute(skinny_kernel<kOutput, kStages, kElement, kFp8>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               shared_memory());
     return true;
   }();
   (void)raised;
   const int blocks = std::min(shape.tiles, multiprocessors());
-  launch_kernel(launch, skinny_kernel<kOutput, kStages, kFp8>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
+  launch_kernel(launch, skinny_kernel<kOutput, kStages, kElement, kFp8>, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
                 static_cast<std::size_t>(bytes), g, shape);
 }
 
@@ -324,7 +326,7 @@ bool fits(int stages, std::int64_t x_bytes, bool fp8) {
   return kWarps * stages * kStage + x_bytes + sums_bytes(fp8) <= shared_memory();
 }
 
-template <SkinnyOutput kOutput, bool kFp8>
+template <SkinnyOutput kOutput, Element kElement, bool kFp8>
 void launch_typed(const SkinnyGemm& g, const Launch& launch) {
   Shape shape{};
   const std::int64_t rows_per_tile = kOutput == SkinnyOutput::kSwiglu ? 8 : kTileRows;
@@ -333,18 +335,18 @@ void launch_typed(const SkinnyGemm& g, const Launch& launch) {
   shape.x_row = x_row_bytes(g.k, kFp8);
   const std::int64_t x_bytes = static_cast<std::int64_t>(g.m) * shape.x_row;
   if (fits(kDeep, x_bytes, kFp8) && !g.prefetch) {
-    launch_stages<kOutput, kDeep, kFp8>(g, shape, launch);
+    launch_stages<kOutput, kDeep, kElement, kFp8>(g, shape, launch);
   } else {
-    launch_stages<kOutput, kShallow, kFp8>(g, shape, launch);
+    launch_stages<kOutput, kShallow, kElement, kFp8>(g, shape, launch);
   }
 }
 
 template <SkinnyOutput kOutput>
 void launch_output(const SkinnyGemm& g, const Launch& launch) {
   if (g.scales != nullptr) {
-    launch_typed<kOutput, true>(g, launch);
+    launch_typed<kOutput, Element::kBf16, true>(g, launch);
   } else {
-    launch_typed<kOutput, false>(g, launch);
+    with_element(g.element, [&](auto element) { launch_typed<kOutput, decltype(element)::value, false>(g, launch); });
   }
 }
 

@@ -41,6 +41,21 @@ class Loop(ProbedTest):
         self.assertEqual(self.runs(), [(1, "predicted", "simgrid"), (2, "measured", "engine")])
         self.assertEqual(self.verb("compare").json(), done.json())
 
+    def test_half_precision_is_planned_probed_predicted_and_run(self):
+        write_tiny(self.folder, [('dtype = "f32"', 'dtype = "f16"')])
+        self.succeed("probe", "tiny.toml", "--out", "half.json", "--progress", "none")
+        profile = json.loads((self.folder / "half.json").read_text())
+        self.assertEqual({sample["dtype"] for sample in profile["gemm"]}, {"f16"})
+        self.assertIn("f16", profile["matrix_rates_flop_per_s"])
+        # From samples of its own, and from those of f32.
+        for samples in ("half.json", self.profile):
+            twin = self.succeed("twin", "tiny.toml", "--repeats", "1", "--profile", samples, "--db", "store.db", "--format", "json").json()
+            self.assert_comparison(twin)
+        memory = twin["measured"]["metrics"]["memory_peak_bytes"]["p50"]
+        write_tiny(self.folder, [])
+        wide = self.verb("run", "tiny.toml", "--repeats", "1").json()["metrics"]["memory_peak_bytes"]["p50"]
+        self.assertLess(memory, wide)
+
     def test_a_run_says_what_it_does(self):
         """Each repeat has a sample, their tokens are those of the workload; the record and the store keep them."""
         done = self.verb("run", self.tiny, "--repeats", "2")

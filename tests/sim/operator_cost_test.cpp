@@ -287,6 +287,33 @@ TEST(OperatorCost, AnEightBitSampleIsHeldAgainstTheRateOfItsFormat) {
   EXPECT_NEAR(p.time.count(), 18e-3, 18e-3 * kExact);
 }
 
+// Beside them FP8 ones, which come first and say nothing of f16.
+TEST(OperatorCost, OnAGpuSamplesOfOneSixteenBitFormatStandForBoth) {
+  Profile profile = datasheet_profile(toy::gpu_device());
+  GemmSample sample;
+  sample.m = sample.n = sample.k = 8192;
+  sample.dtype = Dtype::kFp8;
+  sample.time = Seconds(9e-3);
+  profile.gemm = {sample};
+  sample.dtype = Dtype::kBf16;
+  sample.time = Seconds(17e-3);
+  profile.gemm.push_back(sample);
+  const Op op = gemm_op(8192, 8192, 8192);
+  const Priced from_bf16 = std::get<Priced>(OperatorCost(profile).price(op, Dtype::kF16, {1, 1}));
+  EXPECT_EQ(from_bf16.tier, Tier::kMeasured);
+  EXPECT_NEAR(from_bf16.time.count(), 17e-3, 17e-3 * kExact);
+  // Its own where there are any.
+  sample.dtype = Dtype::kF16;
+  sample.time = Seconds(16e-3);
+  profile.gemm.push_back(sample);
+  EXPECT_NEAR(std::get<Priced>(OperatorCost(profile).price(op, Dtype::kF16, {1, 1})).time.count(), 16e-3, 16e-3 * kExact);
+  EXPECT_NEAR(std::get<Priced>(OperatorCost(profile).price(op, Dtype::kBf16, {1, 1})).time.count(), 17e-3, 17e-3 * kExact);
+  // A CPU has an instruction for one of them.
+  profile.gemm.pop_back();
+  profile.compute_capability = 0;
+  EXPECT_EQ(std::get<Priced>(OperatorCost(profile).price(op, Dtype::kF16, {1, 1})).tier, Tier::kNeighbour);
+}
+
 TEST(OperatorCost, AttentionIsPricedByTheFormatOfTheCache) {
   Profile profile = toy::bare_profile();
   AttentionSample sample = {Dtype::kF32, 1, 1, 999, 4, 2, 16, 2, 1, Seconds(5e-6), 0.0};

@@ -6,9 +6,9 @@
 namespace lindos::data {
 
 std::span<const char* const> migrations() {
-  static const std::array<const char*, 5> kMigrations = {kMigration001Initial, kMigration002DeviceMap,
+  static const std::array<const char*, 6> kMigrations = {kMigration001Initial, kMigration002DeviceMap,
                                                          kMigration003RunSamples, kMigration004Tenants,
-                                                         kMigration005TunedProducts};
+                                                         kMigration005TunedProducts, kMigration006ProductFormats};
   return kMigrations;
 }
 

@@ -13,6 +13,7 @@ extern const char* const kMigration002DeviceMap;
 extern const char* const kMigration003RunSamples;
 extern const char* const kMigration004Tenants;
 extern const char* const kMigration005TunedProducts;
+extern const char* const kMigration006ProductFormats;
 
 // All steps in order; the size is the schema version that this build writes.
 [[nodiscard]] std::span<const char* const> migrations();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CUDA engine against the CPU engine on the same synthetic weights (bf16): logits, tokens, layouts, graphs.
+// The CUDA engine against the CPU engine on the same synthetic weights (bf16, f16): logits, tokens, layouts, graphs.
 #include <cmath>
 
 #include <gtest/gtest.h>
 
 #include "exec/cuda/device_info.h"
+#include "exec/cuda/device_weights.h"
 #include "kernels/e4m3.h"
 #include "scenarios/error.h"
 #include "tests/exec/cuda/cuda_harness.h"
@@ -42,19 +43,22 @@ Model wide_model() {
   return model;
 }
 
-EngineConfig config_of(const Model& model, Backend backend, const Layout& layout = {}) {
-  return cuda_test_config(model, make_synthetic(model, 3, Dtype::kBf16), backend, layout);
+EngineConfig config_of(const Model& model, Backend backend, const Layout& layout = {}, Dtype dtype = Dtype::kBf16) {
+  return cuda_test_config(model, make_synthetic(model, 3, dtype), backend, layout, dtype);
 }
 
 using CudaEngineTest = OnCudaDevice;
 
 void expect_like_cpu(const Model& model, const Layout& layout, AllReduce all_reduce = AllReduce::kAuto) {
-  SCOPED_TRACE(layout.name + " hidden " + std::to_string(model.hidden) + (all_reduce == AllReduce::kPeer ? " peer" : ""));
-  EngineConfig config = config_of(model, Backend::kCuda, layout);
-  config.all_reduce = all_reduce;
-  Engine gpu(config);
-  Engine cpu(config_of(model, Backend::kCpu));
-  expect_logits_of_cpu(gpu, cpu, {1, 63, 64, 300, 700}, model.vocab);
+  for (const Dtype dtype : {Dtype::kBf16, Dtype::kF16}) {
+    SCOPED_TRACE(layout.name + " hidden " + std::to_string(model.hidden) + " " + std::string(name_of(dtype)) +
+                 (all_reduce == AllReduce::kPeer ? " peer" : ""));
+    EngineConfig config = config_of(model, Backend::kCuda, layout, dtype);
+    config.all_reduce = all_reduce;
+    Engine gpu(config);
+    Engine cpu(config_of(model, Backend::kCpu, {}, dtype));
+    expect_logits_of_cpu(gpu, cpu, {1, 63, 64, 300, 700}, model.vocab, cuda_tolerance(dtype));
+  }
 }
 
 TEST_F(CudaEngineTest, LogitsEqualThoseOfTheCpu) {
@@ -286,6 +290,28 @@ TEST_F(CudaEngineTest, WhatItCannotRunIsNamed) {
     EXPECT_EQ(e.kind(), ErrorKind::kInput);
     EXPECT_NE(std::string(e.what()).find("weights in f32"), std::string::npos) << e.what();
   }
+}
+
+// Formats that agree run; others are named, with what was expected. Needs no device.
+TEST(CudaPlan, FormatsThatDoNotAgreeAreNamed) {
+  const auto refusal = [](Dtype weights, Dtype kv, Dtype activations) {
+    const Model model = small_model();
+    GroupPlan group = config_of(model, Backend::kCuda).group;
+    group.weight_dtype = weights;
+    group.kv_dtype = kv;
+    group.activation_dtype = activations;
+    std::string reason;
+    return cuda::executable_on_cuda(model, group, reason) ? "" : reason;
+  };
+  EXPECT_EQ(refusal(Dtype::kBf16, Dtype::kBf16, Dtype::kBf16), "");
+  EXPECT_EQ(refusal(Dtype::kF16, Dtype::kF16, Dtype::kF16), "");
+  EXPECT_EQ(refusal(Dtype::kFp8, Dtype::kBf16, Dtype::kBf16), "");
+  const std::string expected = " (all three in bf16 or all in f16, or weights in fp8 and the rest in bf16 is supported)";
+  EXPECT_EQ(refusal(Dtype::kF16, Dtype::kBf16, Dtype::kF16), "weights in f16, KV in bf16, activations in f16" + expected);
+  EXPECT_EQ(refusal(Dtype::kF16, Dtype::kF16, Dtype::kBf16), "weights in f16, KV in f16, activations in bf16" + expected);
+  EXPECT_EQ(refusal(Dtype::kBf16, Dtype::kF16, Dtype::kBf16), "weights in bf16, KV in f16, activations in bf16" + expected);
+  EXPECT_EQ(refusal(Dtype::kFp8, Dtype::kF16, Dtype::kF16), "weights in fp8, KV in f16, activations in f16" + expected);
+  EXPECT_EQ(refusal(Dtype::kF32, Dtype::kF32, Dtype::kF32), "weights in f32, KV in f32, activations in f32" + expected);
 }
 
 TEST(CudaEngineWithoutDevice, IsRefusedWithTheReason) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers with experts on the GPU against the CPU engine on the same synthetic weights (bf16): logits of every path, ranks
+// Layers with experts on the GPU against the CPU engine on the same synthetic weights (bf16, f16): logits of every path, ranks
 // that share experts out, captured graphs; and what is refused, which needs no GPU.
 #include <string_view>
 
@@ -16,7 +16,7 @@ namespace {
 // experts are nearly equal; so steep, the last of those chosen weighs so little that it does not show.
 class SteepRouter final : public Checkpoint {
  public:
-  explicit SteepRouter(const Model& model) : weights_(make_synthetic(model, 3, Dtype::kBf16)) {}
+  SteepRouter(const Model& model, Dtype dtype) : weights_(make_synthetic(model, 3, dtype)) {}
   [[nodiscard]] const TensorInfo* find(std::string_view name) const override { return weights_->find(name); }
   [[nodiscard]] std::vector<TensorInfo> tensors() const override { return weights_->tensors(); }
   void read(std::string_view name, std::int64_t row_begin, std::int64_t row_end, std::int64_t col_begin, std::int64_t col_end,
@@ -32,7 +32,7 @@ class SteepRouter final : public Checkpoint {
   [[nodiscard]] std::string description() const override { return weights_->description(); }
 
  private:
-  // A power of two: the bits of bf16 stay.
+  // A power of two: the bits of bf16 stay, and those of f16 for all but the least.
   static float factor(std::string_view name) { return name.ends_with(".gate.weight") ? 4.0F : 1.0F; }
   std::unique_ptr<Checkpoint> weights_;
 };
@@ -70,20 +70,22 @@ Model narrow_experts() {
   return model;
 }
 
-EngineConfig config_of(const Model& model, Backend backend, const Layout& layout = {}) {
-  return cuda_test_config(model, std::make_shared<SteepRouter>(model), backend, layout);
+EngineConfig config_of(const Model& model, Backend backend, const Layout& layout = {}, Dtype dtype = Dtype::kBf16) {
+  return cuda_test_config(model, std::make_shared<SteepRouter>(model, dtype), backend, layout, dtype);
 }
 
 using CudaMoeTest = OnCudaDevice;
 
 // Prompts of few rows, of small, medium and large tiles, in several chunks; then the same text as one prompt.
 void expect_like_cpu(const Model& model, const Layout& layout, AllReduce all_reduce = AllReduce::kAuto) {
-  SCOPED_TRACE(model.name + " " + layout.name + (all_reduce == AllReduce::kPeer ? " peer" : ""));
-  EngineConfig config = config_of(model, Backend::kCuda, layout);
-  config.all_reduce = all_reduce;
-  Engine gpu(config);
-  Engine cpu(config_of(model, Backend::kCpu));
-  expect_logits_of_cpu(gpu, cpu, {1, 7, 20, 64, 300, 700}, model.vocab);
+  for (const Dtype dtype : {Dtype::kBf16, Dtype::kF16}) {
+    SCOPED_TRACE(model.name + " " + layout.name + " " + std::string(name_of(dtype)) + (all_reduce == AllReduce::kPeer ? " peer" : ""));
+    EngineConfig config = config_of(model, Backend::kCuda, layout, dtype);
+    config.all_reduce = all_reduce;
+    Engine gpu(config);
+    Engine cpu(config_of(model, Backend::kCpu, {}, dtype));
+    expect_logits_of_cpu(gpu, cpu, {1, 7, 20, 64, 300, 700}, model.vocab, cuda_tolerance(dtype));
+  }
 }
 
 TEST_F(CudaMoeTest, LogitsEqualThoseOfTheCpu) {
@@ -117,7 +119,7 @@ TEST_F(CudaMoeTest, BatchesOfEverySizeChooseTheTokensOfTheCpu) {
 }
 
 // One rank captures its decode steps, two stages launch the same kernels one by one; the residual stream between them is
-// bf16 either way. From a prompt of one token on, no product of a library takes part.
+// in 16 bits either way. From a prompt of one token on, no product of a library takes part.
 TEST_F(CudaMoeTest, GraphsGiveTheBitsOfKernelByKernel) {
   for (const Model& model : {wide_experts(), narrow_experts()}) {
     SCOPED_TRACE(model.name);
@@ -150,7 +152,7 @@ std::string refusal(const Model& model, const Layout& layout = {}, Dtype weights
 TEST(CudaMoePlan, WhatExpertsCannotRunIsNamed) {
   EXPECT_EQ(refusal(wide_experts()), "");
   EXPECT_EQ(refusal(narrow_experts(), {"Tensor2Uneven", {3, 1}, {1}}), "");
-  EXPECT_EQ(refusal(wide_experts(), {}, Dtype::kFp8), "experts in fp8 (bf16 is supported)");
+  EXPECT_EQ(refusal(wide_experts(), {}, Dtype::kFp8), "experts in fp8 (bf16 and f16 are supported)");
   Model model = wide_experts();
   model.moe.experts = 12;
   EXPECT_EQ(refusal(model), "12 experts (multiples of 8 up to 256 are supported)");

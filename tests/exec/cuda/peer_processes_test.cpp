@@ -66,8 +66,10 @@ class SocketCommunicator final : public Communicator {
 
 void expect_sums(int socket, int rank, AllReduce way) {
   SocketCommunicator comm(socket, rank);
-  const auto results = sums_of(comm, way, kRounds, kRows);
-  for (int round = 0; round < kRounds; ++round) EXPECT_EQ(results[static_cast<std::size_t>(round)], expected(2, round, kRows));
+  for (const Element element : kElements) {
+    const auto results = sums_of(comm, element, way, kRounds, kRows);
+    for (int round = 0; round < kRounds; ++round) EXPECT_EQ(results[static_cast<std::size_t>(round)], expected(element, 2, round, kRows));
+  }
 }
 
 // The running test by both processes.

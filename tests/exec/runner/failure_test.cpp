@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes wrong must be said, and must leave no thread that waits. A hang shows as the test's time-out.
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -15,6 +17,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using harness::Layout;
 
 const Layout kTensor2{"", {1, 1}, {1}, KvSplit::kReplicate};
@@ -48,6 +51,24 @@ class FailingCheckpoint final : public Checkpoint {
  private:
   std::shared_ptr<const Checkpoint> source_;
   mutable std::atomic<int> left_;
+};
+
+// All weights of the last norm are `weight`.
+class LoudCheckpoint final : public Checkpoint {
+ public:
+  LoudCheckpoint(std::shared_ptr<const Checkpoint> source, float weight) : source_(std::move(source)), weight_(weight) {}
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const override { return source_->find(name); }
+  [[nodiscard]] std::vector<TensorInfo> tensors() const override { return source_->tensors(); }
+  void read(std::string_view name, std::int64_t row_begin, std::int64_t row_end, std::int64_t col_begin,
+            std::int64_t col_end, std::span<float> out) const override {
+    source_->read(name, row_begin, row_end, col_begin, col_end, out);
+    if (name == "model.norm.weight") std::fill(out.begin(), out.end(), weight_);
+  }
+  [[nodiscard]] std::string description() const override { return source_->description(); }
+
+ private:
+  std::shared_ptr<const Checkpoint> source_;
+  float weight_;
 };
 
 // Throws in its n-th sum instead of taking part.
@@ -165,6 +186,25 @@ TEST(Context, OfTheModelHoldsWithoutALimitInThePlan) {
   harness::Engine engine(harness::tiny_config());
   expect_error(ErrorKind::kInput, HasSubstr("holds 256"), [&] { (void)engine.generate(harness::make_prompt(250, 1, 200), 7); });
   EXPECT_EQ(engine.generate(harness::make_prompt(250, 1, 200), 6).size(), 6U);
+}
+
+// What the last norm gives is beyond f16 and becomes infinite there; bf16 and f32 hold it.
+TEST(Logits, ThatAreNotFiniteEndTheRunWithTheReason) {
+  const auto config_of = [](Dtype dtype, float weight) {
+    EngineConfig config = harness::tiny_config(kTensor2);
+    config.group.weight_dtype = dtype;
+    config.checkpoint = std::make_shared<LoudCheckpoint>(config.checkpoint, weight);
+    return config;
+  };
+  const auto prompt = harness::make_prompt(5, 1, 200);
+  for (const Dtype dtype : {Dtype::kF32, Dtype::kBf16}) {
+    EXPECT_EQ(harness::Engine(config_of(dtype, 1e6F)).generate(prompt, 2).size(), 2U);
+  }
+  expect_error(ErrorKind::kEnvironment,
+               AllOf(HasSubstr("request 0: its logits are not finite at position 4"), HasSubstr("beyond 65504"), HasSubstr("bf16")),
+               [&] { (void)harness::Engine(config_of(Dtype::kF16, 1e6F)).generate(prompt, 2); });
+  expect_error(ErrorKind::kEnvironment, AllOf(HasSubstr("not finite"), HasSubstr("broken weights"), Not(HasSubstr("65504"))),
+               [&] { (void)harness::Engine(config_of(Dtype::kF32, std::nanf(""))).generate(prompt, 2); });
 }
 
 TEST(Cache, TooSmallForARequestIsAnAnswerWithNumbers) {

@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::uint64_t kAllBits = std::numeric_limits<std::uint64_t>::max();
 const ProductPlace kHere{"NVIDIA \"H200\"", 132, "cuBLASLt 130100"};
-const TunedProduct kOne{kHere, {2048, 4096, 14336, false, true, false}, {kAllBits, 2, 3, 4, 5, 6, 7, kAllBits - 1}};
-const TunedProduct kTwo{{kHere.device, 40, kHere.library}, {1, 2, 3, true, false, true}, {9}};
+const TunedProduct kOne{kHere, {2048, 4096, 14336, false, true, Dtype::kF16}, {kAllBits, 2, 3, 4, 5, 6, 7, kAllBits - 1}};
+const TunedProduct kTwo{{kHere.device, 40, kHere.library}, {1, 2, 3, true, false, Dtype::kFp8}, {9}};
 
 // The same on each of three ranks, which are threads.
 void on_three_ranks(const std::function<void(Communicator&)>& work) {

@@ -9,7 +9,7 @@ namespace lindos::exec {
 namespace {
 
 const ProductPlace kHere{"NVIDIA H200", 132, "cuBLASLt 130100"};
-const ProductShape kShape{128, 4096, 14336, false, true, false};
+const ProductShape kShape{128, 4096, 14336, false, true, Dtype::kBf16};
 
 TEST(TunedProducts, ATimingHoldsForItsPlaceAndShapeAlone) {
   const TunedProducts memory({{kHere, kShape, {1, 2, 3}}});
@@ -18,8 +18,9 @@ TEST(TunedProducts, ATimingHoldsForItsPlaceAndShapeAlone) {
                                     ProductPlace{kHere.device, 132, "cuBLASLt 130200"}}) {
     EXPECT_EQ(memory.find(place, kShape), std::nullopt);
   }
-  for (const ProductShape& shape : {ProductShape{64, 4096, 14336, false, true, false}, ProductShape{128, 4096, 14336, true, true, false},
-                                    ProductShape{128, 4096, 14336, false, false, false}, ProductShape{128, 4096, 14336, false, true, true}}) {
+  for (const ProductShape& shape : {ProductShape{64, 4096, 14336, false, true, Dtype::kBf16}, ProductShape{128, 4096, 14336, true, true, Dtype::kBf16},
+                                    ProductShape{128, 4096, 14336, false, false, Dtype::kBf16}, ProductShape{128, 4096, 14336, false, true, Dtype::kF16},
+                                    ProductShape{128, 4096, 14336, false, true, Dtype::kFp8}}) {
     EXPECT_EQ(memory.find(kHere, shape), std::nullopt);
   }
 }

@@ -13,23 +13,24 @@ namespace lindos::kernels::cuda::test {
 
 namespace {
 
-using AllReduceTest = CudaTest;
+class AllReduceTest : public ElementTest {};
+LINDOS_FOR_BOTH_ELEMENTS(AllReduceTest);
 
 constexpr float kEps = 1e-5F;
 constexpr std::uint64_t kPatience = 5'000'000'000;
 
-std::vector<float> random_rows(std::int64_t rows, std::int64_t width, unsigned seed) {
-  return random_values(static_cast<std::size_t>(rows * width), seed);
+std::vector<float> random_rows(Element element, std::int64_t rows, std::int64_t width, unsigned seed) {
+  return random_values(element, static_cast<std::size_t>(rows * width), seed);
 }
 
 // f32 in rank order, one rounding: the same bits.
-std::vector<float> summed(const std::vector<float>& residual, const std::vector<std::vector<float>>& partials, const std::vector<float>& bias) {
+std::vector<float> summed(Element element, const std::vector<float>& residual, const std::vector<std::vector<float>>& partials, const std::vector<float>& bias) {
   std::vector<float> out(residual.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     float sum = 0.0F;
     for (const std::vector<float>& partial : partials) sum += partial[i];
     if (!bias.empty()) sum += bias[i % bias.size()];
-    out[i] = from_bf16(to_bf16(sum + residual[i]));
+    out[i] = rounded(element, sum + residual[i]);
   }
   return out;
 }
@@ -46,17 +47,19 @@ std::vector<double> normed(const std::vector<float>& x, const std::vector<float>
   return out;
 }
 
-TEST_F(AllReduceTest, SanitizePartialsAreSummedInRankOrderThenNormed) {
+TEST_P(AllReduceTest, SanitizePartialsAreSummedInRankOrderThenNormed) {
+  const Element element = GetParam();
   for (const std::int64_t width : {8, 320, 4096, 18432}) {   // the last beyond what threads keep
     SCOPED_TRACE(width);
     constexpr std::int64_t kRows = 4;
-    const std::vector<float> start = random_rows(kRows, width, 1);
-    const std::vector<std::vector<float>> partials = {random_rows(kRows, width, 2), random_rows(kRows, width, 3), random_rows(kRows, width, 4)};
-    const std::vector<float> bias = random_values(static_cast<std::size_t>(width), 5);
-    const std::vector<float> weight = random_values(static_cast<std::size_t>(width), 6);
-    const DeviceBf16 residual(start), a(partials[0]), b(partials[1]), c(partials[2]), device_bias(bias), device_weight(weight);
-    const DeviceBf16 out(start.size());
+    const std::vector<float> start = random_rows(element, kRows, width, 1);
+    const std::vector<std::vector<float>> partials = {random_rows(element, kRows, width, 2), random_rows(element, kRows, width, 3), random_rows(element, kRows, width, 4)};
+    const std::vector<float> bias = random_values(element, static_cast<std::size_t>(width), 5);
+    const std::vector<float> weight = random_values(element, static_cast<std::size_t>(width), 6);
+    const DeviceNumbers residual(element, start), a(element, partials[0]), b(element, partials[1]), c(element, partials[2]);
+    const DeviceNumbers device_bias(element, bias), device_weight(element, weight), out(element, start.size());
     PartialSum sum;
+    sum.element = element;
     sum.residual = residual.get();
     sum.partial[0] = a.get();
     sum.partial[1] = b.get();
@@ -68,22 +71,22 @@ TEST_F(AllReduceTest, SanitizePartialsAreSummedInRankOrderThenNormed) {
     sum.norm = {device_weight.get(), kEps, out.get()};
     add_partials(sum, {stream_, false});
     finish();
-    const std::vector<float> expected = summed(start, partials, bias);
+    const std::vector<float> expected = summed(element, start, partials, bias);
     EXPECT_EQ(residual.read(), expected);
-    EXPECT_LT(relative_error(out.read(), normed(expected, weight)), kBf16Error);
+    EXPECT_LT(relative_error(out.read(), normed(expected, weight)), error_of(element));
   }
 }
 
 // Ranks of one device: memory of its own and a stream for each.
 struct Ranks {
-  Ranks(int count, std::int64_t most_rows, std::int64_t row_width) : width(row_width) {
+  Ranks(Element of, int count, std::int64_t most_rows, std::int64_t row_width) : element(of), width(row_width) {
     const auto n = static_cast<std::size_t>(most_rows * width);
     EXPECT_EQ(cudaMallocHost(reinterpret_cast<void**>(&fault), sizeof(PeerFault)), cudaSuccess);
     *fault = {};
     for (int r = 0; r < count; ++r) {
-      residual.push_back(std::make_unique<DeviceBf16>(n));
-      normed.push_back(std::make_unique<DeviceBf16>(n));
-      for (auto& partial : partials) partial.push_back(std::make_unique<DeviceBf16>(n));
+      residual.push_back(std::make_unique<DeviceNumbers>(element, n));
+      normed.push_back(std::make_unique<DeviceNumbers>(element, n));
+      for (auto& partial : partials) partial.push_back(std::make_unique<DeviceNumbers>(element, n));
       words.push_back(std::make_unique<Device<std::uint32_t>>(static_cast<std::size_t>(kPeerWords)));
       epochs.push_back(std::make_unique<Device<std::uint32_t>>(static_cast<std::size_t>(kMostPeerBlocks)));
       words.back()->zero();
@@ -110,6 +113,7 @@ struct Ranks {
       sum.residual[r] = residual[r]->get();
       sum.words[r] = words[r]->get();
     }
+    sum.sum.element = element;
     sum.sum.residual = residual[self]->get();
     sum.sum.ranks = count();
     sum.sum.rows = rows;
@@ -125,35 +129,37 @@ struct Ranks {
     for (cudaStream_t stream : streams) EXPECT_EQ(cudaStreamSynchronize(stream), cudaSuccess);
   }
 
+  Element element;
   std::int64_t width;
-  std::vector<std::unique_ptr<DeviceBf16>> residual, normed, partials[2];
+  std::vector<std::unique_ptr<DeviceNumbers>> residual, normed, partials[2];
   std::vector<std::unique_ptr<Device<std::uint32_t>>> words, epochs;
   std::vector<cudaStream_t> streams;
   PeerFault* fault = nullptr;
 };
 
-void upload(const DeviceBf16& to, const std::vector<float>& values) {
-  std::vector<std::uint16_t> bits;
-  for (const float v : values) bits.push_back(to_bf16(v));
-  EXPECT_EQ(cudaMemcpy(to.get(), bits.data(), bits.size() * sizeof(std::uint16_t), cudaMemcpyHostToDevice), cudaSuccess);
+void upload(Element element, const DeviceNumbers& to, const std::vector<float>& values) {
+  std::vector<Number> numbers;
+  for (const float v : values) numbers.push_back(to_number(element, v));
+  EXPECT_EQ(cudaMemcpy(to.get(), numbers.data(), numbers.size() * sizeof(Number), cudaMemcpyHostToDevice), cudaSuccess);
 }
 
 // One after the other without the host between them, shots in turn: every rank ends with the bits of the host.
-TEST_F(AllReduceTest, SanitizeRanksThatMeetAllHoldTheSum) {
+TEST_P(AllReduceTest, SanitizeRanksThatMeetAllHoldTheSum) {
+  const Element element = GetParam();
   for (const int count : {2, 3, 4}) {
     for (const std::int64_t width : {64, 4096}) {
       SCOPED_TRACE(count);
       constexpr std::int64_t kRows = 9;
-      Ranks ranks(count, kRows, width);
-      const std::vector<float> start = random_rows(kRows, width, 1);
-      const std::vector<float> weight = random_values(static_cast<std::size_t>(width), 6);
-      const DeviceBf16 device_weight(weight);
+      Ranks ranks(element, count, kRows, width);
+      const std::vector<float> start = random_rows(element, kRows, width, 1);
+      const std::vector<float> weight = random_values(element, static_cast<std::size_t>(width), 6);
+      const DeviceNumbers device_weight(element, weight);
       std::vector<std::vector<float>> partials[2];
       for (int r = 0; r < count; ++r) {
-        upload(*ranks.residual[static_cast<std::size_t>(r)], start);
+        upload(element, *ranks.residual[static_cast<std::size_t>(r)], start);
         for (std::size_t parity = 0; parity < 2; ++parity) {
-          partials[parity].push_back(random_rows(kRows, width, static_cast<unsigned>(10 + 2 * r) + static_cast<unsigned>(parity)));
-          upload(*ranks.partials[parity][static_cast<std::size_t>(r)], partials[parity].back());
+          partials[parity].push_back(random_rows(element, kRows, width, static_cast<unsigned>(10 + 2 * r) + static_cast<unsigned>(parity)));
+          upload(element, *ranks.partials[parity][static_cast<std::size_t>(r)], partials[parity].back());
         }
       }
       std::vector<float> expected = start;
@@ -165,12 +171,12 @@ TEST_F(AllReduceTest, SanitizeRanksThatMeetAllHoldTheSum) {
           ranks.launch(r, round % 3 == 0 ? PeerShots::kOne : PeerShots::kTwo, 2, kRows, parity, round + 1 == kRounds ? norm : FollowingNorm{},
                        kPatience);
         }
-        expected = summed(expected, partials[parity], {});
+        expected = summed(element, expected, partials[parity], {});
       }
       ranks.finish();
       EXPECT_EQ(ranks.fault->missing, 0U);
       const std::vector<float> first = ranks.normed.front()->read();
-      EXPECT_LT(relative_error(first, normed(expected, weight)), kBf16Error);
+      EXPECT_LT(relative_error(first, normed(expected, weight)), error_of(element));
       for (int r = 0; r < count; ++r) {
         EXPECT_EQ(ranks.residual[static_cast<std::size_t>(r)]->read(), expected) << "rank " << r;
         EXPECT_EQ(ranks.normed[static_cast<std::size_t>(r)]->read(), first) << "rank " << r;
@@ -179,16 +185,16 @@ TEST_F(AllReduceTest, SanitizeRanksThatMeetAllHoldTheSum) {
   }
 }
 
-TEST_F(AllReduceTest, SanitizeARankThatDoesNotComeIsNamedAndTheOthersLeave) {
-  Ranks ranks(3, 1, 64);
+TEST_P(AllReduceTest, SanitizeARankThatDoesNotComeIsNamedAndTheOthersLeave) {
+  Ranks ranks(GetParam(), 3, 1, 64);
   constexpr std::uint64_t kSoon = 20'000'000;
   for (const int r : {0, 1}) ranks.launch(r, PeerShots::kOne, 1, 1, 0, {}, kSoon);
   ranks.finish();
   EXPECT_EQ(ranks.fault->missing, 3U);
 }
 
-TEST_F(AllReduceTest, TheHostLetsWaitingRanksLeave) {
-  Ranks ranks(2, 1, 64);
+TEST_P(AllReduceTest, TheHostLetsWaitingRanksLeave) {
+  Ranks ranks(GetParam(), 2, 1, 64);
   ranks.launch(0, PeerShots::kOne, 1, 1, 0, {}, 60 * kPatience);
   *static_cast<volatile std::uint32_t*>(&ranks.fault->leave) = 1;
   ranks.finish();

@@ -26,7 +26,8 @@ struct Sequence {
 // Sequences over pages dealt out in a shuffled order; the reference works on plain arrays in double.
 class Scene {
  public:
-  Scene(const Shape& shape, const std::vector<Sequence>& sequences, unsigned seed) : shape_(shape), sequences_(sequences) {
+  Scene(Element element, const Shape& shape, const std::vector<Sequence>& sequences, unsigned seed)
+      : element_(element), shape_(shape), sequences_(sequences) {
     int longest = 0;
     int pages = 0;
     for (const Sequence& s : sequences) {
@@ -51,14 +52,14 @@ class Scene {
         row_table_.push_back(static_cast<int>(s));
       }
       row += sequences[s].tokens;
-      keys_.push_back(random_values(static_cast<std::size_t>(sequences[s].context + sequences[s].tokens) * kv_heads * d, seed + 10 + static_cast<unsigned>(s)));
-      values_.push_back(random_values(static_cast<std::size_t>(sequences[s].context + sequences[s].tokens) * kv_heads * d, seed + 50 + static_cast<unsigned>(s)));
+      keys_.push_back(random_values(element_, static_cast<std::size_t>(sequences[s].context + sequences[s].tokens) * kv_heads * d, seed + 10 + static_cast<unsigned>(s)));
+      values_.push_back(random_values(element_, static_cast<std::size_t>(sequences[s].context + sequences[s].tokens) * kv_heads * d, seed + 50 + static_cast<unsigned>(s)));
     }
     total_rows_ = row;
     width_ = (shape.q_heads + 2 * shape.kv_heads) * shape.head_dim;
-    qkv_ = random_values(static_cast<std::size_t>(row * width_), seed + 1);
-    q_norm_ = random_values(d, seed + 2);
-    k_norm_ = random_values(d, seed + 3);
+    qkv_ = random_values(element_, static_cast<std::size_t>(row * width_), seed + 1);
+    q_norm_ = random_values(element_, d, seed + 2);
+    k_norm_ = random_values(element_, d, seed + 3);
     for (int p = 0; p <= longest; ++p) {
       for (int i = 0; i < shape.head_dim / 2; ++i) {
         const double angle = p * std::pow(10000.0, -2.0 * i / shape.head_dim);
@@ -81,7 +82,7 @@ class Scene {
         for (int h = 0; h < shape.kv_heads; ++h) {
           const std::vector<double> k = transformed(row_values + (shape.q_heads + h) * shape.head_dim, k_norm_, sequences[s].context + t);
           for (int i = 0; i < shape.head_dim; ++i) {
-            keys_[s][index(sequences[s].context + t, h, i)] = from_bf16(to_bf16(static_cast<float>(k[static_cast<std::size_t>(i)])));
+            keys_[s][index(sequences[s].context + t, h, i)] = rounded(element_, static_cast<float>(k[static_cast<std::size_t>(i)]));
             values_[s][index(sequences[s].context + t, h, i)] = row_values[(shape.q_heads + shape.kv_heads + h) * shape.head_dim + i];
           }
         }
@@ -98,7 +99,7 @@ class Scene {
         const float* row_values = qkv_.data() + static_cast<std::size_t>((rows_[s] + t) * width_);
         for (int h = 0; h < shape_.q_heads; ++h) {
           std::vector<double> q = transformed(row_values + h * shape_.head_dim, q_norm_, position);
-          for (double& v : q) v = static_cast<double>(from_bf16(to_bf16(static_cast<float>(v))));
+          for (double& v : q) v = static_cast<double>(rounded(element_, static_cast<float>(v)));
           const int kv = (h + shape_.q_offset) / shape_.group;
           std::vector<double> weights;
           double largest = -1e300;
@@ -126,20 +127,21 @@ class Scene {
 
   // What the kernels give for all rows.
   std::vector<float> run(cudaStream_t stream, bool decode, bool dependent, int repeats = 1, bool portable = false) {
-    DeviceBf16 pages(pages_);
-    const DeviceBf16 q_norm(q_norm_), k_norm(k_norm_);
+    DeviceNumbers pages(element_, pages_);
+    const DeviceNumbers q_norm(element_, q_norm_), k_norm(element_, k_norm_);
     const Device<float> cos(cos_), sin(sin_);
     const Device<int> table(table_), position(position_), row_table(row_table_), rows(rows_);
-    const DeviceBf16 out(static_cast<std::size_t>(total_rows_ * shape_.q_heads * shape_.head_dim));
+    const DeviceNumbers out(element_, static_cast<std::size_t>(total_rows_ * shape_.q_heads * shape_.head_dim));
     DeviceKv kv{pages.get(), shape_.kv_heads, shape_.head_dim};
     const HeadMap heads{shape_.q_heads, shape_.group, shape_.q_offset};
     const HeadTransform transform{shape_.norm ? q_norm.get() : nullptr, shape_.norm ? k_norm.get() : nullptr, 1e-5F, cos.get(), sin.get()};
     const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape_.head_dim)));
     const Launch launch{stream, dependent};
     for (int i = 0; i < repeats; ++i) {
-      const DeviceBf16 qkv(qkv_);
+      const DeviceNumbers qkv(element_, qkv_);
       if (decode) {
         DecodeAttention a;
+        a.element = element_;
         a.kv = kv;
         a.heads = heads;
         a.transform = transform;
@@ -164,6 +166,7 @@ class Scene {
         for (const unsigned t : tickets.read()) EXPECT_EQ(t, 0U);
       } else {
         RopeKvWrite write;
+        write.element = element_;
         write.kv = kv;
         write.heads = heads;
         write.transform = transform;
@@ -182,6 +185,7 @@ class Scene {
         }
         const Device<PrefillTile> device_tiles(tiles);
         PrefillAttention a;
+        a.element = element_;
         a.rows = total_rows_;
         a.portable = portable;
         a.kv = kv;
@@ -214,7 +218,7 @@ class Scene {
       }
     }
     // One unit in the last place of values up to 8.
-    EXPECT_LE(worst, 0.0625);
+    EXPECT_LE(worst, element_ == Element::kF16 ? 0.0625 / 8.0 : 0.0625);
     return out.read();
   }
 
@@ -246,6 +250,7 @@ class Scene {
     return y;
   }
 
+  Element element_;
   Shape shape_;
   std::vector<Sequence> sequences_;
   int stride_ = 0;
@@ -256,52 +261,53 @@ class Scene {
   std::vector<std::vector<float>> keys_, values_;   // [sequence][position][head][dim]
 };
 
-class AttentionTest : public CudaTest {};
+class AttentionTest : public ElementTest {};
+LINDOS_FOR_BOTH_ELEMENTS(AttentionTest);
 
 constexpr Shape kLlama{32, 8, 4, 0, 128};
 
-TEST_F(AttentionTest, DecodeEqualsTheReference) {
+TEST_P(AttentionTest, DecodeEqualsTheReference) {
   for (const Shape& shape : {kLlama, Shape{9, 3, 3, 0, 64}, Shape{4, 2, 3, 1, 64}, Shape{8, 8, 1, 0, 128}, Shape{16, 1, 16, 0, 128},
                              Shape{14, 2, 7, 0, 64}, Shape{8, 2, 4, 0, 128, 100}, Shape{8, 2, 4, 0, 128, 0, true}}) {
     for (const std::vector<Sequence>& batch :
          {std::vector<Sequence>{{0, 1}}, {{63, 1}}, {{64, 1}}, {{1000, 1}}, {{4095, 1}}, {{5, 1}, {700, 1}, {64, 1}, {129, 1}, {2049, 1}}}) {
       SCOPED_TRACE(::testing::Message() << shape.q_heads << "/" << shape.kv_heads << " d " << shape.head_dim << " window " << shape.window
                                         << " first context " << batch.front().context << " of " << batch.size());
-      Scene scene(shape, batch, 7);
-      EXPECT_LT(relative_error(scene.run(stream_, true, false), scene.reference()), kBf16Error * 2);
+      Scene scene(GetParam(), shape, batch, 7);
+      EXPECT_LT(relative_error(scene.run(stream_, true, false), scene.reference()), error_of(GetParam()) * 2);
     }
   }
 }
 
-TEST_F(AttentionTest, DecodeAgainAndUnderDependentLaunchGivesTheSame) {
-  Scene scene(kLlama, {{3000, 1}, {17, 1}}, 3);
+TEST_P(AttentionTest, DecodeAgainAndUnderDependentLaunchGivesTheSame) {
+  Scene scene(GetParam(), kLlama, {{3000, 1}, {17, 1}}, 3);
   const std::vector<float> once = scene.run(stream_, true, false);
   EXPECT_EQ(scene.run(stream_, true, true), once);
   EXPECT_EQ(scene.run(stream_, true, false, 5), once);
 }
 
-TEST_F(AttentionTest, PrefillEqualsTheReference) {
+TEST_P(AttentionTest, PrefillEqualsTheReference) {
   for (const Shape& shape : {kLlama, Shape{9, 3, 3, 0, 64}, Shape{4, 2, 3, 1, 64}, Shape{8, 2, 4, 0, 128, 100}, Shape{8, 2, 4, 0, 128, 0, true}}) {
     for (const std::vector<Sequence>& batch : {std::vector<Sequence>{{0, 2}}, {{0, 300}}, {{100, 65}}, {{64, 128}, {0, 129}, {333, 7}}, {{300, 260}}}) {
       SCOPED_TRACE(::testing::Message() << shape.q_heads << "/" << shape.kv_heads << " d " << shape.head_dim << " window " << shape.window
                                         << " first " << batch.front().context << "+" << batch.front().tokens << " of " << batch.size());
-      Scene scene(shape, batch, 11);
+      Scene scene(GetParam(), shape, batch, 11);
       const std::vector<double> reference = scene.reference();
       for (const bool portable : {true, false}) {
         SCOPED_TRACE(portable);
-        EXPECT_LT(relative_error(scene.run(stream_, false, false, 1, portable), reference), kBf16Error * 2);
+        EXPECT_LT(relative_error(scene.run(stream_, false, false, 1, portable), reference), error_of(GetParam()) * 2);
       }
     }
   }
 }
 
-TEST_F(AttentionTest, SanitizeSmall) {
-  Scene decode({4, 2, 2, 0, 128}, {{200, 1}, {3, 1}}, 5);
-  EXPECT_LT(relative_error(decode.run(stream_, true, true), decode.reference()), kBf16Error * 2);
-  Scene hopper({2, 1, 2, 0, 128}, {{70, 140}}, 5);
-  EXPECT_LT(relative_error(hopper.run(stream_, false, true), hopper.reference()), kBf16Error * 2);
-  Scene prefill({2, 1, 2, 0, 64}, {{70, 140}}, 5);
-  EXPECT_LT(relative_error(prefill.run(stream_, false, true), prefill.reference()), kBf16Error * 2);
+TEST_P(AttentionTest, SanitizeSmall) {
+  Scene decode(GetParam(), {4, 2, 2, 0, 128}, {{200, 1}, {3, 1}}, 5);
+  EXPECT_LT(relative_error(decode.run(stream_, true, true), decode.reference()), error_of(GetParam()) * 2);
+  Scene hopper(GetParam(), {2, 1, 2, 0, 128}, {{70, 140}}, 5);
+  EXPECT_LT(relative_error(hopper.run(stream_, false, true), hopper.reference()), error_of(GetParam()) * 2);
+  Scene prefill(GetParam(), {2, 1, 2, 0, 64}, {{70, 140}}, 5);
+  EXPECT_LT(relative_error(prefill.run(stream_, false, true), prefill.reference()), error_of(GetParam()) * 2);
 }
 
 }  // namespace

@@ -5,28 +5,29 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <utility>
 #include <vector>
 
-#include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
-#include "kernels/bf16.h"
+#include "kernels/cuda/element.h"
 
 namespace lindos::kernels::cuda::test {
 
-// Two of each: floats as the reference sees them, rounded to bf16, and those bits.
-inline std::vector<float> rounded(std::vector<float> values) {
-  for (float& v : values) v = from_bf16(to_bf16(v));
+// Floats as the reference sees them: rounded to the format in which the kernel takes them.
+inline float rounded(Element element, float value) { return from_number(element, to_number(element, value)); }
+inline std::vector<float> rounded(Element element, std::vector<float> values) {
+  for (float& v : values) v = rounded(element, v);
   return values;
 }
 
-inline std::vector<float> random_values(std::size_t n, unsigned seed, float scale = 1.0F) {
+inline std::vector<float> random_values(Element element, std::size_t n, unsigned seed, float scale = 1.0F) {
   std::mt19937 generator(seed);
   std::normal_distribution<float> normal(0.0F, scale);
   std::vector<float> values(n);
   for (float& v : values) v = normal(generator);
-  return rounded(values);
+  return rounded(element, std::move(values));
 }
 
 template <class T>
@@ -56,25 +57,25 @@ class Device {
   std::size_t size_;
 };
 
-class DeviceBf16 {
+class DeviceNumbers {
  public:
-  explicit DeviceBf16(std::size_t n) : bits_(n) {}
-  explicit DeviceBf16(const std::vector<float>& values) : bits_(narrow(values)) {}
-  [[nodiscard]] __nv_bfloat16* get() const { return reinterpret_cast<__nv_bfloat16*>(bits_.get()); }
-  void zero() { bits_.zero(); }
+  DeviceNumbers(Element element, std::size_t n) : element_(element), numbers_(n) {}
+  DeviceNumbers(Element element, const std::vector<float>& values) : element_(element), numbers_(narrow(element, values)) {}
+  [[nodiscard]] Number* get() const { return numbers_.get(); }
   [[nodiscard]] std::vector<float> read() const {
     std::vector<float> values;
-    for (const std::uint16_t bits : bits_.read()) values.push_back(from_bf16(bits));
+    for (const Number number : numbers_.read()) values.push_back(from_number(element_, number));
     return values;
   }
 
  private:
-  static std::vector<std::uint16_t> narrow(const std::vector<float>& values) {
-    std::vector<std::uint16_t> bits;
-    for (const float v : values) bits.push_back(to_bf16(v));
-    return bits;
+  static std::vector<Number> narrow(Element element, const std::vector<float>& values) {
+    std::vector<Number> numbers;
+    for (const float v : values) numbers.push_back(to_number(element, v));
+    return numbers;
   }
-  Device<std::uint16_t> bits_;
+  Element element_;
+  Device<Number> numbers_;
 };
 
 // ‖out − reference‖ / ‖reference‖; NaN for any NaN.
@@ -90,11 +91,13 @@ inline double relative_error(const std::vector<float>& out, const std::vector<do
   return std::sqrt(error / norm);
 }
 
-// bf16 keeps 8 bits: a rounded result is off by at most 2⁻⁹ of itself, 1.7e-3 in the mean square over a binade.
-inline constexpr double kBf16Error = 3e-3;
+// bf16 keeps 8 bits: a rounded result is off by at most 2⁻⁹ of itself, 1.7e-3 in the mean square over a binade. f16 keeps 11.
+constexpr double error_of(Element element) { return element == Element::kF16 ? 3e-3 / 8.0 : 3e-3; }
 inline constexpr double kF32Error = 1e-4;
 
-class CudaTest : public ::testing::Test {
+// Skips without a device; `Base`: with a parameter or without.
+template <class Base>
+class OnDevice : public Base {
  protected:
   void SetUp() override {
     int count = 0;
@@ -112,5 +115,12 @@ class CudaTest : public ::testing::Test {
   }
   cudaStream_t stream_ = nullptr;
 };
+using CudaTest = OnDevice<::testing::Test>;
+
+// Tests of kernels that take either 16-bit format.
+class ElementTest : public OnDevice<::testing::TestWithParam<Element>> {};
+#define LINDOS_FOR_BOTH_ELEMENTS(fixture)                                                        \
+  INSTANTIATE_TEST_SUITE_P(Elements, fixture, ::testing::Values(Element::kBf16, Element::kF16),  \
+                           [](const auto& test) { return test.param == Element::kF16 ? "f16" : "bf16"; })
 
 }  // namespace lindos::kernels::cuda::test

@@ -47,13 +47,15 @@ double dot(const float* a, const float* b, int n) {
 }
 
 struct Weights {
-  explicit Weights(const Shape& s, unsigned seed)
-      : gate_up(random_values(at(std::int64_t{2} * s.local() * s.ffn * s.hidden), seed, 1.0F / std::sqrt(static_cast<float>(s.hidden)))),
-        down(random_values(at(std::int64_t{1} * s.local() * s.hidden * s.ffn), seed + 1, 1.0F / std::sqrt(static_cast<float>(s.ffn)))),
-        device_gate_up(gate_up),
-        device_down(down) {}
+  Weights(Element of, const Shape& s, unsigned seed)
+      : element(of),
+        gate_up(random_values(element, at(std::int64_t{2} * s.local() * s.ffn * s.hidden), seed, 1.0F / std::sqrt(static_cast<float>(s.hidden)))),
+        down(random_values(element, at(std::int64_t{1} * s.local() * s.hidden * s.ffn), seed + 1, 1.0F / std::sqrt(static_cast<float>(s.ffn)))),
+        device_gate_up(element, gate_up),
+        device_down(element, down) {}
+  Element element;
   std::vector<float> gate_up, down;
-  DeviceBf16 device_gate_up, device_down;
+  DeviceNumbers device_gate_up, device_down;
 };
 
 // silu(gate) · up of one expert for a row of x, rounded as the kernels round it.
@@ -65,7 +67,7 @@ std::vector<float> activate(const Weights& w, const Shape& s, int expert, const 
     const double b = dot(gate + (s.ffn + j) * s.hidden, x, s.hidden);
     row[at(j)] = static_cast<float>(a / (1.0 + std::exp(-a)) * b);
   }
-  return rounded(row);
+  return rounded(w.element, row);
 }
 
 std::vector<double> project(const Weights& w, const Shape& s, int expert, const float* activated) {
@@ -114,7 +116,8 @@ struct Groups {
   Device<float> slot_weight;
 };
 
-class MoeTest : public CudaTest {
+// Which experts, and their order: of logits in f32.
+class MoeChoiceTest : public CudaTest {
  protected:
   void check_choice(const Shape& s, const std::vector<float>& logits, bool with_padding) {
     SCOPED_TRACE(::testing::Message() << s.tokens << " tokens, " << s.top_k << " of " << s.experts << ", held " << s.first << "+" << s.local());
@@ -160,27 +163,31 @@ class MoeTest : public CudaTest {
       if (expert[pair] == kNotHeld) ASSERT_EQ(slot[pair], -1) << "pair " << pair;
     }
   }
+};
 
-  // Kernel after kernel on random rows; the choice is taken from the device, since check_choice holds it.
+class MoeTest : public ElementTest {
+ protected:
+  // Kernel after kernel on random rows; the choice is taken from the device, since MoeChoiceTest holds it.
   void check_tiles(const Shape& s, bool with_padding = false) {
     for (const bool portable : {true, false}) check_tiles(s, with_padding, portable);
   }
   void check_tiles(const Shape& s, bool with_padding, bool portable) {
+    const Element element = GetParam();
     SCOPED_TRACE(::testing::Message() << (portable ? "portable, " : "") << s.tokens << " tokens, " << s.top_k << " of " << s.experts << ", hidden " << s.hidden << ", ffn " << s.ffn
                                       << ", held " << s.first << "+" << s.local());
-    const std::vector<float> logits = random_values(at(s.tokens * s.experts), 11);
-    const std::vector<float> x = random_values(at(s.tokens * s.hidden), 12);
-    const std::vector<float> start = random_values(at(s.tokens * s.hidden), 13);
-    const Weights w(s, 14);
+    const std::vector<float> logits = random_values(element, at(s.tokens * s.experts), 11);
+    const std::vector<float> x = random_values(element, at(s.tokens * s.hidden), 12);
+    const std::vector<float> start = random_values(element, at(s.tokens * s.hidden), 13);
+    const Weights w(element, s, 14);
     const std::vector<int> position = positions(s.tokens, with_padding);
     const std::vector<Chosen> chosen = choose_all(logits, s, position);
     const Device<int> device_position(position);
     const Device<float> device_logits(logits);
-    const DeviceBf16 device_x(x);
+    const DeviceNumbers device_x(element, x);
     const Groups groups(s);
-    const DeviceBf16 activated(groups.pairs * at(s.ffn)), products(groups.pairs * at(s.hidden)), y(at(s.tokens * s.hidden));
-    const DeviceBf16 added(start);
-    MoeTiles tiles{gate_of(s, device_position), experts_of(s, w), groups.get(), device_x.get(), activated.get(), products.get(), y.get(), false, portable};
+    const DeviceNumbers activated(element, groups.pairs * at(s.ffn)), products(element, groups.pairs * at(s.hidden)), y(element, at(s.tokens * s.hidden));
+    const DeviceNumbers added(element, start);
+    MoeTiles tiles{element, gate_of(s, device_position), experts_of(s, w), groups.get(), device_x.get(), activated.get(), products.get(), y.get(), false, portable};
     const Launch launch{stream_, false};
     moe_choose(tiles.gate, device_logits.get(), tiles.groups, launch);
     moe_group(tiles.gate, tiles.groups, launch);
@@ -197,7 +204,7 @@ class MoeTest : public CudaTest {
       }
     }
     if (slots > 0) {
-      EXPECT_LT(relative_error({rows.begin(), rows.begin() + std::int64_t{slots} * s.ffn}, expected_rows), kBf16Error) << "gate and up";
+      EXPECT_LT(relative_error({rows.begin(), rows.begin() + std::int64_t{slots} * s.ffn}, expected_rows), error_of(element)) << "gate and up";
     }
     moe_tiles_down(tiles, launch);
     moe_combine(tiles, launch);
@@ -205,37 +212,38 @@ class MoeTest : public CudaTest {
     tiles.accumulate = true;
     moe_combine(tiles, {stream_, true});
     finish();
-    // bf16 rows in, bf16 terms, bf16 out.
-    EXPECT_LT(relative_error(added.read(), layer(w, s, chosen, x, &start)), 2 * kBf16Error) << "sum added";
+    // Rows, terms and the sum are each rounded.
+    EXPECT_LT(relative_error(added.read(), layer(w, s, chosen, x, &start)), 2 * error_of(element)) << "sum added";
     const std::vector<double> alone = layer(w, s, chosen, x, nullptr);
     if (slots > 0) {
-      EXPECT_LT(relative_error(y.read(), alone), 2 * kBf16Error) << "sum";
+      EXPECT_LT(relative_error(y.read(), alone), 2 * error_of(element)) << "sum";
     } else {
       EXPECT_EQ(y.read(), std::vector<float>(alone.begin(), alone.end()));
     }
   }
 
   void check_few(const Shape& s, bool with_padding = false) {
+    const Element element = GetParam();
     SCOPED_TRACE(::testing::Message() << s.tokens << " tokens, " << s.top_k << " of " << s.experts << ", hidden " << s.hidden << ", ffn " << s.ffn
                                       << ", held " << s.first << "+" << s.local());
     ASSERT_TRUE(moe_few_fits(s.tokens, s.hidden));
-    const std::vector<float> raw = random_values(at(s.tokens * s.hidden), 21, 3.0F);
-    const std::vector<float> norm = random_values(at(s.hidden), 22);
-    const std::vector<float> router = random_values(at(s.experts * s.hidden), 23, 1.0F / std::sqrt(static_cast<float>(s.hidden)));
-    const std::vector<float> start = random_values(at(s.tokens * s.hidden), 24);
-    const Weights w(s, 25);
+    const std::vector<float> raw = random_values(element, at(s.tokens * s.hidden), 21, 3.0F);
+    const std::vector<float> norm = random_values(element, at(s.hidden), 22);
+    const std::vector<float> router = random_values(element, at(s.experts * s.hidden), 23, 1.0F / std::sqrt(static_cast<float>(s.hidden)));
+    const std::vector<float> start = random_values(element, at(s.tokens * s.hidden), 24);
+    const Weights w(element, s, 25);
     const std::vector<int> position = positions(s.tokens, with_padding);
     const Device<int> device_position(position);
-    const DeviceBf16 device_raw(raw), device_norm(norm), device_router(router);
-    const DeviceBf16 normed(at(s.tokens * s.hidden)), y(at(s.tokens * s.hidden)), added(start);
-    const DeviceBf16 activated(at(kFewTokens * kMostTopK) * kFewTokens * at(s.ffn));
+    const DeviceNumbers device_raw(element, raw), device_norm(element, norm), device_router(element, router);
+    const DeviceNumbers normed(element, at(s.tokens * s.hidden)), y(element, at(s.tokens * s.hidden)), added(element, start);
+    const DeviceNumbers activated(element, at(kFewTokens * kMostTopK) * kFewTokens * at(s.ffn));
     const Device<float> logits(at(s.tokens * s.experts));
     Device<unsigned> ticket(1);
     ticket.zero();
     const Device<MoeHits> hits(1);
-    MoeRouteFew route{gate_of(s, device_position), device_raw.get(), device_norm.get(), 1e-5F, s.hidden, device_router.get(), normed.get(),
+    MoeRouteFew route{element, gate_of(s, device_position), device_raw.get(), device_norm.get(), 1e-5F, s.hidden, device_router.get(), normed.get(),
                       logits.get(), ticket.get(), hits.get()};
-    MoeFew few{route.gate, experts_of(s, w), hits.get(), normed.get(), activated.get(), y.get(), false};
+    MoeFew few{element, route.gate, experts_of(s, w), hits.get(), normed.get(), activated.get(), y.get(), false};
     for (const bool dependent : {false, true}) {
       const Launch launch{stream_, dependent};
       moe_route_few(route, launch);
@@ -259,7 +267,7 @@ class MoeTest : public CudaTest {
       for (int i = 0; i < s.hidden; ++i) expected[at(t * s.hidden + i)] = static_cast<double>(row[i]) * scale * static_cast<double>(norm[at(i)]);
     }
     const std::vector<float> x = normed.read();
-    EXPECT_LT(relative_error(x, expected), kBf16Error) << "norm";
+    EXPECT_LT(relative_error(x, expected), error_of(element)) << "norm";
     // Router, on the device's own rows.
     std::vector<double> scores;
     for (int t = 0; t < s.tokens; ++t) {
@@ -300,27 +308,27 @@ class MoeTest : public CudaTest {
         for (const float v : activate(w, s, found.of[h].expert, x.data() + t * s.hidden)) reference.push_back(static_cast<double>(v));
       }
     }
-    if (found.count > 0) EXPECT_LT(relative_error(computed, reference), kBf16Error) << "gate and up";
-    EXPECT_LT(relative_error(added.read(), layer(w, s, chosen, x, &start)), 2 * kBf16Error) << "sum added";
+    if (found.count > 0) EXPECT_LT(relative_error(computed, reference), error_of(element)) << "gate and up";
+    EXPECT_LT(relative_error(added.read(), layer(w, s, chosen, x, &start)), 2 * error_of(element)) << "sum added";
     const std::vector<double> alone = layer(w, s, chosen, x, nullptr);
     if (found.count > 0) {
-      EXPECT_LT(relative_error(y.read(), alone), 2 * kBf16Error) << "sum";
+      EXPECT_LT(relative_error(y.read(), alone), 2 * error_of(element)) << "sum";
     } else {
       EXPECT_EQ(y.read(), std::vector<float>(alone.begin(), alone.end()));
     }
   }
 };
 
-TEST_F(MoeTest, ChoiceAndOrderEqualTheReference) {
+TEST_F(MoeChoiceTest, ChoiceAndOrderEqualTheReference) {
   for (const Shape& s : {Shape{1, 8, 2, 0, 0}, Shape{5, 8, 8, 0, 0}, Shape{67, 128, 8, 0, 0}, Shape{300, 64, 6, 0, 0, 16, 23, false},
                          Shape{1025, 256, 16, 0, 0}, Shape{129, 60, 4, 0, 0, 0, 31}, Shape{9, 16, 3, 0, 0, 15, 1}}) {
-    check_choice(s, random_values(at(s.tokens * s.experts), 5), false);
-    check_choice(s, random_values(at(s.tokens * s.experts), 6, 20.0F), true);
+    check_choice(s, random_values(Element::kBf16, at(s.tokens * s.experts), 5), false);
+    check_choice(s, random_values(Element::kBf16, at(s.tokens * s.experts), 6, 20.0F), true);
   }
 }
 
 // Whole rows equal, equal neighbours, infinities.
-TEST_F(MoeTest, TiesGoToTheLowerExpert) {
+TEST_F(MoeChoiceTest, TiesGoToTheLowerExpert) {
   const Shape s{40, 72, 5, 0, 0};
   std::vector<float> logits(at(s.tokens * s.experts));
   for (int t = 0; t < s.tokens; ++t) {
@@ -333,7 +341,7 @@ TEST_F(MoeTest, TiesGoToTheLowerExpert) {
 }
 
 // Every expert chosen by all, by none; a NaN reaches the weights and leaves the experts valid.
-TEST_F(MoeTest, OneExpertForAllAndLogitsThatAreNotFinite) {
+TEST_F(MoeChoiceTest, OneExpertForAllAndLogitsThatAreNotFinite) {
   const Shape s{200, 16, 2, 0, 0};
   std::vector<float> logits(at(s.tokens * s.experts), 0.0F);
   for (int t = 0; t < s.tokens; ++t) logits[at(t * s.experts + 9)] = 50.0F;
@@ -352,7 +360,9 @@ TEST_F(MoeTest, OneExpertForAllAndLogitsThatAreNotFinite) {
   EXPECT_LT(expert[7], 16);
 }
 
-TEST_F(MoeTest, FewTokensEqualTheReference) {
+LINDOS_FOR_BOTH_ELEMENTS(MoeTest);
+
+TEST_P(MoeTest, FewTokensEqualTheReference) {
   for (const Shape& s : {Shape{1, 8, 2, 64, 16}, Shape{2, 16, 4, 576, 136}, Shape{8, 128, 8, 256, 96}, Shape{8, 8, 2, 520, 264},
                          Shape{5, 256, 16, 128, 40}, Shape{3, 24, 3, 2056, 64, 5, 9, false}, Shape{1, 16, 4, 2048, 256},
                          Shape{7, 8, 2, 1024, 1792, 6, 2}}) {
@@ -360,26 +370,26 @@ TEST_F(MoeTest, FewTokensEqualTheReference) {
   }
 }
 
-TEST_F(MoeTest, FewTokensWithPaddingAndWithoutHits) {
+TEST_P(MoeTest, FewTokensWithPaddingAndWithoutHits) {
   check_few({8, 16, 2, 128, 64}, true);
   check_few({2, 64, 1, 128, 64, 63, 1});
 }
 
 // Small, medium and large tiles; broken rows, columns and chunks; experts without rows, with several tiles.
-TEST_F(MoeTest, TilesEqualTheReference) {
+TEST_P(MoeTest, TilesEqualTheReference) {
   for (const Shape& s : {Shape{9, 8, 2, 64, 16}, Shape{40, 16, 2, 136, 72}, Shape{64, 128, 8, 256, 96}, Shape{100, 8, 2, 200, 136},
                          Shape{70, 4, 3, 264, 80, 1, 2}, Shape{150, 4, 2, 192, 272}, Shape{300, 2, 1, 328, 136}, Shape{257, 4, 4, 128, 64, 0, 4, false}}) {
     check_tiles(s);
   }
 }
 
-TEST_F(MoeTest, TilesWithPaddingAndWithoutRows) {
+TEST_P(MoeTest, TilesWithPaddingAndWithoutRows) {
   check_tiles({50, 16, 4, 128, 64}, true);
   check_tiles({600, 4, 1, 64, 64, 2, 2}, true);
   check_tiles({2, 64, 1, 128, 64, 63, 1});
 }
 
-TEST_F(MoeTest, SanitizeSmall) {
+TEST_P(MoeTest, SanitizeSmall) {
   check_few({3, 16, 3, 264, 72});
   check_tiles({20, 8, 2, 136, 72}, true);
   check_tiles({90, 4, 2, 72, 40});
@@ -387,35 +397,36 @@ TEST_F(MoeTest, SanitizeSmall) {
 }
 
 // Many tiles per block, more chunks than stages: every phase of the rings, again and again.
-TEST_F(MoeTest, RepeatsBitForBit) {
+TEST_P(MoeTest, RepeatsBitForBit) {
+  const Element element = GetParam();
   for (const Shape& s : {Shape{8, 32, 4, 512, 512}, Shape{64, 32, 4, 512, 512}, Shape{200, 32, 4, 512, 512}, Shape{700, 8, 2, 512, 512}}) {
     SCOPED_TRACE(s.tokens);
     const bool few_tokens = s.tokens <= kFewTokens;
-    const Weights w(s, 31);
-    const DeviceBf16 x(random_values(at(s.tokens * s.hidden), 32)), norm(random_values(at(s.hidden), 33));
-    const DeviceBf16 router(random_values(at(s.experts * s.hidden), 34, 0.03F));
-    const Device<float> logits(random_values(at(s.tokens * s.experts), 35));
+    const Weights w(element, s, 31);
+    const DeviceNumbers x(element, random_values(element, at(s.tokens * s.hidden), 32)), norm(element, random_values(element, at(s.hidden), 33));
+    const DeviceNumbers router(element, random_values(element, at(s.experts * s.hidden), 34, 0.03F));
+    const Device<float> logits(random_values(element, at(s.tokens * s.experts), 35));
     const Device<int> position(positions(s.tokens, false));
     const Groups groups(s);
     const std::size_t rows = few_tokens ? at(kFewTokens * kMostTopK * kFewTokens) : groups.pairs;
-    const DeviceBf16 normed(at(s.tokens * s.hidden)), activated(rows * at(s.ffn)), products(groups.pairs * at(s.hidden));
+    const DeviceNumbers normed(element, at(s.tokens * s.hidden)), activated(element, rows * at(s.ffn)), products(element, groups.pairs * at(s.hidden));
     Device<unsigned> ticket(1);
     ticket.zero();
     const Device<MoeHits> hits(1);
     std::vector<float> first;
     for (int i = 0; i < 20; ++i) {
-      const DeviceBf16 y(at(s.tokens * s.hidden));
+      const DeviceNumbers y(element, at(s.tokens * s.hidden));
       const Launch launch{stream_, true};
       for (int j = 0; j < 3; ++j) {
         if (few_tokens) {
-          moe_route_few({gate_of(s, position), x.get(), norm.get(), 1e-5F, s.hidden, router.get(), normed.get(), logits.get(), ticket.get(),
+          moe_route_few({element, gate_of(s, position), x.get(), norm.get(), 1e-5F, s.hidden, router.get(), normed.get(), logits.get(), ticket.get(),
                          hits.get()},
                         launch);
-          const MoeFew few{gate_of(s, position), experts_of(s, w), hits.get(), normed.get(), activated.get(), y.get(), false};
+          const MoeFew few{element, gate_of(s, position), experts_of(s, w), hits.get(), normed.get(), activated.get(), y.get(), false};
           moe_few_gate_up(few, launch);
           moe_few_down(few, launch);
         } else {
-          const MoeTiles tiles{gate_of(s, position), experts_of(s, w), groups.get(), x.get(), activated.get(), products.get(), y.get(), false};
+          const MoeTiles tiles{element, gate_of(s, position), experts_of(s, w), groups.get(), x.get(), activated.get(), products.get(), y.get(), false};
           moe_choose(tiles.gate, logits.get(), tiles.groups, launch);
           moe_group(tiles.gate, tiles.groups, launch);
           moe_tiles_gate_up(tiles, launch);

@@ -37,13 +37,13 @@ class QuantiseTest : public CudaTest {
 
   void check(QuantiseInput input, std::size_t rows, std::size_t k) {
     SCOPED_TRACE(::testing::Message() << "input " << static_cast<int>(input) << " rows " << rows << " k " << k);
-    std::vector<float> x = random_values(rows * k * (input == QuantiseInput::kSwiglu ? 2 : 1), 1);
+    std::vector<float> x = random_values(Element::kBf16, rows * k * (input == QuantiseInput::kSwiglu ? 2 : 1), 1);
     // A row of zeros and one of large numbers.
     if (rows > 2) std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(k), k, 0.0F);
     for (std::size_t i = 0; i < k; ++i) x[i] *= 1024.0F;
-    const std::vector<float> norm = random_values(k, 2);
+    const std::vector<float> norm = random_values(Element::kBf16, k, 2);
     const std::vector<double> v = values(x, norm, input, rows, k);
-    const DeviceBf16 device_x(x), device_norm(norm);
+    const DeviceNumbers device_x(Element::kBf16, x), device_norm(Element::kBf16, norm);
     const Device<std::uint8_t> y(rows * k);
     const Device<float> scales(rows);
     QuantiseRows q;
@@ -90,9 +90,9 @@ TEST_F(QuantiseTest, EveryValueIsWithinHalfAStep) {
 TEST_F(QuantiseTest, SanitizeSmall) { check(QuantiseInput::kNorm, 3, 576); }
 
 TEST_F(QuantiseTest, NanReachesTheScale) {
-  std::vector<float> x = random_values(64, 1);
+  std::vector<float> x = random_values(Element::kBf16, 64, 1);
   x[37] = std::nanf("");
-  const DeviceBf16 device_x(x);
+  const DeviceNumbers device_x(Element::kBf16, x);
   const Device<std::uint8_t> y(64);
   const Device<float> scales(1);
   QuantiseRows q;

@@ -29,7 +29,7 @@ std::vector<double> product(const std::vector<float>& x, const std::vector<float
   return y;
 }
 
-std::vector<float> normalised(const std::vector<float>& x, const std::vector<float>& norm, int m, std::int64_t k, float eps) {
+std::vector<float> normalised(Element element, const std::vector<float>& x, const std::vector<float>& norm, int m, std::int64_t k, float eps) {
   std::vector<float> y(x.size());
   for (int i = 0; i < m; ++i) {
     double squares = 0.0;
@@ -40,24 +40,26 @@ std::vector<float> normalised(const std::vector<float>& x, const std::vector<flo
       y[at] = static_cast<float>(static_cast<double>(x[at]) * scale * static_cast<double>(norm[static_cast<std::size_t>(l)]));
     }
   }
-  return rounded(y);
+  return rounded(element, y);
 }
 
-class SkinnyGemmTest : public CudaTest {
+class SkinnyGemmTest : public ElementTest {
  protected:
   void check(const Case& c) {
+    const Element element = GetParam();
     SCOPED_TRACE(::testing::Message() << "m " << c.m << " n " << c.n << " k " << c.k);
     const auto m = static_cast<std::size_t>(c.m);
     const auto n = static_cast<std::size_t>(c.n);
     const auto k = static_cast<std::size_t>(c.k);
-    const std::vector<float> w = random_values(n * k, 1, 1.0F / std::sqrt(static_cast<float>(k)));
-    const std::vector<float> up = random_values(n * k, 2, 1.0F / std::sqrt(static_cast<float>(k)));
-    const std::vector<float> x = random_values(m * k, 3);
-    const std::vector<float> norm = random_values(k, 4);
-    const std::vector<float> bias = random_values(n, 5);
-    const std::vector<float> start = random_values(m * n, 6);
-    const DeviceBf16 device_w(w), device_up(up), device_x(x), device_norm(norm), device_bias(bias);
+    const std::vector<float> w = random_values(element, n * k, 1, 1.0F / std::sqrt(static_cast<float>(k)));
+    const std::vector<float> up = random_values(element, n * k, 2, 1.0F / std::sqrt(static_cast<float>(k)));
+    const std::vector<float> x = random_values(element, m * k, 3);
+    const std::vector<float> norm = random_values(element, k, 4);
+    const std::vector<float> bias = random_values(element, n, 5);
+    const std::vector<float> start = random_values(element, m * n, 6);
+    const DeviceNumbers device_w(element, w), device_up(element, up), device_x(element, x), device_norm(element, norm), device_bias(element, bias);
     SkinnyGemm g;
+    g.element = element;
     g.weights = device_w.get();
     g.n = c.n;
     g.k = c.k;
@@ -78,7 +80,7 @@ class SkinnyGemmTest : public CudaTest {
         EXPECT_LT(relative_error(y.read(), plain), kF32Error);
       }
       {
-        const DeviceBf16 y(start);
+        const DeviceNumbers y(element, start);
         SkinnyGemm add = g;
         add.y = y.get();
         add.bias = device_bias.get();
@@ -90,22 +92,22 @@ class SkinnyGemmTest : public CudaTest {
         for (std::size_t i = 0; i < reference.size(); ++i) {
           reference[i] += static_cast<double>(start[i]) + static_cast<double>(bias[i % n]);
         }
-        EXPECT_LT(relative_error(y.read(), reference), kBf16Error);
+        EXPECT_LT(relative_error(y.read(), reference), error_of(element));
       }
-      const std::vector<float> xn = normalised(x, norm, c.m, c.k, 1e-5F);
+      const std::vector<float> xn = normalised(element, x, norm, c.m, c.k, 1e-5F);
       const std::vector<double> gate = product(xn, w, c.m, c.n, c.k);
       {
-        const DeviceBf16 y(m * n);
+        const DeviceNumbers y(element, m * n);
         SkinnyGemm store = g;
         store.norm = device_norm.get();
         store.eps = 1e-5F;
         store.y = y.get();
         skinny_gemm(store, launch);
         finish();
-        EXPECT_LT(relative_error(y.read(), gate), kBf16Error);
+        EXPECT_LT(relative_error(y.read(), gate), error_of(element));
       }
       {
-        const DeviceBf16 y(m * n);
+        const DeviceNumbers y(element, m * n);
         SkinnyGemm swiglu = g;
         swiglu.up = device_up.get();
         swiglu.norm = device_norm.get();
@@ -121,14 +123,16 @@ class SkinnyGemmTest : public CudaTest {
           const double a = gate[i] + static_cast<double>(bias[i % n]);
           reference[i] = a / (1.0 + std::exp(-a)) * (reference[i] + static_cast<double>(bias[i % n]));
         }
-        EXPECT_LT(relative_error(y.read(), reference), kBf16Error);
+        EXPECT_LT(relative_error(y.read(), reference), error_of(element));
       }
     }
   }
 };
 
+LINDOS_FOR_BOTH_ELEMENTS(SkinnyGemmTest);
+
 // Whole and broken tiles and chunks, fewer tiles than blocks, more; rings of every depth.
-TEST_F(SkinnyGemmTest, EqualsTheReference) {
+TEST_P(SkinnyGemmTest, EqualsTheReference) {
   for (const Case& c : {Case{1, 16, 32}, Case{1, 576, 576}, Case{2, 960, 576}, Case{3, 577, 1536}, Case{8, 4096, 512}, Case{1, 6144, 4096},
                         Case{4, 2200, 4096}, Case{4, 100, 14336}, Case{2, 256, 14336}, Case{7, 33, 1056}}) {
     check(c);
@@ -156,7 +160,9 @@ Fp8Matrix random_fp8(std::size_t n, std::size_t k, unsigned seed) {
   return w;
 }
 
-TEST_F(SkinnyGemmTest, SanitizeFp8WeightsEqualTheReference) {
+// Beside FP8 weights activations are bf16.
+TEST_F(CudaTest, SanitizeFp8WeightsEqualTheReference) {
+  constexpr Element element = Element::kBf16;
   for (const Case& c : {Case{1, 16, 32}, Case{3, 40, 608}, Case{8, 2200, 544}, Case{1, 577, 1536}, Case{2, 100, 4096}}) {
     SCOPED_TRACE(::testing::Message() << "m " << c.m << " n " << c.n << " k " << c.k);
     const auto m = static_cast<std::size_t>(c.m);
@@ -165,12 +171,12 @@ TEST_F(SkinnyGemmTest, SanitizeFp8WeightsEqualTheReference) {
     const Fp8Matrix w = random_fp8(n, k, 1);
     const Fp8Matrix up = random_fp8(n, k, 2);
     // Some of x small, as behind a norm with small weights.
-    std::vector<float> x = random_values(m * k, 3);
+    std::vector<float> x = random_values(element, m * k, 3);
     for (std::size_t i = 0; i < x.size(); i += 3) x[i] *= 0x1p-20F;
-    const std::vector<float> norm = random_values(k, 4);
+    const std::vector<float> norm = random_values(element, k, 4);
     const Device<std::uint8_t> codes(w.codes), up_codes(up.codes);
     const Device<float> scales(w.scales), up_scales(up.scales);
-    const DeviceBf16 device_x(x), device_norm(norm);
+    const DeviceNumbers device_x(element, x), device_norm(element, norm);
     SkinnyGemm g;
     g.weights = codes.get();
     g.scales = scales.get();
@@ -190,7 +196,7 @@ TEST_F(SkinnyGemmTest, SanitizeFp8WeightsEqualTheReference) {
       EXPECT_LT(relative_error(y.read(), product(x, w.values, c.m, c.n, c.k)), kF32Error);
     }
     {
-      const DeviceBf16 y(m * n);
+      const DeviceNumbers y(element, m * n);
       SkinnyGemm swiglu = g;
       swiglu.up = up_codes.get();
       swiglu.up_scales = up_scales.get();
@@ -200,37 +206,39 @@ TEST_F(SkinnyGemmTest, SanitizeFp8WeightsEqualTheReference) {
       swiglu.output = SkinnyOutput::kSwiglu;
       skinny_gemm(swiglu, {stream_, false});
       finish();
-      const std::vector<float> xn = normalised(x, norm, c.m, c.k, 1e-5F);
+      const std::vector<float> xn = normalised(element, x, norm, c.m, c.k, 1e-5F);
       const std::vector<double> gate = product(xn, w.values, c.m, c.n, c.k);
       std::vector<double> reference = product(xn, up.values, c.m, c.n, c.k);
       for (std::size_t i = 0; i < reference.size(); ++i) reference[i] *= gate[i] / (1.0 + std::exp(-gate[i]));
-      EXPECT_LT(relative_error(y.read(), reference), 2 * kBf16Error);
+      EXPECT_LT(relative_error(y.read(), reference), 2 * error_of(element));
     }
   }
 }
 
-TEST_F(SkinnyGemmTest, RowsThatDoNotFitSharedMemoryAreRefused) {
+TEST_F(CudaTest, RowsThatDoNotFitSharedMemoryAreRefused) {
   EXPECT_TRUE(skinny_fits(4, 14336));
   EXPECT_FALSE(skinny_fits(5, 14336));
   EXPECT_FALSE(skinny_fits(9, 4096));
   EXPECT_FALSE(skinny_fits(1, 4096 + 16));
 }
 
-TEST_F(SkinnyGemmTest, SanitizeSmall) {
+TEST_P(SkinnyGemmTest, SanitizeSmall) {
   check({3, 40, 608});
   check({8, 2200, 544});
 }
 
 // More chunks per tile than stages, many tiles per block: every phase of every barrier, again and again.
-TEST_F(SkinnyGemmTest, RepeatsBitForBit) {
+TEST_P(SkinnyGemmTest, RepeatsBitForBit) {
+  const Element element = GetParam();
   constexpr std::int64_t kN = 9000;
   constexpr std::int64_t kK = 5120;
-  const DeviceBf16 w(random_values(kN * kK, 1, 0.02F));
-  const DeviceBf16 x(random_values(4 * kK, 2));
+  const DeviceNumbers w(element, random_values(element, kN * kK, 1, 0.02F));
+  const DeviceNumbers x(element, random_values(element, 4 * kK, 2));
   std::vector<float> first;
   for (int i = 0; i < 20; ++i) {
     Device<float> y(4 * kN);
     SkinnyGemm g;
+    g.element = element;
     g.weights = w.get();
     g.n = kN;
     g.k = kK;

@@ -35,9 +35,9 @@ class TopCandidatesTest : public CudaTest {
 
 TEST_F(TopCandidatesTest, EqualThoseOfTheHost) {
   for (const int count : {2, 40, 256, 1000, 1024}) {
-    expect_like_host(random_values(3 * 128256, static_cast<unsigned>(count)), 3, count);   // bf16 values: thousands of ties
+    expect_like_host(random_values(Element::kBf16, 3 * 128256, static_cast<unsigned>(count)), 3, count);   // bf16 values: thousands of ties
   }
-  expect_like_host(random_values(5 * 1024, 9), 5, 1024);
+  expect_like_host(random_values(Element::kBf16, 5 * 1024, 9), 5, 1024);
 }
 
 TEST_F(TopCandidatesTest, SanitizeTiesGoToTheLowerId) {

@@ -2,7 +2,7 @@
 // The engine on a GPU, end to end, on Llama-3.1-8B's shape with synthetic weights (random:1): decode at several
 // batches and contexts against the measured read bandwidth, prefill against the dense peak.
 //   gpu_engine [--out FILE.json] [--model NAME] [--weights bf16|f16|fp8]   bf16 and, on Hopper, FP8 where --weights is absent
-// qwen3-30b-a3b has 61 GB of weights and 19 GB of KV: an H200.
+// qwen3-30b-a3b has 61 GB of weights (FP8: half) and 19 GB of KV: an H200.
 // Beside FILE.json, prompts.json has prompts and greedy outputs, with which bench/peers_gpu.py compares.
 #include <algorithm>
 #include <chrono>
@@ -206,9 +206,7 @@ int main(int argc, char** argv) {
     const double read = lindos::bench::read_bandwidth();
     nlohmann::ordered_json result;
     if (weights != "fp8") result = lindos::bench::Bench(model, *lindos::find_dtype(weights.empty() ? "bf16" : weights), read).run(prompts);
-    // The engine's experts are not FP8.
-    const bool dense = !lindos::load_catalogue(lindos::default_catalogue_dir()).models.at(model).is_moe();
-    if ((weights.empty() || weights == "fp8") && dense && device.compute_capability == 90) {
+    if ((weights.empty() || weights == "fp8") && device.compute_capability == 90) {
       result["fp8"] = lindos::bench::Bench(model, lindos::Dtype::kFp8, read).run(none);
     }
     result["device"] = device.name;

@@ -97,7 +97,17 @@ class Experts {
       return kc::MoeFew{element_, gate, experts, set(i).hits.as<kc::MoeHits>(), set(i).normed.as<Number>(), activated.as<Number>(), y.as<Number>(), true};
     };
     const auto tiles_of = [&](int i) {
-      return kc::MoeTiles{element_, gate, experts, set(i).groups(), set(i).x.as<Number>(), activated.as<Number>(), products.as<Number>(), y.as<Number>(), true};
+      kc::MoeTiles tiles;
+      tiles.element = element_;
+      tiles.gate = gate;
+      tiles.experts = experts;
+      tiles.groups = set(i).groups();
+      tiles.x = set(i).x.as<Number>();
+      tiles.activated = activated.as<Number>();
+      tiles.products = products.as<Number>();
+      tiles.y = y.as<Number>();
+      tiles.accumulate = true;
+      return tiles;
     };
     const kc::Launch launch{stream_.get(), few};
     const auto route = [&](int i) {

@@ -54,7 +54,7 @@ bool checked_fp8(const GroupPlan& group) {
 
 // Elements of the widest operand that a step of so many rows quantises.
 std::int64_t widest(const Model& model, const TensorShare& share) {
-  return std::max({model.hidden, share.q_heads.size() * model.head_dim, share.ffn.size()});
+  return std::max({model.hidden, share.q_heads.size() * model.head_dim, share.ffn.size(), shared_columns(model, share).size()});
 }
 
 constexpr std::size_t kStepSlack = 1024;   // integers
@@ -100,7 +100,7 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   const std::int64_t ffn = std::max(share_.ffn.size(), shared_columns(model, share_).size());
   gate_up_ = number_rows(tokens, 2 * ffn);
   activated_ = number_rows(tokens, ffn);
-  if (model.is_moe()) moe_ = MoeBlock(element_, model, group.stages[static_cast<std::size_t>(shard.stage)], share_, tokens);
+  if (model.is_moe()) moe_ = MoeBlock(model, group, group.stages[static_cast<std::size_t>(shard.stage)], share_, tokens);
   const int sequences = static_cast<int>(graph_bucket(limits_.max_sequences));
   if (kv_heads > 0) {
     // The most that any number of sequences needs: few sequences are split, many are not.
@@ -347,17 +347,17 @@ const Number* CudaModel::norm_after(const Launches& step, std::int64_t layer) co
 bool CudaModel::follows_normed(const Launches& step, const DeviceMatrix& w) { return w.n > 0 && !w.fp8() && !small(step, w); }
 
 Operand CudaModel::normed(const Launches& step, const DeviceMatrix& w, const Number* norm) {
-  if (normed_with_ == norm) return {normed_.as<void>(), nullptr};
+  const bool ready = norm == nullptr || normed_with_ == norm;
   OperandSource source;
   source.element = element_;
-  source.x = residual();
+  source.x = ready ? normed_.as<Number>() : residual();
   source.rows = step.rows;
   source.k = model_.hidden;
-  source.input = kc::QuantiseInput::kNorm;
+  source.input = ready ? kc::QuantiseInput::kPlain : kc::QuantiseInput::kNorm;
   source.norm = norm;
   source.eps = static_cast<float>(model_.rms_eps);
   const Operand x = products_.prepare(w.fp8(), source, normed_.as<Number>(), launch(step));
-  mark(step, OpFamily::kElementwise);
+  if (!ready || w.fp8()) mark(step, OpFamily::kElementwise);
   return x;
 }
 
@@ -446,7 +446,7 @@ Operand CudaModel::activate(const Launches& step, const DeviceLayer& w, bool is_
     mark(step, OpFamily::kGateUp);
     return activated;
   }
-  const Operand x = is_normed ? Operand{normed_.as<void>(), nullptr} : normed(step, w.gate_up, w.post_norm);
+  const Operand x = normed(step, w.gate_up, is_normed ? nullptr : w.post_norm);
   products_.multiply(w.gate_up, x, step.rows, gate_up_.as<void>(), false, false, stream_.get());
   if (w.gate_up_bias != nullptr) kc::bias_add(element_, gate_up_.as<Number>(), w.gate_up_bias, step.rows, 2 * f, launch(step));
   mark(step, OpFamily::kGateUp);

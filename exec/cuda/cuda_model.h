@@ -89,7 +89,7 @@ class CudaModel final : public StageModel {
   void head(const Launches& step);
   // The largest logits of each wanted row, on their way to the host.
   void choose_candidates(std::int64_t per_row);
-  // The residual stream, normalised, as an operand of w.
+  // The residual stream, normalised, as an operand of w; without `norm` what lies in normed_ already.
   [[nodiscard]] Operand normed(const Launches& step, const DeviceMatrix& w, const Number* norm);
   // True when w multiplies the step's rows by the kernel for few of them.
   [[nodiscard]] static bool small(const Launches& step, const DeviceMatrix& w);

@@ -25,7 +25,7 @@ Range scaled(Range r, std::int64_t by) { return {r.begin * by, r.end * by}; }
 std::string unsupported_moe(const Model& model, const GroupPlan& group) {
   const Moe& moe = model.moe;
   if (!model.is_moe()) return {};
-  if (group.weight_dtype == Dtype::kFp8) return "experts in fp8 (bf16 and f16 are supported)";
+  const std::int64_t multiple = group.weight_dtype == Dtype::kFp8 ? 16 : 8;
   if (moe.experts > kernels::cuda::kMostExperts || moe.experts % 8 != 0) {
     return std::to_string(moe.experts) + " experts (multiples of 8 up to " + std::to_string(kernels::cuda::kMostExperts) + " are supported)";
   }
@@ -35,7 +35,9 @@ std::string unsupported_moe(const Model& model, const GroupPlan& group) {
   for (const StagePlan& stage : group.stages) {
     for (const RankPlan& rank : stage.ranks) {
       for (const std::int64_t columns : {expert_columns(model, stage, rank.share).size(), shared_columns(model, rank.share).size()}) {
-        if (columns % 8 != 0) return "a share of " + std::to_string(columns) + " columns of an expert (multiples of 8 are supported)";
+        if (columns % multiple == 0) continue;
+        return "a share of " + std::to_string(columns) + " columns of an expert (multiples of " + std::to_string(multiple) +
+               (multiple > 8 ? " are supported with fp8)" : " are supported)");
       }
     }
   }
@@ -162,8 +164,8 @@ DeviceExperts DeviceWeights::experts(const Model& model, const StagePlan& stage,
     down.push_back({expert.down, hidden, columns});
   }
   if (gate_up.empty()) return w;
-  w.gate_up = matrix(gate_up).numbers();
-  w.down = matrix(down).numbers();
+  w.gate_up = projection(gate_up);
+  w.down = projection(down);
   return w;
 }
 

@@ -37,8 +37,8 @@ struct DeviceMatrix {
 // Routed experts of a layer, of those that the rank holds.
 struct DeviceExperts {
   DeviceMatrix router;                         // [experts, hidden], of all experts
-  const Number* gate_up = nullptr;             // [held][2 · columns, hidden], gate rows first
-  const Number* down = nullptr;                // [held][hidden, columns]
+  DeviceMatrix gate_up;                        // [held][2 · columns, hidden], gate rows first
+  DeviceMatrix down;                           // [held][hidden, columns]
 };
 
 struct DeviceLayer {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/elementwise.h"
+#include "kernels/cuda/quantise.h"
 #include "scenarios/shard_shape.h"
 
 namespace lindos::exec::cuda {
@@ -19,8 +20,8 @@ DeviceBuffer array_of(std::int64_t elements) {
 
 }  // namespace
 
-MoeBlock::MoeBlock(Element element, const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t rows)
-    : element_(element),
+MoeBlock::MoeBlock(const Model& model, const GroupPlan& group, const StagePlan& stage, const TensorShare& share, std::int64_t rows)
+    : element_(element_of(group)),
       moe_(model.moe),
       hidden_(model.hidden),
       eps_(static_cast<float>(model.rms_eps)),
@@ -34,6 +35,12 @@ MoeBlock::MoeBlock(Element element, const Model& model, const StagePlan& stage, 
   logits_ = array_of<float>(rows * moe_.experts);
   activated_ = array_of<Number>(std::max(slots, hits * kc::kFewTokens) * columns_);
   products_ = array_of<Number>(slots * hidden_);
+  if (group.weight_dtype == Dtype::kFp8) {
+    quantised_x_ = array_of<std::uint8_t>(rows * hidden_);
+    x_scales_ = array_of<float>(rows);
+    quantised_ = array_of<std::uint8_t>(slots * columns_);
+    scales_ = array_of<float>(slots);
+  }
   ticket_ = array_of<unsigned>(1);
   hits_ = array_of<kc::MoeHits>(1);
   // Eight are read at once.
@@ -47,7 +54,7 @@ MoeBlock::MoeBlock(Element element, const Model& model, const StagePlan& stage, 
 
 std::size_t MoeBlock::scratch_bytes() const {
   std::size_t bytes = 0;
-  for (const DeviceBuffer* buffer : {&logits_, &activated_, &products_, &ticket_, &hits_, &expert_, &weight_, &slot_, &offset_, &token_,
+  for (const DeviceBuffer* buffer : {&logits_, &activated_, &products_, &quantised_x_, &x_scales_, &quantised_, &scales_, &ticket_, &hits_, &expert_, &weight_, &slot_, &offset_, &token_,
                                      &slot_weight_}) {
     bytes += buffer->bytes();
   }
@@ -64,7 +71,7 @@ kc::MoeGate MoeBlock::gate(const MoeStep& step) const {
 }
 
 kc::MoeExperts MoeBlock::experts(const DeviceExperts& w) const {
-  return {w.gate_up, w.down, static_cast<int>(hidden_), static_cast<int>(columns_)};
+  return {w.gate_up.data, w.down.data, static_cast<int>(hidden_), static_cast<int>(columns_), w.gate_up.scales, w.down.scales};
 }
 
 kc::MoeGroups MoeBlock::groups() const {
@@ -77,7 +84,14 @@ kc::MoeTiles MoeBlock::tiles(const DeviceExperts& w, const MoeStep& step) const 
   tiles.gate = gate(step);
   tiles.experts = experts(w);
   tiles.groups = groups();
-  tiles.x = step.normed;
+  if (w.gate_up.fp8()) {
+    tiles.x = quantised_x_.as<void>();
+    tiles.x_scales = x_scales_.as<float>();
+    tiles.quantised = quantised_.as<std::uint8_t>();
+    tiles.quantised_scales = scales_.as<float>();
+  } else {
+    tiles.x = step.normed;
+  }
   tiles.activated = activated_.as<Number>();
   tiles.products = products_.as<Number>();
   return tiles;
@@ -92,6 +106,18 @@ kc::MoeFew MoeBlock::few(const DeviceExperts& w, const MoeStep& step) const {
   few.x = step.normed;
   few.activated = activated_.as<Number>();
   return few;
+}
+
+void MoeBlock::quantise(const Number* x, std::int64_t rows, std::int64_t k, const int* count, const DeviceBuffer& y,
+                        const DeviceBuffer& scales, const kc::Launch& launch) {
+  kc::QuantiseRows q;
+  q.x = x;
+  q.rows = rows;
+  q.k = k;
+  q.y = y.as<std::uint8_t>();
+  q.scales = scales.as<float>();
+  q.count = count;
+  kc::quantise_rows(q, launch);
 }
 
 void MoeBlock::choose(const DeviceExperts& w, const MoeStep& step, Products& products) {
@@ -126,7 +152,13 @@ void MoeBlock::activate(const DeviceExperts& w, const MoeStep& step) {
   if (is_few(step.rows)) {
     kc::moe_few_gate_up(few(w, step), step.launch);
   } else {
+    if (w.gate_up.fp8()) quantise(step.normed, step.rows, hidden_, nullptr, quantised_x_, x_scales_, step.launch);
     kc::moe_tiles_gate_up(tiles(w, step), step.launch);
+    // As many rows as there are pairs of held experts, which only the device knows.
+    if (w.gate_up.fp8()) {
+      const std::int64_t slots = step.rows * std::min<std::int64_t>(moe_.top_k, held_.size());
+      quantise(activated_.as<Number>(), slots, columns_, offset_.as<int>() + held_.size(), quantised_, scales_, step.launch);
+    }
   }
   step.mark(OpFamily::kGateUp);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The routed experts of a rank's layers on its GPU: scratch, and which kernels a number of tokens takes. Up to 8 tokens
-// the kernels of few (norm and choice in one), beyond them products over rows sorted by expert (kernels/cuda/moe.h).
+// the kernels of few (norm and choice in one), beyond them products over rows sorted by expert (kernels/cuda/moe.h); with FP8
+// experts their operands are quantised on the way.
 // Nothing of the choice comes to the host: every step of so many rows launches the same grids, so it can be captured.
 // Threading: one object per rank thread.
 #pragma once
@@ -35,7 +36,7 @@ class MoeBlock {
  public:
   MoeBlock() = default;                        // of a model without experts
   // For steps of at most `rows` rows.
-  MoeBlock(Element element, const Model& model, const StagePlan& stage, const TensorShare& share, std::int64_t rows);
+  MoeBlock(const Model& model, const GroupPlan& group, const StagePlan& stage, const TensorShare& share, std::int64_t rows);
 
   // Norm and choice. `normed` serves the shared experts too.
   void choose(const DeviceExperts& w, const MoeStep& step, Products& products);
@@ -55,6 +56,9 @@ class MoeBlock {
   [[nodiscard]] kernels::cuda::MoeGroups groups() const;
   [[nodiscard]] kernels::cuda::MoeTiles tiles(const DeviceExperts& w, const MoeStep& step) const;
   [[nodiscard]] kernels::cuda::MoeFew few(const DeviceExperts& w, const MoeStep& step) const;
+  // Rows of `k` → E4M3; `count`: how many there are, if the host does not know.
+  static void quantise(const Number* x, std::int64_t rows, std::int64_t k, const int* count, const DeviceBuffer& y,
+                       const DeviceBuffer& scales, const kernels::cuda::Launch& launch);
 
   Element element_ = Element::kBf16;
   Moe moe_;
@@ -63,6 +67,7 @@ class MoeBlock {
   Range held_;
   std::int64_t columns_ = 0;                   // of each expert
   DeviceBuffer logits_, activated_, products_;
+  DeviceBuffer quantised_x_, x_scales_, quantised_, scales_;   // of FP8 experts beyond few tokens
   DeviceBuffer ticket_, hits_;                 // of few tokens
   DeviceBuffer expert_, weight_, slot_, offset_, token_, slot_weight_;
 };

@@ -56,6 +56,7 @@ struct Sizes {
   std::int64_t widest = kSquare;
   std::int64_t positions = 1;
   std::int64_t rows = 1;
+  std::int64_t scales = kSquare;  // rows of FP8 matrices that lie together
 };
 
 Sizes sizes_of(const CudaProbeRequest& request) {
@@ -74,6 +75,8 @@ Sizes sizes_of(const CudaProbeRequest& request) {
         sizes.x = std::max(sizes.x, rows * wide);
         sizes.y = std::max({sizes.y, rows * wide, 2 * cuda::graph_bucket(group.limits.max_sequences) * s.vocab.size()});
         sizes.widest = std::max(sizes.widest, wide);
+        const std::int64_t held = s.experts.size();
+        sizes.scales = std::max({sizes.scales, wide, held * (2 * expert_columns(model, stage, s).size() + model.hidden)});
         sizes.cold = std::max(
             {sizes.cold, bytes_of_matrix(model.vocab, model.hidden), bytes_of_matrix(2 * ffn, model.hidden),
              bytes_of_matrix(3 * s.experts.size() * expert_columns(model, stage, s).size(), model.hidden)});
@@ -234,7 +237,7 @@ void CudaProbeSession::prepare() {
     q.k = kQuantisedRow;
     q.rows = static_cast<std::int64_t>(cold_.bytes() / sizeof(Number)) / q.k;
     cold_fp8_ = DeviceBuffer(static_cast<std::size_t>(q.rows * q.k));
-    scales_ = DeviceBuffer(static_cast<std::size_t>(std::max(q.rows, sizes.widest)) * sizeof(float));
+    scales_ = DeviceBuffer(static_cast<std::size_t>(std::max(q.rows, sizes.scales)) * sizeof(float));
     q.y = cold_fp8_.as<std::uint8_t>();
     q.scales = scales_.as<float>();
     kc::quantise_rows(q, {stream_.get(), false});

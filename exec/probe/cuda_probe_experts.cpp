@@ -28,17 +28,22 @@ void CudaProbeSession::experts_of(const GroupPlan& group, ShardId shard) {
                                  [&](const ExpertSample& s) { return s.held == held && s.ffn == columns; });
   if (known) return;
   const double matrix = static_cast<double>(columns * model.hidden);
-  const double bytes = 3.0 * static_cast<double>(held) * matrix * sizeof(Number);
+  const bool fp8 = group.weight_dtype == Dtype::kFp8;
+  const double element = fp8 ? 1.0 : sizeof(Number);
   const double router_bytes = static_cast<double>(model.moe.experts * model.hidden) * sizeof(Number);
   const auto weights = [&](std::int64_t visit) {
     cuda::DeviceExperts w;
     w.router = {element_, cold(visit, router_bytes), model.moe.experts, model.hidden, nullptr};
-    w.gate_up = cold(visit, bytes);
-    w.down = w.gate_up + 2 * held * columns * model.hidden;
+    const cuda::DeviceMatrix all = cold_matrix({GemmSite::kNone, 3 * held * columns, model.hidden, 1, true, fp8}, visit);
+    // Shapes aside, `down` is what lies behind.
+    w.gate_up = all.rows(0, 2 * held * columns);
+    w.down = all.rows(2 * held * columns, held * columns);
+    w.down.n = held * model.hidden;
+    w.down.k = columns;
     return w;
   };
   const std::int64_t most = group.limits.max_batched_tokens;
-  cuda::MoeBlock block(element_, model, stage, share, std::max(most, cuda::graph_bucket(group.limits.max_sequences)));
+  cuda::MoeBlock block(model, group, stage, share, std::max(most, cuda::graph_bucket(group.limits.max_sequences)));
   const bool alone = stage.ranks.size() == 1;
   const cuda::DeviceBuffer normed(static_cast<std::size_t>(most * model.hidden) * sizeof(Number));
   for (const GemmRows& rows : gemm_rows(most)) {
@@ -62,7 +67,7 @@ void CudaProbeSession::experts_of(const GroupPlan& group, ShardId shard) {
         },
         kReplays);
     const Timed t = cuda::time_launches(
-        stream_, launches_of(estimate(3.0 * hit * matrix * sizeof(Number), 6.0 * pairs * matrix)),
+        stream_, launches_of(estimate(3.0 * hit * matrix * element, 6.0 * pairs * matrix)),
         [&](int i) {
           step.launch = launch(i);
           const cuda::DeviceExperts w = weights(i);
@@ -72,7 +77,7 @@ void CudaProbeSession::experts_of(const GroupPlan& group, ShardId shard) {
         kReplays);
     cuda::check_launch("experts");
     for (const std::int64_t m : rows.sampled) {
-      profile_->experts.push_back({request_->dtype, m, model.hidden, columns, model.moe.top_k, model.moe.experts, held, Seconds{t.median_s}, t.spread});
+      profile_->experts.push_back({fp8 ? Dtype::kFp8 : request_->dtype, m, model.hidden, columns, model.moe.top_k, model.moe.experts, held, Seconds{t.median_s}, t.spread});
       for (const Op& op : step_ops(model, group, shard, {{0, m, true}})) {
         if (op.kind != OpKind::kMoeRoute) continue;
         profile_->stream.push_back({name_of(op.kind), op.bytes(), 1, 1, Seconds{route.median_s}, route.spread});

@@ -9,6 +9,8 @@
 //
 // FLOP: 6·hidden·ffn per (token, expert) pair; bytes: the matrices of the experts hit, once. 16-bit operands, f32 sums.
 // Numerics: an expert's rows are in order of token, a token's terms in order of expert: results repeat bit for bit.
+// FP8 experts widen beside bf16 activations up to 8 tokens. Beyond, x and the activations are E4M3 too, with a scale per row,
+// quantised between the kernels (kernels/cuda/quantise.h); such products need compute capability 8.9.
 // A rank that holds some of the experts, or some of their columns, computes its part of the sum.
 #pragma once
 
@@ -36,12 +38,16 @@ struct MoeGate {
   const int* position = nullptr;    // [tokens]; negative: padding, which chooses nothing. Null: no padding
 };
 
-// Matrices of the experts that the rank holds, one after the other.
+// Matrices of the experts that the rank holds, one after the other: 16-bit numbers, or FP8 E4M3 with a scale per row.
 struct MoeExperts {
-  const Number* gate_up = nullptr;          // [held][2 · ffn, hidden], gate rows first
-  const Number* down = nullptr;             // [held][hidden, ffn]
-  int hidden = 0;                           // multiples of 8
+  const void* gate_up = nullptr;            // [held][2 · ffn, hidden], gate rows first
+  const void* down = nullptr;               // [held][hidden, ffn]
+  int hidden = 0;                           // multiples of 8; FP8: 16
   int ffn = 0;
+  // Both or none.
+  const float* gate_up_scales = nullptr;    // [held][2 · ffn]
+  const float* down_scales = nullptr;       // [held][hidden]
+  [[nodiscard]] bool fp8() const { return gate_up_scales != nullptr; }
 };
 
 // --- up to 8 tokens -----------------------------------------------------------------------------------------------
@@ -80,7 +86,7 @@ struct MoeFew {
   MoeExperts experts;
   const MoeHits* hits = nullptr;
   const Number* x = nullptr;                // [tokens, hidden], normalised
-  Number* activated = nullptr;              // [hit][kFewTokens][ffn]: rows of tokens that chose the hit
+  Number* activated = nullptr;              // [hit][kFewTokens][ffn]: rows of tokens that chose the hit (FP8: for moe_few_down alone)
   Number* y = nullptr;                      // [tokens, hidden]
   bool accumulate = false;                  // y += sum; else y = sum
 };
@@ -111,8 +117,11 @@ struct MoeTiles {
   MoeGate gate;
   MoeExperts experts;
   MoeGroups groups;
-  const Number* x = nullptr;                // [tokens, hidden], normalised
-  Number* activated = nullptr;              // [slot][ffn]
+  const void* x = nullptr;                  // [tokens, hidden], normalised; E4M3 with FP8 experts
+  const float* x_scales = nullptr;          // FP8: [tokens]
+  Number* activated = nullptr;              // [slot][ffn]: out of moe_tiles_gate_up, into moe_tiles_down unless FP8
+  const std::uint8_t* quantised = nullptr;  // FP8: [slot][ffn] and [slot], into moe_tiles_down
+  const float* quantised_scales = nullptr;
   Number* products = nullptr;               // [slot][hidden], weighted
   Number* y = nullptr;                      // [tokens, hidden]
   bool accumulate = false;                  // y += sum; else y = sum

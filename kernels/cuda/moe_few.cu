@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Experts of up to 8 tokens: a race to read the matrices of the hit experts once. As in skinny_gemm.cu each warp streams
-// its share of the block's rows through a ring of its own, 64 columns of 16 rows at a time; columns of the products are
+// its share of the block's rows through a ring of its own, 128 bytes of 16 rows at a time; columns of the products are
 // the tokens. Which rows there are follows from the hits, so the rings fill after the predecessor has ended.
 #include <algorithm>
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/e4m3.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/moe.h"
 #include "kernels/cuda/reduce.cuh"
@@ -18,8 +19,11 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kTileRows = 16;
-constexpr int kChunk = 64;                       // columns per stage: a line of 128 bytes per row
-constexpr int kLine = kChunk * 2;
+constexpr int kLine = 128;                       // bytes of a row per stage
+template <bool kFp8>
+constexpr int kPieceColumns = kFp8 ? 16 : 8;     // columns in 16 bytes
+template <bool kFp8>
+constexpr int kChunk = 8 * kPieceColumns<kFp8>;  // columns per stage
 constexpr int kStage = kTileRows * kLine;        // bytes of weights
 constexpr int kMostHits = kFewTokens * kMostTopK;
 constexpr int kSums = 2 * kThreads * static_cast<int>(sizeof(float4));   // partial sums of two tiles
@@ -29,7 +33,8 @@ constexpr int kShallow = 5;
 // More than half of an SM's, so that no SM gets two blocks while another gets none.
 constexpr int kLeastShared = 116 * 1024;
 
-__host__ __device__ constexpr int x_row_bytes(int k) { return (k * 2 + 127) / 128 * 128 + 64; }
+// As in skinny_gemm.cu: rows, or halves of what a lane reads at once, lie in different banks.
+__host__ __device__ constexpr int x_row_bytes(int k, bool fp8) { return (k * 2 + 127) / 128 * 128 + (fp8 ? 16 : 64); }
 
 // Place of a row's 16-byte piece in a stage: rows r and r + 1 lie in different halves of the banks.
 __device__ __forceinline__ int place_of(int row, int piece) { return row * kLine + ((piece ^ ((row & 1) << 2)) << 4); }
@@ -47,15 +52,15 @@ __device__ __forceinline__ bool sum_over_warps(float4* partial, int turn, const 
   return true;
 }
 
-// Shared memory: rings of the warps | x | partial sums | expert and tokens of each hit.
-template <Element kElement, int kStages>
+// Shared memory: rings of the warps | x | partial sums | expert and tokens of each hit | FP8: one number per warp.
+template <Element kElement, bool kFp8, int kStages>
 __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
   const int hidden = g.experts.hidden;
   const int ffn = g.experts.ffn;
-  const int x_row = x_row_bytes(hidden);
+  const int x_row = x_row_bytes(hidden, kFp8);
   unsigned char* ring = shared + warp * kStages * kStage;
   unsigned char* x_shared = shared + kWarps * kStages * kStage;
   auto* partial = reinterpret_cast<float4*>(x_shared + g.gate.tokens * x_row);
@@ -63,7 +68,8 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   auto* tokens_of = reinterpret_cast<unsigned*>(experts + kMostHits);
 
   wait_for_predecessor();
-  fetch_rows<kThreads>({x_shared, x_row, g.gate.tokens, hidden / 8}, g.x, hidden);
+  const SharedRows rows{x_shared, x_row, g.gate.tokens, hidden / 8};
+  fetch_rows<kThreads>(rows, g.x, hidden);
   const int hits = __ldcg(&g.hits->count);
   for (int i = threadIdx.x; i < hits; i += kThreads) {
     experts[i] = __ldcg(&g.hits->of[i].expert);
@@ -72,7 +78,7 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   __syncthreads();
 
   const int tiles_per_hit = ffn / 8;             // 8 rows of the gate and the same 8 of `up`
-  const int chunks = (hidden + kChunk - 1) / kChunk;
+  const int chunks = (hidden + kChunk<kFp8> - 1) / kChunk<kFp8>;
   const std::int64_t tiles = static_cast<std::int64_t>(hits) * tiles_per_hit;
   const int first = static_cast<int>(tiles * blockIdx.x / gridDim.x);
   const int last = static_cast<int>(tiles * (blockIdx.x + 1) / gridDim.x);
@@ -85,13 +91,14 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   const int piece = lane % 8;
   int load_hit = first / tiles_per_hit;
   int load_row = (first - load_hit * tiles_per_hit) * 8;
-  const Number* load_from = nullptr;   // this lane's piece of the tile's first chunk, in the first of its rows
-  const std::int64_t four_rows = static_cast<std::int64_t>(4) * hidden;
-  const std::int64_t to_up = static_cast<std::int64_t>(ffn) * hidden;
+  const auto* matrices = static_cast<const unsigned char*>(g.experts.gate_up);
+  const unsigned char* load_from = nullptr;   // this lane's piece of the tile's first chunk, in the first of its rows
+  const std::int64_t row_bytes = static_cast<std::int64_t>(hidden) * (kFp8 ? 1 : 2);
+  const std::int64_t four_rows = 4 * row_bytes;
+  const std::int64_t to_up = ffn * row_bytes;
   const auto open = [&] {
     if (load_tile >= last) return;
-    load_from = g.experts.gate_up + static_cast<std::int64_t>(experts[load_hit]) * 2 * to_up +
-                static_cast<std::int64_t>(load_row + lane / 8) * hidden + piece * 8;
+    load_from = matrices + experts[load_hit] * 2 * to_up + (load_row + lane / 8) * row_bytes + piece * 16;
   };
   open();
   const auto load = [&] {
@@ -107,8 +114,8 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
     }
     if (load_tile < last) {
       unsigned char* stage = ring + load_slot * kStage;
-      const int bytes = load_chunk * kChunk + piece * 8 < hidden ? 16 : 0;
-      const Number* source = bytes > 0 ? load_from + load_chunk * kChunk : g.experts.gate_up;
+      const int bytes = load_chunk * kLine + piece * 16 < row_bytes ? 16 : 0;
+      const unsigned char* source = bytes > 0 ? load_from + load_chunk * kLine : matrices;
 #pragma unroll
       for (int j = 0; j < kTileRows / 4; ++j) {
         copy_async_16(shared_address(stage + place_of(lane / 8 + 4 * j, piece)),
@@ -128,6 +135,10 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
   // x: all but the rings' copies.
   wait_for_copies<kStages - 1>();
   __syncthreads();
+  if constexpr (kFp8) {
+    auto* sums = reinterpret_cast<float*>(tokens_of + kMostHits);
+    normalise_rows<kElement, kWarps>(rows, nullptr, 0.0F, kXShift, sums, [](const uint4& y) { return interleaved(y); });
+  }
 
   const int group = lane / 4;
   const int quarter = lane % 4;
@@ -139,19 +150,29 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
     float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
     for (; chunk < chunks; chunk += kWarps) {
       load();
-      uint4 b[2];
+      // Of x: 16 bytes for each 16 (16-bit) or 8 (FP8) bytes of the matrix.
+      constexpr int kPieces = kPieceColumns<kFp8> / 8;
+      uint4 b[2 * kPieces];
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
-        const int column = chunk * kChunk + s * 32 + quarter * 8;
-        b[s] = token && column < hidden ? *reinterpret_cast<const uint4*>(x + column) : uint4{0, 0, 0, 0};
+        const int column = chunk * kChunk<kFp8> + (s * 4 + quarter) * kPieceColumns<kFp8>;
+#pragma unroll
+        for (int p = 0; p < kPieces; ++p) {
+          b[s * kPieces + p] = token && column < hidden ? *reinterpret_cast<const uint4*>(x + column + p * 8) : uint4{0, 0, 0, 0};
+        }
       }
       wait_for_copies<kStages - 1>();
       __syncwarp();
       const unsigned char* stage = ring + slot * kStage;
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
-        mma_16x8x32<kElement>(sum, *reinterpret_cast<const uint4*>(stage + place_of(group, s * 4 + quarter)),
-                    *reinterpret_cast<const uint4*>(stage + place_of(group + 8, s * 4 + quarter)), b[s]);
+        const uint4 low = *reinterpret_cast<const uint4*>(stage + place_of(group, s * 4 + quarter));
+        const uint4 high = *reinterpret_cast<const uint4*>(stage + place_of(group + 8, s * 4 + quarter));
+        if constexpr (kFp8) {
+          mma_widened(sum, low, high, b[2 * s], b[2 * s + 1]);
+        } else {
+          mma_16x8x32<kElement>(sum, low, high, b[s]);
+        }
       }
       slot = slot + 1 == kStages ? 0 : slot + 1;
       __syncwarp();
@@ -161,32 +182,47 @@ __global__ void __launch_bounds__(kThreads) few_gate_up_kernel(const MoeFew g) {
     if (!sum_over_warps(partial, tile - first, sum, result)) continue;
     const int hit = tile / tiles_per_hit;
     const int row = (tile - hit * tiles_per_hit) * 8 + group;
+    float gate_scale = 1.0F;
+    float up_scale = 1.0F;
+    if constexpr (kFp8) {
+      const float* scales = g.experts.gate_up_scales + static_cast<std::int64_t>(experts[hit]) * 2 * ffn + row;
+      gate_scale = scales[0] * kSumShift;
+      up_scale = scales[ffn] * kSumShift;
+    }
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
       const int t = quarter * 2 + j;
       if ((tokens_of[hit] >> static_cast<unsigned>(t) & 1U) == 0) continue;
-      const float gate = result[j];
-      const float up = result[2 + j];
-      g.activated[static_cast<std::int64_t>(hit * kFewTokens + t) * ffn + row] = narrow<kElement>(silu(gate) * up);
+      const float activated = silu(result[j] * gate_scale) * (result[2 + j] * up_scale);
+      // FP8: shifted and in the order in which the next kernel's products take it.
+      const int place = kFp8 ? interleaved_place(row) : row;
+      g.activated[static_cast<std::int64_t>(hit * kFewTokens + t) * ffn + place] = narrow<kElement>(kFp8 ? activated * kXShift : activated);
     }
   }
   wait_for_copies<0>();
 }
 
-// A tile is 16 rows of the output, summed over all hits in turn. Beside the rows of the matrix a stage holds the same 64
-// columns of the tokens' activations, zeros where a token did not choose the hit.
+// A tile is 16 rows of the output, summed over all hits in turn. Beside the rows of the matrix a stage holds the same
+// columns of the tokens' activations (with FP8 two lines of them), zeros where a token did not choose the hit.
 // Shared memory: rings of the warps | partial sums | hits.
-constexpr int kDownStage = kStage + kFewTokens * kLine;
+template <bool kFp8>
+constexpr int kDownStage = kStage + kFewTokens * kLine * (kFp8 ? 2 : 1);
 
-template <Element kElement, int kStages>
+// Place of a 16-byte piece of a token's activations: the two lines of a token follow each other. A lane reads two neighbouring
+// pieces of a line, one after the other, beside those of the next token, which change places.
+__device__ __forceinline__ int activated_place(int token, int line, int piece) {
+  return (token * 2 + line) * kLine + ((piece ^ (token & 1)) << 4);
+}
+
+template <Element kElement, bool kFp8, int kStages>
 __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
   const int hidden = g.experts.hidden;
   const int ffn = g.experts.ffn;
-  unsigned char* ring = shared + warp * kStages * kDownStage;
-  auto* partial = reinterpret_cast<float4*>(shared + kWarps * kStages * kDownStage);
+  unsigned char* ring = shared + warp * kStages * kDownStage<kFp8>;
+  auto* partial = reinterpret_cast<float4*>(shared + kWarps * kStages * kDownStage<kFp8>);
   auto* hit_of = reinterpret_cast<MoeHit*>(partial + 2 * kThreads);
 
   wait_for_predecessor();
@@ -198,7 +234,7 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
   }
   __syncthreads();
 
-  const int chunks = (ffn + kChunk - 1) / kChunk;
+  const int chunks = (ffn + kChunk<kFp8> - 1) / kChunk<kFp8>;
   const std::int64_t tiles = (hidden + kTileRows - 1) / kTileRows;
   const int first = static_cast<int>(tiles * blockIdx.x / gridDim.x);
   const int last = static_cast<int>(tiles * (blockIdx.x + 1) / gridDim.x);
@@ -210,11 +246,13 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
   int load_slot = 0;
   bool released = false;
   const int piece = lane % 8;
-  const Number* load_from = nullptr;   // this lane's piece of the hit's first chunk, in the first of its rows
+  const auto* matrices = static_cast<const unsigned char*>(g.experts.down);
+  const std::int64_t row_bytes = static_cast<std::int64_t>(ffn) * (kFp8 ? 1 : 2);
+  const unsigned char* load_from = nullptr;   // this lane's piece of the hit's first chunk, in the first of its rows
   const auto open = [&] {
     if (load_tile >= last) return;
-    load_from = g.experts.down + (static_cast<std::int64_t>(hit_of[load_hit].expert) * hidden + load_tile * kTileRows + lane / 8) * ffn +
-                piece * 8;
+    load_from = matrices + (static_cast<std::int64_t>(hit_of[load_hit].expert) * hidden + load_tile * kTileRows + lane / 8) * row_bytes +
+                piece * 16;
   };
   open();
   const auto load = [&] {
@@ -227,21 +265,27 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
       open();
     }
     if (load_tile < last) {
-      unsigned char* stage = ring + load_slot * kDownStage;
-      const int column = load_chunk * kChunk + piece * 8;
+      unsigned char* stage = ring + load_slot * kDownStage<kFp8>;
+      const bool inside = load_chunk * kLine + piece * 16 < row_bytes;
 #pragma unroll
       for (int j = 0; j < kTileRows / 4; ++j) {
         const int r = lane / 8 + 4 * j;
-        const bool valid = column < ffn && load_tile * kTileRows + r < hidden;
-        copy_async_16(shared_address(stage + place_of(r, piece)),
-                      valid ? load_from + load_chunk * kChunk + static_cast<std::int64_t>(4 * j) * ffn : g.experts.down, valid ? 16 : 0);
+        const bool valid = inside && load_tile * kTileRows + r < hidden;
+        copy_async_16(shared_address(stage + place_of(r, piece)), valid ? load_from + load_chunk * kLine + 4 * j * row_bytes : matrices,
+                      valid ? 16 : 0);
       }
-      const Number* activated = g.activated + static_cast<std::int64_t>(load_hit) * kFewTokens * ffn + column;
+      const Number* activated = g.activated + static_cast<std::int64_t>(load_hit) * kFewTokens * ffn;
+      const unsigned tokens = hit_of[load_hit].tokens;
+      constexpr int kLines = kFp8 ? 2 : 1;
 #pragma unroll
-      for (int j = 0; j < kFewTokens / 4; ++j) {
-        const int t = lane / 8 + 4 * j;
-        const bool valid = column < ffn && (hit_of[load_hit].tokens >> static_cast<unsigned>(t) & 1U) != 0;
-        copy_async_16(shared_address(stage + kStage + place_of(t, piece)), valid ? activated + t * ffn : g.experts.down, valid ? 16 : 0);
+      for (int j = 0; j < kLines * kFewTokens / 4; ++j) {
+        const int t = lane / 8 + 4 * (j / kLines);
+        const int line = j % kLines;
+        const int column = load_chunk * kChunk<kFp8> + line * 64 + piece * 8;
+        const bool valid = column < ffn && (tokens >> static_cast<unsigned>(t) & 1U) != 0;
+        const int place = kFp8 ? activated_place(t, line, piece) : place_of(t, piece);
+        copy_async_16(shared_address(stage + kStage + place), valid ? static_cast<const void*>(activated + t * ffn + column) : matrices,
+                      valid ? 16 : 0);
       }
       load_chunk += kWarps;
     } else if (!released) {
@@ -262,23 +306,45 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
     float total[4] = {0.0F, 0.0F, 0.0F, 0.0F};
     for (int hit = 0; hit < hits; ++hit) {
       float sum[4] = {0.0F, 0.0F, 0.0F, 0.0F};
+      // Of rows g and g + 8; on their way while the products run.
+      float scales[2] = {1.0F, 1.0F};
+      if constexpr (kFp8) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const int row = tile * kTileRows + group + half * 8;
+          scales[half] = row < hidden ? __ldg(g.experts.down_scales + static_cast<std::int64_t>(hit_of[hit].expert) * hidden + row) : 0.0F;
+        }
+      }
       for (; chunk < chunks; chunk += kWarps) {
         load();
         wait_for_copies<kStages - 1>();
         __syncwarp();
-        const unsigned char* stage = ring + slot * kDownStage;
+        const unsigned char* stage = ring + slot * kDownStage<kFp8>;
 #pragma unroll
         for (int s = 0; s < 2; ++s) {
           const int of_group = place_of(group, s * 4 + quarter);
-          mma_16x8x32<kElement>(sum, *reinterpret_cast<const uint4*>(stage + of_group),
-                      *reinterpret_cast<const uint4*>(stage + place_of(group + 8, s * 4 + quarter)),
-                      *reinterpret_cast<const uint4*>(stage + kStage + of_group));
+          const uint4 low = *reinterpret_cast<const uint4*>(stage + of_group);
+          const uint4 high = *reinterpret_cast<const uint4*>(stage + place_of(group + 8, s * 4 + quarter));
+          const unsigned char* activated = stage + kStage;
+          if constexpr (kFp8) {
+            // Columns of line s: 16 of them in two pieces.
+            mma_widened(sum, low, high, *reinterpret_cast<const uint4*>(activated + activated_place(group, s, 2 * quarter)),
+                        *reinterpret_cast<const uint4*>(activated + activated_place(group, s, 2 * quarter + 1)));
+          } else {
+            mma_16x8x32<kElement>(sum, low, high, *reinterpret_cast<const uint4*>(activated + of_group));
+          }
         }
         slot = slot + 1 == kStages ? 0 : slot + 1;
         __syncwarp();
       }
       chunk -= chunks;
       const float2 weight = *reinterpret_cast<const float2*>(&hit_of[hit].weight[quarter * 2]);
+      if constexpr (kFp8) {
+        sum[0] *= scales[0] * kSumShift;
+        sum[1] *= scales[0] * kSumShift;
+        sum[2] *= scales[1] * kSumShift;
+        sum[3] *= scales[1] * kSumShift;
+      }
       total[0] += weight.x * sum[0];
       total[1] += weight.y * sum[1];
       total[2] += weight.x * sum[2];
@@ -298,11 +364,12 @@ __global__ void __launch_bounds__(kThreads) few_down_kernel(const MoeFew g) {
   wait_for_copies<0>();
 }
 
-constexpr int gate_up_bytes(int stages, int tokens, int hidden) {
-  return kWarps * stages * kStage + tokens * x_row_bytes(hidden) + kSums + kMostHits * 2 * static_cast<int>(sizeof(int));
+constexpr int gate_up_bytes(int stages, int tokens, int hidden, bool fp8) {
+  return kWarps * stages * kStage + tokens * x_row_bytes(hidden, fp8) + kSums + kMostHits * 2 * static_cast<int>(sizeof(int)) +
+         kWarps * static_cast<int>(sizeof(float));
 }
-constexpr int down_bytes(int stages) {
-  return kWarps * stages * kDownStage + kSums + kMostHits * static_cast<int>(sizeof(MoeHit));
+constexpr int down_bytes(int stages, bool fp8) {
+  return kWarps * stages * (fp8 ? kDownStage<true> : kDownStage<false>) + kSums + kMostHits * static_cast<int>(sizeof(MoeHit));
 }
 
 template <auto kKernel>
@@ -316,35 +383,50 @@ void launch_few(const Launch& launch, std::int64_t tiles, int bytes, const MoeFe
   launch_kernel(launch, kKernel, dim3(blocks), dim3(kThreads), static_cast<std::size_t>(std::max(bytes, kLeastShared)), few);
 }
 
+// f(format, kFp8) for the kernels that a launch asks for.
+template <class F>
+void with_experts(const MoeFew& few, F&& f) {
+  if (few.experts.fp8()) {
+    f(std::integral_constant<Element, Element::kBf16>{}, std::true_type{});
+  } else {
+    with_element(few.element, [&](auto element) { f(element, std::false_type{}); });
+  }
+}
+
 }  // namespace
 
 bool moe_few_fits(int tokens, int hidden) {
   const bool rows = tokens * hidden * static_cast<int>(sizeof(Number)) <= shared_memory() - 16 * 1024;
-  return tokens >= 1 && tokens <= kFewTokens && hidden % 8 == 0 && rows && gate_up_bytes(kShallow, tokens, hidden) <= shared_memory() &&
-         down_bytes(kShallow) <= shared_memory();
+  // One answer for both: where FP8 runs, its stages fit.
+  return tokens >= 1 && tokens <= kFewTokens && hidden % 8 == 0 && rows &&
+         gate_up_bytes(kShallow, tokens, hidden, false) <= shared_memory() && down_bytes(kShallow, false) <= shared_memory();
 }
 
 void moe_few_gate_up(const MoeFew& few, const Launch& launch) {
   if (few.gate.held == 0 || few.experts.ffn == 0) return;
   const std::int64_t tiles = static_cast<std::int64_t>(std::min(kMostHits, few.gate.held)) * (few.experts.ffn / 8);
-  with_element(few.element, [&](auto element) {
+  with_experts(few, [&](auto element, auto fp8) {
     constexpr Element kElement = decltype(element)::value;
-    if (const int deep = gate_up_bytes(kDeep, few.gate.tokens, few.experts.hidden); deep <= shared_memory()) {
-      launch_few<few_gate_up_kernel<kElement, kDeep>>(launch, tiles, deep, few);
+    constexpr bool kFp8 = decltype(fp8)::value;
+    const int deep = gate_up_bytes(kDeep, few.gate.tokens, few.experts.hidden, kFp8);
+    if (deep <= shared_memory()) {
+      launch_few<few_gate_up_kernel<kElement, kFp8, kDeep>>(launch, tiles, deep, few);
     } else {
-      launch_few<few_gate_up_kernel<kElement, kShallow>>(launch, tiles, gate_up_bytes(kShallow, few.gate.tokens, few.experts.hidden), few);
+      const int bytes = gate_up_bytes(kShallow, few.gate.tokens, few.experts.hidden, kFp8);
+      launch_few<few_gate_up_kernel<kElement, kFp8, kShallow>>(launch, tiles, bytes, few);
     }
   });
 }
 
 void moe_few_down(const MoeFew& few, const Launch& launch) {
   const std::int64_t tiles = (few.experts.hidden + kTileRows - 1) / kTileRows;
-  with_element(few.element, [&](auto element) {
+  with_experts(few, [&](auto element, auto fp8) {
     constexpr Element kElement = decltype(element)::value;
-    if (down_bytes(kDeep) <= shared_memory()) {
-      launch_few<few_down_kernel<kElement, kDeep>>(launch, tiles, down_bytes(kDeep), few);
+    constexpr bool kFp8 = decltype(fp8)::value;
+    if (down_bytes(kDeep, kFp8) <= shared_memory()) {
+      launch_few<few_down_kernel<kElement, kFp8, kDeep>>(launch, tiles, down_bytes(kDeep, kFp8), few);
     } else {
-      launch_few<few_down_kernel<kElement, kShallow>>(launch, tiles, down_bytes(kShallow), few);
+      launch_few<few_down_kernel<kElement, kFp8, kShallow>>(launch, tiles, down_bytes(kShallow, kFp8), few);
     }
   });
 }

@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/e4m3.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/moe.h"
 #include "kernels/cuda/reduce.cuh"
@@ -18,8 +19,8 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
-constexpr int kChunk = 64;                 // of k per stage: a line of 128 bytes per row
-constexpr int kLine = kChunk * 2;
+constexpr int kLine = 128;                 // bytes of a row per stage
+constexpr int kSteps = kLine / 32;         // products per stage: 16 numbers of k each, or 32 of FP8
 constexpr int kLoadRows = kThreads / 8;    // rows that the block's threads load at once, 16 bytes each
 
 // Rows (pairs) × columns (rows of the matrix) of a tile, of a warp's part, stages of the ring, blocks per SM; whether
@@ -53,8 +54,10 @@ struct Grouped {
   const int* offset = nullptr;       // [held + 1]
   const int* token = nullptr;        // gate and up: row of x of a slot; null: the slot
   const float* weight = nullptr;     // down: of a slot
-  const Number* x = nullptr;           // rows of k
-  const Number* matrices = nullptr;    // [held][…, k]
+  const void* x = nullptr;             // rows of k
+  const void* matrices = nullptr;      // [held][…, k]
+  const float* x_scales = nullptr;     // FP8: by row of x, and by row of the matrices
+  const float* scales = nullptr;
   Number* out = nullptr;               // [slot][n]
   int held = 0;
   int n = 0;                         // columns of the output
@@ -133,7 +136,8 @@ __device__ __forceinline__ void transpose_quad(std::uint32_t (&v)[4], int quarte
 
 // kGated: `matrices` are gate|up, and the output is silu(gate) · up of half as many columns: in a stage 8 rows of the gate
 // alternate with the same 8 of `up`, so that both land in one thread. Otherwise rows of the output are weighted.
-template <Element kElement, class Shape, bool kGated>
+// kFp8: x and matrices are E4M3; the sum of row and column stands for that times both scales.
+template <Element kElement, bool kFp8, class Shape, bool kGated>
 __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const Grouped g) {
 #ifndef __CUDA_ARCH_FEAT_SM90_ALL
   if constexpr (Shape::kWarpgroups) return;
@@ -153,7 +157,8 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
   wait_for_predecessor();
   list_tiles<kRows>(g, (g.n + kOutColumns - 1) / kOutColumns, list);
   const int tiles = list.begin[kMostExperts];
-  const int chunks = (g.k + kChunk - 1) / kChunk;
+  const std::int64_t row_bytes = static_cast<std::int64_t>(g.k) * (kFp8 ? 1 : 2);
+  const int chunks = static_cast<int>((row_bytes + kLine - 1) / kLine);
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;
 
@@ -168,7 +173,9 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
   int load_chunk = 0;
   int load_slot = 0;
   int a_row[kRowLoads];      // row of x, −1: none
-  const Number* b_from = nullptr;
+  const auto* x = static_cast<const unsigned char*>(g.x);
+  const auto* matrices = static_cast<const unsigned char*>(g.matrices);
+  const unsigned char* b_from = nullptr;
   int b_row = 0;
   const auto open = [&] {
     const Tile tile = find_tile<kRows, kOutColumns>(list, load_tile);
@@ -181,29 +188,28 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
     }
     b_row = tile.column + within_step;
     const std::int64_t first = static_cast<std::int64_t>(tile.expert) * (kGated ? 2 * g.n : g.n) + (of_up ? g.n : 0) + b_row;
-    b_from = g.matrices + first * g.k + piece * 8;
+    b_from = matrices + first * row_bytes + piece * 16;
   };
   if (load_tile < tiles) open();
   const auto load = [&] {
     if (load_tile < tiles) {
       unsigned char* stage = ring + load_slot * Shape::kStage;
-      const int column = load_chunk * kChunk + piece * 8;
-      const bool inside = column < g.k;
+      const int at = load_chunk * kLine + piece * 16;
+      const bool inside = at < row_bytes;
 #pragma unroll
       for (int i = 0; i < kRowLoads; ++i) {
         const int row = load_row + i * kLoadRows;
         const bool valid = inside && a_row[i] >= 0;
         if (kRows % kLoadRows == 0 || row < kRows) {
-          copy_async_16(shared_address(stage + place_of(row, piece)), valid ? g.x + static_cast<std::int64_t>(a_row[i]) * g.k + column : g.x,
-                        valid ? 16 : 0);
+          copy_async_16(shared_address(stage + place_of(row, piece)), valid ? x + a_row[i] * row_bytes + at : x, valid ? 16 : 0);
         }
       }
-      const Number* source = b_from + load_chunk * kChunk;
+      const unsigned char* source = b_from + load_chunk * kLine;
 #pragma unroll
       for (int i = 0; i < kColumnLoads; ++i) {
         const bool valid = inside && b_row + i * kStep < g.n;
         copy_async_16(shared_address(stage + place_of(kRows + load_row + i * kLoadRows, piece)),
-                      valid ? source + static_cast<std::int64_t>(i * kStep) * g.k : g.matrices, valid ? 16 : 0);
+                      valid ? source + i * kStep * row_bytes : matrices, valid ? 16 : 0);
       }
       if (++load_chunk == chunks) {
         load_chunk = 0;
@@ -242,14 +248,20 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
         // Everybody's copies have arrived, and everybody's products of two chunks ago, whose slot load() fills, are done.
         __syncthreads();
         const unsigned char* stage = ring + slot * Shape::kStage;
-        const std::uint64_t x = descriptor(stage + group_row * kLine, 16, 8 * kLine);
-        const std::uint64_t w = descriptor(stage + kRows * kLine, 16, 8 * kLine);
+        const std::uint64_t rows = descriptor(stage + group_row * kLine, 16, 8 * kLine);
+        const std::uint64_t columns = descriptor(stage + kRows * kLine, 16, 8 * kLine);
         hold(sum);
         products_begin();
 #pragma unroll
-        for (int step = 0; step < kChunk / 16; ++step) {
-          // 16 columns are 32 bytes.
-          multiply_64x256<kElement>(sum, x + static_cast<unsigned>(step * 2), w + static_cast<unsigned>(step * 2), chunk + step > 0 ? 1 : 0);
+        for (int step = 0; step < kSteps; ++step) {
+          // 32 bytes further.
+          const std::uint64_t x_step = rows + static_cast<unsigned>(step * 2);
+          const std::uint64_t w_step = columns + static_cast<unsigned>(step * 2);
+          if constexpr (kFp8) {
+            multiply_e4m3_64x256(sum, x_step, w_step, chunk + step > 0 ? 1 : 0);
+          } else {
+            multiply_64x256<kElement>(sum, x_step, w_step, chunk + step > 0 ? 1 : 0);
+          }
         }
         products_commit();
         products_wait<1>();
@@ -282,16 +294,22 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
         };
         fetch(0);
 #pragma unroll
-        for (int step = 0; step < kChunk / 16; ++step) {
-          if (step + 1 < kChunk / 16) fetch(step + 1);
-          const auto& x = a[step % 2];
-          const auto& w = b[step % 2];
+        for (int step = 0; step < kSteps; ++step) {
+          if (step + 1 < kSteps) fetch(step + 1);
+          const auto& rows = a[step % 2];
+          const auto& columns = b[step % 2];
 #pragma unroll
           for (int i = 0; i < kRowTiles; ++i) {
 #pragma unroll
             for (int j = 0; j < kColumnTiles; ++j) {
               auto& d = reinterpret_cast<float(&)[4]>(sum[(i * kColumnTiles + j) * 4]);
-              mma_16x8x16<kElement>(d, x[i][0], x[i][1], x[i][2], x[i][3], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
+              const auto& r = rows[i];
+              const auto& c = columns[j / 2];
+              if constexpr (kFp8) {
+                mma_e4m3(d, r[0], r[1], r[2], r[3], c[j % 2 * 2], c[j % 2 * 2 + 1]);
+              } else {
+                mma_16x8x16<kElement>(d, r[0], r[1], r[2], r[3], c[j % 2 * 2], c[j % 2 * 2 + 1]);
+              }
             }
           }
         }
@@ -310,16 +328,32 @@ __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const G
         const int row = warp_row + i * 16 + half * 8 + group;
         const bool inside = row < tile.rows;
         std::uint32_t out[kOutTiles];
-        const float weight = !kGated && inside ? g.weight[tile.first_slot + row] : 0.0F;
+        const int slot_of_row = tile.first_slot + row;
+        const float weight = !kGated && inside ? g.weight[slot_of_row] : 0.0F;
+        float x_scale = 1.0F;
+        if constexpr (kFp8) x_scale = !inside ? 0.0F : g.x_scales[g.token != nullptr ? __ldcg(g.token + slot_of_row) : slot_of_row];
 #pragma unroll
         for (int j = 0; j < kOutTiles; ++j) {
+          // Of this lane's two columns.
+          float2 scale{1.0F, 1.0F};
+          float2 up_scale{1.0F, 1.0F};
+          if constexpr (kFp8) {
+            const int column = first_column + j * 8 + quarter * 2;
+            const float* of_expert = g.scales + static_cast<std::int64_t>(tile.expert) * (kGated ? 2 * g.n : g.n);
+            if (column < g.n) {
+              scale = *reinterpret_cast<const float2*>(of_expert + column);
+              if constexpr (kGated) up_scale = *reinterpret_cast<const float2*>(of_expert + g.n + column);
+            }
+            scale = {scale.x * x_scale, scale.y * x_scale};
+            up_scale = {up_scale.x * x_scale, up_scale.y * x_scale};
+          }
           if constexpr (kGated) {
             const float* gate = sum + (i * kColumnTiles + 2 * j) * 4 + half * 2;
             const float* up = gate + 4;
-            out[j] = pack<kElement>(silu(gate[0]) * up[0], silu(gate[1]) * up[1]);
+            out[j] = pack<kElement>(silu(gate[0] * scale.x) * (up[0] * up_scale.x), silu(gate[1] * scale.y) * (up[1] * up_scale.y));
           } else {
             const float* product = sum + (i * kColumnTiles + j) * 4 + half * 2;
-            out[j] = pack<kElement>(weight * product[0], weight * product[1]);
+            out[j] = pack<kElement>(weight * (product[0] * scale.x), weight * (product[1] * scale.y));
           }
         }
         Number* to = g.out + static_cast<std::int64_t>(tile.first_slot + row) * g.n;
@@ -372,15 +406,15 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(const MoeTiles t) {
   release_dependents();
 }
 
-template <Element kElement, class Shape, bool kGated>
+template <Element kElement, bool kFp8, class Shape, bool kGated>
 void launch_shape(const Grouped& g, const Launch& launch) {
   static const bool raised = [] {
-    (void)cudaFuncSetAttribute(tiles_kernel<kElement, Shape, kGated>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kShared);
+    (void)cudaFuncSetAttribute(tiles_kernel<kElement, kFp8, Shape, kGated>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::kShared);
     return true;
   }();
   (void)raised;
   const auto blocks = static_cast<unsigned>(multiprocessors() * Shape::kBlocks);
-  launch_kernel(launch, tiles_kernel<kElement, Shape, kGated>, dim3(blocks), dim3(kThreads), static_cast<std::size_t>(Shape::kShared), g);
+  launch_kernel(launch, tiles_kernel<kElement, kFp8, Shape, kGated>, dim3(blocks), dim3(kThreads), static_cast<std::size_t>(Shape::kShared), g);
 }
 
 #ifdef LINDOS_CUDA_SM90A
@@ -390,25 +424,37 @@ constexpr bool kHopperBuilt = false;   // the kernel is empty in a build for oth
 #endif
 
 // Rows that an expert gets on average decide: they are known without asking the device.
-template <Element kElement, bool kGated>
+template <Element kElement, bool kFp8, bool kGated>
 void launch_typed(const MoeTiles& tiles, const Grouped& g, const Launch& launch) {
-  if (g.held == 0 || g.n == 0 || g.k == 0) return;
-  const bool roomy = Large::kShared + static_cast<int>(sizeof(TileList)) <= shared_memory();
+  // Devices that multiply FP8 have room.
+  const bool roomy = kFp8 || Large::kShared + static_cast<int>(sizeof(TileList)) <= shared_memory();
+  const auto shaped = [&](auto large, auto small) {
+    if (roomy) {
+      launch_shape<kElement, kFp8, decltype(large), kGated>(g, launch);
+    } else if constexpr (!kFp8) {
+      launch_shape<kElement, kFp8, decltype(small), kGated>(g, launch);
+    }
+  };
   const std::int64_t pairs = static_cast<std::int64_t>(tiles.gate.tokens) * tiles.gate.top_k;
   if (pairs <= 12 * static_cast<std::int64_t>(tiles.gate.experts)) {
-    roomy ? launch_shape<kElement, Small, kGated>(g, launch) : launch_shape<kElement, SmallOld, kGated>(g, launch);
+    shaped(Small{}, SmallOld{});
   } else if (pairs <= 64 * static_cast<std::int64_t>(tiles.gate.experts)) {
-    roomy ? launch_shape<kElement, Medium, kGated>(g, launch) : launch_shape<kElement, MediumOld, kGated>(g, launch);
+    shaped(Medium{}, MediumOld{});
   } else if (kHopperBuilt && compute_capability() == 90 && !tiles.portable) {
-    launch_shape<kElement, Hopper, kGated>(g, launch);
+    launch_shape<kElement, kFp8, Hopper, kGated>(g, launch);
   } else {
-    roomy ? launch_shape<kElement, Large, kGated>(g, launch) : launch_shape<kElement, LargeOld, kGated>(g, launch);
+    shaped(Large{}, LargeOld{});
   }
 }
 
 template <bool kGated>
 void launch_tiles(const MoeTiles& tiles, const Grouped& g, const Launch& launch) {
-  with_element(tiles.element, [&](auto element) { launch_typed<decltype(element)::value, kGated>(tiles, g, launch); });
+  if (g.held == 0 || g.n == 0 || g.k == 0) return;
+  if (tiles.experts.fp8()) {
+    launch_typed<Element::kBf16, true, kGated>(tiles, g, launch);
+  } else {
+    with_element(tiles.element, [&](auto element) { launch_typed<decltype(element)::value, false, kGated>(tiles, g, launch); });
+  }
 }
 
 Grouped grouped(const MoeTiles& tiles) {
@@ -424,7 +470,9 @@ void moe_tiles_gate_up(const MoeTiles& tiles, const Launch& launch) {
   Grouped g = grouped(tiles);
   g.token = tiles.groups.token;
   g.x = tiles.x;
+  g.x_scales = tiles.x_scales;
   g.matrices = tiles.experts.gate_up;
+  g.scales = tiles.experts.gate_up_scales;
   g.out = tiles.activated;
   g.n = tiles.experts.ffn;
   g.k = tiles.experts.hidden;
@@ -434,8 +482,11 @@ void moe_tiles_gate_up(const MoeTiles& tiles, const Launch& launch) {
 void moe_tiles_down(const MoeTiles& tiles, const Launch& launch) {
   Grouped g = grouped(tiles);
   g.weight = tiles.groups.slot_weight;
-  g.x = tiles.activated;
+  const bool fp8 = tiles.experts.fp8();
+  g.x = fp8 ? static_cast<const void*>(tiles.quantised) : tiles.activated;
+  g.x_scales = tiles.quantised_scales;
   g.matrices = tiles.experts.down;
+  g.scales = tiles.experts.down_scales;
   g.out = tiles.products;
   g.n = tiles.experts.hidden;
   g.k = tiles.experts.ffn;

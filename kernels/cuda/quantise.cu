@@ -40,6 +40,10 @@ __device__ __forceinline__ void values(const uint4* row, const uint4* norm, std:
 template <QuantiseInput kInput>
 __global__ void __launch_bounds__(kThreads) quantise_kernel(const QuantiseRows q) {
   wait_for_predecessor();
+  if (q.count != nullptr && static_cast<int>(blockIdx.x) >= __ldcg(q.count)) {
+    release_dependents();
+    return;
+  }
   const std::int64_t vectors = q.k / 8;
   const auto* row = reinterpret_cast<const uint4*>(q.x) + blockIdx.x * vectors * (kInput == QuantiseInput::kSwiglu ? 2 : 1);
   const auto* norm = reinterpret_cast<const uint4*>(q.norm);

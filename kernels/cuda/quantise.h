@@ -26,6 +26,7 @@ struct QuantiseRows {
   float eps = 0.0F;
   std::uint8_t* y = nullptr;             // [rows, k]
   float* scales = nullptr;               // [rows]
+  const int* count = nullptr;            // if given: how many of the rows are there; those beyond are left alone
 };
 // FLOP: a few per element; bytes: rows · k · (2 or 4 + 1).
 void quantise_rows(const QuantiseRows& q, const Launch& launch);

@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/common.cuh"
 #include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/e4m3.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/shared_rows.cuh"
@@ -22,11 +23,6 @@ template <bool kFp8>
 constexpr int kBytes = kFp8 ? 1 : 2;          // of a weight
 template <bool kFp8>
 constexpr int kChunk = kLine / kBytes<kFp8>;  // columns of W per stage
-// E4M3 → bf16 moves the bits of exponent and mantissa into place and leaves 2^-120 to make good: bf16's exponent has
-// another bias, and every E4M3 number, also a subnormal one, lies 2^120 above the bf16 of those bits. x takes 2^100 of it,
-// so that no product is subnormal in f32 (least 2^-129 · 2^100 of x); the sum takes the rest with the row's scale.
-constexpr float kXShift = 0x1p100F;
-constexpr float kSumShift = 0x1p20F;
 // More than half of an SM's 228 KB of shared memory (Hopper), so that no SM gets two blocks of one kernel while another gets
 // none (seen to cost 10 %): the next kernel's block starts where this one's ends.
 constexpr int kLeastShared = 116 * 1024;
@@ -68,31 +64,6 @@ __device__ __forceinline__ const unsigned char* row_of(const SkinnyGemm& g, int 
   }
 }
 
-// Four E4M3 values (bytes 0 to 3) → their bf16 bits, 2^-120 too small: `even` holds bytes 0 and 2, `odd` 1 and 3.
-__device__ __forceinline__ void widen_e4m3(std::uint32_t four, std::uint32_t& even, std::uint32_t& odd) {
-  even = ((four << 8U) & 0x80008000U) | ((four << 4U) & 0x07f007f0U);
-  odd = (four & 0x80008000U) | ((four >> 4U) & 0x07f007f0U);
-}
-
-// 16 values of two rows of W against 16 of x, which lie in the order of widen_e4m3.
-__device__ __forceinline__ void mma_e4m3(float (&sum)[4], const uint4& low, const uint4& high, const uint4& x0, const uint4& x1) {
-  const std::uint32_t l[4] = {low.x, low.y, low.z, low.w};
-  const std::uint32_t h[4] = {high.x, high.y, high.z, high.w};
-  const std::uint32_t x[8] = {x0.x, x0.y, x0.z, x0.w, x1.x, x1.y, x1.z, x1.w};
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    std::uint32_t low_even = 0, low_odd = 0, high_even = 0, high_odd = 0;
-    widen_e4m3(l[j], low_even, low_odd);
-    widen_e4m3(h[j], high_even, high_odd);
-    mma_16x8x16<Element::kBf16>(sum, low_even, high_even, low_odd, high_odd, x[2 * j], x[2 * j + 1]);
-  }
-}
-
-// Four neighbours of x in the order of widen_e4m3: (0, 2), (1, 3).
-__device__ __forceinline__ uint2 interleaved(std::uint32_t pair01, std::uint32_t pair23) {
-  return {__byte_perm(pair01, pair23, 0x5410), __byte_perm(pair01, pair23, 0x7632)};
-}
-
 // x into shared memory, normalised if asked; for FP8 weights times kXShift and in the order of widen_e4m3. `sums`: [kWarps].
 template <Element kElement, bool kFp8>
 __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, unsigned char* x_shared, float* sums) {
@@ -101,11 +72,7 @@ __device__ __forceinline__ void take_x(const SkinnyGemm& g, const Shape& shape, 
   wait_for_copies<0>();
   __syncthreads();
   if constexpr (kFp8) {
-    normalise_rows<kElement, kWarps>(x, g.norm, g.eps, kXShift, sums, [](const uint4& y) {
-      const uint2 first = interleaved(y.x, y.y);
-      const uint2 second = interleaved(y.z, y.w);
-      return uint4{first.x, first.y, second.x, second.y};
-    });
+    normalise_rows<kElement, kWarps>(x, g.norm, g.eps, kXShift, sums, [](const uint4& y) { return interleaved(y); });
   } else if (g.norm != nullptr) {
     normalise_rows<kElement, kWarps>(x, g.norm, g.eps, 1.0F, sums, [](const uint4& y) { return y; });
   }
@@ -278,7 +245,7 @@ __global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, co
         const uint4 low = *reinterpret_cast<const uint4*>(stage + place);
         const uint4 high = *reinterpret_cast<const uint4*>(stage + 8 * kLine + place);
         if constexpr (kFp8) {
-          mma_e4m3(sums_of_half[s], low, high, b[2 * s], b[2 * s + 1]);
+          mma_widened(sums_of_half[s], low, high, b[2 * s], b[2 * s + 1]);
         } else {
           mma_16x8x32<kElement>(sums_of_half[s], low, high, b[s]);
         }

@@ -35,13 +35,11 @@ __device__ __forceinline__ void hold(float (&d)[kCount]) {
 // What this thread has written to shared memory by ordinary means is seen by the products, after a barrier.
 __device__ __forceinline__ void show_to_products() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
-// d [64 × 256] (+)= a · b, one step of 16 in k. Both from shared memory, k contiguous.
-template <Element kElement>
-__device__ __forceinline__ void multiply_64x256(float (&d)[128], std::uint64_t a, std::uint64_t b, int accumulate) {
-#define LINDOS_PRODUCT(type)                                                                                          \
+// d [64 × 256] (+)= a · b, one step of 32 bytes in k: 16 numbers, or 32 of E4M3. Both from shared memory, k contiguous.
+#define LINDOS_PRODUCT(kind, orders)                                                                                          \
   asm volatile(                                                                                                       \
       "{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"                                                                   \
-      "wgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type " {"                                                \
+      "wgmma.mma_async.sync.aligned.m64n256" kind " {"                                                \
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
@@ -50,7 +48,7 @@ __device__ __forceinline__ void multiply_64x256(float (&d)[128], std::uint64_t a
       "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
       "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
       "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127" \
-      "}, %128, %129, p, 1, 1, 0, 0;\n}\n"                                                                            \
+      "}, %128, %129, p, 1, 1" orders ";\n}\n"                                                                            \
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]), \
         "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]), \
         "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), \
@@ -68,13 +66,20 @@ __device__ __forceinline__ void multiply_64x256(float (&d)[128], std::uint64_t a
         "+f"(d[112]), "+f"(d[113]), "+f"(d[114]), "+f"(d[115]), "+f"(d[116]), "+f"(d[117]), "+f"(d[118]), "+f"(d[119]), \
         "+f"(d[120]), "+f"(d[121]), "+f"(d[122]), "+f"(d[123]), "+f"(d[124]), "+f"(d[125]), "+f"(d[126]), "+f"(d[127]) \
       : "l"(a), "l"(b), "r"(accumulate))
+
+template <Element kElement>
+__device__ __forceinline__ void multiply_64x256(float (&d)[128], std::uint64_t a, std::uint64_t b, int accumulate) {
   if constexpr (kElement == Element::kF16) {
-    LINDOS_PRODUCT("f16");
+    LINDOS_PRODUCT("k16.f32.f16.f16", ", 0, 0");
   } else {
-    LINDOS_PRODUCT("bf16");
+    LINDOS_PRODUCT("k16.f32.bf16.bf16", ", 0, 0");
   }
-#undef LINDOS_PRODUCT
 }
+
+__device__ __forceinline__ void multiply_e4m3_64x256(float (&d)[128], std::uint64_t a, std::uint64_t b, int accumulate) {
+  LINDOS_PRODUCT("k32.f32.e4m3.e4m3", "");
+}
+#undef LINDOS_PRODUCT
 
 #endif
 

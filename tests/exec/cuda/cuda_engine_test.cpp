@@ -6,7 +6,6 @@
 
 #include "exec/cuda/device_info.h"
 #include "exec/cuda/device_weights.h"
-#include "kernels/e4m3.h"
 #include "scenarios/error.h"
 #include "tests/exec/cuda/cuda_harness.h"
 
@@ -127,48 +126,9 @@ TEST_F(CudaEngineTest, MorePartsThanTheDeviceHasAreRefused) {
   EXPECT_THROW(Engine{config}, Error);   // one rank
 }
 
-// Projections as FP8 with a scale per row leaves them; the rest as it is.
-class Fp8Checkpoint final : public Checkpoint {
- public:
-  explicit Fp8Checkpoint(std::shared_ptr<const Checkpoint> whole) : whole_(std::move(whole)) {}
-  [[nodiscard]] const TensorInfo* find(std::string_view name) const override { return whole_->find(name); }
-  [[nodiscard]] std::vector<TensorInfo> tensors() const override { return whole_->tensors(); }
-  [[nodiscard]] std::string description() const override { return whole_->description() + ", fp8"; }
-  void read(std::string_view name, std::int64_t row_begin, std::int64_t row_end, std::int64_t col_begin, std::int64_t col_end,
-            std::span<float> out) const override {
-    if (!name.ends_with("_proj.weight")) {
-      whole_->read(name, row_begin, row_end, col_begin, col_end, out);
-      return;
-    }
-    const std::int64_t cols = whole_->find(name)->shape.at(1);
-    std::vector<float> row(static_cast<std::size_t>(cols));
-    std::size_t at = 0;
-    for (std::int64_t r = row_begin; r < row_end; ++r) {
-      whole_->read(name, r, r + 1, 0, cols, row);
-      const float scale = largest(row) / kernels::kLargestE4m3;
-      for (std::int64_t c = col_begin; c < col_end; ++c) {
-        out[at++] = kernels::from_e4m3(kernels::to_e4m3(row[static_cast<std::size_t>(c)] * (1.0F / scale))) * scale;
-      }
-    }
-  }
-
- private:
-  std::shared_ptr<const Checkpoint> whole_;
-};
-
 // Decode keeps activations in bf16; prompts round them to FP8 too. A model of this size written in torch, 48 draws of
 // weights and prompts: the logits move by 8 to 17 % of themselves in the mean square.
 constexpr double kFp8PromptError = 0.2;
-
-double relative_error(const std::vector<float>& values, const std::vector<float>& wanted) {
-  double error = 0.0;
-  double norm = 0.0;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    error += std::pow(static_cast<double>(values[i]) - static_cast<double>(wanted[i]), 2);
-    norm += std::pow(static_cast<double>(wanted[i]), 2);
-  }
-  return std::sqrt(error / norm);
-}
 
 TEST_F(CudaEngineTest, Fp8WeightsGiveTheLogitsOfTheQuantisedModel) {
   const std::vector<cuda::DeviceInfo> found = std::get<std::vector<cuda::DeviceInfo>>(cuda::devices());

@@ -6,12 +6,15 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "exec/cuda/device_info.h"
+#include "kernels/e4m3.h"
 #include "tests/exec/engine_harness.h"
 
 namespace lindos::exec::harness {
@@ -61,6 +64,46 @@ inline float distance(const std::vector<float>& a, const std::vector<float>& b) 
   }
   return worst;
 }
+
+// Of the difference in the mean square.
+inline double relative_error(const std::vector<float>& values, const std::vector<float>& wanted) {
+  double error = 0.0;
+  double norm = 0.0;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    error += std::pow(static_cast<double>(values[i]) - static_cast<double>(wanted[i]), 2);
+    norm += std::pow(static_cast<double>(wanted[i]), 2);
+  }
+  return std::sqrt(error / norm);
+}
+
+// Projections as FP8 with a scale per row leaves them; the rest as it is.
+class Fp8Checkpoint final : public Checkpoint {
+ public:
+  explicit Fp8Checkpoint(std::shared_ptr<const Checkpoint> whole) : whole_(std::move(whole)) {}
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const override { return whole_->find(name); }
+  [[nodiscard]] std::vector<TensorInfo> tensors() const override { return whole_->tensors(); }
+  [[nodiscard]] std::string description() const override { return whole_->description() + ", fp8"; }
+  void read(std::string_view name, std::int64_t row_begin, std::int64_t row_end, std::int64_t col_begin, std::int64_t col_end,
+            std::span<float> out) const override {
+    if (!name.ends_with("_proj.weight")) {
+      whole_->read(name, row_begin, row_end, col_begin, col_end, out);
+      return;
+    }
+    const std::int64_t cols = whole_->find(name)->shape.at(1);
+    std::vector<float> row(static_cast<std::size_t>(cols));
+    std::size_t at = 0;
+    for (std::int64_t r = row_begin; r < row_end; ++r) {
+      whole_->read(name, r, r + 1, 0, cols, row);
+      const float scale = largest(row) / kernels::kLargestE4m3;
+      for (std::int64_t c = col_begin; c < col_end; ++c) {
+        out[at++] = kernels::from_e4m3(kernels::to_e4m3(row[static_cast<std::size_t>(c)] * (1.0F / scale))) * scale;
+      }
+    }
+  }
+
+ private:
+  std::shared_ptr<const Checkpoint> whole_;
+};
 
 // Logits after a prompt of each length and a continuation by both engines, then after all of it as one prompt.
 inline void expect_logits_of_cpu(Engine& gpu, Engine& cpu, const std::vector<std::int64_t>& lengths, std::int64_t vocab,

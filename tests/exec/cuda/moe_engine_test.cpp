@@ -105,6 +105,42 @@ TEST_F(CudaMoeTest, RanksThatShareExpertsOutGiveTheSameLogits) {
   }
 }
 
+// From a prompt of one token on, decodes never leave the kernels of few tokens, which widen FP8 experts exactly. Prompts round
+// activations to FP8, and a choice between near experts may fall otherwise.
+TEST_F(CudaMoeTest, Fp8ExpertsGiveTheLogitsOfTheQuantisedModel) {
+  const std::vector<cuda::DeviceInfo> found = std::get<std::vector<cuda::DeviceInfo>>(cuda::devices());
+  if (found.front().compute_capability != 90) GTEST_SKIP() << "FP8 products of this backend need compute capability 9.0";
+  constexpr double kPromptError = 0.4;
+  Model model = narrow_experts();
+  model.moe.expert_ffn = 144;
+  for (const Layout& layout : {Layout{}, Layout{"Tensor2Uneven", {3, 1}, {1}}}) {
+    SCOPED_TRACE(layout.name);
+    EngineConfig config = config_of(model, Backend::kCuda, layout);
+    config.group.weight_dtype = Dtype::kFp8;
+    Engine gpu(config);
+    EngineConfig reference = config_of(model, Backend::kCpu);
+    reference.group.weight_dtype = Dtype::kF32;
+    reference.checkpoint = std::make_shared<Fp8Checkpoint>(reference.checkpoint);
+    Engine cpu(reference);
+    Tokens prompt = make_prompt(1, 5, model.vocab);
+    const Tokens out = gpu.generate(prompt, 6);
+    const std::vector<float> decoded = gpu.last_logits().front();
+    prompt.insert(prompt.end(), out.begin(), out.end() - 1);
+    (void)cpu.generate(prompt, 1);
+    const std::vector<float> wanted = cpu.last_logits().front();
+    // Ranks of a group run their dense products in FP8 at any number of rows.
+    if (layout.tensor_weights.size() == 1) EXPECT_LE(distance(decoded, wanted), kCudaTolerance * largest(wanted));
+    EXPECT_LE(relative_error(decoded, wanted), kPromptError);
+    for (const std::int64_t length : {20, 64, 700}) {
+      SCOPED_TRACE(length);
+      const Tokens longer = make_prompt(length, 6, model.vocab);
+      (void)gpu.generate(longer, 1);
+      (void)cpu.generate(longer, 1);
+      EXPECT_LE(relative_error(gpu.last_logits().front(), cpu.last_logits().front()), kPromptError);
+    }
+  }
+}
+
 // Batches that leave padding in their bucket, of few rows and beyond.
 TEST_F(CudaMoeTest, BatchesOfEverySizeChooseTheTokensOfTheCpu) {
   const Model model = narrow_experts();
@@ -152,7 +188,8 @@ std::string refusal(const Model& model, const Layout& layout = {}, Dtype weights
 TEST(CudaMoePlan, WhatExpertsCannotRunIsNamed) {
   EXPECT_EQ(refusal(wide_experts()), "");
   EXPECT_EQ(refusal(narrow_experts(), {"Tensor2Uneven", {3, 1}, {1}}), "");
-  EXPECT_EQ(refusal(wide_experts(), {}, Dtype::kFp8), "experts in fp8 (bf16 and f16 are supported)");
+  EXPECT_EQ(refusal(wide_experts(), {}, Dtype::kFp8), "");
+  EXPECT_EQ(refusal(narrow_experts(), {}, Dtype::kFp8), "a share of 136 columns of an expert (multiples of 16 are supported with fp8)");
   Model model = wide_experts();
   model.moe.experts = 12;
   EXPECT_EQ(refusal(model), "12 experts (multiples of 8 up to 256 are supported)");

@@ -2,6 +2,7 @@
 // Tests of CUDA kernels: data on the device, skips with the reason where there is none, poisoned outputs.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -12,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/cuda/element.h"
+#include "kernels/e4m3.h"
 
 namespace lindos::kernels::cuda::test {
 
@@ -28,6 +30,27 @@ inline std::vector<float> random_values(Element element, std::size_t n, unsigned
   std::vector<float> values(n);
   for (float& v : values) v = normal(generator);
   return rounded(element, std::move(values));
+}
+
+// All numbers of E4M3, subnormal ones too, with scales that differ by row.
+struct Fp8Matrix {
+  std::vector<std::uint8_t> codes;
+  std::vector<float> scales;
+  std::vector<float> values;   // what they stand for
+};
+inline Fp8Matrix random_fp8(std::size_t n, std::size_t k, unsigned seed) {
+  std::mt19937 generator(seed);
+  Fp8Matrix w;
+  for (std::size_t r = 0; r < n; ++r) {
+    w.scales.push_back(std::ldexp(0.5F + 0.001F * static_cast<float>(generator() % 500), -12));
+    for (std::size_t i = 0; i < k; ++i) {
+      auto code = static_cast<std::uint8_t>(generator());
+      if ((code & 0x7f) == 0x7f) code = 0;
+      w.codes.push_back(code);
+      w.values.push_back(from_e4m3(code) * w.scales.back());
+    }
+  }
+  return w;
 }
 
 template <class T>

@@ -5,7 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
+#include "kernels/cuda/device_limits.h"
+#include "kernels/cuda/quantise.h"
 #include "kernels/reference/moe.h"
 #include "tests/kernels/cuda/device_fixture.h"
 
@@ -46,22 +50,39 @@ double dot(const float* a, const float* b, int n) {
   return sum;
 }
 
+// One matrix of all experts: what its numbers stand for, and on the device 16-bit numbers or E4M3 with a scale per row.
+class Matrix {
+ public:
+  Matrix(Element element, int rows, int k, unsigned seed)
+      : values(random_values(element, at(std::int64_t{1} * rows * k), seed, 1.0F / std::sqrt(static_cast<float>(k)))),
+        numbers_(std::in_place, element, values) {}
+  explicit Matrix(const Fp8Matrix& fp8) : values(fp8.values), codes_(std::in_place, fp8.codes), scales_(std::in_place, fp8.scales) {}
+  [[nodiscard]] const void* data() const { return numbers_ ? static_cast<const void*>(numbers_->get()) : codes_->get(); }
+  [[nodiscard]] const float* scales() const { return scales_ ? scales_->get() : nullptr; }
+  const std::vector<float> values;
+
+ private:
+  std::optional<DeviceNumbers> numbers_;
+  std::optional<Device<std::uint8_t>> codes_;
+  std::optional<Device<float>> scales_;
+};
+
 struct Weights {
   Weights(Element of, const Shape& s, unsigned seed)
-      : element(of),
-        gate_up(random_values(element, at(std::int64_t{2} * s.local() * s.ffn * s.hidden), seed, 1.0F / std::sqrt(static_cast<float>(s.hidden)))),
-        down(random_values(element, at(std::int64_t{1} * s.local() * s.hidden * s.ffn), seed + 1, 1.0F / std::sqrt(static_cast<float>(s.ffn)))),
-        device_gate_up(element, gate_up),
-        device_down(element, down) {}
+      : element(of), gate_up(of, 2 * s.local() * s.ffn, s.hidden, seed), down(of, s.local() * s.hidden, s.ffn, seed + 1) {}
+  // FP8 beside bf16.
+  Weights(const Shape& s, unsigned seed)
+      : element(Element::kBf16),
+        gate_up(random_fp8(at(2 * s.local() * s.ffn), at(s.hidden), seed)),
+        down(random_fp8(at(s.local() * s.hidden), at(s.ffn), seed + 1)) {}
   Element element;
-  std::vector<float> gate_up, down;
-  DeviceNumbers device_gate_up, device_down;
+  Matrix gate_up, down;
 };
 
 // silu(gate) · up of one expert for a row of x, rounded as the kernels round it.
 std::vector<float> activate(const Weights& w, const Shape& s, int expert, const float* x) {
   std::vector<float> row(at(s.ffn));
-  const float* gate = w.gate_up.data() + std::int64_t{2} * expert * s.ffn * s.hidden;
+  const float* gate = w.gate_up.values.data() + std::int64_t{2} * expert * s.ffn * s.hidden;
   for (int j = 0; j < s.ffn; ++j) {
     const double a = dot(gate + j * s.hidden, x, s.hidden);
     const double b = dot(gate + (s.ffn + j) * s.hidden, x, s.hidden);
@@ -72,7 +93,7 @@ std::vector<float> activate(const Weights& w, const Shape& s, int expert, const 
 
 std::vector<double> project(const Weights& w, const Shape& s, int expert, const float* activated) {
   std::vector<double> row(at(s.hidden));
-  const float* down = w.down.data() + std::int64_t{1} * expert * s.hidden * s.ffn;
+  const float* down = w.down.values.data() + std::int64_t{1} * expert * s.hidden * s.ffn;
   for (int j = 0; j < s.hidden; ++j) row[at(j)] = dot(down + j * s.ffn, activated, s.ffn);
   return row;
 }
@@ -100,7 +121,7 @@ MoeGate gate_of(const Shape& s, const Device<int>& position) {
 }
 
 MoeExperts experts_of(const Shape& s, const Weights& w) {
-  return {w.device_gate_up.get(), w.device_down.get(), s.hidden, s.ffn};
+  return {w.gate_up.data(), w.down.data(), s.hidden, s.ffn, w.gate_up.scales(), w.down.scales()};
 }
 
 // Everything that the path for any number of tokens writes, poisoned.
@@ -171,6 +192,83 @@ class MoeTest : public ElementTest {
   void check_tiles(const Shape& s, bool with_padding = false) {
     for (const bool portable : {true, false}) check_tiles(s, with_padding, portable);
   }
+  // FP8 experts: x and activations are quantised, so each kernel is held against what it read.
+  void check_fp8_tiles(const Shape& s, bool portable) {
+    SCOPED_TRACE(::testing::Message() << (portable ? "portable, " : "") << s.tokens << " tokens, " << s.top_k << " of " << s.experts << ", hidden "
+                                      << s.hidden << ", ffn " << s.ffn << ", held " << s.first << "+" << s.local());
+    constexpr Element kElement = Element::kBf16;
+    const std::vector<float> logits = random_values(kElement, at(s.tokens * s.experts), 11);
+    const Fp8Matrix x = random_fp8(at(s.tokens), at(s.hidden), 12);
+    const Weights w(s, 14);
+    const std::vector<int> position = positions(s.tokens, false);
+    const std::vector<Chosen> chosen = choose_all(logits, s, position);
+    const Device<int> device_position(position);
+    const Device<float> device_logits(logits);
+    const Device<std::uint8_t> device_x(x.codes);
+    const Device<float> x_scales(x.scales);
+    const Groups groups(s);
+    const DeviceNumbers activated(kElement, groups.pairs * at(s.ffn)), products(kElement, groups.pairs * at(s.hidden)),
+        y(kElement, at(s.tokens * s.hidden));
+    const Device<std::uint8_t> quantised(groups.pairs * at(s.ffn));
+    const Device<float> scales(groups.pairs);
+    MoeTiles tiles;
+    tiles.gate = gate_of(s, device_position);
+    tiles.experts = experts_of(s, w);
+    tiles.groups = groups.get();
+    tiles.x = device_x.get();
+    tiles.x_scales = x_scales.get();
+    tiles.activated = activated.get();
+    tiles.quantised = quantised.get();
+    tiles.quantised_scales = scales.get();
+    tiles.products = products.get();
+    tiles.y = y.get();
+    tiles.portable = portable;
+    const Launch launch{stream_, false};
+    moe_choose(tiles.gate, device_logits.get(), tiles.groups, launch);
+    moe_group(tiles.gate, tiles.groups, launch);
+    moe_tiles_gate_up(tiles, launch);
+    QuantiseRows q;
+    q.x = activated.get();
+    q.rows = static_cast<std::int64_t>(groups.pairs);
+    q.k = s.ffn;
+    q.y = quantised.get();
+    q.scales = scales.get();
+    q.count = tiles.groups.offset + s.local();
+    quantise_rows(q, launch);
+    moe_tiles_down(tiles, launch);
+    moe_combine(tiles, {stream_, true});
+    finish();
+    const std::vector<int> offset = groups.offset.read();
+    const std::vector<int> token = groups.token.read();
+    const int slots = offset.back();
+    std::vector<double> expected_rows;
+    for (int e = 0; e < s.local(); ++e) {
+      for (int i = offset[at(e)]; i < offset[at(e + 1)]; ++i) {
+        for (const float v : activate(w, s, e, x.values.data() + token[at(i)] * s.hidden)) expected_rows.push_back(static_cast<double>(v));
+      }
+    }
+    const std::vector<float> rows = activated.read();
+    EXPECT_LT(relative_error({rows.begin(), rows.begin() + std::int64_t{slots} * s.ffn}, expected_rows), error_of(kElement)) << "gate and up";
+    // Rows without a pair are not touched.
+    const std::vector<std::uint8_t> codes = quantised.read();
+    const std::vector<float> factors = scales.read();
+    for (std::size_t i = at(std::int64_t{slots} * s.ffn); i < codes.size(); ++i) ASSERT_EQ(codes[i], 0xff) << i;
+    const std::vector<int> slot = groups.slot.read();
+    std::vector<double> expected(at(s.tokens * s.hidden), 0.0);
+    for (int t = 0; t < s.tokens; ++t) {
+      for (int c = 0; c < s.top_k; ++c) {
+        const int at_slot = slot[at(t * s.top_k + c)];
+        if (at_slot < 0) continue;
+        const reference::Choice& choice = chosen[at(t)][at(c)];
+        std::vector<float> row(at(s.ffn));
+        for (int j = 0; j < s.ffn; ++j) row[at(j)] = from_e4m3(codes[at(std::int64_t{at_slot} * s.ffn + j)]) * factors[at(at_slot)];
+        const std::vector<double> product = project(w, s, choice.expert - s.first, row.data());
+        for (int j = 0; j < s.hidden; ++j) expected[at(t * s.hidden + j)] += choice.weight * product[at(j)];
+      }
+    }
+    EXPECT_LT(relative_error(y.read(), expected), 2 * error_of(kElement)) << "sum";
+  }
+
   void check_tiles(const Shape& s, bool with_padding, bool portable) {
     const Element element = GetParam();
     SCOPED_TRACE(::testing::Message() << (portable ? "portable, " : "") << s.tokens << " tokens, " << s.top_k << " of " << s.experts << ", hidden " << s.hidden << ", ffn " << s.ffn
@@ -187,7 +285,16 @@ class MoeTest : public ElementTest {
     const Groups groups(s);
     const DeviceNumbers activated(element, groups.pairs * at(s.ffn)), products(element, groups.pairs * at(s.hidden)), y(element, at(s.tokens * s.hidden));
     const DeviceNumbers added(element, start);
-    MoeTiles tiles{element, gate_of(s, device_position), experts_of(s, w), groups.get(), device_x.get(), activated.get(), products.get(), y.get(), false, portable};
+    MoeTiles tiles;
+    tiles.element = element;
+    tiles.gate = gate_of(s, device_position);
+    tiles.experts = experts_of(s, w);
+    tiles.groups = groups.get();
+    tiles.x = device_x.get();
+    tiles.activated = activated.get();
+    tiles.products = products.get();
+    tiles.y = y.get();
+    tiles.portable = portable;
     const Launch launch{stream_, false};
     moe_choose(tiles.gate, device_logits.get(), tiles.groups, launch);
     moe_group(tiles.gate, tiles.groups, launch);
@@ -222,8 +329,10 @@ class MoeTest : public ElementTest {
     }
   }
 
-  void check_few(const Shape& s, bool with_padding = false) {
-    const Element element = GetParam();
+  void check_few(const Shape& s, bool with_padding = false) { check_few(s, with_padding, Weights(GetParam(), s, 25)); }
+  void check_few(const Shape& s, bool with_padding, const Weights& w) {
+    const Element element = w.element;
+    const bool fp8 = w.gate_up.scales() != nullptr;
     SCOPED_TRACE(::testing::Message() << s.tokens << " tokens, " << s.top_k << " of " << s.experts << ", hidden " << s.hidden << ", ffn " << s.ffn
                                       << ", held " << s.first << "+" << s.local());
     ASSERT_TRUE(moe_few_fits(s.tokens, s.hidden));
@@ -231,7 +340,6 @@ class MoeTest : public ElementTest {
     const std::vector<float> norm = random_values(element, at(s.hidden), 22);
     const std::vector<float> router = random_values(element, at(s.experts * s.hidden), 23, 1.0F / std::sqrt(static_cast<float>(s.hidden)));
     const std::vector<float> start = random_values(element, at(s.tokens * s.hidden), 24);
-    const Weights w(element, s, 25);
     const std::vector<int> position = positions(s.tokens, with_padding);
     const Device<int> device_position(position);
     const DeviceNumbers device_raw(element, raw), device_norm(element, norm), device_router(element, router);
@@ -304,7 +412,11 @@ class MoeTest : public ElementTest {
       for (int t = 0; t < s.tokens; ++t) {
         if ((found.of[h].tokens >> static_cast<unsigned>(t) & 1U) == 0) continue;
         const float* row = rows.data() + (h * kFewTokens + t) * s.ffn;
-        computed.insert(computed.end(), row, row + s.ffn);
+        for (int j = 0; j < s.ffn; ++j) {
+          // Beside FP8 experts columns (0, 1, 2, 3) lie as (0, 2, 1, 3), times 2^100.
+          constexpr int kPlace[] = {0, 2, 1, 3};
+          computed.push_back(fp8 ? row[j / 4 * 4 + kPlace[j % 4]] * 0x1p-100F : row[j]);
+        }
         for (const float v : activate(w, s, found.of[h].expert, x.data() + t * s.hidden)) reference.push_back(static_cast<double>(v));
       }
     }
@@ -389,6 +501,40 @@ TEST_P(MoeTest, TilesWithPaddingAndWithoutRows) {
   check_tiles({2, 64, 1, 128, 64, 63, 1});
 }
 
+// Beside FP8 experts activations are bf16: not a matter of the parameter.
+class MoeFp8Test : public MoeTest {
+ protected:
+  void SetUp() override {
+    MoeTest::SetUp();
+    if (!IsSkipped() && compute_capability() != 90) GTEST_SKIP() << "FP8 experts run on compute capability 9.0";
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Fp8, MoeFp8Test, ::testing::Values(Element::kBf16));
+
+TEST_P(MoeFp8Test, FewTokensEqualTheReference) {
+  for (const Shape& s : {Shape{1, 8, 2, 64, 16}, Shape{2, 16, 4, 576, 144}, Shape{8, 128, 8, 256, 96}, Shape{8, 8, 2, 528, 272},
+                         Shape{3, 24, 3, 2064, 64, 5, 9, false}, Shape{7, 8, 2, 1024, 1792, 6, 2}}) {
+    check_few(s, false, Weights(s, 25));
+  }
+  const Shape padded{8, 16, 2, 128, 64};
+  check_few(padded, true, Weights(padded, 25));
+}
+
+// Small, medium and large tiles; broken rows, columns and chunks.
+TEST_P(MoeFp8Test, TilesEqualTheReference) {
+  for (const Shape& s : {Shape{9, 8, 2, 64, 16}, Shape{40, 16, 2, 144, 80}, Shape{64, 128, 8, 256, 96}, Shape{100, 8, 2, 208, 144},
+                         Shape{70, 4, 3, 272, 80, 1, 2}, Shape{150, 4, 2, 192, 272}, Shape{300, 2, 1, 336, 144}}) {
+    for (const bool portable : {true, false}) check_fp8_tiles(s, portable);
+  }
+}
+
+TEST_P(MoeFp8Test, SanitizeSmall) {
+  const Shape few{3, 16, 3, 272, 80};
+  check_few(few, false, Weights(few, 25));
+  check_fp8_tiles({20, 8, 2, 144, 80}, false);
+  check_fp8_tiles({300, 3, 1, 80, 48}, false);
+}
+
 TEST_P(MoeTest, SanitizeSmall) {
   check_few({3, 16, 3, 264, 72});
   check_tiles({20, 8, 2, 136, 72}, true);
@@ -426,7 +572,15 @@ TEST_P(MoeTest, RepeatsBitForBit) {
           moe_few_gate_up(few, launch);
           moe_few_down(few, launch);
         } else {
-          const MoeTiles tiles{element, gate_of(s, position), experts_of(s, w), groups.get(), x.get(), activated.get(), products.get(), y.get(), false};
+          MoeTiles tiles;
+          tiles.element = element;
+          tiles.gate = gate_of(s, position);
+          tiles.experts = experts_of(s, w);
+          tiles.groups = groups.get();
+          tiles.x = x.get();
+          tiles.activated = activated.get();
+          tiles.products = products.get();
+          tiles.y = y.get();
           moe_choose(tiles.gate, logits.get(), tiles.groups, launch);
           moe_group(tiles.gate, tiles.groups, launch);
           moe_tiles_gate_up(tiles, launch);

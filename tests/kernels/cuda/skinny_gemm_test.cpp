@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "kernels/e4m3.h"
 #include "tests/kernels/cuda/device_fixture.h"
 
 namespace lindos::kernels::cuda::test {
@@ -137,27 +136,6 @@ TEST_P(SkinnyGemmTest, EqualsTheReference) {
                         Case{4, 2200, 4096}, Case{4, 100, 14336}, Case{2, 256, 14336}, Case{7, 33, 1056}}) {
     check(c);
   }
-}
-
-// All numbers of E4M3, subnormal ones too, with scales that differ by row.
-struct Fp8Matrix {
-  std::vector<std::uint8_t> codes;
-  std::vector<float> scales;
-  std::vector<float> values;   // what they stand for
-};
-Fp8Matrix random_fp8(std::size_t n, std::size_t k, unsigned seed) {
-  std::mt19937 generator(seed);
-  Fp8Matrix w;
-  for (std::size_t r = 0; r < n; ++r) {
-    w.scales.push_back(std::ldexp(0.5F + 0.001F * static_cast<float>(generator() % 500), -12));
-    for (std::size_t i = 0; i < k; ++i) {
-      auto code = static_cast<std::uint8_t>(generator());
-      if ((code & 0x7f) == 0x7f) code = 0;
-      w.codes.push_back(code);
-      w.values.push_back(from_e4m3(code) * w.scales.back());
-    }
-  }
-  return w;
 }
 
 // Beside FP8 weights activations are bf16.

@@ -33,6 +33,10 @@ constexpr int kShallow = 5;
 // More than half of an SM's, so that no SM gets two blocks while another gets none.
 constexpr int kLeastShared = 116 * 1024;
 
+// FP8's stages of the second kernel are larger.
+template <bool kFp8>
+constexpr int kDeepDown = kFp8 ? 6 : kDeep;
+
 // As in skinny_gemm.cu: rows, or halves of what a lane reads at once, lie in different banks.
 __host__ __device__ constexpr int x_row_bytes(int k, bool fp8) { return (k * 2 + 127) / 128 * 128 + (fp8 ? 16 : 64); }
 
@@ -423,8 +427,9 @@ void moe_few_down(const MoeFew& few, const Launch& launch) {
   with_experts(few, [&](auto element, auto fp8) {
     constexpr Element kElement = decltype(element)::value;
     constexpr bool kFp8 = decltype(fp8)::value;
-    if (down_bytes(kDeep, kFp8) <= shared_memory()) {
-      launch_few<few_down_kernel<kElement, kFp8, kDeep>>(launch, tiles, down_bytes(kDeep, kFp8), few);
+    constexpr int kStages = kDeepDown<kFp8>;
+    if (down_bytes(kStages, kFp8) <= shared_memory()) {
+      launch_few<few_down_kernel<kElement, kFp8, kStages>>(launch, tiles, down_bytes(kStages, kFp8), few);
     } else {
       launch_few<few_down_kernel<kElement, kFp8, kShallow>>(launch, tiles, down_bytes(kShallow, kFp8), few);
     }

@@ -25,7 +25,9 @@ constexpr int kLoadRows = kThreads / 8;    // rows that the block's threads load
 
 // Rows (pairs) × columns (rows of the matrix) of a tile, of a warp's part, stages of the ring, blocks per SM; whether
 // warpgroups multiply, each 64 rows by all columns.
-template <int kRowsOfTile, int kColumnsOfTile, int kRowsOfWarp, int kColumnsOfWarp, int kStagesOfRing, int kBlocksPerSm, bool kByGroups = false>
+enum class Chips { kBeforeHopper, kFromHopper, kHopper };
+template <int kRowsOfTile, int kColumnsOfTile, int kRowsOfWarp, int kColumnsOfWarp, int kStagesOfRing, int kBlocksPerSm,
+          Chips kOfChips = Chips::kFromHopper>
 struct TileShape {
   static constexpr int kRows = kRowsOfTile;
   static constexpr int kColumns = kColumnsOfTile;
@@ -34,7 +36,8 @@ struct TileShape {
   static constexpr int kStages = kStagesOfRing;
   static constexpr int kBlocks = kBlocksPerSm;
   static constexpr int kStage = (kRows + kColumns) * kLine;
-  static constexpr bool kWarpgroups = kByGroups;
+  static constexpr Chips kChips = kOfChips;
+  static constexpr bool kWarpgroups = kChips == Chips::kHopper;
   // Warpgroups read the chunk before while a chunk is fetched.
   static constexpr int kAhead = kStages - (kWarpgroups ? 2 : 1);
   // Their swizzle repeats after 1,024 bytes, to which the ring must be aligned.
@@ -44,11 +47,23 @@ struct TileShape {
 using Small = TileShape<16, 128, 16, 16, 5, 2>;      // memory-bound: a few rows per expert
 using Medium = TileShape<64, 128, 32, 32, 4, 2>;
 using Large = TileShape<128, 256, 64, 64, 4, 1>;     // arithmetic-bound
-using Hopper = TileShape<128, 256, 16, 256, 4, 1, true>;
+using Hopper = TileShape<128, 256, 16, 256, 4, 1, Chips::kHopper>;
 // The same for devices whose blocks have 163 KB (sm_80): 160 KB in all.
-using SmallOld = TileShape<16, 128, 16, 16, 4, 2>;
-using MediumOld = TileShape<64, 128, 32, 32, 3, 2>;
-using LargeOld = TileShape<128, 256, 64, 64, 3, 1>;
+using SmallOld = TileShape<16, 128, 16, 16, 4, 2, Chips::kBeforeHopper>;
+using MediumOld = TileShape<64, 128, 32, 32, 3, 2, Chips::kBeforeHopper>;
+using LargeOld = TileShape<128, 256, 64, 64, 3, 1, Chips::kBeforeHopper>;
+
+// What a chip never runs is empty in its code: kernels of other shapes, and FP8 outside Hopper (exec/cuda/device_weights.cpp).
+template <class Shape, bool kFp8>
+__device__ constexpr bool is_built() {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  return Shape::kChips != Chips::kBeforeHopper;
+#elif __CUDA_ARCH__ >= 900
+  return Shape::kChips == Chips::kFromHopper && (!kFp8 || __CUDA_ARCH__ < 1000);
+#else
+  return Shape::kChips == Chips::kBeforeHopper && !kFp8;
+#endif
+}
 
 struct Grouped {
   const int* offset = nullptr;       // [held + 1]
@@ -139,9 +154,7 @@ __device__ __forceinline__ void transpose_quad(std::uint32_t (&v)[4], int quarte
 // kFp8: x and matrices are E4M3; the sum of row and column stands for that times both scales.
 template <Element kElement, bool kFp8, class Shape, bool kGated>
 __global__ void __launch_bounds__(kThreads, Shape::kBlocks) tiles_kernel(const Grouped g) {
-#ifndef __CUDA_ARCH_FEAT_SM90_ALL
-  if constexpr (Shape::kWarpgroups) return;
-#endif
+  if constexpr (!is_built<Shape, kFp8>()) return;
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ TileList list;
   unsigned char* ring = shared;
@@ -426,10 +439,14 @@ constexpr bool kHopperBuilt = false;   // the kernel is empty in a build for oth
 // Rows that an expert gets on average decide: they are known without asking the device.
 template <Element kElement, bool kFp8, bool kGated>
 void launch_typed(const MoeTiles& tiles, const Grouped& g, const Launch& launch) {
-  // Devices that multiply FP8 have room.
-  const bool roomy = kFp8 || Large::kShared + static_cast<int>(sizeof(TileList)) <= shared_memory();
+  // Of the device and of the code that runs on it, which may be an older architecture's.
+  static const bool roomy = [] {
+    cudaFuncAttributes attributes{};
+    const bool known = cudaFuncGetAttributes(&attributes, tiles_kernel<kElement, kFp8, Small, kGated>) == cudaSuccess;
+    return !(known && attributes.ptxVersion < 90) && Large::kShared + static_cast<int>(sizeof(TileList)) <= shared_memory();
+  }();
   const auto shaped = [&](auto large, auto small) {
-    if (roomy) {
+    if (kFp8 || roomy) {
       launch_shape<kElement, kFp8, decltype(large), kGated>(g, launch);
     } else if constexpr (!kFp8) {
       launch_shape<kElement, kFp8, decltype(small), kGated>(g, launch);

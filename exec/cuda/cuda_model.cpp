@@ -132,12 +132,17 @@ CudaModel::CudaModel(const Model& model, const GroupPlan& group, ShardId shard, 
   if (!group_) capture_all();
 }
 
-// Graphs of ranks know the others' memory. All are made before the first step: an allocation would wait for kernels that wait for this
-// rank, where ranks share a device.
+// Graphs of ranks know the others' memory. Whatever allocates or is loaded at its first launch comes before the first step: where ranks
+// share a device it would wait for kernels that wait for this rank.
 void CudaModel::meet() {
   if (!group_) return;
   group_->meet();
   capture_all();
+  if (!last_stage_) return;
+  reserve_candidates(kc::kMostCandidates);
+  kc::top_candidates(logits_.as<float>(), 1, share_.vocab.size(), static_cast<std::int32_t>(share_.vocab.begin), 1, candidates_.as<kc::Best>(),
+                     {stream_.get(), false});
+  wait("a first choice of tokens");
 }
 
 void CudaModel::capture_all() {
@@ -490,7 +495,16 @@ void CudaModel::experts_block(const Launches& step, const DeviceLayer& w, const 
   if (w.down.k > 0 && !group_) {
     project_and_add(step, w.down, OpFamily::kDown, shared, nullptr, nullptr);
   } else if (w.down.k > 0) {
-    products_.multiply(w.down, shared, step.rows, y, false, true, stream_.get());
+    // On top of what the routed experts left.
+    if (small(step, w.down)) {
+      kc::SkinnyGemm g = skinny_of(w.down, step.rows);
+      g.x = static_cast<const Number*>(shared.data);
+      g.y = y;
+      g.output = kc::SkinnyOutput::kAdd;
+      kc::skinny_gemm(g, launch(step));
+    } else {
+      products_.multiply(w.down, operand_of(step, w.down, shared), step.rows, y, false, true, stream_.get());
+    }
     mark(step, OpFamily::kDown);
   }
   if (group_) sum_over_ranks(step, nullptr, next_norm);
@@ -504,17 +518,19 @@ void CudaModel::sum_over_ranks(const Launches& step, const Number* bias, const N
 
 bool CudaModel::small(const Launches& step, const DeviceMatrix& w) { return step.fused && kc::skinny_fits(step.rows, w.k); }
 
+// x as w asks for it: what a kernel for few rows left, or attention, is not quantised.
+Operand CudaModel::operand_of(const Launches& step, const DeviceMatrix& w, const Operand& x) {
+  if (w.fp8() == (x.scales != nullptr)) return x;
+  OperandSource source;
+  source.element = element_;
+  source.x = static_cast<const Number*>(x.data);
+  source.rows = step.rows;
+  source.k = w.k;
+  return products_.prepare(w.fp8(), source, nullptr, launch(step));
+}
+
 void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Number* bias,
                                 const Number* next_norm) {
-  const auto operand = [&] {
-    if (w.fp8() == (x.scales != nullptr)) return x;
-    OperandSource source;
-    source.element = element_;
-    source.x = static_cast<const Number*>(x.data);
-    source.rows = step.rows;
-    source.k = w.k;
-    return products_.prepare(w.fp8(), source, nullptr, launch(step));
-  };
   if (group_) {
     // A rank without heads or columns adds zeros to the sum; it still takes part in it.
     if (w.k > 0 && small(step, w)) {
@@ -524,13 +540,16 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
       g.prefetch = family == OpFamily::kO;
       kc::skinny_gemm(g, launch(step));
     } else if (w.k > 0) {
-      products_.multiply(w, operand(), step.rows, group_->partial(), false, false, stream_.get());
+      products_.multiply(w, operand_of(step, w, x), step.rows, group_->partial(), false, false, stream_.get());
     } else {
       check(cudaMemsetAsync(group_->partial(), 0, elements(step.rows, model_.hidden) * sizeof(Number), stream_.get()),
             "clearing a partial sum");
     }
     mark(step, family);
-    sum_over_ranks(step, bias, next_norm);
+    // After a memset nothing may start early.
+    Launches sum = step;
+    sum.dependent = step.dependent && w.k > 0;
+    sum_over_ranks(sum, bias, next_norm);
     return;
   }
   if (small(step, w)) {
@@ -543,7 +562,7 @@ void CudaModel::project_and_add(const Launches& step, const DeviceMatrix& w, OpF
     g.prefetch = family == OpFamily::kO;
     kc::skinny_gemm(g, launch(step));
   } else {
-    products_.multiply(w, operand(), step.rows, residual(), false, true, stream_.get());
+    products_.multiply(w, operand_of(step, w, x), step.rows, residual(), false, true, stream_.get());
     if (bias != nullptr) kc::bias_add(element_, residual(), bias, step.rows, w.n, launch(step));
   }
   mark(step, family);
@@ -609,12 +628,15 @@ void CudaModel::candidates(const StepInput& input, std::int64_t per_row, std::ve
   }
 }
 
-void CudaModel::choose_candidates(std::int64_t per_row) {
+void CudaModel::reserve_candidates(std::int64_t per_row) {
   const std::size_t bytes = elements(graph_bucket(limits_.max_sequences), per_row) * sizeof(kc::Best);
-  if (candidates_.bytes() < bytes) {
-    candidates_ = DeviceBuffer(bytes);
-    candidates_host_ = PinnedBuffer(bytes);
-  }
+  if (candidates_.bytes() >= bytes) return;
+  candidates_ = DeviceBuffer(bytes);
+  candidates_host_ = PinnedBuffer(bytes);
+}
+
+void CudaModel::choose_candidates(std::int64_t per_row) {
+  reserve_candidates(per_row);
   kc::top_candidates(logits_.as<float>(), current_.logit_rows, share_.vocab.size(), static_cast<std::int32_t>(share_.vocab.begin),
                      static_cast<int>(per_row), candidates_.as<kc::Best>(), {stream_.get(), false});
   check(cudaMemcpyAsync(candidates_host_.as<void>(), candidates_.as<void>(), elements(current_.logit_rows, per_row) * sizeof(kc::Best),

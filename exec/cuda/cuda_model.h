@@ -89,6 +89,7 @@ class CudaModel final : public StageModel {
   void head(const Launches& step);
   // The largest logits of each wanted row, on their way to the host.
   void choose_candidates(std::int64_t per_row);
+  void reserve_candidates(std::int64_t per_row);
   // The residual stream, normalised, as an operand of w; without `norm` what lies in normed_ already.
   [[nodiscard]] Operand normed(const Launches& step, const DeviceMatrix& w, const Number* norm);
   // True when w multiplies the step's rows by the kernel for few of them.
@@ -96,6 +97,7 @@ class CudaModel final : public StageModel {
   // residual += x · Wᵀ (+ bias), over all ranks of the group. `next_norm`: of the norm that the sum over ranks is to do as well, or null.
   void project_and_add(const Launches& step, const DeviceMatrix& w, OpFamily family, const Operand& x, const Number* bias,
                        const Number* next_norm);
+  [[nodiscard]] Operand operand_of(const Launches& step, const DeviceMatrix& w, const Operand& x);
   void sum_over_ranks(const Launches& step, const Number* bias, const Number* next_norm);
   // True when w multiplies normalised rows as they lie in normed_.
   [[nodiscard]] static bool follows_normed(const Launches& step, const DeviceMatrix& w);

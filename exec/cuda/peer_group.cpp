@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <random>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -51,7 +52,7 @@ struct Card {
   cudaIpcMemHandle_t handle;
   std::byte* address;
   std::uint64_t host;
-  std::int64_t process;
+  std::uint64_t process;
   std::array<char, 16> device;
   int multiprocessors;
 };
@@ -65,11 +66,20 @@ std::uint64_t host_id() {
   return std::hash<std::string>{}(std::string(name.data()) + boot);
 }
 
+// Drawn, since containers of one host may give two processes the same number.
+std::uint64_t process_id() {
+  static const std::uint64_t kDrawn = [] {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32U) | device();
+  }();
+  return kDrawn;
+}
+
 Card card_of(std::byte* base) {
   Card card{};
   card.address = base;
   card.host = host_id();
-  card.process = getpid();
+  card.process = process_id();
   int device = 0;
   cudaDeviceProp properties{};
   check(cudaGetDevice(&device), "current device");
@@ -92,6 +102,8 @@ class PeerGroup final : public TensorGroup {
   PeerGroup(const PeerGroup&) = delete;
   PeerGroup& operator=(const PeerGroup&) = delete;
   ~PeerGroup() override {
+    // After an error a step may still be under way, and its kernels wait.
+    release();
     for (void* memory : mapped_) (void)cudaIpcCloseMemHandle(memory);
   }
 
@@ -160,24 +172,27 @@ class PeerGroup final : public TensorGroup {
     sum.fault = fault_.as<kc::PeerFault>();
     sum.patience_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(kCollectivePatience).count());
     kc::all_reduce_peer(sum, launch);
+    stream_ = launch.stream;
     parity_ = 1 - parity_;
   }
 
   void wait(const Stream& stream, const char* what) override {
-    auto* const fault = fault_.as<volatile kc::PeerFault>();
+    const auto look = [&] {
+      comm_->throw_if_aborted();
+      if (const std::uint32_t missing = fault()->missing; missing != 0) {
+        throw Error(ErrorKind::kEnvironment, "peer memory",
+                    who() + " waited " + std::to_string(kCollectivePatience.count()) + " s for rank " + std::to_string(missing - 1) + " in " + what);
+      }
+    };
     try {
-      if (!watch_stream(stream, what, kLonger, [this] { comm_->throw_if_aborted(); })) {
+      if (!watch_stream(stream, what, kLonger, look)) {
         throw Error(ErrorKind::kEnvironment, "peer memory", who() + " waited " + std::to_string(kLonger.count()) + " s in " + what);
       }
+      look();
     } catch (const Error&) {
-      // Waiting kernels leave, so that memory can be freed.
-      fault->leave = 1;
-      (void)cudaStreamSynchronize(stream.get());
+      release();
       throw;
     }
-    if (fault->missing == 0) return;
-    throw Error(ErrorKind::kEnvironment, "peer memory",
-                who() + " waited " + std::to_string(kCollectivePatience.count()) + " s for rank " + std::to_string(fault->missing - 1) + " in " + what);
   }
 
   [[nodiscard]] bool can_capture() const override { return met_; }
@@ -186,6 +201,12 @@ class PeerGroup final : public TensorGroup {
 
  private:
   [[nodiscard]] std::byte* base() const { return memory_.as<std::byte>(); }
+  [[nodiscard]] volatile kc::PeerFault* fault() const { return fault_.as<volatile kc::PeerFault>(); }
+  // Waiting kernels leave, so that memory can be freed.
+  void release() const {
+    fault()->leave = 1;
+    if (stream_ != nullptr) (void)cudaStreamSynchronize(stream_);
+  }
   [[nodiscard]] std::string who() const { return "rank " + std::to_string(comm_->rank()) + " of " + std::to_string(comm_->size()); }
 
   // Where this rank finds the other's memory; null with the reason.
@@ -212,6 +233,7 @@ class PeerGroup final : public TensorGroup {
   Region region_;
   DeviceBuffer memory_, epochs_;
   PinnedBuffer fault_;
+  cudaStream_t stream_ = nullptr;   // of the last sum; outlives the group
   std::vector<void*> mapped_;
   std::array<std::byte*, kernels::kMostPeers> bases_{};
   int multiprocessors_ = 0;

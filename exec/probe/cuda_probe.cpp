@@ -276,8 +276,7 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
   const bool logits = site.site == GemmSite::kLmHead;
   const bool sum = site.site == GemmSite::kO || site.site == GemmSite::kDown;
   const bool norm = site.site == GemmSite::kQkv || site.site == GemmSite::kGateUp;
-  // Ranks of a tensor group run kernel by kernel, but for the LM head.
-  const bool fused = (site.alone || logits) && m <= kc::kSkinnyRows && kc::skinny_fits(m, site.k);
+  const bool fused = m <= kc::kSkinnyRows && kc::skinny_fits(m, site.k);
   OperandSource source;
   source.element = element_;
   source.x = x_.as<Number>();
@@ -307,7 +306,7 @@ Timed CudaProbeSession::time_product(const Site& site, std::int64_t m) {
           g.eps = static_cast<float>(request_->model.rms_eps);
         }
         g.output = logits                              ? kc::SkinnyOutput::kLogits
-                   : sum                               ? kc::SkinnyOutput::kAdd
+                   : sum && site.alone                 ? kc::SkinnyOutput::kAdd
                    : site.site == GemmSite::kGateUp ? kc::SkinnyOutput::kSwiglu
                                                        : kc::SkinnyOutput::kStore;
         g.y = y_.as<void>();

@@ -160,8 +160,11 @@ class PeerBlock {
     }
     return true;
   }
+  // The first name stays, and this rank's later sums do not wait again.
   __device__ void leave_for(int rank) const {
-    *const_cast<volatile std::uint32_t*>(&peers_.fault->missing) = static_cast<std::uint32_t>(rank + 1);
+    auto* const fault = const_cast<volatile PeerFault*>(peers_.fault);
+    if (fault->missing == 0) fault->missing = static_cast<std::uint32_t>(rank + 1);
+    fault->leave = 1;
     __threadfence_system();
   }
 

@@ -37,7 +37,7 @@ void add_partials(const PartialSum& sum, const Launch& launch);
 
 // In page-locked host memory that the device reaches.
 struct PeerFault {
-  std::uint32_t leave;                               // the host sets it: waiting blocks leave
+  std::uint32_t leave;                               // set by the host, or by a block that waited in vain: waiting blocks leave
   std::uint32_t missing;                             // 1 + a rank that did not come in time; 0: none
 };
 

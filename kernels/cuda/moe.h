@@ -7,7 +7,8 @@
 //   more              moe_choose (after a product with the router) → moe_group → moe_tiles_gate_up → moe_tiles_down →
 //                     moe_combine: rows sorted by expert, tiles of tensor cores over them.
 //
-// FLOP: 6·hidden·ffn per (token, expert) pair; bytes: the matrices of the experts hit, once. 16-bit operands, f32 sums.
+// FLOP: 6·hidden·ffn per (token, expert) pair; bytes: the matrices of the experts hit, once. 16-bit operands, f32 sums; with FP8
+// operands a Hopper tensor core keeps some 14 bits of a sum of products.
 // Numerics: an expert's rows are in order of token, a token's terms in order of expert: results repeat bit for bit.
 // FP8 experts widen beside bf16 activations up to 8 tokens. Beyond, x and the activations are E4M3 too, with a scale per row,
 // quantised between the kernels (kernels/cuda/quantise.h); such products need compute capability 8.9.

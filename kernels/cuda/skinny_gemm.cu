@@ -120,9 +120,10 @@ __device__ __forceinline__ void finish(const SkinnyGemm& g, int tile, int lane, 
   }
 }
 
-// Shared memory: rings of the warps | x | partial sums | sums of squares.
+// Shared memory: rings of the warps | x | partial sums | sums of squares. One block per multiprocessor by its shared memory, so registers
+// may be spent: under the default bound SwiGLU spills.
 template <SkinnyOutput kOutput, int kStages, Element kElement, bool kFp8>
-__global__ void __launch_bounds__(kThreads) skinny_kernel(const SkinnyGemm g, const Shape shape) {
+__global__ void __launch_bounds__(kThreads, 1) skinny_kernel(const SkinnyGemm g, const Shape shape) {
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarp;
   const int lane = threadIdx.x % kWarp;

@@ -130,6 +130,7 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
   if (!options.prompt) require_context(session.scenario);
   // A prompt stores no run; on a GPU its engine has products to recall and to remember.
   if (speaks && (!options.prompt || place.gpu)) store = open_store(options.common);
+  const std::shared_ptr<const exec::Checkpoint> weights = open_weights(options.weights, session.scenario);
   Progress progress(speaks ? options.common.progress : ProgressStyle::kNone, "run");
 
   Profile profile;
@@ -140,8 +141,8 @@ void run_ranks(const RunVerb& options, const Session& session, const Place& plac
     profile = ceilings_of(place);
   }
   if (profile.memory.value() <= 0.0) profile.memory = exec::machine_memory();
-  exec::EngineConfig config = engine_config(session.scenario, place, open_weights(options.weights, session.scenario),
-                                            place.gpu ? place.gpu->free_memory : profile.memory);
+  exec::EngineConfig config =
+      engine_config(session.scenario, place, weights, place.gpu ? place.gpu->free_memory : profile.memory);
   config.sampling = options.sampling;
   config.all_reduce = options.all_reduce == "peer"   ? exec::AllReduce::kPeer
                       : options.all_reduce == "nccl" ? exec::AllReduce::kNccl

@@ -96,7 +96,8 @@ class Usage(CliTest):
     def test_weights_need_a_seed(self):
         for weights in ("random:", "random:x", "random:-1", "random:1.5", "random:99999999999999999999"):
             with self.subTest(weights=weights):
-                self.fail_with(2, ["random:SEED", weights], "run", self.tiny, "--no-db", "--weights", weights)
+                done = self.fail_with(2, ["random:SEED", weights], "run", self.tiny, "--no-db", "--weights", weights, "--progress", "json")
+                self.assertNotIn("ceilings", done.err)  # nothing was measured for it
 
     def test_plan_of_probe_needs_a_scenario(self):
         self.fail_with(2, "--plan needs a scenario", "probe", "--plan", "plan.json")

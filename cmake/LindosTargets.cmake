@@ -42,9 +42,11 @@ function(lindos_note_sanitized name)
 endfunction()
 
 # lindos_test(name SOURCES ... DEPENDS ... [LABELS ...]): one GoogleTest binary, one ctest entry.
-# LABELS sanitize and threads: see lindos_note_sanitized; such a test needs neither sim nor the lindos binary.
+# LABELS sanitize and threads: see lindos_note_sanitized; such a test needs neither sim nor the lindos binary. COST: seconds of
+# one core, of a test that takes long: ctest starts such ones first, so that all cores end together; a clean clone has no times
+# of its own to go by.
 function(lindos_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT;COST" "SOURCES;DEPENDS;LABELS" ${ARGN})
   if("lindos::sim" IN_LIST arg_DEPENDS AND ("sanitize" IN_LIST arg_LABELS OR "threads" IN_LIST arg_LABELS))
     message(FATAL_ERROR "${name}: a test under sanitizers cannot need lindos::sim, whose SimGrid does not compile there; "
       "make what it tests a library of its own")
@@ -62,6 +64,9 @@ function(lindos_test name)
   # Property tests draw from a fixed seed: the same commit gives the same answer. Another seed: RC_PARAMS of the shell
   # goes to a binary that is run by hand.
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "RC_PARAMS=seed=20261126")
+  if(arg_COST)
+    set_tests_properties(${name} PROPERTIES COST ${arg_COST})
+  endif()
   lindos_note_sanitized(${name} ${arg_LABELS})
 endfunction()
 

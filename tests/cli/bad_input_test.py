@@ -5,7 +5,7 @@ import os
 import resource
 
 import lindos_cli
-from lindos_cli import SCENARIOS, CliTest, write_tiny
+from lindos_cli import SCENARIOS, CliTest, ProbedTest, write_tiny
 
 POISSON = ('arrival = "together"', 'arrival = "poisson"\nrate = RATE')
 
@@ -155,7 +155,7 @@ class BadPlan(CliTest):
         self.fail_with(1, ["tiny.toml:30:10: plan.stages", "from 1 to 2, saw 3"], "show", "tiny.toml")
 
 
-class DoesNotFit(CliTest):
+class DoesNotFit(ProbedTest):
     """Legitimate questions whose answer is no: exit 3 with what is needed and what there is."""
 
     def test_devices_that_are_not_here(self):
@@ -176,7 +176,7 @@ class DoesNotFit(CliTest):
         for verb in ("predict", "run", "twin"):
             with self.subTest(verb=verb):
                 self.fail_with(3, ["64 tokens", "4 KV blocks", "2 were asked for"], verb, "tiny.toml", "--no-db",
-                               "--progress", "none")
+                               "--progress", "none", "--profile", self.profile)
 
     def test_weights_larger_than_the_device(self):
         text = (SCENARIOS / "one-h200-llama8b.toml").read_text().replace("llama-3.1-8b", "llama-3.1-405b")

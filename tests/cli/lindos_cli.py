@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the end-to-end tests share: starting the binary, a scenario that runs in a second, what a run record must be.
 
-Each test file is started as `python3 FILE BINARY [unittest options]`. Every test has a folder of its own and its own
+Each test file is started as `python3 FILE BINARY [--profile FILE] [unittest options]`. Every test has a folder of its own and its own
 XDG_DATA_HOME, so that no test reads or writes the user's store.
 """
 import contextlib
@@ -18,6 +18,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENARIOS = ROOT / "scenarios"
 BINARY = pathlib.Path()
+PROFILE = None  # of this machine for the shapes of tiny.toml, where one is handed over
 
 # Generous: only a hang reaches it. The machine may be busy, so nothing asserts a time.
 TIMEOUT_S = 600
@@ -198,20 +199,33 @@ class CliTest(unittest.TestCase):
         self.assertAlmostEqual(math.fsum(entry["share"] for entry in record["ledger"]), 1.0, delta=1e-9)
 
 
+def tiny_profile(folder):
+    """The profile that was handed over, else probed."""
+    return PROFILE or profile_of(write_tiny(folder), folder)
+
+
 class ProbedTest(CliTest):
-    """With a profile of this machine for the shapes of tiny.toml, probed once."""
+    """With a profile of this machine for the shapes of tiny.toml."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        folder = cls.enterClassContext(temporary_folder())
-        cls.profile = profile_of(write_tiny(folder), folder)
+        cls.profile = tiny_profile(cls.enterClassContext(temporary_folder()))
+
+
+def take_profile():
+    """Keeps what `--profile FILE` behind the first argument names."""
+    global PROFILE
+    if sys.argv[2:3] == ["--profile"]:
+        PROFILE = pathlib.Path(sys.argv[3]).resolve()
+        del sys.argv[2:4]
 
 
 def main():
     global BINARY
     if len(sys.argv) < 2:
-        sys.exit(f"usage: {sys.argv[0]} LINDOS-BINARY [unittest options]")
+        sys.exit(f"usage: {sys.argv[0]} LINDOS-BINARY [--profile FILE] [unittest options]")
+    take_profile()
     # The test files import this module by its name, so that the path must be set there and not in __main__.
     BINARY = pathlib.Path(sys.argv[1]).resolve()
     if not os.access(BINARY, os.X_OK):

@@ -215,7 +215,7 @@ class DesktopTest(unittest.TestCase):
         """Eight predictions of tiny scenarios by one probed profile, each with what another tool measured here; the profile."""
         lindos_cli.BINARY = BINARIES / "lindos"
         (self.folder / "config.json").write_text(json.dumps(lindos_cli.CONFIG))
-        profile = lindos_cli.profile_of(lindos_cli.write_tiny(self.folder), self.folder)
+        profile = lindos_cli.tiny_profile(self.folder)
         for output in range(4, 12):
             scenario = lindos_cli.write_tiny(self.folder, [("output = 8", f"output = {output}")])
             predicted = self.lindos("predict", scenario, "--profile", profile, "--fidelity", "maxplus", "--db", database,
@@ -340,4 +340,5 @@ class EngineersFlow(DesktopTest):
 
 if __name__ == "__main__":
     BINARIES = pathlib.Path(sys.argv[1]).resolve()
+    lindos_cli.take_profile()
     unittest.main(argv=[sys.argv[0], *sys.argv[2:]])

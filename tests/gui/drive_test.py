@@ -186,4 +186,5 @@ class Drive(desktop_test.DesktopTest):
 
 if __name__ == "__main__":
     desktop_test.BINARIES = pathlib.Path(sys.argv[1]).resolve()
+    lindos_cli.take_profile()
     unittest.main(argv=[sys.argv[0], *sys.argv[2:]])

@@ -32,6 +32,7 @@ namespace lindos::gui {
 namespace {
 
 const QString kScenario = LINDOS_SOURCE_DIR "/scenarios/one-h200-llama8b.toml";
+const QString kSmallTraining = LINDOS_SOURCE_DIR "/tests/cli/small-training.toml";
 const QString kProfile = LINDOS_SOURCE_DIR "/data/measurements/2026-11-26-h200-profile.json";
 
 class WindowTest : public WindowFixture {
@@ -273,7 +274,7 @@ TEST_F(WindowTest, ExplainApplyCompareReport) {
   MainWindow window(o);
   window.show();
   settle(window,
-         [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kExplain); });
+         [&] { window.open_scenario(kSmallTraining, AfterOpen::kExplain); });
   ASSERT_TRUE(window.why().run());
   ASSERT_GT(window.why().mitigations().visible_rows(), 0);
   const std::int64_t base = window.why().run()->id;
@@ -304,7 +305,7 @@ TEST_F(WindowTest, SearchPlansApplyTheBest) {
   MainWindow window(o);
   window.show();
   settle(window,
-         [&] { window.open_scenario(LINDOS_SOURCE_DIR "/scenarios/colossus1-training.toml", AfterOpen::kPredict); });
+         [&] { window.open_scenario(kSmallTraining, AfterOpen::kPredict); });
   EXPECT_GT(window.plans().shares().visible_rows(), 0);  // of the scenario's own plan
   EXPECT_FALSE(window.plans().search());
   settle(window, [&] { window.search_plans(); });

@@ -5,7 +5,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
+#include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,15 +52,30 @@ void expect_positive(const std::vector<Sample>& samples) {
   }
 }
 
+struct Probed {
+  Profile profile;
+  std::vector<double> fractions;  // that its progress reported
+};
+
+// Once per request: a probe takes seconds.
+const Probed& probed(ProbeRequest (*request_of)()) {
+  static std::map<ProbeRequest (*)(), Probed> made;
+  auto& slot = made[request_of];
+  if (slot.fractions.empty()) {
+    ProbeRequest request = request_of();
+    request.progress = [&](const std::string&, double fraction) { slot.fractions.push_back(fraction); };
+    slot.profile = probe(request);
+  }
+  return slot;
+}
+
 class ProbeOf : public ::testing::TestWithParam<ProbeRequest (*)()> {};
 INSTANTIATE_TEST_SUITE_P(Models, ProbeOf, ::testing::Values(&tiny_request, &moe_request),
                          [](const auto& test) { return test.index == 0 ? "Dense" : "Experts"; });
 
 TEST_P(ProbeOf, CoversEveryOpOfTheSharedListAndSurvivesItsFile) {
-  ProbeRequest request = GetParam()();
-  std::vector<double> fractions;
-  request.progress = [&](const std::string&, double fraction) { fractions.push_back(fraction); };
-  const Profile profile = probe(request);
+  const ProbeRequest request = GetParam()();
+  const auto& [profile, fractions] = probed(GetParam());
 
   EXPECT_EQ(profile_from_json(to_json(profile), "profile.json"), profile);
   expect_positive(profile.gemm);
@@ -110,7 +128,7 @@ TEST_P(ProbeOf, CoversEveryOpOfTheSharedListAndSurvivesItsFile) {
 // The layers of a stage in place know which experts each rank holds, so that another model of the same width does not use them.
 TEST(Probe, NamesTheExpertsOfItsStages) {
   const ProbeRequest request = moe_request();
-  const Profile profile = probe(request);
+  const Profile& profile = probed(&moe_request).profile;
   ASSERT_FALSE(profile.stages.empty());
   for (const StageSample& sample : profile.stages) {
     EXPECT_EQ(sample.ranks.front().experts, 6);

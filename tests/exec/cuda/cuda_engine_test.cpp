@@ -138,18 +138,10 @@ TEST_F(CudaEngineTest, Fp8WeightsGiveTheLogitsOfTheQuantisedModel) {
     EngineConfig config = config_of(model, Backend::kCuda);
     config.group.weight_dtype = Dtype::kFp8;
     Engine gpu(config);
-    EngineConfig reference = config_of(model, Backend::kCpu);
-    reference.group.weight_dtype = Dtype::kF32;
-    reference.checkpoint = std::make_shared<Fp8Checkpoint>(reference.checkpoint);
-    Engine cpu(reference);
+    Engine cpu(fp8_reference(config_of(model, Backend::kCpu)));
     // A prompt of one token and decodes after it never leave the kernel for few rows.
-    Tokens prompt = make_prompt(1, 5, model.vocab);
-    const Tokens out = gpu.generate(prompt, 6);
-    const std::vector<float> decoded = gpu.last_logits().front();
-    prompt.insert(prompt.end(), out.begin(), out.end() - 1);
-    (void)cpu.generate(prompt, 1);
-    const std::vector<float> wanted = cpu.last_logits().front();
-    EXPECT_LE(distance(decoded, wanted), kCudaTolerance * largest(wanted));
+    const LogitsOfBoth decoded = decode_from_one_token(gpu, cpu, model.vocab);
+    EXPECT_LE(distance(decoded.gpu, decoded.cpu), kCudaTolerance * largest(decoded.cpu));
     for (const std::int64_t length : {63, 300}) {
       SCOPED_TRACE(length);
       const Tokens longer = make_prompt(length, 6, model.vocab);

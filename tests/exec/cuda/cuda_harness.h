@@ -122,6 +122,28 @@ inline void expect_logits_of_cpu(Engine& gpu, Engine& cpu, const std::vector<std
   }
 }
 
+// Of the CPU engine in f32 on the weights that FP8 leaves: what an engine with FP8 weights is held against.
+inline EngineConfig fp8_reference(EngineConfig cpu) {
+  cpu.group.weight_dtype = Dtype::kF32;
+  cpu.checkpoint = std::make_shared<Fp8Checkpoint>(cpu.checkpoint);
+  return cpu;
+}
+
+// Logits of both engines after a prompt of one token and five more of the GPU's: steps of one row only.
+struct LogitsOfBoth {
+  std::vector<float> gpu, cpu;
+};
+inline LogitsOfBoth decode_from_one_token(Engine& gpu, Engine& cpu, std::int64_t vocab) {
+  LogitsOfBoth both;
+  Tokens prompt = make_prompt(1, 5, vocab);
+  const Tokens out = gpu.generate(prompt, 6);
+  both.gpu = gpu.last_logits().front();
+  prompt.insert(prompt.end(), out.begin(), out.end() - 1);
+  (void)cpu.generate(prompt, 1);
+  both.cpu = cpu.last_logits().front();
+  return both;
+}
+
 // Every token is one that the CPU engine could have chosen: its logit is within the tolerance of the best.
 inline void expect_tokens_of_cpu(const EngineRun& run, const std::vector<Tokens>& prompts, std::size_t tokens, Engine& cpu) {
   for (std::size_t i = 0; i < prompts.size(); ++i) {

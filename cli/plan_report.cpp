@@ -25,7 +25,7 @@ std::string value_of(const RunRecord& record, const char* metric) {
 void add_row(Table& table, const std::string& label, const sim::PlannedTraining& plan) {
   table.add({label, value_of(plan.record, "step_time_s"), value_of(plan.record, "steady_mfu"),
              value_of(plan.record, "mfu"), value_of(plan.record, "trained_tokens_per_s"),
-             fmt::format("{:.1f} MW", plan.power.value() / 1e6)});
+             power_text(plan.power)});
 }
 
 // "1,171 × h100 with 5 micro-batches, …".

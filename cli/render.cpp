@@ -156,6 +156,10 @@ std::string render_limits(const RunSamples& samples) {
   return out.empty() ? out : out + "\n";
 }
 
+std::string power_text(Watts power) {
+  return power.value() < 1e6 ? fmt::format("{:.1f} kW", power.value() / 1e3) : fmt::format("{:.1f} MW", power.value() / 1e6);
+}
+
 std::string with_interval(const Metric& metric, const MetricValue& value) {
   return fmt::format("{} ({})", format_value(metric, value.p50), interval(metric, value));
 }

@@ -8,6 +8,7 @@
 #include "scenarios/metrics.h"
 #include "scenarios/run_record.h"
 #include "scenarios/run_samples.h"
+#include "scenarios/units.h"
 
 namespace lindos::cli {
 
@@ -19,6 +20,8 @@ namespace lindos::cli {
 [[nodiscard]] std::string render_limits(const RunSamples& samples);
 // "26.8 % (18.8 – 35.3)".
 [[nodiscard]] std::string with_interval(const Metric& metric, const MetricValue& value);
+// Of a plan's devices: "256.3 MW", "5.4 kW".
+[[nodiscard]] std::string power_text(Watts power);
 // Predicted beside measured, metric by metric and ledger entry by entry.
 [[nodiscard]] std::string render_comparison(const RunRecord& predicted, const RunRecord& measured);
 // {"predicted": …, "measured": …, "comparison": {"metrics": […], "ledger": […]}}

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/plan_files.h"
+#include "cli/render.h"
 #include "cli/table.h"
 #include "scenarios/metrics.h"
 #include "scenarios/plan_cost.h"
@@ -50,7 +51,7 @@ std::string interval_text(double p10, double p90) { return rate_text(p10) + " �
 void add_row(Table& table, const std::string& label, const sim::PlannedServing& plan, bool priced) {
   std::vector<std::string> row{label, rate_text(plan.requests_per_s), interval_text(plan.p10, plan.p90),
                                rate_text(plan.tokens_per_s),
-                               plan.power.value() > 0.0 ? fmt::format("{:.1f} MW", plan.power.value() / 1e6) : "–",
+                               plan.power.value() > 0.0 ? power_text(plan.power) : "–",
                                plan.power.value() > 0.0 ? rate_text(plan.tokens_per_s / (plan.power.value() / 1e6)) : "–"};
   if (priced) row.push_back(cost_text(per_million(plan)));
   table.add(row);

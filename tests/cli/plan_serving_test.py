@@ -166,6 +166,9 @@ class PlanServing(ProbedTest):
         for group, said in zip(groups, best["groups"], strict=True):
             self.assertEqual(group["power_limit_w"], said["device_limit_w"])
             self.assertLess(group["power_limit_w"], 700)
+        table = self.succeed("plan", self.small_fleet(), "--progress", "none", "--top", "1", "--seeds", "1").out
+        self.assertRegex(table, r"\d\.\d kW")
+        self.assertNotIn("0.0 MW", table)
         holder = self.folder / best["file"].replace(".json", ".toml")
         self.assertIn(f"each device held to {groups[0]['power_limit_w']:g} W", " ".join(self.succeed("show", holder).out.split()))
 
